@@ -1,0 +1,1 @@
+"""Soft prompts: train them, export the frozen base, publish them."""
