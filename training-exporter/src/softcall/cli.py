@@ -1,0 +1,28 @@
+"""The command line `softcall`."""
+
+import sys
+
+import typer
+
+from softcall.errors import SoftcallError
+
+app = typer.Typer(
+    name="softcall",
+    help="Train soft prompts for a frozen language model, export the model as ONNX, publish prompts to a store.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the command line; a `SoftcallError` becomes one line on stderr and exit status 1."""
+    try:
+        app()
+    except SoftcallError as error:
+        typer.secho(f"softcall: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One module per command line command; heavy libraries are imported inside the functions that need them."""
