@@ -1,0 +1,152 @@
+"""safetensors files as untrusted bytes: every claim of the header is checked before any is believed.
+
+The format: eight bytes of header length (little-endian), a JSON header, then the tensors back to back.
+"""
+
+import json
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from softcall.errors import SoftcallError
+
+MAX_HEADER_BYTES = 8 << 20
+MAX_TENSORS = 64
+MAX_RANK = 8
+
+_LENGTH_BYTES = 8
+_METADATA = "__metadata__"
+_BYTES_PER_ELEMENT = {
+    **dict.fromkeys(("F64", "I64", "U64"), 8),
+    **dict.fromkeys(("F32", "I32", "U32"), 4),
+    **dict.fromkeys(("F16", "BF16", "I16", "U16"), 2),
+    **dict.fromkeys(("I8", "U8", "BOOL", "F8_E4M3", "F8_E5M2"), 1),
+}
+_FLOATS = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype(ml_dtypes.bfloat16)}
+
+
+class SafetensorsFile:
+    """A well-formed file: `metadata` holds its strings, `names` its tensors."""
+
+    def __init__(self, data: bytes) -> None:
+        """Check the whole header of `data`; `SoftcallError` says what is wrong with it."""
+        header = _header(data)
+        self._data = memoryview(data)[_LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little") :]
+        self.metadata = _metadata(header.pop(_METADATA, {}))
+        if len(header) > MAX_TENSORS:
+            raise SoftcallError(f"holds {len(header)} tensors; at most {MAX_TENSORS} are accepted")
+        for name, entry in header.items():
+            _check_entry(name, entry)
+        _check_contiguous(header, len(self._data))
+        self._entries = header
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the tensors, as the header orders them."""
+        return tuple(self._entries)
+
+    def floats(self, name: str) -> np.ndarray:
+        """The tensor `name` as float32, float16 or bfloat16; `SoftcallError` when there is none."""
+        if name not in self._entries:
+            raise SoftcallError(f"tensor {name} is missing; it holds {', '.join(self.names) or 'none'}")
+        entry = self._entries[name]
+        if entry["dtype"] not in _FLOATS:
+            raise SoftcallError(f"tensor {name} has type {entry['dtype']}; expected F32, F16 or BF16")
+        begin, end = entry["data_offsets"]
+        return np.frombuffer(self._data[begin:end], _FLOATS[entry["dtype"]]).reshape(entry["shape"])
+
+
+def safetensors_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
+    """A file of float32 and float16 tensors.
+
+    The same content always gives the same bytes, so that a store sees no new version where nothing changed
+    (the library writes its metadata in random order).
+    """
+    types = {dtype: name for name, dtype in _FLOATS.items()}
+    header: dict[str, Any] = {_METADATA: dict(sorted(metadata.items()))}
+    data = b""
+    # Wide types first, as the library does it, so that every tensor is aligned.
+    for name, tensor in sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0])):
+        entry = {"dtype": types[tensor.dtype], "shape": list(tensor.shape)}
+        header[name] = {**entry, "data_offsets": [len(data), len(data) + tensor.nbytes]}
+        data += tensor.tobytes()
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _LENGTH_BYTES)
+    return len(text).to_bytes(_LENGTH_BYTES, "little") + text + data
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    if len(data) < _LENGTH_BYTES:
+        raise SoftcallError(f"{len(data)} bytes are too few for a safetensors file")
+    claimed = int.from_bytes(data[:_LENGTH_BYTES], "little")
+    present = len(data) - _LENGTH_BYTES
+    if claimed > min(present, MAX_HEADER_BYTES):
+        raise SoftcallError(
+            f"the safetensors header claims {claimed} bytes; {present} follow,"
+            f" and at most {MAX_HEADER_BYTES} are accepted"
+        )
+    try:
+        header = json.loads(
+            data[_LENGTH_BYTES : _LENGTH_BYTES + claimed].decode(),
+            object_pairs_hook=_distinct_names,
+            parse_constant=_no_constant,
+        )
+    except (ValueError, RecursionError) as error:
+        raise SoftcallError(f"the safetensors header is not valid JSON ({error})") from None
+    if not isinstance(header, dict):
+        raise SoftcallError("the safetensors header is not a JSON object")
+    return header
+
+
+def _distinct_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = dict(pairs)
+    if len(names) < len(pairs):
+        raise ValueError("a name appears twice in one object")
+    return names
+
+
+def _no_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _metadata(metadata: Any) -> dict[str, str]:
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise SoftcallError(f"{_METADATA} of the safetensors header is not an object of strings")
+    return metadata
+
+
+def _check_entry(name: str, entry: Any) -> None:
+    if not isinstance(entry, dict) or not isinstance(entry.get("dtype"), str):
+        raise SoftcallError(f"tensor {name} has a malformed entry in the safetensors header")
+    dtype, shape, offsets = entry["dtype"], entry.get("shape"), entry.get("data_offsets")
+    if dtype not in _BYTES_PER_ELEMENT:
+        raise SoftcallError(f"tensor {name} has the unknown type {dtype!r}; expected F32, F16 or BF16")
+    if not _sizes(shape) or len(shape) > MAX_RANK:
+        raise SoftcallError(f"tensor {name} has the malformed shape {shape!r}")
+    if not _sizes(offsets) or len(offsets) != 2:
+        raise SoftcallError(f"tensor {name} has the malformed data_offsets {offsets!r}")
+    begin, end = offsets
+    if end - begin != prod(shape) * _BYTES_PER_ELEMENT[dtype]:
+        raise SoftcallError(f"tensor {name} of shape {shape} and type {dtype} cannot be {end - begin} bytes")
+
+
+def _sizes(value: Any) -> bool:
+    return isinstance(value, list) and all(type(size) is int and size >= 0 for size in value)
+
+
+def _check_contiguous(entries: Mapping[str, Any], size: int) -> None:
+    position = 0
+    for name, entry in sorted(entries.items(), key=lambda item: item[1]["data_offsets"]):
+        begin, end = entry["data_offsets"]
+        if begin != position:
+            raise SoftcallError(f"tensor {name} begins at byte {begin} of the data; expected {position}")
+        if end > size:
+            raise SoftcallError(
+                f"tensor {name} ends at byte {end} of the data, which has {size}: it is truncated"
+            )
+        position = end
+    if position != size:
+        raise SoftcallError(f"{size - position} bytes lie behind the last tensor")

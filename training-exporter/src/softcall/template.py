@@ -1,0 +1,121 @@
+"""The words around a text, and truncation that cuts the text and never the template's tail."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from tokenizers import Tokenizer
+
+from softcall.errors import SoftcallError
+
+_FIELD = re.compile(r"\{(text[12]?)\}")
+_SINGLE = ("text",)
+_PAIR = ("text1", "text2")
+
+
+@dataclass(frozen=True)
+class Template:
+    """A string that holds `{text}` exactly once, or `{text1}` and `{text2}` exactly once each.
+
+    Nothing else is special and there is no escape. `SoftcallError` when the fields are not as described.
+    """
+
+    source: str
+
+    def __post_init__(self) -> None:
+        named = _FIELD.findall(self.source)
+        if tuple(sorted(named)) not in (_SINGLE, _PAIR):
+            found = ", ".join(f"{{{name}}}" for name in named) or "no field"
+            raise SoftcallError(
+                f"template {self.source!r} has {found};"
+                " expected {text} once, or {text1} and {text2} once each"
+            )
+        _require_unicode(self.source, "the template")
+
+    def __str__(self) -> str:
+        return self.source
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """`("text",)` or `("text1", "text2")`: the order in which `fill` and `encode` take a row's texts."""
+        return _SINGLE if len(self._places) == 1 else _PAIR
+
+    def fill(self, texts: Sequence[str]) -> str:
+        """The template with one text for each of `fields`, in one pass: a text may contain `{text}`."""
+        return self._fill(texts)[0]
+
+    def encode(
+        self, tokenizer: Tokenizer, texts: Sequence[str], limit: int | None = None, truncate: bool = False
+    ) -> list[int]:
+        """Token ids of the filled template, without special tokens.
+
+        `tokenizer` neither truncates nor pads. More than `limit` tokens raise `SoftcallError`, unless
+        `truncate`: then texts are cut at their ends, the one with more tokens left first, until the row fits.
+        `SoftcallError` also when the template alone is longer than `limit`.
+        """
+        if limit is not None and limit < 1:
+            raise SoftcallError(f"the limit of tokens is {limit}; expected at least 1")
+        texts = list(texts)
+        while True:
+            filled, spans = self._fill(texts)
+            encoding = tokenizer.encode(filled, add_special_tokens=False)
+            if limit is None or len(encoding.ids) <= limit:
+                return encoding.ids
+            if not truncate:
+                raise SoftcallError(
+                    f"the text has {len(encoding.ids)} tokens with its template; at most {limit} are accepted"
+                )
+            self._cut(texts, spans, encoding.offsets, limit)
+
+    @cached_property
+    def _places(self) -> tuple[int, ...]:
+        """For each field in the order in which the template names them: the index of its text."""
+        return tuple(int(name == "text2") for name in _FIELD.findall(self.source))
+
+    @cached_property
+    def _literals(self) -> tuple[str, ...]:
+        """What stands before, between and behind the fields."""
+        return tuple(_FIELD.split(self.source)[::2])
+
+    def _fill(self, texts: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+        """The filled string, and where each field lies in it (code points, in the template's order)."""
+        if len(texts) != len(self._places):
+            names = " and ".join(f"{{{name}}}" for name in self.fields)
+            raise SoftcallError(f"the template takes {names}, but the row has {len(texts)} text(s)")
+        filled = ""
+        spans = []
+        for literal, place in zip(self._literals, self._places, strict=False):
+            _require_unicode(texts[place], "a text")
+            start = len(filled) + len(literal)
+            filled += literal + texts[place]
+            spans.append((start, len(filled)))
+        return filled + self._literals[-1], spans
+
+    def _cut(
+        self, texts: list[str], spans: list[tuple[int, int]], offsets: Sequence[tuple[int, int]], limit: int
+    ) -> None:
+        """Shorten `texts` by the tokens above `limit`; each call takes at least one code point."""
+        # The starts of the tokens wholly inside each field; a token across a border belongs to the template.
+        starts = [[start for start, end in offsets if first <= start < end <= last] for first, last in spans]
+        kept = [len(tokens) for tokens in starts]
+        for taken in range(len(offsets) - limit):
+            longest = max(range(len(kept)), key=lambda field: (kept[field], field))
+            if kept[longest] == 0:
+                raise SoftcallError(
+                    f"the template alone has {len(offsets) - taken} tokens; at most {limit} are accepted"
+                )
+            kept[longest] -= 1
+        for field, place in enumerate(self._places):
+            if kept[field] < len(starts[field]):
+                texts[place] = texts[place][: starts[field][kept[field]] - spans[field][0]]
+
+
+def _require_unicode(text: str, what: str) -> None:
+    """Half of a surrogate pair is no character: no tokenizer takes it, and no UTF-8 file holds it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise SoftcallError(
+            f"{what} holds half of a surrogate pair at character {error.start}; expected whole characters"
+        ) from None
