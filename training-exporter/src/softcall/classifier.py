@@ -1,0 +1,87 @@
+"""The frozen trunk behind a soft prompt, as PyTorch: what training differentiates and `softcall eval` scores with."""
+
+from collections.abc import Iterator, Sequence
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from softcall.artifact import Artifact
+
+# Tokens (rows x longest row) scored at a time: fills the device without exhausting its memory.
+SCORING_TOKENS = {"cpu": 2_048, "cuda": 32_768}
+
+
+class PromptedClassifier(nn.Module):
+    """A prompt and a label head: the only parameters there are. The trunk is passed to each call, and never changes.
+
+    Attributes: `prompt` [tokens, hidden], `label_head` [labels, hidden], `label_bias` [labels], all float32.
+    """
+
+    def __init__(
+        self, prompt: np.ndarray, label_head: np.ndarray, label_bias: np.ndarray, *, train_head: bool = False
+    ) -> None:
+        """Copies of the given arrays; head and bias take gradients only with `train_head`."""
+        super().__init__()
+        self.prompt = nn.Parameter(torch.tensor(prompt, dtype=torch.float32))
+        self.label_head = nn.Parameter(
+            torch.tensor(label_head, dtype=torch.float32), requires_grad=train_head
+        )
+        self.label_bias = nn.Parameter(
+            torch.tensor(label_bias, dtype=torch.float32), requires_grad=train_head
+        )
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> Self:
+        """The classifier that an artifact holds."""
+        return cls(artifact.prompt, artifact.label_head, artifact.label_bias)
+
+    def forward(self, trunk: nn.Module, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Label logits, float32 [batch, labels].
+
+        `ids` int64 [batch, text] padded on the right with any id, `lengths` int64 [batch] >= 1. Attention is causal and
+        pads stand behind the row that is read, so they need no mask. The trunk computes in its own precision; the
+        vocabulary's logits are never built.
+        """
+        texts = trunk.get_input_embeddings()(ids)
+        prompts = self.prompt.to(texts.dtype).expand(len(ids), -1, -1)
+        hidden = trunk(inputs_embeds=torch.cat([prompts, texts], dim=1), use_cache=False).last_hidden_state
+        last = len(self.prompt) + lengths - 1
+        rows = hidden[torch.arange(len(ids), device=ids.device), last]
+        return nn.functional.linear(rows.float(), self.label_head, self.label_bias)
+
+    @torch.no_grad()
+    def score(self, trunk: nn.Module, rows: Sequence[Sequence[int]]) -> np.ndarray:
+        """Label logits float32 [rows, labels] of token ids, in batches of similar length on the prompt's device."""
+        device = self.prompt.device
+        logits = np.empty((len(rows), len(self.label_bias)), np.float32)
+        for indices in _scoring_batches(
+            [len(row) + len(self.prompt) for row in rows], SCORING_TOKENS[device.type]
+        ):
+            ids, lengths = pad_right([rows[i] for i in indices], device)
+            logits[indices] = self(trunk, ids, lengths).cpu().numpy()
+        return logits
+
+
+def pad_right(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """(ids int64 [batch, longest], lengths int64 [batch]) of token ids of unequal lengths; pads are id 0."""
+    lengths = [len(row) for row in rows]
+    ids = np.zeros((len(rows), max(lengths)), np.int64)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = row
+    return torch.from_numpy(ids).to(device, non_blocking=True), torch.tensor(lengths).to(
+        device, non_blocking=True
+    )
+
+
+def _scoring_batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
+    """Indices in batches of similar length whose padded size stays within `tokens` (a longer row goes alone)."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if batch and (len(batch) + 1) * lengths[batch[0]] > tokens:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

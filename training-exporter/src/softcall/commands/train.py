@@ -1,0 +1,160 @@
+"""`softcall train`: learn a prompt from labelled texts."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from softcall.errors import SoftcallError
+from softcall.prompt_init import PromptInit
+from softcall.train_config import Device, Head, Precision, TrainConfig
+
+
+def train(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="JSONL or CSV (also .gz) with `text`, or `text1` and `text2`, and `label`.", metavar="DATA"
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The artifact to write, NAME.safetensors.")],
+    dev: Annotated[
+        Path | None,
+        typer.Option(
+            help="Rows to choose the best prompt by. Without it a part of DATA is carved out, the same part always."
+        ),
+    ] = None,
+    dev_fraction: Annotated[
+        float, typer.Option(help="The part of DATA that is carved out (at most 1,000 rows).")
+    ] = TrainConfig.dev_fraction,
+    test: Annotated[
+        Path | None, typer.Option(help="Rows that are scored once, at the end, and recorded.")
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            help="Hugging Face folder or GGUF file of the frozen model.", show_default="SmolLM2-135M-Instruct"
+        ),
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            help=r"How a text is shown; \n is a line break. It should end in a cue.",
+            show_default=r"{text}\nLabel:",
+        ),
+    ] = None,
+    verbalizer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="LABEL=WORDS that stand for a label; may be repeated.", show_default="the labels themselves"
+        ),
+    ] = None,
+    tokens: Annotated[int, typer.Option(help="Vectors in the prompt: 8, 16, 20 or 32.")] = TrainConfig.tokens,
+    any_length: Annotated[
+        bool,
+        typer.Option(
+            "--any-length",
+            help="Allow other prompt lengths; such a task shares no runs with others in the server.",
+        ),
+    ] = False,
+    init: Annotated[
+        PromptInit,
+        typer.Option(
+            help="Start from a text, from the labels' words, from words of the vocabulary, or from noise."
+        ),
+    ] = TrainConfig.init,
+    init_text: Annotated[
+        str | None,
+        typer.Option(help="The text for --init text.", show_default="an instruction that lists the labels"),
+    ] = None,
+    head: Annotated[
+        Head, typer.Option(help="Keep the label head made of the verbalizers, or train it from there.")
+    ] = TrainConfig.head,
+    steps: Annotated[int, typer.Option(help="Batches to train on.")] = TrainConfig.steps,
+    batch_size: Annotated[int, typer.Option(help="Rows in a batch.")] = TrainConfig.batch_size,
+    learning_rate: Annotated[
+        float, typer.Option(help="Peak learning rate of the prompt.")
+    ] = TrainConfig.learning_rate,
+    head_learning_rate: Annotated[
+        float, typer.Option(help="Peak learning rate of a trained label head.")
+    ] = TrainConfig.head_learning_rate,
+    warmup: Annotated[
+        int | None, typer.Option(help="Steps until the peak.", show_default="a twentieth of the steps")
+    ] = None,
+    max_text_tokens: Annotated[
+        int, typer.Option(help="Longer texts are cut (the template never is).")
+    ] = TrainConfig.max_text_tokens,
+    eval_every: Annotated[
+        int, typer.Option(help="Steps between two scorings of dev, each with a checkpoint.")
+    ] = TrainConfig.eval_every,
+    patience: Annotated[
+        int, typer.Option(help="Stop after so many scorings without a better one; 0 never stops early.")
+    ] = TrainConfig.patience,
+    seed: Annotated[
+        int, typer.Option(help="Decides the order of rows and any random start.")
+    ] = TrainConfig.seed,
+    device: Annotated[Device, typer.Option(help="auto takes CUDA where there is any.")] = TrainConfig.device,
+    dtype: Annotated[
+        Precision, typer.Option(help="What the frozen base computes in; scores are taken in float32 always.")
+    ] = TrainConfig.dtype,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Checkpoints and TensorBoard events.", show_default="runs/, a folder of its own for each run"
+        ),
+    ] = None,
+) -> None:
+    r"""Learn a prompt from labelled texts; the frozen base never changes.
+
+    The same command after a kill goes on from its last checkpoint and ends with the same prompt.
+
+    Example: softcall train train.jsonl --test test.jsonl --template '{text}\nIntent:' --out intents.safetensors
+    """
+    config = TrainConfig(
+        data=data,
+        out=out,
+        dev=dev,
+        dev_fraction=dev_fraction,
+        test=test,
+        base=base,
+        template=template.replace(r"\n", "\n") if template is not None else None,
+        verbalizers=_verbalizers(verbalizer or []),
+        tokens=tokens,
+        any_length=any_length,
+        init=init,
+        init_text=init_text,
+        head=head,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        head_learning_rate=head_learning_rate,
+        warmup=warmup,
+        max_text_tokens=max_text_tokens,
+        eval_every=eval_every,
+        patience=patience,
+        seed=seed,
+        device=device,
+        dtype=dtype,
+        run_dir=run_dir,
+    )
+    try:
+        from softcall.train import train as run
+    except ModuleNotFoundError as error:
+        raise SoftcallError(
+            f"training needs PyTorch ({error.name} is missing): pip install 'softcall[torch]'"
+        ) from None
+    from rich.console import Console
+
+    run(config, Console(stderr=True))
+
+
+def _verbalizers(pairs: list[str]) -> dict[str, str]:
+    verbalizers: dict[str, str] = {}
+    for pair in pairs:
+        label, equals, words = pair.partition("=")
+        if not (label and equals and words.strip()):
+            raise SoftcallError(f"--verbalizer {pair!r}: expected LABEL=WORDS, such as 'pos= positive'")
+        if label in verbalizers:
+            raise SoftcallError(f"--verbalizer names the label {label!r} twice")
+        verbalizers[label] = words
+    return verbalizers

@@ -1,0 +1,81 @@
+"""Where a prompt starts: the first vectors [tokens, hidden], before any step of training."""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from softcall.errors import SoftcallError
+
+# Lester et al. (2021), section 3.2: sampled vectors come from the most common tokens. Byte-pair encoders number their
+# tokens roughly by frequency, so these are the lowest ids.
+COMMON_TOKENS = 5_000
+
+EmbeddingRows = Callable[[Sequence[int]], np.ndarray]
+
+
+class PromptInit(StrEnum):
+    """How the prompt starts."""
+
+    TEXT = "text"
+    LABELS = "labels"
+    VOCAB = "vocab"
+    RANDOM = "random"
+
+
+def default_init_text(verbalizers: Sequence[str]) -> str:
+    """The instruction that a prompt starts from when none is given."""
+    return f"Classify the text. The label is one of: {', '.join(verbalizer.strip() for verbalizer in verbalizers)}."
+
+
+def initial_prompt(
+    init: PromptInit,
+    tokens: int,
+    embedding: EmbeddingRows,
+    tokenizer: Tokenizer,
+    *,
+    init_text: str,
+    verbalizers: Sequence[str],
+    seed: int,
+) -> np.ndarray:
+    """The first prompt, float32 [tokens, hidden].
+
+    `embedding` maps ids to rows of the input embedding, float32 [n, hidden].
+    `text`: the embeddings of `init_text`, cut or repeated to the length (as PEFT does).
+    `labels`: one vector per verbalizer, the mean of its tokens (Lester et al., "class label"); the rest as `vocab`.
+    `vocab`: embeddings of distinct common tokens, drawn by `seed`.
+    `random`: normal noise as wide as the embedding of common tokens, drawn by `seed`.
+    """
+    generator = np.random.default_rng(seed)
+    match PromptInit(init):
+        case PromptInit.TEXT:
+            ids = tokenizer.encode(init_text, add_special_tokens=False).ids
+            if not ids:
+                raise SoftcallError(f"the init text {init_text!r} has no tokens")
+            rows = embedding([ids[i % len(ids)] for i in range(tokens)])
+        case PromptInit.LABELS:
+            means = [_mean_row(embedding, tokenizer, verbalizer) for verbalizer in verbalizers[:tokens]]
+            rest = _common_ids(tokenizer, generator, tokens - len(means))
+            rows = np.concatenate([np.stack(means), *([embedding(rest)] if rest else [])])
+        case PromptInit.VOCAB:
+            rows = embedding(_common_ids(tokenizer, generator, tokens))
+        case PromptInit.RANDOM:
+            scale = embedding(_common_ids(tokenizer, generator, COMMON_TOKENS)).std()
+            rows = generator.normal(0.0, scale, (tokens, embedding([0]).shape[1]))
+    return np.ascontiguousarray(rows, dtype=np.float32)
+
+
+def _mean_row(embedding: EmbeddingRows, tokenizer: Tokenizer, text: str) -> np.ndarray:
+    ids = tokenizer.encode(text, add_special_tokens=False).ids
+    if not ids:
+        raise SoftcallError(f"the verbalizer {text!r} has no tokens")
+    return embedding(ids).mean(axis=0)
+
+
+def _common_ids(tokenizer: Tokenizer, generator: np.random.Generator, count: int) -> list[int]:
+    """`count` ids of common tokens without repetition while they last; special tokens are left out."""
+    special = set(tokenizer.get_added_tokens_decoder())
+    common = [i for i in range(min(COMMON_TOKENS, tokenizer.get_vocab_size())) if i not in special]
+    drawn = generator.permutation(common)
+    return [int(drawn[i % len(drawn)]) for i in range(count)]

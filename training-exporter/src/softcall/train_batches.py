@@ -1,0 +1,48 @@
+"""Batches of rows of similar length, as a pure function of seed and step."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+# Rows are sorted by length within so many batches: wide enough to pad little, narrow enough to mix.
+POOL_BATCHES = 32
+
+
+class LengthBuckets:
+    """Which rows each step trains on.
+
+    Every epoch visits each row once: the rows are shuffled, pools of `POOL_BATCHES` batches are sorted by length and
+    cut into batches, and the batches are shuffled. Nothing is carried from step to step, so a resumed run sees the
+    very batches that an undisturbed one does.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        """`lengths` [rows] in tokens; a batch has `batch_size` rows, an epoch's last may have fewer."""
+        self._lengths = np.asarray(lengths)
+        self._batch_size = batch_size
+        self._seed = seed
+        self._epoch = -1
+        self._batches: list[np.ndarray] = []
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Steps in which every row is visited once."""
+        return -(-len(self._lengths) // self._batch_size)
+
+    def batch(self, step: int) -> np.ndarray:
+        """Indices of the rows of `step` (from 0)."""
+        epoch, index = divmod(step, self.batches_per_epoch)
+        if epoch != self._epoch:
+            self._epoch, self._batches = epoch, self._shuffle(epoch)
+        return self._batches[index]
+
+    def _shuffle(self, epoch: int) -> list[np.ndarray]:
+        generator = np.random.default_rng((self._seed, epoch))
+        order = generator.permutation(len(self._lengths))
+        pool = self._batch_size * POOL_BATCHES
+        batches = []
+        for start in range(0, len(order), pool):
+            rows = order[start : start + pool]
+            rows = rows[np.argsort(self._lengths[rows], kind="stable")]
+            batches += [rows[i : i + self._batch_size] for i in range(0, len(rows), self._batch_size)]
+        return [batches[i] for i in generator.permutation(len(batches))]

@@ -1,0 +1,68 @@
+"""What a training run tells the person who waits: a bar with the time left on a terminal, plain lines elsewhere."""
+
+import time
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+LINE_EVERY_S = 30.0
+
+
+class TrainingProgress:
+    """Steps done of `steps`, with the latest loss; where no terminal is, a line at least every `LINE_EVERY_S`."""
+
+    def __init__(self, console: Console, steps: int, first: int) -> None:
+        """`first` steps were done by an earlier process; the time left is reckoned from this one's pace."""
+        self._console = console
+        self._steps, self._first = steps, first
+        self._started = self._last_line = time.monotonic()
+        self._bar = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.3f}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("training", total=steps, completed=first, loss=float("nan"))
+
+    def __enter__(self) -> Self:
+        """Show the bar."""
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the bar as it stands."""
+        self._bar.stop()
+
+    def step(self, step: int, loss: float) -> None:
+        """`step` is done."""
+        self._bar.update(self._task, completed=step, loss=loss)
+        if not self._console.is_terminal and time.monotonic() - self._last_line > LINE_EVERY_S:
+            self.line(step, f"loss {loss:.3f}")
+
+    def line(self, step: int, text: str) -> None:
+        """A line that stays, with the step and the time left in front."""
+        self._last_line = time.monotonic()
+        pace = (self._last_line - self._started) / max(step - self._first, 1)
+        left = timedelta(seconds=round(pace * (self._steps - step)))
+        self._console.print(
+            f"step {step:>5}/{self._steps}  {left} left  {text}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
