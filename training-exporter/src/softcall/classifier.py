@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from softcall.artifact import Artifact
+from softcall.errors import SoftcallError
 
 # Tokens (rows x longest row) scored at a time: fills the device without exhausting its memory.
 SCORING_TOKENS = {"cpu": 2_048, "cuda": 32_768}
@@ -62,6 +63,15 @@ class PromptedClassifier(nn.Module):
             ids, lengths = pad_right([rows[i] for i in indices], device)
             logits[indices] = self(trunk, ids, lengths).cpu().numpy()
         return logits
+
+
+def torch_device(name: str) -> torch.device:
+    """The device that `auto` (CUDA where there is any), `cpu` or `cuda` means here."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise SoftcallError("--device cuda: PyTorch sees no CUDA device here; auto and cpu are accepted")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
 
 
 def pad_right(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:

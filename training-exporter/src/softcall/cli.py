@@ -4,6 +4,8 @@ import sys
 
 import typer
 
+from softcall.commands.eval import evaluate
+from softcall.commands.train import train
 from softcall.errors import SoftcallError
 
 app = typer.Typer(
@@ -13,6 +15,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("eval")(evaluate)
+app.command()(train)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from torch.utils.tensorboard import SummaryWriter
 import softcall.train_checkpoint as checkpoint
 from softcall import __version__
 from softcall.artifact import Artifact
-from softcall.classifier import PromptedClassifier, pad_right
+from softcall.classifier import PromptedClassifier, pad_right, torch_device
 from softcall.data import PAIR, Row, file_sha256, labels_of, read_rows, split_dev
 from softcall.errors import SoftcallError
 from softcall.label_head import default_verbalizer, verbalizer_head
@@ -35,7 +35,7 @@ from softcall.source import LoadedBase, Source
 from softcall.template import Template
 from softcall.train_batches import LengthBuckets
 from softcall.train_checkpoint import RunState
-from softcall.train_config import Device, Head, Precision, TrainConfig
+from softcall.train_config import Head, Precision, TrainConfig
 from softcall.train_progress import TrainingProgress
 
 LOG_EVERY = 10  # steps between two points in TensorBoard
@@ -47,7 +47,7 @@ def train(config: TrainConfig, console: Console) -> Artifact:
     Continues from the run folder's checkpoint where there is one. What was picked and what was reached goes to
     `console`. Raises `SoftcallError` for input that cannot be trained on and for a loss that is no longer finite.
     """
-    device = _device(config.device)
+    device = torch_device(config.device)
     with deterministic():
         data = read_data(config)
         base = Source.resolve(config.base).load()
@@ -367,14 +367,6 @@ def deterministic() -> Iterator[None]:
             yield
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-
-
-def _device(device: Device) -> torch.device:
-    if device == Device.CUDA and not torch.cuda.is_available():
-        raise SoftcallError("--device cuda: PyTorch sees no CUDA device here; auto and cpu are accepted")
-    if device == Device.AUTO:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device.value)
 
 
 def _announce(

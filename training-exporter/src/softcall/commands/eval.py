@@ -1,0 +1,157 @@
+"""`softcall eval`: score a task on labelled texts."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from softcall.errors import SoftcallError
+from softcall.evaluate import Evaluation, evaluate_artifact, evaluate_server
+from softcall.scores import Scores
+from softcall.train_config import Device
+
+MOST_LABELS = 12  # up to so many, everything is shown
+WORST_LABELS = 10
+TOP_CONFUSIONS = 10
+
+
+def evaluate(
+    task: Annotated[
+        str,
+        typer.Argument(
+            help="An artifact's file, or a task's name with --server.", metavar="ARTIFACT_OR_TASK"
+        ),
+    ],
+    file: Annotated[
+        Path, typer.Argument(help="JSONL or CSV (also .gz) with `text`, or `text1` and `text2`, and `label`.")
+    ],
+    server: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask this running server instead of PyTorch; an API key is taken from SOFTCALL_API_KEY.",
+            metavar="URL",
+        ),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            help="Hugging Face folder or GGUF file of the frozen model.", show_default="SmolLM2-135M-Instruct"
+        ),
+    ] = None,
+    max_text_tokens: Annotated[
+        int | None,
+        typer.Option(help="Cut longer texts (the template never is).", min=1, show_default="never cut"),
+    ] = None,
+    device: Annotated[Device, typer.Option(help="auto takes CUDA where there is any.")] = Device.AUTO,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Score a task on labelled texts, with PyTorch or against a running server.
+
+    Example: softcall eval intents.safetensors test.jsonl
+
+    Example: softcall eval banking77 test.jsonl --server http://localhost:8080
+    """
+    if server is not None:
+        if base is not None:
+            raise SoftcallError(
+                "--base goes with an artifact, not with --server: a server has a base of its own"
+            )
+        key = os.environ.get("SOFTCALL_API_KEY")
+        result = evaluate_server(server, task, file, api_key=key, max_text_tokens=max_text_tokens)
+    else:
+        try:
+            result = evaluate_artifact(
+                Path(task), file, base=base, device=device.value, max_text_tokens=max_text_tokens
+            )
+        except ModuleNotFoundError as error:
+            raise SoftcallError(
+                f"scoring an artifact needs PyTorch ({error.name} is missing): pip install 'softcall[torch]'"
+            ) from None
+    if as_json:
+        typer.echo(json.dumps(_json(result), indent=2, ensure_ascii=False))
+    else:
+        _print(result, Console(highlight=False))
+
+
+def _json(result: Evaluation) -> dict[str, Any]:
+    scores = result.scores
+    return {
+        "rows": scores.rows,
+        "accuracy": scores.accuracy,
+        "accuracy_interval_95": list(scores.interval),
+        "macro_f1": scores.macro_f1,
+        "abstained": scores.abstained,
+        "per_label": [vars(label) for label in scores.per_label],
+        "confusions": [
+            {"gold": gold, "predicted": wrong, "count": n} for gold, wrong, n in scores.confusions()
+        ],
+        "answered_by": result.answered_by,
+        "versions": list(result.versions),
+        "ms_per_text": result.ms_per_text,
+    }
+
+
+def _print(result: Evaluation, console: Console) -> None:
+    scores = result.scores
+    low, high = scores.interval
+    console.print(f"accuracy   {scores.accuracy:.4f}  (95 % interval {low:.4f} to {high:.4f})")
+    console.print(f"macro-F1   {scores.macro_f1:.4f}")
+    console.print(
+        f"rows       {scores.rows:,}" + (f", {scores.abstained:,} abstained" if scores.abstained else "")
+    )
+    console.print(f"time       {result.ms_per_text:.1f} ms per text, {result.answered_by}", markup=False)
+    if result.versions:
+        console.print(f"version    {', '.join(result.versions)}", markup=False)
+    if len(result.versions) > 1:
+        console.print("warning    the task was replaced while it was scored")
+    console.print(_label_table(scores))
+    console.print(_confusion_table(scores) if len(scores.labels) <= MOST_LABELS else _confusion_list(scores))
+
+
+def _label_table(scores: Scores) -> Table:
+    labels = scores.per_label
+    title = "labels"
+    if len(labels) > MOST_LABELS:
+        labels = tuple(sorted(labels, key=lambda label: label.f1)[:WORST_LABELS])
+        title = f"the {WORST_LABELS} worst of {len(scores.labels)} labels"
+    table = Table("label", title=title, title_justify="left")
+    for column in ("precision", "recall", "F1", "rows"):
+        table.add_column(column, justify="right")
+    for label in labels:
+        table.add_row(
+            _plain(label.label),
+            f"{label.precision:.3f}",
+            f"{label.recall:.3f}",
+            f"{label.f1:.3f}",
+            str(label.rows),
+        )
+    return table
+
+
+def _confusion_table(scores: Scores) -> Table:
+    table = Table("gold \\ predicted", title="confusions", title_justify="left")
+    columns = [*map(_plain, scores.labels), *(["(abstained)"] if scores.abstained else [])]
+    for column in columns:
+        table.add_column(column, justify="right")
+    for label, counts in zip(scores.labels, scores.confusion, strict=True):
+        table.add_row(_plain(label), *(str(count) if count else "." for count in counts[: len(columns)]))
+    return table
+
+
+def _confusion_list(scores: Scores) -> Table:
+    table = Table("gold", "predicted", title="most frequent confusions", title_justify="left")
+    table.add_column("rows", justify="right")
+    for gold, predicted, count in scores.confusions()[:TOP_CONFUSIONS]:
+        table.add_row(_plain(gold), "(abstained)" if predicted is None else _plain(predicted), str(count))
+    return table
+
+
+def _plain(label: str) -> str:
+    """A label as it is, even where it looks like rich's markup."""
+    from rich.markup import escape
+
+    return escape(label)

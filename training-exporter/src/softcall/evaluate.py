@@ -1,0 +1,161 @@
+"""Labels for the rows of a file, from an artifact with PyTorch or from a running server, and their scores."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from softcall.artifact import Artifact
+from softcall.data import Row, read_rows
+from softcall.errors import SoftcallError
+from softcall.scores import Scores
+
+CALL_ROWS = 32
+CALL_TIMEOUT_S = 300.0
+MAX_ANSWER_BYTES = 16 << 20
+MAX_ARTIFACT_BYTES = 256 << 20
+SHOWN_CHARACTERS = 2_000  # of a server's error
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a task did on a file: its scores, what answered, and how long a text took (in batches, all stages)."""
+
+    scores: Scores
+    answered_by: str
+    versions: tuple[str, ...]  # of the served task, in the order seen; empty for PyTorch
+    ms_per_text: float
+
+
+def evaluate_artifact(
+    path: Path, file: Path, *, base: str | None, device: str, max_text_tokens: int | None
+) -> Evaluation:
+    """Score an artifact on a file with PyTorch in float32.
+
+    Texts of more than `max_text_tokens` tokens are cut (None: refused where base's positions end). `device` is
+    `auto`, `cpu` or `cuda`. Abstains like a server does. Raises `SoftcallError` for an artifact of another base, and
+    for labels in the file that the artifact does not have.
+    """
+    from softcall.classifier import PromptedClassifier, torch_device
+    from softcall.source import Source
+
+    artifact = Artifact.from_bytes(_artifact_bytes(path), where=str(path))
+    rows = read_rows(file, artifact.template.fields)
+    for row in rows:
+        if row.label not in artifact.labels:
+            raise SoftcallError(
+                f"{file} line {row.line}: label {row.label!r} is none of the {len(artifact.labels)} labels of {path}"
+            )
+    place = torch_device(device)
+    loaded = Source.resolve(base).load()
+    artifact.require_base(loaded.name, loaded.fingerprint, loaded.model.config.hidden_size)
+    room = loaded.model.config.max_position_embeddings - artifact.tokens
+    limit = room if max_text_tokens is None else min(room, max_text_tokens)
+    classifier, trunk = PromptedClassifier.of(artifact).to(place), loaded.model.base_model.to(place)
+
+    started = time.perf_counter()
+    ids = [
+        artifact.template.encode(loaded.tokenizer, row.texts, limit, truncate=max_text_tokens is not None)
+        for row in rows
+    ]
+    logits = classifier.score(trunk, ids)
+    elapsed = time.perf_counter() - started
+    scores = Scores(artifact.labels, _gold(rows), labels_of_logits(artifact, logits))
+    return Evaluation(scores, f"{loaded.name} on {place.type}", (), 1e3 * elapsed / len(rows))
+
+
+def evaluate_server(
+    url: str, task: str, file: Path, *, api_key: str | None, max_text_tokens: int | None
+) -> Evaluation:
+    """Score a served task on a file, `CALL_ROWS` texts a call; a server's refusal is raised as it was worded."""
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise SoftcallError(f"--server {url}: expected an address such as http://localhost:8080")
+    rows = read_rows(file)
+    endpoint = url.rstrip("/") + "/v1/classify"
+    predicted: list[str | None] = []
+    versions: dict[str, None] = {}
+    elapsed = 0.0
+    for start in range(0, len(rows), CALL_ROWS):
+        part = rows[start : start + CALL_ROWS]
+        body: dict[str, Any] = {
+            "model": task,
+            "input": [row.texts[0] if len(row.texts) == 1 else list(row.texts) for row in part],
+        }
+        if max_text_tokens is not None:
+            body["truncate_prompt_tokens"] = max_text_tokens
+        started = time.perf_counter()
+        answer = _post(endpoint, body, api_key)
+        elapsed += time.perf_counter() - started
+        predicted += _labels(answer, len(part), endpoint)
+        versions[str(answer.get("version"))] = None
+    gold = _gold(rows)
+    labels = tuple(sorted(set(gold) | {label for label in predicted if label is not None}))
+    return Evaluation(
+        Scores(labels, gold, tuple(predicted)), endpoint, tuple(versions), 1e3 * elapsed / len(rows)
+    )
+
+
+def labels_of_logits(artifact: Artifact, logits: np.ndarray) -> tuple[str | None, ...]:
+    """The label of each row of `logits` [rows, labels]; None where the best probability is below the threshold."""
+    scaled = logits.astype(np.float64) / artifact.temperature
+    best = scaled.argmax(axis=1)
+    top = 1 / np.exp(scaled - scaled.max(axis=1, keepdims=True)).sum(axis=1)  # softmax of the largest
+    threshold = artifact.abstain_threshold or 0.0
+    return tuple(artifact.labels[i] if p >= threshold else None for i, p in zip(best, top, strict=True))
+
+
+def _gold(rows: Sequence[Row]) -> tuple[str, ...]:
+    return tuple(row.label for row in rows if row.label is not None)
+
+
+def _artifact_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_ARTIFACT_BYTES + 1)
+    except OSError as error:
+        raise SoftcallError(
+            f"{path}: cannot be read ({error.strerror or error}); expected an artifact, or a task with --server"
+        ) from None
+    if len(data) > MAX_ARTIFACT_BYTES:
+        raise SoftcallError(f"{path}: larger than {MAX_ARTIFACT_BYTES:,} bytes, which no artifact is")
+    return data
+
+
+def _post(endpoint: str, body: dict[str, Any], api_key: str | None) -> dict[str, Any]:
+    headers = {"Content-Type": "application/json"} | (
+        {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    )
+    request = urllib.request.Request(endpoint, json.dumps(body).encode(), headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=CALL_TIMEOUT_S) as response:
+            data = response.read(MAX_ANSWER_BYTES + 1)
+    except urllib.error.HTTPError as error:
+        text = error.read(4 * SHOWN_CHARACTERS).decode(errors="replace")[:SHOWN_CHARACTERS].strip()
+        raise SoftcallError(f"{endpoint} answered {error.code} {error.reason}: {text}") from None
+    except (urllib.error.URLError, OSError) as error:
+        raise SoftcallError(f"{endpoint} cannot be reached ({getattr(error, 'reason', error)})") from None
+    try:
+        answer = json.loads(data) if len(data) <= MAX_ANSWER_BYTES else None
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise SoftcallError(f"{endpoint} answered something other than a JSON object: {data[:200]!r}")
+    return answer
+
+
+def _labels(answer: dict[str, Any], rows: int, endpoint: str) -> list[str | None]:
+    """The labels of an answer, by the index of their rows."""
+    try:
+        labels = {item["index"]: item["label"] for item in answer["data"]}
+        return [labels[i] for i in range(rows)]
+    except (KeyError, TypeError):
+        raise SoftcallError(
+            f"{endpoint} answered without `data` of an index and a label for each of {rows} texts"
+        ) from None
