@@ -1,4 +1,4 @@
-"""The frozen trunk behind a soft prompt, as PyTorch: what training differentiates and `softcall eval` scores with."""
+"""The frozen trunk behind a soft prompt in PyTorch: what training differentiates and `softcall eval` asks."""
 
 from collections.abc import Iterator, Sequence
 from typing import Self
@@ -15,7 +15,7 @@ SCORING_TOKENS = {"cpu": 2_048, "cuda": 32_768}
 
 
 class PromptedClassifier(nn.Module):
-    """A prompt and a label head: the only parameters there are. The trunk is passed to each call, and never changes.
+    """A prompt and a label head, the only parameters there are: the trunk is passed to each call.
 
     Attributes: `prompt` [tokens, hidden], `label_head` [labels, hidden], `label_bias` [labels], all float32.
     """
@@ -41,9 +41,9 @@ class PromptedClassifier(nn.Module):
     def forward(self, trunk: nn.Module, ids: Tensor, lengths: Tensor) -> Tensor:
         """Label logits, float32 [batch, labels].
 
-        `ids` int64 [batch, text] padded on the right with any id, `lengths` int64 [batch] >= 1. Attention is causal and
-        pads stand behind the row that is read, so they need no mask. The trunk computes in its own precision; the
-        vocabulary's logits are never built.
+        `ids` int64 [batch, text] padded on the right with any id, `lengths` int64 [batch] >= 1. Attention
+        is causal and pads stand behind the row that is read, so they need no mask. The trunk computes in
+        its own precision; the vocabulary's logits are never built.
         """
         texts = trunk.get_input_embeddings()(ids)
         prompts = self.prompt.to(texts.dtype).expand(len(ids), -1, -1)
@@ -54,7 +54,7 @@ class PromptedClassifier(nn.Module):
 
     @torch.no_grad()
     def score(self, trunk: nn.Module, rows: Sequence[Sequence[int]]) -> np.ndarray:
-        """Label logits float32 [rows, labels] of token ids, in batches of similar length on the prompt's device."""
+        """Label logits, float32 [rows, labels], of rows of token ids."""
         device = self.prompt.device
         logits = np.empty((len(rows), len(self.label_bias)), np.float32)
         for indices in _scoring_batches(
@@ -86,7 +86,7 @@ def pad_right(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tens
 
 
 def _scoring_batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
-    """Indices in batches of similar length whose padded size stays within `tokens` (a longer row goes alone)."""
+    """Indices in batches of similar length, within `tokens` when padded (a longer row goes alone)."""
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
         if batch and (len(batch) + 1) * lengths[batch[0]] > tokens:

@@ -1,4 +1,4 @@
-"""Labelled texts: JSONL and CSV files, read strictly and within bounds, and the rule that carves a dev set out."""
+"""Labelled texts: JSONL and CSV files, read strictly and within bounds; how a dev set is carved out."""
 
 import csv
 import gzip
@@ -25,7 +25,7 @@ PAIR = ("text1", "text2")
 
 @dataclass(frozen=True)
 class Row:
-    """One example: its texts in the order of the template's fields, its label (None: unlabelled), its line in the file."""
+    """One example: its texts in the order of the fields, its label (None: unlabelled), its line."""
 
     texts: tuple[str, ...]
     label: str | None
@@ -35,10 +35,10 @@ class Row:
 def read_rows(path: str | Path, fields: Sequence[str] | None = None, *, labelled: bool = True) -> list[Row]:
     """Read every row of a `.jsonl` or `.csv` file (also `.gz`).
 
-    `fields` names the text columns (a template's `fields`); None takes `text`, or `text1` and `text2` where the first
-    row has no `text`. Other columns are ignored, and so are blank lines. With `labelled=False` a row may lack its
-    label. Raises `SoftcallError` with file, line and field for whatever is missing, empty, of another type, or too
-    large.
+    `fields` names the text columns (a template's `fields`); None takes `text`, or `text1` and `text2` where
+    the first row has no `text`. Other columns and blank lines are ignored. With `labelled=False` a row may
+    lack its label. Raises `SoftcallError` with file, line and field for whatever is missing, empty, of
+    another type, or too large.
     """
     path = Path(path)
     rows: list[Row] = []
@@ -70,9 +70,9 @@ def labels_of(rows: Sequence[Row], where: str | Path) -> tuple[str, ...]:
 def split_dev(rows: Sequence[Row], fraction: float) -> tuple[list[Row], list[Row]]:
     """Split into (train, dev) by a fixed rule, stratified by label.
 
-    Within a label the rows are ordered by the sha256 of their texts and the first `fraction` becomes dev (at most
-    `MAX_DEV_ROWS` in all): the split depends neither on the order of the file nor on a seed, and rows with equal texts
-    stay on one side. A label with too few rows stays in train.
+    Within a label the rows are ordered by the sha256 of their texts, and the first `fraction` becomes dev
+    (about `MAX_DEV_ROWS` in all at most). So the split depends neither on the order of the file nor on a
+    seed, and rows with equal texts stay on one side. A label with too few rows stays in train.
     """
     fraction = min(fraction, MAX_DEV_ROWS / len(rows))
     by_label: dict[str | None, list[tuple[bytes, int]]] = defaultdict(list)
@@ -162,7 +162,7 @@ def _lines(path: Path) -> Iterator[str]:
                     )
                 if total > MAX_FILE_BYTES:
                     raise SoftcallError(
-                        f"{path} line {number}: the file is larger than {MAX_FILE_BYTES:,} bytes, which is the limit"
+                        f"{path} line {number}: the file has more than {MAX_FILE_BYTES:,} bytes, the limit"
                     )
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:

@@ -26,7 +26,7 @@ SHOWN_CHARACTERS = 2_000  # of a server's error
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a task did on a file: its scores, what answered, and how long a text took (in batches, all stages)."""
+    """How a task did on a file: its scores, what answered, how long a text took (in batches, all stages)."""
 
     scores: Scores
     answered_by: str
@@ -39,9 +39,10 @@ def evaluate_artifact(
 ) -> Evaluation:
     """Score an artifact on a file with PyTorch in float32.
 
-    Texts of more than `max_text_tokens` tokens are cut (None: refused where base's positions end). `device` is
-    `auto`, `cpu` or `cuda`. Abstains like a server does. Raises `SoftcallError` for an artifact of another base, and
-    for labels in the file that the artifact does not have.
+    Texts of more than `max_text_tokens` tokens are cut; with None nothing is cut, and a text beyond the
+    base's positions is refused. `device` is `auto`, `cpu` or `cuda`. Abstains as a server does. Raises
+    `SoftcallError` for an artifact of another base, and for labels in the file that the artifact does not
+    have.
     """
     from softcall.classifier import PromptedClassifier, torch_device
     from softcall.source import Source
@@ -50,9 +51,7 @@ def evaluate_artifact(
     rows = read_rows(file, artifact.template.fields)
     for row in rows:
         if row.label not in artifact.labels:
-            raise SoftcallError(
-                f"{file} line {row.line}: label {row.label!r} is none of the {len(artifact.labels)} labels of {path}"
-            )
+            raise SoftcallError(f"{file} line {row.line}: label {row.label!r} is not one of {path}'s labels")
     place = torch_device(device)
     loaded = Source.resolve(base).load()
     artifact.require_base(loaded.name, loaded.fingerprint, loaded.model.config.hidden_size)
@@ -74,7 +73,7 @@ def evaluate_artifact(
 def evaluate_server(
     url: str, task: str, file: Path, *, api_key: str | None, max_text_tokens: int | None
 ) -> Evaluation:
-    """Score a served task on a file, `CALL_ROWS` texts a call; a server's refusal is raised as it was worded."""
+    """Score a served task on a file, `CALL_ROWS` texts a call; a refusal is raised in the server's words."""
     if urlsplit(url).scheme not in ("http", "https"):
         raise SoftcallError(f"--server {url}: expected an address such as http://localhost:8080")
     rows = read_rows(file)
@@ -103,7 +102,7 @@ def evaluate_server(
 
 
 def labels_of_logits(artifact: Artifact, logits: np.ndarray) -> tuple[str | None, ...]:
-    """The label of each row of `logits` [rows, labels]; None where the best probability is below the threshold."""
+    """The label of each row of `logits` [rows, labels]; None where its probability is below the threshold."""
     scaled = logits.astype(np.float64) / artifact.temperature
     best = scaled.argmax(axis=1)
     top = 1 / np.exp(scaled - scaled.max(axis=1, keepdims=True)).sum(axis=1)  # softmax of the largest
@@ -121,7 +120,7 @@ def _artifact_bytes(path: Path) -> bytes:
             data = file.read(MAX_ARTIFACT_BYTES + 1)
     except OSError as error:
         raise SoftcallError(
-            f"{path}: cannot be read ({error.strerror or error}); expected an artifact, or a task with --server"
+            f"{path}: cannot be read ({error.strerror}); expected an artifact (a task needs --server)"
         ) from None
     if len(data) > MAX_ARTIFACT_BYTES:
         raise SoftcallError(f"{path}: larger than {MAX_ARTIFACT_BYTES:,} bytes, which no artifact is")

@@ -8,8 +8,8 @@ from tokenizers import Tokenizer
 
 from softcall.errors import SoftcallError
 
-# Lester et al. (2021), section 3.2: sampled vectors come from the most common tokens. Byte-pair encoders number their
-# tokens roughly by frequency, so these are the lowest ids.
+# Lester et al. (2021), section 3.2: sampled vectors come from the most common tokens. Byte-pair encoders
+# number their tokens roughly by frequency, so these are the lowest ids.
 COMMON_TOKENS = 5_000
 
 EmbeddingRows = Callable[[Sequence[int]], np.ndarray]
@@ -26,7 +26,7 @@ class PromptInit(StrEnum):
 
 def default_init_text(verbalizers: Sequence[str]) -> str:
     """The instruction that a prompt starts from when none is given."""
-    return f"Classify the text. The label is one of: {', '.join(verbalizer.strip() for verbalizer in verbalizers)}."
+    return f"Classify the text. The label is one of: {', '.join(words.strip() for words in verbalizers)}."
 
 
 def initial_prompt(
@@ -43,7 +43,8 @@ def initial_prompt(
 
     `embedding` maps ids to rows of the input embedding, float32 [n, hidden].
     `text`: the embeddings of `init_text`, cut or repeated to the length (as PEFT does).
-    `labels`: one vector per verbalizer, the mean of its tokens (Lester et al., "class label"); the rest as `vocab`.
+    `labels`: a vector per verbalizer, the mean of its tokens (Lester et al., "class label"); the rest as
+    `vocab`.
     `vocab`: embeddings of distinct common tokens, drawn by `seed`.
     `random`: normal noise as wide as the embedding of common tokens, drawn by `seed`.
     """

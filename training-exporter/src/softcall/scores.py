@@ -1,4 +1,4 @@
-"""How well a classifier did: accuracy with its interval, macro-F1, precision and recall per label, confusions."""
+"""How well a classifier did: accuracy and its interval, macro-F1, figures per label, confusions."""
 
 import math
 from collections.abc import Sequence

@@ -11,9 +11,9 @@ POOL_BATCHES = 32
 class LengthBuckets:
     """Which rows each step trains on.
 
-    Every epoch visits each row once: the rows are shuffled, pools of `POOL_BATCHES` batches are sorted by length and
-    cut into batches, and the batches are shuffled. Nothing is carried from step to step, so a resumed run sees the
-    very batches that an undisturbed one does.
+    Every epoch visits each row once: the rows are shuffled, pools of `POOL_BATCHES` batches are sorted by
+    length and cut into batches, and the batches are shuffled. Nothing is carried from step to step, so a
+    resumed run sees the very batches that an undisturbed one does.
     """
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:

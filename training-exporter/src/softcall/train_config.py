@@ -1,4 +1,4 @@
-"""Everything that `softcall train` can be told, with its defaults; light enough for the command line's help."""
+"""All that `softcall train` can be told, with defaults; light enough for the command line's help."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from softcall.artifact import MAX_PROMPT_TOKENS
 from softcall.errors import SoftcallError
 from softcall.prompt_init import PromptInit
 
-# Tasks whose prompts have one length share runs in the server, so these are what a prompt has unless told otherwise.
+# Tasks whose prompts have one length share runs in the server; hence a few lengths.
 PROMPT_LENGTHS = (8, 16, 20, 32)
 
 
@@ -76,7 +76,7 @@ class TrainConfig:
         """Refuse what cannot work, by option."""
         if not self.any_length and self.tokens not in PROMPT_LENGTHS:
             raise SoftcallError(
-                f"--tokens {self.tokens}: 8, 16, 20 and 32 are accepted, so that tasks share runs in the server; "
+                f"--tokens {self.tokens}: 8, 16, 20 and 32 are accepted, so that tasks share runs; "
                 f"with --any-length, 1 to {MAX_PROMPT_TOKENS}"
             )
         _within("--tokens", self.tokens, 1, MAX_PROMPT_TOKENS)
@@ -112,7 +112,7 @@ class TrainConfig:
         return Path("runs") / f"{self.out.stem}-{digest[:8]}"
 
     def identity(self) -> dict[str, Any]:
-        """What decides the trained prompt, besides data, base and device: a run is resumed only under the same."""
+        """What decides the prompt, besides data, base and device: only under the same is a run resumed."""
         names = (
             "tokens",
             "init",

@@ -1,4 +1,4 @@
-"""What a training run tells the person who waits: a bar with the time left on a terminal, plain lines elsewhere."""
+"""What training tells the person who waits: a bar with the time left on a terminal, plain lines elsewhere."""
 
 import time
 from datetime import timedelta
@@ -19,7 +19,7 @@ LINE_EVERY_S = 30.0
 
 
 class TrainingProgress:
-    """Steps done of `steps`, with the latest loss; where no terminal is, a line at least every `LINE_EVERY_S`."""
+    """Steps done, with the latest loss; without a terminal, a line at least every `LINE_EVERY_S`."""
 
     def __init__(self, console: Console, steps: int, first: int) -> None:
         """`first` steps were done by an earlier process; the time left is reckoned from this one's pace."""

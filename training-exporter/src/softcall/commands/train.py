@@ -21,7 +21,7 @@ def train(
     dev: Annotated[
         Path | None,
         typer.Option(
-            help="Rows to choose the best prompt by. Without it a part of DATA is carved out, the same part always."
+            help="Rows to choose the best prompt by. Without it a fixed part of DATA is carved out."
         ),
     ] = None,
     dev_fraction: Annotated[
@@ -108,7 +108,7 @@ def train(
 
     The same command after a kill goes on from its last checkpoint and ends with the same prompt.
 
-    Example: softcall train train.jsonl --test test.jsonl --template '{text}\nIntent:' --out intents.safetensors
+    Example: softcall train train.jsonl --test test.jsonl --out intents.safetensors
     """
     config = TrainConfig(
         data=data,
