@@ -1,0 +1,73 @@
+package io.softcall;
+
+/**
+ * The one exception that reaches a caller: what went wrong, and a message that names the thing, the value and what
+ * would be accepted. {@code function.Errors} turns its {@link Reason} into a status.
+ */
+public final class SoftcallException extends RuntimeException {
+
+    /** Why a call is not answered. Every reason has one row in the table of errors in README.md. */
+    public enum Reason {
+        /** The request is malformed, has wrong types or values, or names no possible task. */
+        INVALID_REQUEST,
+        /** The request carries no API key, or one that is not known. */
+        UNAUTHENTICATED,
+        /** The API key may not call this task. */
+        FORBIDDEN,
+        /** The store holds no such task. */
+        UNKNOWN_TASK,
+        /** No such path. */
+        NOT_FOUND,
+        /** The path exists, but not with this method. */
+        METHOD_NOT_ALLOWED,
+        /** No representation that the caller accepts. */
+        NOT_ACCEPTABLE,
+        /** The request's body did not arrive in time. */
+        REQUEST_TIMEOUT,
+        /** The request's body is larger than allowed. */
+        BODY_TOO_LARGE,
+        /** The request's body is not JSON. */
+        UNSUPPORTED_MEDIA_TYPE,
+        /** A text is longer than allowed. */
+        TEXT_TOO_LONG,
+        /** More work is waiting than allowed. */
+        OVERLOADED,
+        /** A fault of the server. */
+        INTERNAL,
+        /** The stored artifact cannot be served. */
+        ARTIFACT_REFUSED,
+        /** The store refuses our credentials, or the bucket does not exist. */
+        STORE_DENIED,
+        /** The store does not answer. */
+        STORE_UNAVAILABLE,
+        /** The answer was not ready in the time that one call may take. */
+        DEADLINE_EXCEEDED
+    }
+
+    private static final long serialVersionUID = 1L;
+
+    private final Reason reason;
+
+    public SoftcallException(Reason reason, String message) {
+        this(reason, message, null);
+    }
+
+    public SoftcallException(Reason reason, String message, Throwable cause) {
+        super(message, cause);
+        this.reason = reason;
+    }
+
+    public Reason reason() {
+        return reason;
+    }
+
+    /** The same problem for another waiter, with a stack trace of its own. */
+    public SoftcallException again() {
+        return new SoftcallException(reason, getMessage(), this);
+    }
+
+    /** A problem of the caller's own request. */
+    public static SoftcallException invalid(String format, Object... arguments) {
+        return new SoftcallException(Reason.INVALID_REQUEST, format.formatted(arguments));
+    }
+}

@@ -1,0 +1,70 @@
+package io.softcall.function;
+
+import io.smallrye.common.annotation.RunOnVirtualThread;
+import jakarta.ws.rs.Consumes;
+import jakarta.ws.rs.HeaderParam;
+import jakarta.ws.rs.POST;
+import jakarta.ws.rs.Path;
+import jakarta.ws.rs.Produces;
+import jakarta.ws.rs.core.HttpHeaders;
+import jakarta.ws.rs.core.MediaType;
+import java.util.Optional;
+import org.eclipse.microprofile.openapi.annotations.Operation;
+import org.eclipse.microprofile.openapi.annotations.media.Content;
+import org.eclipse.microprofile.openapi.annotations.media.ExampleObject;
+import org.eclipse.microprofile.openapi.annotations.media.Schema;
+import org.eclipse.microprofile.openapi.annotations.parameters.RequestBody;
+import org.eclipse.microprofile.openapi.annotations.responses.APIResponse;
+import org.jboss.resteasy.reactive.RestResponse;
+
+/** Classification over HTTP, at SGLang's path and at vLLM's. */
+@Path("/")
+@RunOnVirtualThread
+@Consumes(MediaType.APPLICATION_JSON)
+@Produces(MediaType.APPLICATION_JSON)
+class ClassifyResource {
+
+    private final Endpoint endpoint;
+
+    ClassifyResource(Endpoint endpoint) {
+        this.endpoint = endpoint;
+    }
+
+    @POST
+    @Path("/v1/classify")
+    @Operation(summary = "Classify texts with a task's prompt, as the store holds it now")
+    @RequestBody(
+            required = true,
+            content =
+                    @Content(
+                            schema = @Schema(implementation = ClassifyRequestSchema.class),
+                            examples =
+                                    @ExampleObject(
+                                            name = "banking77",
+                                            value =
+                                                    "{\"model\": \"banking77\", \"input\": \"My card has not arrived\"}")))
+    @APIResponse(
+            responseCode = "200",
+            description = "One item per text, in order",
+            content = @Content(schema = @Schema(implementation = ClassifyResponse.class)))
+    @APIResponse(
+            responseCode = "default",
+            description = "Any error",
+            content = @Content(schema = @Schema(implementation = Errors.Body.class)))
+    public RestResponse<ClassifyResponse> classify(
+            @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization, byte[] body) {
+        Endpoint.Answer answer = endpoint.classify(authorization, () -> ClassifyRequest.parse(body));
+        RestResponse.ResponseBuilder<ClassifyResponse> response = RestResponse.ResponseBuilder.ok(answer.response());
+        answer.headers().forEach(response::header);
+        return response.build();
+    }
+
+    /** vLLM's path. */
+    @POST
+    @Path("/classify")
+    @Operation(hidden = true)
+    public RestResponse<ClassifyResponse> classifyAtVllmsPath(
+            @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization, byte[] body) {
+        return classify(authorization, body);
+    }
+}

@@ -1,0 +1,96 @@
+package io.softcall.function;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonProperty;
+import io.softcall.inference.Classification;
+import io.softcall.task.Task;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+
+/**
+ * An answer in vLLM's shape, with the version of the task that gave it.
+ *
+ * @param created seconds since 1970
+ * @param model the task
+ * @param version the store's word for the prompt that answered
+ * @param staleMs only where the store could not be asked: how long ago the version was last proven
+ */
+@JsonInclude(JsonInclude.Include.NON_NULL)
+record ClassifyResponse(
+        String id,
+        String object,
+        long created,
+        String model,
+        String version,
+        @JsonProperty("stale_ms") Long staleMs,
+        List<Item> data,
+        Usage usage) {
+
+    /**
+     * One text's answer.
+     *
+     * @param label null where the task abstains
+     * @param probs by label index
+     * @param score the best label's probability
+     * @param scores by label name, on request
+     * @param logits by label index, before the temperature, on request
+     */
+    record Item(
+            int index,
+            @JsonInclude(JsonInclude.Include.ALWAYS) String label,
+            double score,
+            boolean abstained,
+            double[] probs,
+            @JsonProperty("num_classes") int numClasses,
+            @JsonInclude(JsonInclude.Include.NON_NULL) Map<String, Double> scores,
+            @JsonInclude(JsonInclude.Include.NON_NULL) float[] logits) {}
+
+    /** Tokens of all texts with their template; prompts are not counted, they cost next to nothing. */
+    record Usage(
+            @JsonProperty("prompt_tokens") int promptTokens,
+            @JsonProperty("total_tokens") int totalTokens,
+            @JsonProperty("completion_tokens") int completionTokens) {}
+
+    static ClassifyResponse of(ClassifyRequest request, Classification answer) {
+        Task task = answer.task();
+        List<Item> items = new ArrayList<>();
+        int tokens = 0;
+        for (Classification.Row row : answer.rows()) {
+            items.add(item(items.size(), request, task.head().labels(), row));
+            tokens += row.tokens();
+        }
+        return new ClassifyResponse(
+                "classify-" + UUID.randomUUID(),
+                "list",
+                System.currentTimeMillis() / 1_000,
+                task.name().value(),
+                task.version(),
+                answer.staleness().map(Duration::toMillis).orElse(null),
+                items,
+                new Usage(tokens, tokens, 0));
+    }
+
+    private static Item item(int index, ClassifyRequest request, List<String> labels, Classification.Row row) {
+        double[] probs = row.probabilities();
+        Map<String, Double> scores = null;
+        if (request.scores()) {
+            scores = new LinkedHashMap<>();
+            for (int i = 0; i < probs.length; i++) {
+                scores.put(labels.get(i), probs[i]);
+            }
+        }
+        return new Item(
+                index,
+                row.abstained() ? null : labels.get(row.best()),
+                probs[row.best()],
+                row.abstained(),
+                probs,
+                probs.length,
+                scores,
+                request.logits() ? row.logits() : null);
+    }
+}

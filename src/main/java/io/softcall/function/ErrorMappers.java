@@ -1,0 +1,57 @@
+package io.softcall.function;
+
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import jakarta.ws.rs.WebApplicationException;
+import jakarta.ws.rs.core.HttpHeaders;
+import jakarta.ws.rs.core.MediaType;
+import jakarta.ws.rs.core.UriInfo;
+import org.jboss.logging.Logger;
+import org.jboss.resteasy.reactive.RestResponse;
+import org.jboss.resteasy.reactive.server.ServerExceptionMapper;
+
+/** Errors of REST endpoints. */
+class ErrorMappers {
+
+    private static final Logger LOG = Logger.getLogger(ErrorMappers.class);
+
+    @ServerExceptionMapper
+    RestResponse<Errors.Body> map(SoftcallException e) {
+        var response = RestResponse.ResponseBuilder.create(
+                        RestResponse.Status.fromStatusCode(Errors.status(e.reason())), Errors.body(e))
+                .type(MediaType.APPLICATION_JSON_TYPE);
+        if (e.reason() == Reason.OVERLOADED) {
+            response.header(HttpHeaders.RETRY_AFTER, Errors.RETRY_AFTER_S);
+        }
+        if (e.reason() == Reason.UNAUTHENTICATED) {
+            response.header(HttpHeaders.WWW_AUTHENTICATE, "Bearer");
+        }
+        return response.build();
+    }
+
+    /** What the framework itself refuses: unknown paths, methods, media types, bodies. */
+    @ServerExceptionMapper
+    RestResponse<Errors.Body> map(WebApplicationException e, UriInfo uri) {
+        int status = e.getResponse().getStatus();
+        Reason reason = Errors.reason(status);
+        String message =
+                switch (reason) {
+                    case NOT_FOUND -> "no such path: " + uri.getPath();
+                    case METHOD_NOT_ALLOWED -> "this method is not allowed at " + uri.getPath();
+                    case UNSUPPORTED_MEDIA_TYPE -> "expected a body with `Content-Type: application/json`";
+                    case NOT_ACCEPTABLE -> "answers are application/json";
+                    case BODY_TOO_LARGE -> "the body is larger than softcall.http.max-body-bytes";
+                    default -> "the request was refused: " + e.getMessage();
+                };
+        return map(new SoftcallException(reason, message, e));
+    }
+
+    @ServerExceptionMapper
+    RestResponse<Errors.Body> map(Throwable e) {
+        SoftcallException problem = Errors.unwrap(e);
+        if (problem.reason() == Reason.INTERNAL) {
+            LOG.error("a call failed", e);
+        }
+        return map(problem);
+    }
+}

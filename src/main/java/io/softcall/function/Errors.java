@@ -1,0 +1,77 @@
+package io.softcall.function;
+
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import java.util.Locale;
+import java.util.concurrent.CompletionException;
+
+/** The one table from what went wrong to what the caller sees. README.md repeats it, and a test compares the two. */
+final class Errors {
+
+    /** What a caller that met a full queue is told to wait: a queue drains within seconds. */
+    static final String RETRY_AFTER_S = "1";
+
+    private Errors() {}
+
+    /** The body of every error, on every path. */
+    record Body(Error error) {}
+
+    /**
+     * @param type the reason in lower case
+     * @param code the HTTP status
+     */
+    record Error(String message, String type, int code) {}
+
+    static int status(Reason reason) {
+        return switch (reason) {
+            case INVALID_REQUEST -> 400;
+            case UNAUTHENTICATED -> 401;
+            case FORBIDDEN -> 403;
+            case UNKNOWN_TASK, NOT_FOUND -> 404;
+            case METHOD_NOT_ALLOWED -> 405;
+            case NOT_ACCEPTABLE -> 406;
+            case REQUEST_TIMEOUT -> 408;
+            case BODY_TOO_LARGE -> 413;
+            case UNSUPPORTED_MEDIA_TYPE -> 415;
+            case TEXT_TOO_LONG -> 422;
+            case OVERLOADED -> 429;
+            case INTERNAL -> 500;
+            case ARTIFACT_REFUSED, STORE_DENIED -> 502;
+            case STORE_UNAVAILABLE -> 503;
+            case DEADLINE_EXCEEDED -> 504;
+        };
+    }
+
+    static Body body(SoftcallException e) {
+        return new Body(new Error(e.getMessage(), e.reason().name().toLowerCase(Locale.ROOT), status(e.reason())));
+    }
+
+    /** The reason of an HTTP status that a framework chose. */
+    static Reason reason(int status) {
+        return switch (status) {
+            case 401 -> Reason.UNAUTHENTICATED;
+            case 403 -> Reason.FORBIDDEN;
+            case 404 -> Reason.NOT_FOUND;
+            case 405 -> Reason.METHOD_NOT_ALLOWED;
+            case 406 -> Reason.NOT_ACCEPTABLE;
+            case 408 -> Reason.REQUEST_TIMEOUT;
+            case 413 -> Reason.BODY_TOO_LARGE;
+            case 415 -> Reason.UNSUPPORTED_MEDIA_TYPE;
+            case 429 -> Reason.OVERLOADED;
+            case 503 -> Reason.STORE_UNAVAILABLE;
+            default -> status < 500 ? Reason.INVALID_REQUEST : Reason.INTERNAL;
+        };
+    }
+
+    /** Finds the exception that says what happened under those that only carry it. */
+    static SoftcallException unwrap(Throwable failure) {
+        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+            if (cause instanceof SoftcallException known) {
+                return known;
+            }
+        }
+        Throwable inner =
+                failure instanceof CompletionException && failure.getCause() != null ? failure.getCause() : failure;
+        return new SoftcallException(Reason.INTERNAL, "the server failed: " + inner, inner);
+    }
+}

@@ -1,0 +1,34 @@
+package io.softcall.function;
+
+import io.quarkus.runtime.configuration.MemorySize;
+import io.smallrye.config.ConfigMapping;
+import io.smallrye.config.WithDefault;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+
+/** What the entry points accept, and from whom. */
+@ConfigMapping(prefix = "softcall.http")
+public interface HttpConfig {
+
+    /** Larger request bodies are answered 413. */
+    @WithDefault("8M")
+    MemorySize maxBodyBytes();
+
+    /** Time for a request's body to arrive; then 408, and the connection is closed. */
+    @WithDefault("10s")
+    Duration bodyTime();
+
+    /** API keys by a name of your choice. None: every caller may call every task. */
+    Map<String, Key> keys();
+
+    /** One API key. */
+    interface Key {
+        /** Hexadecimal SHA-256 of the key. */
+        String sha256();
+
+        /** Task names that it may call; a trailing {@code *} stands for any rest. */
+        @WithDefault("*")
+        List<String> tasks();
+    }
+}

@@ -1,0 +1,94 @@
+package io.softcall.function;
+
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import io.softcall.task.TaskName;
+import jakarta.inject.Singleton;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Optional;
+
+/** API keys. Only their hashes are known here. */
+@Singleton
+class Keys {
+
+    private static final String BEARER = "Bearer ";
+
+    private record Key(byte[] sha256, Caller caller) {}
+
+    /**
+     * Somebody who may call some tasks.
+     *
+     * @param patterns task names; a trailing {@code *} stands for any rest
+     */
+    record Caller(String name, List<String> patterns) {
+
+        boolean mayCall(TaskName task) {
+            return patterns.stream()
+                    .anyMatch(pattern -> pattern.endsWith("*")
+                            ? task.value().startsWith(pattern.substring(0, pattern.length() - 1))
+                            : task.value().equals(pattern));
+        }
+
+        /** @throws SoftcallException {@code FORBIDDEN} */
+        void require(TaskName task) {
+            if (!mayCall(task)) {
+                throw new SoftcallException(
+                        Reason.FORBIDDEN, "API key \"%s\" may not call task \"%s\"".formatted(name, task));
+            }
+        }
+    }
+
+    private static final Caller ANYBODY = new Caller("none", List.of("*"));
+
+    private final List<Key> keys = new ArrayList<>();
+
+    Keys(HttpConfig config) {
+        config.keys().forEach((name, key) -> keys.add(new Key(hash(name, key), new Caller(name, key.tasks()))));
+    }
+
+    private static byte[] hash(String name, HttpConfig.Key key) {
+        if (!key.sha256().matches("[0-9a-fA-F]{64}")) {
+            throw new IllegalArgumentException(
+                    "softcall.http.keys.%s.sha256: expected 64 hexadecimal digits, as printed by `sha256sum`"
+                            .formatted(name));
+        }
+        return HexFormat.of().parseHex(key.sha256());
+    }
+
+    /**
+     * Who sent this {@code Authorization} header.
+     *
+     * @throws SoftcallException {@code UNAUTHENTICATED} when keys are configured and this is none of them
+     */
+    Caller caller(Optional<String> authorization) {
+        if (keys.isEmpty()) {
+            return ANYBODY;
+        }
+        String token = authorization
+                .filter(header -> header.regionMatches(true, 0, BEARER, 0, BEARER.length()))
+                .map(header -> header.substring(BEARER.length()).strip())
+                .orElseThrow(() -> new SoftcallException(
+                        Reason.UNAUTHENTICATED, "an API key is needed: send the header `Authorization: Bearer <key>`"));
+        byte[] sha256 = sha256(token);
+        // Every key is compared, in constant time each, so that time tells nothing.
+        Caller found = null;
+        for (Key key : keys) {
+            found = MessageDigest.isEqual(key.sha256(), sha256) ? key.caller() : found;
+        }
+        return Optional.ofNullable(found)
+                .orElseThrow(() -> new SoftcallException(Reason.UNAUTHENTICATED, "the API key is not known"));
+    }
+
+    private static byte[] sha256(String token) {
+        try {
+            return MessageDigest.getInstance("SHA-256").digest(token.getBytes(StandardCharsets.UTF_8));
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every Java runtime has SHA-256", e);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+package io.softcall.inference;
+
+import io.quarkus.runtime.Startup;
+import io.softcall.task.Requirements;
+import jakarta.enterprise.inject.Disposes;
+import jakarta.enterprise.inject.Produces;
+import jakarta.inject.Singleton;
+import java.util.HashSet;
+import java.util.Set;
+import org.jboss.logging.Logger;
+
+/** Opens the base that the configuration names, at start, so that a server that is ready can answer. */
+final class Bases {
+
+    private static final Logger LOG = Logger.getLogger(Bases.class);
+
+    @Produces
+    @Singleton
+    Bundle bundle(InferenceConfig config) {
+        return Bundle.open(config.base().dir(), config.base().variant());
+    }
+
+    @Produces
+    @Singleton
+    Requirements requirements(Bundle bundle, InferenceConfig config) {
+        Set<String> fingerprints = new HashSet<>(config.base().accept().orElse(Set.of()));
+        fingerprints.add(bundle.fingerprint());
+        return new Requirements(
+                bundle.name(),
+                fingerprints,
+                bundle.hiddenSize(),
+                config.limits().promptTokens());
+    }
+
+    @Produces
+    @Singleton
+    @Startup
+    Model model(Bundle bundle, InferenceConfig config) {
+        long began = System.nanoTime();
+        Model model =
+                switch (config.provider()) {
+                    case CPU -> new OnnxModel(bundle, config.threads(), config.spinning());
+                };
+        LOG.infof(
+                "base %s (%s, fingerprint %.12s) serves on ONNX Runtime, %s, golden row holds, %d ms",
+                bundle.name(),
+                bundle.variant(),
+                bundle.fingerprint(),
+                config.provider(),
+                (System.nanoTime() - began) / 1_000_000);
+        return model;
+    }
+
+    void close(@Disposes Model model) {
+        model.close();
+    }
+
+    @Produces
+    @Singleton
+    @Startup
+    Tokenizer tokenizer(Bundle bundle) {
+        return new Tokenizer(bundle.tokenizer());
+    }
+
+    void close(@Disposes Tokenizer tokenizer) {
+        tokenizer.close();
+    }
+}

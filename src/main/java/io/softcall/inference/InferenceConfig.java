@@ -1,0 +1,98 @@
+package io.softcall.inference;
+
+import io.quarkus.runtime.configuration.MemorySize;
+import io.smallrye.config.ConfigMapping;
+import io.smallrye.config.WithDefault;
+import io.smallrye.config.WithName;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.Set;
+
+/** The base that is served, and the bounds on what it is asked. */
+@ConfigMapping(prefix = "softcall")
+public interface InferenceConfig {
+
+    /** Where ONNX Runtime computes. */
+    enum Provider {
+        CPU
+    }
+
+    Base base();
+
+    @WithDefault("cpu")
+    Provider provider();
+
+    /** Threads that share one run; 0: one a core. */
+    @WithDefault("0")
+    int threads();
+
+    /** Whether these threads spin while they wait. Faster on idle cores of one's own; ruinous on shared ones. */
+    @WithDefault("false")
+    boolean spinning();
+
+    Prefix prefix();
+
+    Batch batch();
+
+    Limits limits();
+
+    /** The exported model. */
+    interface Base {
+        /** A base bundle: the folder that {@code softcall base} wrote. */
+        @WithDefault("base")
+        Path dir();
+
+        @WithDefault("fp32")
+        String variant();
+
+        /** Fingerprints of other bases whose prompts the operator vouches for. */
+        Optional<Set<String>> accept();
+    }
+
+    /** The KV caches of prompts. */
+    interface Prefix {
+        /** Memory for prefixes, outside the Java heap; the least used leave first. */
+        @WithDefault("512M")
+        MemorySize cacheBytes();
+    }
+
+    /** Rows that share a run. */
+    interface Batch {
+        /** Padded tokens of one run, prefixes not counted; a longer text runs alone. */
+        @WithDefault("1024")
+        int tokens();
+
+        /** Rows that may wait; more are answered 429 at once. */
+        @WithDefault("1024")
+        int queueRows();
+    }
+
+    /** Bounds on one call. */
+    interface Limits {
+        /** Calls under way at once; more are answered 429. */
+        @WithDefault("512")
+        int calls();
+
+        /** Texts, or pairs, of one call. */
+        @WithDefault("256")
+        int texts();
+
+        /** Characters (UTF-16 units) of one text. */
+        @WithDefault("65536")
+        int characters();
+
+        /** Tokens of one text with its template, the prompt not counted. */
+        @WithDefault("1024")
+        int tokens();
+
+        /** Tokens of a prompt. */
+        @WithDefault("128")
+        int promptTokens();
+
+        /** Time for one call. */
+        @WithDefault("10s")
+        @WithName("call-time")
+        Duration callTime();
+    }
+}

@@ -1,0 +1,32 @@
+package io.softcall.inference;
+
+import io.softcall.task.Prompt;
+import java.util.List;
+
+/** The frozen base: the one seam between Softcall and whatever computes. Safe for use by several threads. */
+interface Model extends AutoCloseable {
+
+    /**
+     * A text to run.
+     *
+     * @param ids token ids, at least one
+     * @param prefix what stands before them; stays retained by the caller until the run ends
+     */
+    record Sequence(long[] ids, Prefix prefix) {}
+
+    Bundle bundle();
+
+    /** Computes a prompt's KV cache. The caller owns the one reference. */
+    Prefix encode(Prompt prompt);
+
+    /**
+     * Runs texts behind their prefixes.
+     *
+     * @param batch at least one; all prefixes have the same number of tokens
+     * @return the hidden row at each text's last token, [batch][hidden], in the order of the batch
+     */
+    float[][] run(List<Sequence> batch);
+
+    @Override
+    void close();
+}

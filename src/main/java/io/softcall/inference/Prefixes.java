@@ -1,0 +1,97 @@
+package io.softcall.inference;
+
+import com.github.benmanes.caffeine.cache.AsyncCache;
+import com.github.benmanes.caffeine.cache.Caffeine;
+import com.github.benmanes.caffeine.cache.RemovalCause;
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.softcall.task.Task;
+import io.softcall.task.TaskName;
+import jakarta.annotation.PreDestroy;
+import jakarta.inject.Singleton;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+
+/** The prefixes of the prompts that were called lately, each computed once a version, bounded in bytes. */
+@Singleton
+class Prefixes {
+
+    /** A version of a task. Two tasks of equal content are two entries. */
+    private record Key(TaskName name, String version) {}
+
+    private final Model model;
+    private final AsyncCache<Key, Prefix> cache;
+    /** Encoding holds a native thread for tens of milliseconds; a virtual thread would hold its carrier. */
+    private final ExecutorService encoder = Executors.newSingleThreadExecutor(
+            Thread.ofPlatform().name("encode-", 0).daemon().factory());
+
+    private final Counter encoded;
+
+    Prefixes(Model model, InferenceConfig config, MeterRegistry metrics) {
+        this.model = model;
+        this.cache = Caffeine.newBuilder()
+                .maximumWeight(config.prefix().cacheBytes().asLongValue())
+                .weigher((Key key, Prefix prefix) -> (int) Math.min(prefix.bytes(), Integer.MAX_VALUE))
+                .executor(Runnable::run)
+                .removalListener((Key key, Prefix prefix, RemovalCause cause) -> {
+                    if (prefix != null) {
+                        prefix.release();
+                    }
+                })
+                .buildAsync();
+        this.encoded = Counter.builder("softcall.prefix.encoded")
+                .description("prompts turned into prefixes")
+                .register(metrics);
+        Gauge.builder("softcall.prefix.cached", cache, c -> c.synchronous().estimatedSize())
+                .description("prefixes in the cache")
+                .register(metrics);
+        Gauge.builder("softcall.prefix.cached.bytes", cache, Prefixes::weight)
+                .baseUnit("bytes")
+                .description("memory of the prefixes in the cache")
+                .register(metrics);
+    }
+
+    private static double weight(AsyncCache<Key, Prefix> cache) {
+        return cache.synchronous()
+                .policy()
+                .eviction()
+                .flatMap(eviction -> eviction.weightedSize().stream().boxed().findFirst())
+                .orElse(0L);
+    }
+
+    /** The task's prefix, computed if need be. The caller releases it when its last run has ended. */
+    Prefix acquire(Task task) {
+        Key key = new Key(task.name(), task.version());
+        while (true) {
+            Prefix prefix;
+            try {
+                prefix = cache.get(key, (missing, executor) -> encode(task)).join();
+            } catch (CompletionException e) {
+                throw new IllegalStateException(
+                        "prefix of task %s: %s".formatted(task.name(), e.getCause()), e.getCause());
+            }
+            if (prefix.retain()) {
+                return prefix;
+            }
+            // Evicted between the two lines above: the cache no longer holds it, so this ends.
+        }
+    }
+
+    private CompletableFuture<Prefix> encode(Task task) {
+        return CompletableFuture.supplyAsync(
+                () -> {
+                    encoded.increment();
+                    return model.encode(task.prompt());
+                },
+                encoder);
+    }
+
+    @PreDestroy
+    void close() {
+        encoder.shutdownNow();
+        cache.synchronous().invalidateAll();
+    }
+}

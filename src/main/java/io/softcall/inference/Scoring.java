@@ -1,0 +1,38 @@
+package io.softcall.inference;
+
+import io.softcall.task.Task;
+
+/** From a hidden row to a label. */
+final class Scoring {
+
+    private Scoring() {}
+
+    static Classification.Row score(Task task, float[] hidden, int tokens) {
+        float[] logits = task.head().logits(hidden);
+        double[] probabilities = softmax(logits, task.temperature());
+        int best = 0;
+        for (int i = 1; i < logits.length; i++) {
+            best = logits[i] > logits[best] ? i : best;
+        }
+        double threshold = task.abstainThreshold().orElse(0);
+        return new Classification.Row(best, probabilities[best] < threshold, logits, probabilities, tokens);
+    }
+
+    /** {@code softmax(logits / temperature)}, with the largest logit taken out so that nothing overflows. */
+    private static double[] softmax(float[] logits, double temperature) {
+        double largest = Double.NEGATIVE_INFINITY;
+        for (float logit : logits) {
+            largest = Math.max(largest, logit);
+        }
+        double[] probabilities = new double[logits.length];
+        double sum = 0;
+        for (int i = 0; i < logits.length; i++) {
+            probabilities[i] = Math.exp((logits[i] - largest) / temperature);
+            sum += probabilities[i];
+        }
+        for (int i = 0; i < logits.length; i++) {
+            probabilities[i] /= sum;
+        }
+        return probabilities;
+    }
+}

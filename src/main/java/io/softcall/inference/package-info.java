@@ -1,0 +1,2 @@
+/** The frozen base on ONNX Runtime: tokenizer, prefixes, batching, and the call that puts them together. */
+package io.softcall.inference;

@@ -1,0 +1,160 @@
+package io.softcall.store;
+
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import software.amazon.awssdk.core.exception.ApiCallTimeoutException;
+import software.amazon.awssdk.core.exception.SdkClientException;
+import software.amazon.awssdk.core.exception.SdkException;
+import software.amazon.awssdk.core.sync.ResponseTransformer;
+import software.amazon.awssdk.http.AbortableInputStream;
+import software.amazon.awssdk.services.s3.S3Client;
+import software.amazon.awssdk.services.s3.model.GetObjectRequest;
+import software.amazon.awssdk.services.s3.model.GetObjectResponse;
+import software.amazon.awssdk.services.s3.model.ListObjectsV2Request;
+import software.amazon.awssdk.services.s3.model.NoSuchKeyException;
+import software.amazon.awssdk.services.s3.model.S3Exception;
+import software.amazon.awssdk.services.s3.model.S3Object;
+
+/** A bucket on any S3-compatible server. An object's version is its ETag without the quotes. */
+final class S3Store implements Store {
+
+    /** A bound on the foreign objects that one listing looks past. */
+    private static final int MAX_LIST_REQUESTS = 20;
+
+    private static final Set<String> CREDENTIAL_ERRORS = Set.of(
+            "AccessDenied",
+            "InvalidAccessKeyId",
+            "SignatureDoesNotMatch",
+            "ExpiredToken",
+            "InvalidToken",
+            "RequestTimeTooSkewed",
+            "NoSuchBucket");
+
+    private final S3Client client;
+    private final String bucket;
+    private final String prefix;
+    private final long maxBytes;
+
+    /** @param prefix empty, or a key prefix that ends in {@code /} */
+    S3Store(S3Client client, String bucket, String prefix, long maxBytes) {
+        this.client = client;
+        this.bucket = bucket;
+        this.prefix = prefix;
+        this.maxBytes = maxBytes;
+    }
+
+    @Override
+    public Answer get(String key, Optional<String> known) {
+        var request = GetObjectRequest.builder().bucket(bucket).key(prefix + key);
+        known.ifPresent(version -> request.ifNoneMatch('"' + version + '"'));
+        try {
+            // A transformer runs inside the client's timeouts and retries; a plain stream would be read outside them.
+            ResponseTransformer<GetObjectResponse, Answer> bounded = this::read;
+            return client.getObject(request.build(), bounded);
+        } catch (NoSuchKeyException e) {
+            return new Missing();
+        } catch (S3Exception e) {
+            return switch (e.statusCode()) {
+                case 304 -> new Unchanged();
+                case 404 -> missing(e);
+                default -> throw failure(e);
+            };
+        } catch (SdkException e) {
+            throw failure(e);
+        }
+    }
+
+    private Answer read(GetObjectResponse response, AbortableInputStream body) throws IOException {
+        String version = response.eTag().replace("\"", "");
+        if (response.contentLength() > maxBytes) {
+            body.abort();
+            return new TooLarge(version, response.contentLength(), maxBytes);
+        }
+        byte[] bytes = body.readNBytes(Math.toIntExact(response.contentLength()));
+        if (bytes.length < response.contentLength()) {
+            throw new IOException(
+                    "the connection ended after %d of %d bytes".formatted(bytes.length, response.contentLength()));
+        }
+        return new Found(version, bytes);
+    }
+
+    private Answer missing(S3Exception e) {
+        if (e.awsErrorDetails() != null
+                && "NoSuchBucket".equals(e.awsErrorDetails().errorCode())) {
+            throw failure(e);
+        }
+        return new Missing();
+    }
+
+    @Override
+    public Page list(String suffix, String after, int limit) {
+        List<String> keys = new ArrayList<>();
+        String startAfter = after.isEmpty() ? "" : prefix + after;
+        try {
+            for (int i = 0; i < MAX_LIST_REQUESTS; i++) {
+                var response = client.listObjectsV2(ListObjectsV2Request.builder()
+                        .bucket(bucket)
+                        .prefix(prefix)
+                        .startAfter(startAfter)
+                        .build());
+                for (S3Object object : response.contents()) {
+                    startAfter = object.key();
+                    if (object.key().endsWith(suffix)) {
+                        keys.add(object.key().substring(prefix.length()));
+                    }
+                    if (keys.size() > limit) {
+                        keys.removeLast();
+                        return new Page(keys, Optional.of(keys.getLast()));
+                    }
+                }
+                if (!response.isTruncated() || response.contents().isEmpty()) {
+                    return new Page(keys, Optional.empty());
+                }
+            }
+        } catch (SdkException e) {
+            throw failure(e);
+        }
+        return new Page(keys, Optional.of(startAfter.substring(prefix.length())));
+    }
+
+    @Override
+    public String uri() {
+        return "s3://" + bucket + "/" + prefix;
+    }
+
+    private SoftcallException failure(SdkException e) {
+        if (e instanceof S3Exception s3 && s3.awsErrorDetails() != null) {
+            String code = s3.awsErrorDetails().errorCode();
+            String message = "store %s answered %d %s: %s"
+                    .formatted(
+                            uri(), s3.statusCode(), code, s3.awsErrorDetails().errorMessage());
+            boolean denied = s3.statusCode() == 403 || s3.statusCode() == 401 || CREDENTIAL_ERRORS.contains(code);
+            return denied
+                    ? new SoftcallException(
+                            Reason.STORE_DENIED,
+                            message + "; check the credentials, their policy and the bucket's name",
+                            e)
+                    : new SoftcallException(Reason.STORE_UNAVAILABLE, message, e);
+        }
+        if (e instanceof ApiCallTimeoutException) {
+            return new SoftcallException(
+                    Reason.STORE_UNAVAILABLE,
+                    "store %s did not answer in time (softcall.store.timeout)".formatted(uri()),
+                    e);
+        }
+        if (e instanceof SdkClientException && String.valueOf(e.getMessage()).contains("Unable to load credentials")) {
+            return new SoftcallException(
+                    Reason.STORE_DENIED,
+                    "store %s: no credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a role"
+                            .formatted(uri()),
+                    e);
+        }
+        return new SoftcallException(
+                Reason.STORE_UNAVAILABLE, "store %s cannot be reached: %s".formatted(uri(), e.getMessage()), e);
+    }
+}

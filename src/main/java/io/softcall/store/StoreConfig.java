@@ -1,0 +1,48 @@
+package io.softcall.store;
+
+import io.quarkus.runtime.annotations.StaticInitSafe;
+import io.quarkus.runtime.configuration.MemorySize;
+import io.smallrye.config.ConfigMapping;
+import io.smallrye.config.WithDefault;
+import java.time.Duration;
+
+/** Where artifacts live, and how fresh they must be. */
+@StaticInitSafe
+@ConfigMapping(prefix = "softcall.store")
+public interface StoreConfig {
+
+    /** What a call transfers from the store. */
+    enum Fetch {
+        /** A conditional GET on each call: the artifact travels only when it changed. */
+        CONDITIONAL,
+        /** The whole artifact on each call. */
+        FULL
+    }
+
+    /** {@code s3://bucket/prefix} or {@code file:/dir}. */
+    @WithDefault("file:tasks")
+    String uri();
+
+    @WithDefault("conditional")
+    Fetch fetch();
+
+    /** How long an answer of the store may be reused. 0 s: never, each call asks again. */
+    @WithDefault("0s")
+    Duration maxAge();
+
+    /** How long the last good version may answer while the store fails or holds a refused artifact. */
+    @WithDefault("0s")
+    Duration staleIfError();
+
+    /** Time for one question to the store, retries included. */
+    @WithDefault("1500ms")
+    Duration timeout();
+
+    /** Larger artifacts are refused without being transferred. */
+    @WithDefault("16M")
+    MemorySize maxArtifactBytes();
+
+    /** Memory for parsed artifacts; the least used leave first. */
+    @WithDefault("256M")
+    MemorySize cacheBytes();
+}

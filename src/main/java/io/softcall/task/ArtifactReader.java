@@ -1,0 +1,180 @@
+package io.softcall.task;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.softcall.task.Safetensors.Tensor;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.OptionalDouble;
+import java.util.Set;
+
+/** Turns the bytes of an artifact into a {@link Task}, or says why not. */
+final class ArtifactReader {
+
+    private static final JsonMapper JSON = new JsonMapper();
+
+    private static final int MAX_LABELS = 10_000;
+
+    private final Requirements requirements;
+
+    ArtifactReader(Requirements requirements) {
+        this.requirements = requirements;
+    }
+
+    Task read(TaskName name, String version, byte[] bytes) throws RefusedException {
+        Safetensors file = Safetensors.parse(bytes);
+        refuseOtherMethods(file);
+        JsonNode metadata = metadata(file);
+        checkBase(metadata.path("base"));
+        List<String> labels = labels(metadata.path("labels"));
+        Prompt prompt = prompt(file);
+        LabelHead head = new LabelHead(
+                labels,
+                floats(file, "label_head", labels.size(), requirements.hidden()),
+                floats(file, "label_bias", labels.size()));
+        return new Task(
+                name,
+                version,
+                prompt,
+                head,
+                new Template(text(metadata, "template")),
+                temperature(metadata.path("temperature")),
+                abstainThreshold(metadata.path("abstain_threshold")),
+                metadata,
+                bytes.length);
+    }
+
+    /** Multitask prompt tuning stores a prompt of the right name and shape that means nothing without its task's rows. */
+    private static void refuseOtherMethods(Safetensors file) throws RefusedException {
+        for (String tensor : List.of("prefix_task_cols", "prefix_task_rows")) {
+            if (file.tensor(tensor).isPresent()) {
+                throw new RefusedException(
+                        "tensor %s belongs to peft_type MULTITASK_PROMPT_TUNING, expected PROMPT_TUNING", tensor);
+            }
+        }
+    }
+
+    private static JsonNode metadata(Safetensors file) throws RefusedException {
+        String json = file.metadata().get("softcall");
+        if (json == null) {
+            throw new RefusedException(
+                    "no \"softcall\" metadata: a plain PEFT file must be stored with `softcall push`, which adds template"
+                            + " and labels");
+        }
+        JsonNode metadata;
+        try {
+            metadata = JSON.readTree(json);
+        } catch (JsonProcessingException e) {
+            throw new RefusedException("\"softcall\" metadata is not valid JSON: %s", e.getOriginalMessage());
+        }
+        if (metadata.path("schema").asInt(-1) != 1) {
+            throw new RefusedException("schema %s, this server reads schema 1", metadata.path("schema"));
+        }
+        String kind = text(metadata, "kind");
+        if (!kind.equals("classification")) {
+            throw new RefusedException("kind \"%s\" is not served yet, expected \"classification\"", kind);
+        }
+        return metadata;
+    }
+
+    private void checkBase(JsonNode base) throws RefusedException {
+        String fingerprint = text(base, "fingerprint");
+        if (!requirements.fingerprints().contains(fingerprint)) {
+            throw new RefusedException(
+                    "trained for base %s with fingerprint %s, this server runs %s with fingerprint %s;"
+                            + " softcall.base.accept lists others to accept",
+                    base.path("name"),
+                    fingerprint,
+                    requirements.baseName(),
+                    String.join(" or ", requirements.fingerprints()));
+        }
+    }
+
+    private static List<String> labels(JsonNode node) throws RefusedException {
+        if (!node.isArray() || node.size() < 2 || node.size() > MAX_LABELS) {
+            throw new RefusedException("labels: expected a list of 2 to %d names", MAX_LABELS);
+        }
+        List<String> labels = new ArrayList<>();
+        Set<String> seen = new HashSet<>();
+        for (JsonNode label : node) {
+            if (!label.isTextual() || label.textValue().isEmpty()) {
+                throw new RefusedException("label %d is %s, expected a non-empty text", labels.size(), label);
+            }
+            if (!seen.add(label.textValue())) {
+                throw new RefusedException("label \"%s\" appears twice", label.textValue());
+            }
+            labels.add(label.textValue());
+        }
+        return labels;
+    }
+
+    private Prompt prompt(Safetensors file) throws RefusedException {
+        Tensor tensor = require(file, "prompt_embeddings");
+        if (tensor.shape().size() != 2) {
+            throw new RefusedException(
+                    "prompt_embeddings has shape %s, expected [tokens, %d]", tensor.shape(), requirements.hidden());
+        }
+        long tokens = tensor.shape().getFirst();
+        if (tokens < 1 || tokens > requirements.maxPromptTokens()) {
+            throw new RefusedException(
+                    "prompt_embeddings has %d tokens, at most %d are served (softcall.limits.prompt-tokens)",
+                    tokens, requirements.maxPromptTokens());
+        }
+        return new Prompt(
+                (int) tokens,
+                requirements.hidden(),
+                floats(file, "prompt_embeddings", (int) tokens, requirements.hidden()));
+    }
+
+    private static double temperature(JsonNode node) throws RefusedException {
+        double temperature = node.isMissingNode() ? 1 : node.asDouble(Double.NaN);
+        if (!(temperature > 0) || Double.isInfinite(temperature)) {
+            throw new RefusedException("temperature is %s, expected a number greater than 0", node);
+        }
+        return temperature;
+    }
+
+    private static OptionalDouble abstainThreshold(JsonNode node) throws RefusedException {
+        if (node.isMissingNode() || node.isNull()) {
+            return OptionalDouble.empty();
+        }
+        double threshold = node.asDouble(Double.NaN);
+        if (!(threshold > 0 && threshold <= 1)) {
+            throw new RefusedException("abstain_threshold is %s, expected null or a probability in (0, 1]", node);
+        }
+        return OptionalDouble.of(threshold);
+    }
+
+    private static String text(JsonNode node, String field) throws RefusedException {
+        JsonNode value = node.path(field);
+        if (!value.isTextual()) {
+            throw new RefusedException("%s is %s, expected a text", field, value.isMissingNode() ? "missing" : value);
+        }
+        return value.textValue();
+    }
+
+    private static Tensor require(Safetensors file, String name) throws RefusedException {
+        return file.tensor(name).orElseThrow(() -> new RefusedException("tensor %s is missing", name));
+    }
+
+    /** A tensor of exactly this shape whose values are all finite. */
+    private static float[] floats(Safetensors file, String name, int... shape) throws RefusedException {
+        Tensor tensor = require(file, name);
+        List<Long> expected = new ArrayList<>();
+        for (int dimension : shape) {
+            expected.add((long) dimension);
+        }
+        if (!tensor.shape().equals(expected)) {
+            throw new RefusedException("tensor %s has shape %s, expected %s", name, tensor.shape(), expected);
+        }
+        float[] values = tensor.floats();
+        for (int i = 0; i < values.length; i++) {
+            if (!Float.isFinite(values[i])) {
+                throw new RefusedException("tensor %s holds the value %s at element %d", name, values[i], i);
+            }
+        }
+        return values;
+    }
+}

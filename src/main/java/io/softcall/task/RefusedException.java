@@ -1,0 +1,11 @@
+package io.softcall.task;
+
+/** An artifact that cannot be served; the message says which field, its value, and what would be accepted. */
+final class RefusedException extends Exception {
+
+    private static final long serialVersionUID = 1L;
+
+    RefusedException(String format, Object... arguments) {
+        super(arguments.length == 0 ? format : format.formatted(arguments));
+    }
+}

@@ -1,0 +1,17 @@
+package io.softcall.task;
+
+import java.util.Set;
+
+/**
+ * What the served base demands of a task.
+ *
+ * @param baseName for messages
+ * @param fingerprints the base's own, and others that the operator vouches for
+ * @param hidden width of prompt vectors and label rows
+ * @param maxPromptTokens longest prompt that is served
+ */
+public record Requirements(String baseName, Set<String> fingerprints, int hidden, int maxPromptTokens) {
+    public Requirements {
+        fingerprints = Set.copyOf(fingerprints);
+    }
+}

@@ -1,0 +1,24 @@
+package io.softcall.task;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.OptionalDouble;
+
+/**
+ * A task as it was stored: everything that a call needs, checked. No half-valid task exists.
+ *
+ * @param version the store's word for this content
+ * @param temperature divides the logits before the softmax; greater than 0
+ * @param abstainThreshold an answer whose best probability lies below has no label
+ * @param metadata the artifact's {@code softcall} metadata as it was read, for people to see
+ * @param artifactBytes size of the stored object
+ */
+public record Task(
+        TaskName name,
+        String version,
+        Prompt prompt,
+        LabelHead head,
+        Template template,
+        double temperature,
+        OptionalDouble abstainThreshold,
+        JsonNode metadata,
+        long artifactBytes) {}

@@ -1,0 +1,45 @@
+package io.softcall.task;
+
+import io.softcall.SoftcallException;
+import java.util.regex.Pattern;
+
+/** A valid task name: nothing else ever reaches a store. */
+public record TaskName(String value) implements Comparable<TaskName> {
+
+    public static final int MAX_LENGTH = 200;
+
+    static final String OBJECT = "/adapter_model.safetensors";
+
+    private static final Pattern VALID = Pattern.compile("[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*");
+
+    /** @throws SoftcallException {@code INVALID_REQUEST} */
+    public TaskName {
+        if (value.length() > MAX_LENGTH || !VALID.matcher(value).matches()) {
+            throw SoftcallException.invalid(
+                    "task name %s: expected segments of a-z 0-9 . _ - that begin with a letter or digit, joined by '/',"
+                            + " at most %d characters",
+                    quote(value), MAX_LENGTH);
+        }
+    }
+
+    /** The key of the task's artifact in a store. */
+    String key() {
+        return value + OBJECT;
+    }
+
+    private static String quote(String value) {
+        return value.length() <= 60
+                ? '"' + value + '"'
+                : '"' + value.substring(0, 60) + "...\" (%d characters)".formatted(value.length());
+    }
+
+    @Override
+    public int compareTo(TaskName other) {
+        return value.compareTo(other.value);
+    }
+
+    @Override
+    public String toString() {
+        return value;
+    }
+}

@@ -1,0 +1,296 @@
+package io.softcall.task;
+
+import com.github.benmanes.caffeine.cache.Cache;
+import com.github.benmanes.caffeine.cache.Caffeine;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import io.softcall.store.Store;
+import io.softcall.store.StoreConfig;
+import jakarta.annotation.PreDestroy;
+import jakarta.inject.Inject;
+import jakarta.inject.Singleton;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.function.LongSupplier;
+import org.jboss.logging.Logger;
+
+/**
+ * The tasks that a store holds, proven fresh on each call.
+ *
+ * <p>The promise is linearizable: {@link #revalidate} never completes with a version older than the one that was stored
+ * when it was called. So a call may share only a question to the store that is sent after the call arrived: per task, one
+ * question is in flight and at most one waits for it, and whoever comes meanwhile joins the one that waits.
+ */
+@Singleton
+public class Tasks {
+
+    private static final Logger LOG = Logger.getLogger(Tasks.class);
+
+    /** What a refusal costs in a cache that is measured in artifact bytes. */
+    private static final int REFUSAL_BYTES = 1_024;
+
+    /**
+     * A task as the store proved it.
+     *
+     * @param staleness empty when the store was asked for this call (or within {@code max-age}); else how long ago this
+     *     version was last proven, because the store fails and {@code stale-if-error} allows it
+     */
+    public record Proven(Task task, Optional<Duration> staleness) {}
+
+    private final Store store;
+    private final StoreConfig config;
+    private final ArtifactReader reader;
+    private final LongSupplier nanoTime;
+    private final Cache<TaskName, Known> known;
+    private final ConcurrentHashMap<TaskName, Flight> flights = new ConcurrentHashMap<>();
+    private final ExecutorService executor = Executors.newThreadPerTaskExecutor(
+            Thread.ofVirtual().name("revalidate-", 0).factory());
+
+    @Inject
+    public Tasks(Store store, StoreConfig config, Requirements requirements) {
+        this(store, config, requirements, System::nanoTime);
+    }
+
+    Tasks(Store store, StoreConfig config, Requirements requirements, LongSupplier nanoTime) {
+        this.store = store;
+        this.config = config;
+        this.reader = new ArtifactReader(requirements);
+        this.nanoTime = nanoTime;
+        this.known = Caffeine.newBuilder()
+                .maximumWeight(config.cacheBytes().asLongValue())
+                .weigher((TaskName name, Known entry) -> entry.bytes())
+                .build();
+    }
+
+    /** What the stored object is: a task, or something that is refused. */
+    private sealed interface Content {
+        record Good(Task task) implements Content {}
+
+        record Refused(String reason) implements Content {}
+    }
+
+    /**
+     * What is known of a stored object.
+     *
+     * @param lastGood the newest version that could be served, for {@code stale-if-error}
+     * @param goodNanos when {@code lastGood} was last proven
+     * @param provenNanos when {@code version} was last proven
+     * @param failing whether the newest question to the store failed
+     */
+    private record Known(
+            String version,
+            Content content,
+            Optional<Task> lastGood,
+            long goodNanos,
+            long provenNanos,
+            boolean failing) {
+
+        int bytes() {
+            return REFUSAL_BYTES
+                    + lastGood.map(task -> (int) Math.min(task.artifactBytes(), Integer.MAX_VALUE / 2))
+                            .orElse(0);
+        }
+
+        Known failed() {
+            return new Known(version, content, lastGood, goodNanos, provenNanos, true);
+        }
+    }
+
+    /** The questions about one task: {@code running} was sent, {@code waiting} is sent when it ends. */
+    private static final class Flight {
+        CompletableFuture<Proven> running = new CompletableFuture<>();
+        Optional<CompletableFuture<Proven>> waiting = Optional.empty();
+    }
+
+    /**
+     * Asks the store whether the cached version still is the stored one, and fetches the stored one if not.
+     *
+     * @return completes with the task; exceptionally with a {@link SoftcallException} ({@code UNKNOWN_TASK}, {@code
+     *     ARTIFACT_REFUSED}, {@code STORE_UNAVAILABLE}, {@code STORE_DENIED})
+     */
+    public CompletableFuture<Proven> revalidate(TaskName name) {
+        Known entry = known.getIfPresent(name);
+        if (entry != null
+                && !entry.failing()
+                && entry.content() instanceof Content.Good(Task task)
+                && nanoTime.getAsLong() - entry.provenNanos() < config.maxAge().toNanos()) {
+            return CompletableFuture.completedFuture(new Proven(task, Optional.empty()));
+        }
+        return join(name);
+    }
+
+    private CompletableFuture<Proven> join(TaskName name) {
+        CompletableFuture<?>[] mine = new CompletableFuture<?>[1];
+        flights.compute(name, (key, flight) -> {
+            if (flight == null) {
+                Flight first = new Flight();
+                mine[0] = first.running;
+                executor.execute(() -> fly(key, first));
+                return first;
+            }
+            CompletableFuture<Proven> next = flight.waiting.orElseGet(CompletableFuture::new);
+            flight.waiting = Optional.of(next);
+            mine[0] = next;
+            return flight;
+        });
+        @SuppressWarnings("unchecked")
+        CompletableFuture<Proven> future = (CompletableFuture<Proven>) mine[0];
+        return future;
+    }
+
+    /** Asks for as long as somebody waits. */
+    private void fly(TaskName name, Flight flight) {
+        boolean more = true;
+        while (more) {
+            CompletableFuture<Proven> question = flight.running;
+            try {
+                Proven answer = ask(name);
+                more = landed(name);
+                question.complete(answer);
+            } catch (RuntimeException | Error e) {
+                more = landed(name);
+                question.completeExceptionally(e);
+            }
+        }
+    }
+
+    /** Ends the running question; true when the waiting one has become the running one. */
+    private boolean landed(TaskName name) {
+        return flights.computeIfPresent(name, (key, flight) -> {
+                    if (flight.waiting.isEmpty()) {
+                        return null;
+                    }
+                    flight.running = flight.waiting.get();
+                    flight.waiting = Optional.empty();
+                    return flight;
+                })
+                != null;
+    }
+
+    private Proven ask(TaskName name) {
+        Optional<Known> before = Optional.ofNullable(known.getIfPresent(name));
+        Optional<String> version =
+                config.fetch() == StoreConfig.Fetch.FULL ? Optional.empty() : before.map(Known::version);
+        long asked = nanoTime.getAsLong();
+        Known now;
+        try {
+            now = switch (store.get(name.key(), version)) {
+                case Store.Unchanged() -> proven(before.orElseThrow(), asked);
+                case Store.Found(String found, byte[] bytes) -> read(name, found, bytes, before, asked);
+                case Store.TooLarge(String found, long bytes, long limit) ->
+                    refused(
+                            name,
+                            found,
+                            "%d bytes, at most %d are accepted (softcall.store.max-artifact-bytes)"
+                                    .formatted(bytes, limit),
+                            before,
+                            asked);
+                case Store.Missing() -> {
+                    known.invalidate(name);
+                    throw new SoftcallException(
+                            Reason.UNKNOWN_TASK,
+                            "task \"%s\" does not exist: store %s has no object %s"
+                                    .formatted(name, store.uri(), name.key()));
+                }
+            };
+        } catch (SoftcallException e) {
+            if (e.reason() == Reason.UNKNOWN_TASK) {
+                throw e;
+            }
+            before.ifPresent(entry -> known.put(name, entry.failed()));
+            return before.flatMap(this::stale).orElseThrow(() -> e);
+        }
+        known.put(name, now);
+        return switch (now.content()) {
+            case Content.Good(Task task) -> new Proven(task, Optional.empty());
+            case Content.Refused(String reason) ->
+                stale(now)
+                        .orElseThrow(() -> new SoftcallException(
+                                Reason.ARTIFACT_REFUSED,
+                                "task \"%s\": object %s in store %s (version %s) is refused: %s"
+                                        .formatted(name, name.key(), store.uri(), now.version(), reason)));
+        };
+    }
+
+    private Known read(TaskName name, String version, byte[] bytes, Optional<Known> before, long asked) {
+        if (before.isPresent() && before.get().version().equals(version)) {
+            return proven(before.get(), asked);
+        }
+        try {
+            Task task = reader.read(name, version, bytes);
+            return new Known(version, new Content.Good(task), Optional.of(task), asked, asked, false);
+        } catch (RefusedException e) {
+            return refused(name, version, e.getMessage(), before, asked);
+        }
+    }
+
+    private static Known proven(Known entry, long asked) {
+        long good = entry.content() instanceof Content.Good ? asked : entry.goodNanos();
+        return new Known(entry.version(), entry.content(), entry.lastGood(), good, asked, false);
+    }
+
+    private Known refused(TaskName name, String version, String reason, Optional<Known> before, long asked) {
+        LOG.warnf("task %s, version %s is refused: %s", name, version, reason);
+        return new Known(
+                version,
+                new Content.Refused(reason),
+                before.flatMap(Known::lastGood),
+                before.map(Known::goodNanos).orElse(asked),
+                asked,
+                false);
+    }
+
+    private Optional<Proven> stale(Known entry) {
+        Duration age = Duration.ofNanos(nanoTime.getAsLong() - entry.goodNanos());
+        return entry.lastGood()
+                .filter(task -> age.compareTo(config.staleIfError()) < 0)
+                .map(task -> new Proven(task, Optional.of(age)));
+    }
+
+    /**
+     * The version to run with while {@link #revalidate} is under way. Empty when nothing is cached, and after a failure
+     * until the store answers again: work that will most likely be thrown away would only get in the way of others.
+     */
+    public Optional<Task> guess(TaskName name) {
+        return Optional.ofNullable(known.getIfPresent(name))
+                .filter(entry -> !entry.failing())
+                .flatMap(entry ->
+                        entry.content() instanceof Content.Good(Task task) ? Optional.of(task) : Optional.empty());
+    }
+
+    /**
+     * Names of stored tasks in ascending order of their keys.
+     *
+     * @param next the {@code after} of the page that follows, opaque; empty at the end
+     */
+    public record Page(List<TaskName> names, Optional<String> next) {}
+
+    /**
+     * Lists what is stored; nothing is fetched or checked.
+     *
+     * @param after the {@link Page#next} of the page before; empty for the first
+     */
+    public Page list(String after, int limit) {
+        Store.Page page = store.list(TaskName.OBJECT, after, limit);
+        return new Page(page.keys().stream().flatMap(key -> name(key).stream()).toList(), page.next());
+    }
+
+    private static Optional<TaskName> name(String key) {
+        try {
+            return Optional.of(new TaskName(key.substring(0, Math.max(0, key.length() - TaskName.OBJECT.length()))));
+        } catch (SoftcallException e) {
+            // A foreign object whose name no caller could use.
+            return Optional.empty();
+        }
+    }
+
+    @PreDestroy
+    void close() {
+        executor.shutdownNow();
+    }
+}
