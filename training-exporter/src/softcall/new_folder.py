@@ -1,0 +1,45 @@
+"""A folder that appears complete or not at all."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from softcall.errors import SoftcallError
+
+
+@contextmanager
+def new_folder(out: Path, replaceable: str | None = None) -> Iterator[Path]:
+    """Give a temporary folder beside `out`, renamed to `out` when the block ends without an error.
+
+    An existing `out` is refused with `SoftcallError`, unless it is empty, or `replaceable` names a file by which it is
+    known to be of the kind that may be replaced.
+    """
+    out = out.absolute()
+    _require_free(out, replaceable)
+    partial, previous = (
+        out.with_name(f".{out.name}.{os.getpid()}.{state}") for state in ("partial", "previous")
+    )
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        partial.mkdir()
+        yield partial
+        _require_free(out, replaceable)
+        if out.exists():
+            out.rename(previous)
+        partial.rename(out)
+    except OSError as error:
+        raise SoftcallError(f"cannot write {out}: {error}") from error
+    finally:
+        for leftover in (partial, previous):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _require_free(out: Path, replaceable: str | None) -> None:
+    if not out.exists() and not out.is_symlink():
+        return
+    if not out.is_dir() or out.is_symlink():
+        raise SoftcallError(f"{out} exists and is not a folder; name a new one")
+    if any(out.iterdir()) and not (replaceable and (out / replaceable).is_file()):
+        raise SoftcallError(f"{out} exists; name a new folder, or pass --replace to overwrite a base bundle")

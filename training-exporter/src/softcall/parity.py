@@ -1,0 +1,122 @@
+"""Run a trunk against the eager PyTorch model that it was exported from."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from softcall.bundle import relative_difference
+from softcall.errors import SoftcallError
+from softcall.trunk import Prefix, Trunk
+
+TOLERANCE = 1e-3
+"""How much a full-precision hidden row may differ, relative to its largest element."""
+
+SEED = 13
+PROMPT_TOKENS = 6
+LONG_TEXT_TOKENS = 200
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """How far the rows of one case lie from the eager model's: the worst row counts."""
+
+    case: str
+    rows: int
+    largest: float
+    difference: float
+
+
+def eager_hidden(
+    model: PreTrainedModel, input_ids: Sequence[int], prompt: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the last hidden row, float32 [hidden], of [prompt | text] in one line: no padding, no cache.
+
+    `prompt` is float32 [tokens, hidden]. The row is taken after the final norm.
+    """
+    with torch.no_grad():
+        embeds = model.get_input_embeddings()(torch.tensor(input_ids, dtype=torch.long)[None])
+        if prompt is not None:
+            embeds = torch.cat([torch.from_numpy(prompt)[None], embeds], dim=1)
+        return model.model(inputs_embeds=embeds, use_cache=False).last_hidden_state[0, -1].numpy()
+
+
+def measure(model: PreTrainedModel, trunk: Trunk, positions: int) -> list[Measurement]:
+    """Run every way of using the trunk; nothing is judged here."""
+    prompts = random_prompts(model, 3)
+    return [
+        _measurement(case, hidden, [eager_hidden(model, ids, prompt) for ids, prompt in rows])
+        for case, rows, hidden in _cases(trunk, prompts, model.config.vocab_size, positions)
+    ]
+
+
+def require_parity(measurements: Sequence[Measurement]) -> None:
+    """Raise `SoftcallError`, naming the case, where hidden rows differ by more than `TOLERANCE`."""
+    for measured in measurements:
+        if not measured.difference <= TOLERANCE:
+            raise SoftcallError(
+                f"the exported graph is not the model: hidden rows of the case {measured.case!r} differ by "
+                f"{measured.difference:.1e} of their largest element, {TOLERANCE:.0e} is tolerated; nothing was written"
+            )
+
+
+def random_prompts(model: PreTrainedModel, count: int) -> list[np.ndarray]:
+    """Return `count` prompts, float32 [tokens, hidden]: seeded noise of the embedding's own size."""
+    scale = float(model.get_input_embeddings().weight.std())
+    noise = np.random.default_rng(SEED).normal(0, scale, (count, PROMPT_TOKENS, model.config.hidden_size))
+    return list(noise.astype(np.float32))
+
+
+def _measurement(case: str, hidden: np.ndarray, expected: Sequence[np.ndarray]) -> Measurement:
+    differences = [relative_difference(row, wanted) for row, wanted in zip(hidden, expected, strict=True)]
+    return Measurement(case, len(hidden), float(max(np.abs(row).max() for row in expected)), max(differences))
+
+
+def _cases(trunk: Trunk, prompts: list[np.ndarray], vocab_size: int, positions: int) -> Iterator[tuple]:
+    """Yield (case, rows as (ids, prompt or None), what the trunk gives for them)."""
+    random = np.random.default_rng(SEED)
+    longest = min(LONG_TEXT_TOKENS, positions - PROMPT_TOKENS)
+    text, long, *short = [
+        random.integers(0, vocab_size, min(n, longest)).tolist() for n in (12, LONG_TEXT_TOKENS, 1, 7, 19)
+    ]
+    prompt = prompts[0]
+    prefixes = [trunk.encode(each) for each in prompts]
+
+    yield "text alone", [(text, None)], _run(trunk, [text])
+    yield "prompt in line", [(text, prompt)], _run(trunk, [text], prompts=[prompt])
+    yield "prompt alone", [([], prompt)], _run(trunk, [[]], prompts=[prompt])
+    yield "behind a prefix", [(text, prompt)], _run(trunk, [text], prefix=prefixes[0])
+    yield "long text behind a prefix", [(long, prompt)], _run(trunk, [long], prefix=prefixes[0])
+    yield (
+        "unequal lengths, prompts in line",
+        list(zip(short, prompts, strict=True)),
+        _run(trunk, short, prompts),
+    )
+    yield (
+        "unequal lengths, one prefix",
+        [(ids, prompt) for ids in short],
+        _run(trunk, short, prefix=prefixes[0]),
+    )
+    stacked = [np.concatenate(parts) for parts in zip(*prefixes, strict=True)]
+    yield (
+        "unequal lengths, a prefix each",
+        list(zip(short, prompts, strict=True)),
+        _run(trunk, short, prefix=stacked),
+    )
+
+
+def _run(
+    trunk: Trunk,
+    texts: list[list[int]],
+    prompts: list[np.ndarray] | None = None,
+    prefix: Prefix | None = None,
+) -> np.ndarray:
+    """Run texts as one batch, padded on the right."""
+    length = max(map(len, texts))
+    ids = np.array([text + [0] * (length - len(text)) for text in texts], np.int64).reshape(
+        len(texts), length
+    )
+    last = np.array([len(text) - 1 for text in texts]) + (len(prompts[0]) if prompts else 0)
+    return trunk.hidden(ids, last, np.stack(prompts) if prompts else None, prefix)

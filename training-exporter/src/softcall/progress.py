@@ -1,0 +1,26 @@
+"""What a user sees of long work: one moving line while a step runs, one line that stays when it is done."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+QUIET = Console(quiet=True)
+
+
+@contextmanager
+def step(
+    console: Console, description: str, total_bytes: int | None = None
+) -> Iterator[Callable[[int], None]]:
+    """Show that `description` is under way; gives a function that is told the bytes done since it was last called."""
+    columns = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
+    if total_bytes:
+        columns += [BarColumn(), DownloadColumn()]
+    start = time.monotonic()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(description, total=total_bytes)
+        yield lambda count: progress.advance(task, count)
+    size = f", {total_bytes:,} bytes" if total_bytes else ""
+    console.print(f"  {description}{size}, {time.monotonic() - start:.1f} s", highlight=False)

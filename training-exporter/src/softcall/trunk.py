@@ -1,0 +1,79 @@
+"""The trunk: the base without its vocabulary head, run by ONNX Runtime.
+
+Names, types and shapes of its inputs and outputs are those of docs/base-bundle.md.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+INPUT_IDS = "input_ids"
+PROMPT_EMBEDS = "prompt_embeds"
+LAST_INDEX = "last_index"
+HIDDEN = "hidden"
+
+Prefix = Sequence[np.ndarray]
+"""Keys and values of every layer in turn (key 0, value 0, key 1, ...), each float32 [batch or 1, kv_heads, past, head_dim]."""
+
+
+def past_names(layers: int) -> list[str]:
+    """Graph inputs that take a prefix, in the order of a `Prefix`."""
+    return [f"past_key_values.{layer}.{part}" for layer in range(layers) for part in ("key", "value")]
+
+
+def present_names(layers: int) -> list[str]:
+    """Graph outputs that give a prefix, in the order of a `Prefix`."""
+    return [f"present.{layer}.{part}" for layer in range(layers) for part in ("key", "value")]
+
+
+class Trunk:
+    """An ONNX Runtime session over one variant's graph, on the CPU."""
+
+    def __init__(self, graph: Path, threads: int = 0):
+        """Open `graph` (its external data lies beside it); `threads` 0 means all cores."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        shapes = {value.name: value.shape for value in self._session.get_inputs()}
+        self.hidden_size: int = shapes[PROMPT_EMBEDS][2]
+        self.layers = sum(name.endswith(".key") for name in shapes)
+        _, self.kv_heads, _, self.head_dim = shapes[past_names(1)[0]]
+
+    def empty_prefix(self) -> Prefix:
+        """Return the prefix of no prompt: [1, kv_heads, 0, head_dim] for every key and value."""
+        nothing = np.zeros((1, self.kv_heads, 0, self.head_dim), np.float32)
+        return [nothing] * (2 * self.layers)
+
+    def hidden(
+        self,
+        input_ids: np.ndarray,
+        last_index: np.ndarray,
+        prompt_embeds: np.ndarray | None = None,
+        prefix: Prefix | None = None,
+    ) -> np.ndarray:
+        """Return the hidden rows, float32 [batch, hidden], at `last_index` of [prompt | text] behind `prefix`.
+
+        `input_ids` is int64 [batch, text], padded on the right with any valid id; `last_index` int64 [batch] counts
+        over prompt and text; `prompt_embeds` is float32 [batch, prompt, hidden].
+        """
+        return self._session.run([HIDDEN], self._feeds(input_ids, last_index, prompt_embeds, prefix))[0]
+
+    def encode(self, prompt: np.ndarray) -> Prefix:
+        """Return the prefix of a prompt, float32 [tokens, hidden]; its first dimension is 1, shared by all rows."""
+        no_text = np.zeros((1, 0), np.int64)
+        last = np.array([len(prompt) - 1])
+        return self._session.run(present_names(self.layers), self._feeds(no_text, last, prompt[None], None))
+
+    def _feeds(self, input_ids, last_index, prompt_embeds, prefix):
+        if prompt_embeds is None:
+            prompt_embeds = np.zeros((len(input_ids), 0, self.hidden_size), np.float32)
+        return {
+            INPUT_IDS: input_ids,
+            PROMPT_EMBEDS: prompt_embeds,
+            LAST_INDEX: last_index,
+            **dict(zip(past_names(self.layers), prefix or self.empty_prefix(), strict=True)),
+        }

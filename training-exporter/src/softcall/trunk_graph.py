@@ -1,0 +1,252 @@
+"""Export a model's trunk as an ONNX graph without weights.
+
+The graph depends on the model's configuration alone: its weights are names and offsets, filled by
+`softcall.trunk_weights`. So the same graph comes out of a checkpoint and of random weights, and can be kept.
+"""
+
+import ast
+import contextlib
+import logging
+import math
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+
+import onnx
+import onnx_ir as ir
+import onnxscript.optimizer
+import onnxscript.rewriter.onnx_fusions
+import torch
+from onnx_ir.passes import common as passes
+from transformers import AttentionInterface, PreTrainedModel
+
+from softcall.trunk import HIDDEN, INPUT_IDS, LAST_INDEX, PROMPT_EMBEDS, past_names, present_names
+from softcall.trunk_weights import DATA_ALIGNMENT_BYTES, TRANSPOSED
+
+OPSET = 23
+GRAPH_FILE = "trunk.onnx"
+DATA_FILE = "trunk.onnx.data"
+_ATTENTION = "softcall_trunk"
+
+
+def trunk_graph(model: PreTrainedModel) -> onnx.ModelProto:
+    """Return the trunk of a causal language model as docs/base-bundle.md describes it, its weights left out.
+
+    The weights are external data of `DATA_FILE`, in the order of `named_parameters()`. The model must be one that
+    `softcall.architectures` accepts; its weights are not read.
+    """
+    with _quiet_exporter(), _attention(model, _ATTENTION), torch.no_grad():
+        program = torch.export.export(
+            _Trunk(model), _sample(model.config), dynamic_shapes=_dynamic(model.config)
+        )
+        traced = torch.onnx.export(
+            program, dynamo=True, opset_version=OPSET, optimize=False, verbose=False
+        ).model
+        parameters = [name for name, _ in model.named_parameters()]
+        _forget_weights(traced, parameters)
+        _fuse(traced)
+    _store_transposed(traced.graph)
+    _name_inputs_and_outputs(traced.graph, model.config)
+    _share_past(traced.graph)
+    _name_inside(traced.graph, parameters)
+    _place_weights(traced.graph, parameters)
+    return _serialize(traced)
+
+
+class _Trunk(torch.nn.Module):
+    """What is exported; the submodule is called `model` so that parameters keep their Hugging Face names."""
+
+    def __init__(self, causal_lm: PreTrainedModel):
+        super().__init__()
+        self.model = causal_lm.model
+
+    def forward(self, input_ids, prompt_embeds, last_index, past):
+        embeds = torch.cat([prompt_embeds, self.model.embed_tokens(input_ids)], dim=1)
+        batch, length, hidden_size = embeds.shape
+        start = past[0][0].shape[2]
+        present = [None] * len(past)
+        states = self.model(
+            inputs_embeds=embeds,
+            # Expanded, because ONNX's RotaryEmbedding wants its cos and sin caches with the batch's size.
+            position_ids=torch.arange(start, start + length)[None].expand(batch, length),
+            use_cache=False,
+            trunk_past=past,
+            trunk_present=present,
+        ).last_hidden_state
+        # One Gather over all rows: indexing [row, column] would become GatherND, which breaks CUDA graphs.
+        rows = torch.arange(batch) * length + last_index
+        return torch.index_select(states.reshape(batch * length, hidden_size), 0, rows), present
+
+
+def _onnx_attention(module, query, key, value, attention_mask, scaling, dropout=0.0, **trunk):
+    """ONNX's Attention, whose `is_causal` is aligned to the bottom right: a past needs no mask.
+
+    (torch's own `scaled_dot_product_attention` aligns to the top left and cannot express a past.)
+    """
+    past_key, past_value = trunk["trunk_past"][module.layer_idx]
+    output, present_key, present_value, _ = torch.onnx.ops.attention(
+        query, key, value, None, past_key, past_value, is_causal=True, scale=scaling
+    )
+    trunk["trunk_present"][module.layer_idx] = (present_key, present_value)
+    return output.transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(_ATTENTION, _onnx_attention)
+
+
+@contextlib.contextmanager
+def _attention(model: PreTrainedModel, implementation: str) -> Iterator[None]:
+    before = model.config._attn_implementation
+    model.set_attn_implementation(implementation)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+@contextlib.contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Silence what the exporters say about things that are not ours: torchvision, weights without values."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnx_ir", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _sample(config) -> tuple:
+    """Inputs of sizes that differ and exceed 1: a size of 0 or 1 would be taken for a constant."""
+    batch, text, prompt, past = 2, 5, 3, 4
+
+    def key_or_value() -> (
+        torch.Tensor
+    ):  # a tensor of its own each time: torch.export takes one object for one input
+        return torch.zeros(batch, config.num_key_value_heads, past, head_dim(config))
+
+    return (
+        torch.zeros(batch, text, dtype=torch.long),
+        torch.zeros(batch, prompt, config.hidden_size),
+        torch.zeros(batch, dtype=torch.long),
+        [(key_or_value(), key_or_value()) for _ in range(config.num_hidden_layers)],
+    )
+
+
+def _dynamic(config) -> tuple:
+    size = torch.export.Dim.DYNAMIC
+    past = {0: size, 2: size}
+    return ({0: size, 1: size}, {0: size, 1: size}, {0: size}, [(past, past)] * config.num_hidden_layers)
+
+
+def head_dim(config) -> int:
+    """Return the size of one attention head; Qwen2's configuration leaves it to be computed."""
+    return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+
+
+def _forget_weights(model: ir.Model, parameters: list[str]) -> None:
+    """Take the values away, so that no pass folds, merges or reorders weights because of what they hold."""
+    for name in model.graph.initializers.keys() & set(parameters):
+        model.graph.initializers[name].const_value = None
+
+
+def _fuse(model: ir.Model) -> None:
+    """Simplify, and bring out RMSNormalization and RotaryEmbedding."""
+    onnxscript.optimizer.optimize(model, onnx_shape_inference=False)
+    onnxscript.rewriter.onnx_fusions.fuse(model)
+    # The fusions compute cos and sin anew for every layer.
+    passes.CommonSubexpressionEliminationPass()(model)
+    passes.RemoveUnusedNodesPass()(model)
+
+
+def _store_transposed(graph: ir.Graph) -> None:
+    """Replace every Transpose of a weight by a weight that is stored transposed."""
+    for node in list(graph):
+        if node.op_type != "Transpose" or not node.inputs[0].is_initializer():
+            continue
+        weight, product = node.inputs[0], node.outputs[0]
+        stored = ir.Value(
+            name=weight.name + TRANSPOSED, type=weight.type, shape=ir.Shape(reversed(weight.shape.dims))
+        )
+        graph.initializers.add(stored)
+        product.replace_all_uses_with(stored)
+        graph.remove(node, safe=True)
+        if not weight.uses():
+            del graph.initializers[weight.name]
+
+
+def _name_inputs_and_outputs(graph: ir.Graph, config) -> None:
+    layers, heads, head = config.num_hidden_layers, config.num_key_value_heads, head_dim(config)
+    shapes = {
+        INPUT_IDS: ["batch", "text"],
+        PROMPT_EMBEDS: ["batch", "prompt", config.hidden_size],
+        LAST_INDEX: ["batch"],
+        **{name: ["past_batch", heads, "past", head] for name in past_names(layers)},
+        HIDDEN: ["batch", config.hidden_size],
+        **{name: ["batch", heads, "past + prompt + text", head] for name in present_names(layers)},
+    }
+    values = [*graph.inputs, *graph.outputs]
+    for value, (name, shape) in zip(values, shapes.items(), strict=True):
+        value.name, value.shape = name, ir.Shape(shape)
+
+
+def _share_past(graph: ir.Graph) -> None:
+    """Let the first dimension of a past be 1, shared by all rows: expand it to the batch of `input_ids`."""
+    ones = ir.Value(name="past_sizes", const_value=ir.tensor([1, 1, 1], ir.DataType.INT64))
+    graph.initializers.add(ones)
+    batch = ir.node("Shape", [graph.inputs[0]], {"start": 0, "end": 1})
+    shape = ir.node("Concat", [*batch.outputs, ones], {"axis": 0})
+    expansions = []
+    for past in graph.inputs:
+        if past.name.startswith("past_key_values."):
+            expand = ir.node("Expand", [past, *shape.outputs])
+            for attention, index in past.uses():
+                if attention.op_type == "Attention":
+                    attention.replace_input_with(index, expand.outputs[0])
+            expansions.append(expand)
+    graph.insert_before(graph[0], [batch, shape, *expansions])
+
+
+def _name_inside(graph: ir.Graph, parameters: list[str]) -> None:
+    """Name nodes `<module>/<operator>` and what they give `<node>:<output>`; number constants; drop inner shapes."""
+    used = Counter()
+    ends = {*graph.inputs, *graph.outputs}
+    for node in graph:
+        scopes = ast.literal_eval(node.metadata_props.get("pkg.torch.onnx.name_scopes", "[]"))
+        module = next((scope for scope in reversed(scopes[:-1]) if scope.startswith("model")), "trunk")
+        name = f"{module}/{node.op_type}"
+        node.name = f"{name}_{used[name]}" if used[name] else name
+        used[name] += 1
+        for index, value in enumerate(node.outputs):
+            if value not in ends:
+                value.name, value.shape, value.type = f"{node.name}:{index}", None, None
+    constants = [v for v in graph.initializers.values() if v.name.removesuffix(TRANSPOSED) not in parameters]
+    for number, value in enumerate(constants):
+        value.name = f"constant.{number}"
+
+
+def _place_weights(graph: ir.Graph, parameters: list[str]) -> None:
+    """Give every weight its place in the data file, in the order of `parameters`."""
+    offset = 0
+    for parameter in parameters:
+        for name in (parameter, parameter + TRANSPOSED):
+            if (weight := graph.initializers.get(name)) is None:
+                continue
+            length = int(math.prod(weight.shape) * weight.dtype.itemsize)
+            weight.const_value = ir.ExternalTensor(
+                DATA_FILE, offset, length, weight.dtype, shape=weight.shape, name=name
+            )
+            offset += -(-length // DATA_ALIGNMENT_BYTES) * DATA_ALIGNMENT_BYTES
+
+
+def _serialize(model: ir.Model) -> onnx.ModelProto:
+    """Leave out what differs between machines: stack traces, producer, source paths."""
+    passes.ClearMetadataAndDocStringPass()(model)
+    model.graph.name = "trunk"
+    bare = ir.Model(model.graph, ir_version=model.ir_version, producer_name="softcall")
+    bare.opset_imports.update({"": OPSET})
+    return ir.serde.serialize_model(bare)
