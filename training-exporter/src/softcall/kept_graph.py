@@ -1,0 +1,101 @@
+"""Bases whose graph is kept in this package without its weights: they need no PyTorch.
+
+A folder of `graphs/` is a base bundle but for the weights, which come out of the GGUF file that it was exported from.
+To make one anew, after a change of the exporter:
+
+    softcall base OUT --keep-graph src/softcall/graphs/SmolLM2-135M-Instruct-Q4_1
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from rich.console import Console
+
+from softcall.bundle import DESCRIPTION_FILE, TOKENIZER_FILE, Bundle
+from softcall.default_base import sha256_of
+from softcall.errors import SoftcallError
+from softcall.fingerprint import fingerprint
+from softcall.gguf_weights import GgufWeights
+from softcall.new_folder import new_folder
+from softcall.progress import QUIET, step
+from softcall.source import Source
+from softcall.trunk_weights import external_weights, write_weights
+
+GRAPHS = Path(__file__).parent / "graphs"
+
+
+def kept_graphs() -> list[str]:
+    """Return the names of the bases whose graph is kept."""
+    return sorted(file.parent.name for file in GRAPHS.glob(f"*/{DESCRIPTION_FILE}"))
+
+
+def base_from_graph(
+    source: Source, out: Path, *, name: str | None = None, overwrite: bool = False, console: Console = QUIET
+) -> tuple[Bundle, float]:
+    """Write a base bundle into the new folder `out` from a kept graph and the GGUF file of `source`.
+
+    Returns the bundle with the golden row's relative difference. Raises `SoftcallError`, leaving nothing behind, where
+    no graph is kept for these weights, and where anything differs from what PyTorch exported and computed.
+    """
+    if not source.is_gguf:
+        raise SoftcallError(f"{source.path}: --from-graph takes its weights from a GGUF file")
+    weights = GgufWeights(source.path)
+    with step(console, "identify the weights"):
+        kept = _graph_of(fingerprint(weights), source)
+    with new_folder(Path(out), replaceable=DESCRIPTION_FILE if overwrite else None) as folder:
+        for file in kept_files(kept):
+            (folder / file).parent.mkdir(exist_ok=True)
+            shutil.copyfile(kept.folder / file, folder / file)
+        for variant in kept.variants.values():
+            _fill(folder / variant.graph, weights, console)
+        bundle = replace(kept, folder=folder, name=name or kept.name)
+        bundle.write_description()
+        with step(console, "check files and golden row"):
+            _require_files(bundle)
+            difference = bundle.check_golden()
+    return Bundle.open(out), difference
+
+
+def keep_graph(bundle: Bundle, folder: Path) -> None:
+    """Copy a bundle without its weights into `folder`, replacing what is there."""
+    with new_folder(folder, replaceable=DESCRIPTION_FILE) as target:
+        for file in kept_files(bundle):
+            (target / file).parent.mkdir(exist_ok=True)
+            shutil.copyfile(bundle.folder / file, target / file)
+
+
+def kept_files(bundle: Bundle) -> list[str]:
+    """Return what of a bundle is kept: its description, its tokenizer, every variant's graph."""
+    return [DESCRIPTION_FILE, TOKENIZER_FILE, *(variant.graph for variant in bundle.variants.values())]
+
+
+def _graph_of(weights: str, source: Source) -> Bundle:
+    for name in kept_graphs():
+        bundle = Bundle.open(GRAPHS / name)
+        if bundle.fingerprint == weights:
+            return bundle
+    raise SoftcallError(
+        f"no graph is kept for the weights of {source.path} (fingerprint {weights}), only for "
+        f"{', '.join(kept_graphs())}; without --from-graph the model is exported with PyTorch"
+    )
+
+
+def _fill(graph_file: Path, weights: Mapping[str, np.ndarray], console: Console) -> None:
+    graph = onnx.load(graph_file, load_external_data=False)
+    total = sum(info.length for info in external_weights(graph).values())
+    with step(console, "write the weights", total) as advance:
+        write_weights(graph, weights, graph_file.parent, advance)
+
+
+def _require_files(bundle: Bundle) -> None:
+    """The weights that numpy wrote are, byte for byte, those that PyTorch exported."""
+    for variant in bundle.variants.values():
+        for file, expected in variant.files.items():
+            if (found := sha256_of(bundle.folder / file)) != expected:
+                raise SoftcallError(
+                    f"{file}: sha256 {found}, {expected} is expected: the kept graph is out of date"
+                )
