@@ -1,5 +1,6 @@
 package io.softcall.store;
 
+import io.quarkus.runtime.Startup;
 import jakarta.enterprise.inject.Instance;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
@@ -7,10 +8,6 @@ import java.net.URI;
 import java.nio.file.Path;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import software.amazon.awssdk.awscore.retry.AwsRetryStrategy;
-import software.amazon.awssdk.core.checksums.RequestChecksumCalculation;
-import software.amazon.awssdk.core.checksums.ResponseChecksumValidation;
-import software.amazon.awssdk.services.s3.S3ClientBuilder;
 
 /** Opens the store that {@code softcall.store.uri} names. */
 final class Stores {
@@ -19,17 +16,15 @@ final class Stores {
 
     @Produces
     @Singleton
-    Store store(StoreConfig config, Instance<S3ClientBuilder> s3) {
+    @Startup
+    Store store(StoreConfig config, Instance<S3Clients> s3) {
         String uri = config.uri();
         long maxBytes = config.maxArtifactBytes().asLongValue();
         Matcher matcher = S3.matcher(uri);
         if (matcher.matches()) {
             String path = matcher.group(2);
-            return new S3Store(
-                    client(s3.get(), config).build(),
-                    matcher.group(1),
-                    path == null || path.isEmpty() ? "" : path + "/",
-                    maxBytes);
+            String prefix = path == null || path.isEmpty() ? "" : path + "/";
+            return new S3Store(s3.get().client(), matcher.group(1), prefix, maxBytes);
         }
         if (uri.startsWith("file:")) {
             String path = uri.startsWith("file:///") ? URI.create(uri).getPath() : uri.substring("file:".length());
@@ -37,16 +32,5 @@ final class Stores {
         }
         throw new IllegalArgumentException(
                 "softcall.store.uri=%s: expected s3://bucket/prefix or file:/dir".formatted(uri));
-    }
-
-    private static S3ClientBuilder client(S3ClientBuilder builder, StoreConfig config) {
-        return builder
-                // S3 look-alikes know neither virtual-hosted buckets nor the newer checksums.
-                .requestChecksumCalculation(RequestChecksumCalculation.WHEN_REQUIRED)
-                .responseChecksumValidation(ResponseChecksumValidation.WHEN_REQUIRED)
-                .overrideConfiguration(builder.overrideConfiguration().toBuilder()
-                        .apiCallTimeout(config.timeout())
-                        .retryStrategy(AwsRetryStrategy.standardRetryStrategy())
-                        .build());
     }
 }

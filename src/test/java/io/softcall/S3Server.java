@@ -1,0 +1,187 @@
+package io.softcall;
+
+import io.quarkus.test.common.QuarkusTestResourceLifecycleManager;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
+import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
+import software.amazon.awssdk.core.sync.RequestBody;
+import software.amazon.awssdk.regions.Region;
+import software.amazon.awssdk.services.s3.S3Client;
+
+/** A real S3 server with the tiny tasks in it, started by the repository's script; tests get it injected by its type. */
+public final class S3Server implements QuarkusTestResourceLifecycleManager {
+
+    public static final String BUCKET = "softcall-tests";
+    public static final String PREFIX = "some/prefix/";
+    private static final String ACCESS_KEY = "test";
+    private static final String SECRET_KEY = "testsecret";
+
+    private Map<String, String> arguments = Map.of();
+    private Path folder;
+    private Process process;
+    private URI endpoint;
+    private S3Client client;
+
+    @Override
+    public void init(Map<String, String> initArgs) {
+        arguments = initArgs;
+    }
+
+    @Override
+    public Map<String, String> start() {
+        try {
+            folder = Files.createTempDirectory("softcall-s3");
+            run(0);
+            client = S3Client.builder()
+                    .endpointOverride(endpoint)
+                    .region(Region.US_EAST_1)
+                    .forcePathStyle(true)
+                    .credentialsProvider(
+                            StaticCredentialsProvider.create(AwsBasicCredentials.create(ACCESS_KEY, SECRET_KEY)))
+                    .build();
+            client.createBucket(request -> request.bucket(BUCKET));
+            for (String task : Tiny.TASKS) {
+                put(task, Tiny.artifact(task));
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        Map<String, String> config = new TreeMap<>(Map.of(
+                "softcall.base.dir",
+                Tiny.BASE.toString(),
+                "softcall.store.uri",
+                "s3://" + BUCKET + "/" + PREFIX,
+                "quarkus.s3.endpoint-override",
+                endpoint.toString(),
+                "quarkus.s3.aws.credentials.type",
+                "static",
+                "quarkus.s3.aws.credentials.static-provider.access-key-id",
+                ACCESS_KEY,
+                "quarkus.s3.aws.credentials.static-provider.secret-access-key",
+                SECRET_KEY));
+        config.putAll(arguments);
+        return config;
+    }
+
+    private void run(int port) throws IOException {
+        process = new ProcessBuilder(
+                        Path.of("tools/s3/start").toAbsolutePath().toString(),
+                        "--port",
+                        Integer.toString(port),
+                        "--data",
+                        folder.resolve("data").toString(),
+                        "--access-key",
+                        ACCESS_KEY,
+                        "--secret-key",
+                        SECRET_KEY,
+                        "--log",
+                        folder.resolve("access.log").toString())
+                .redirectError(ProcessBuilder.Redirect.INHERIT)
+                .start();
+        var out = new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
+        String line = out.readLine();
+        if (line == null || !line.startsWith("ready ")) {
+            throw new IOException("tools/s3/start did not come up: " + line);
+        }
+        endpoint = URI.create(line.substring("ready ".length()));
+    }
+
+    /** Stores a task's artifact. */
+    public void put(String task, byte[] artifact) {
+        client.putObject(request -> request.bucket(BUCKET).key(key(task)), RequestBody.fromBytes(artifact));
+    }
+
+    /** Stores a task's artifact; returns the new version. */
+    public String overwrite(String task, byte[] artifact) {
+        return client.putObject(request -> request.bucket(BUCKET).key(key(task)), RequestBody.fromBytes(artifact))
+                .eTag()
+                .replace("\"", "");
+    }
+
+    public void delete(String task) {
+        client.deleteObject(request -> request.bucket(BUCKET).key(key(task)));
+    }
+
+    private static String key(String task) {
+        return PREFIX + task + "/adapter_model.safetensors";
+    }
+
+    /** Ends the server's process, as a crash would. */
+    public void kill() {
+        process.destroyForcibly();
+        process.onExit().join();
+    }
+
+    /** Starts it again, at the same address and with the same data. */
+    public void restart() {
+        try {
+            run(endpoint.getPort());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Suspends the server's process: connections open, nothing answers. */
+    public void pause() {
+        signal("-STOP");
+    }
+
+    public void resume() {
+        signal("-CONT");
+    }
+
+    private void signal(String signal) {
+        try {
+            int status = new ProcessBuilder("kill", signal, Long.toString(process.pid()))
+                    .start()
+                    .waitFor();
+            if (status != 0) {
+                throw new IllegalStateException("kill " + signal + " failed");
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** The statuses of the GETs of a task's artifact in the server's own access log. */
+    public List<Integer> statuses(String task) {
+        List<Integer> statuses = new ArrayList<>();
+        try {
+            for (String line : Files.readAllLines(folder.resolve("access.log"))) {
+                String[] fields = line.split(" ");
+                if (fields[1].equals("GET") && fields[2].startsWith("/" + BUCKET + "/" + key(task))) {
+                    statuses.add(Integer.parseInt(fields[4]));
+                }
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return statuses;
+    }
+
+    @Override
+    public void stop() {
+        if (process != null) {
+            process.destroyForcibly();
+        }
+    }
+
+    @Override
+    public void inject(TestInjector injector) {
+        injector.injectIntoFields(this, new TestInjector.MatchesType(S3Server.class));
+    }
+}

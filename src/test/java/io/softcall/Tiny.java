@@ -1,0 +1,61 @@
+package io.softcall;
+
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+
+/** A tiny random base with a few tasks, and what PEFT computes with them. Made by training-exporter/tests/make_tiny.py. */
+public final class Tiny {
+
+    private static final Path ROOT = Path.of("src/test/resources/tiny").toAbsolutePath();
+
+    public static final Path BASE = ROOT.resolve("base");
+    public static final Path STORE = ROOT.resolve("tasks");
+    public static final List<String> TASKS = List.of("sentiment", "acme/intent", "long", "pair");
+
+    private Tiny() {}
+
+    /** What PEFT computes for one input. */
+    public record Row(List<String> texts, long[] ids, float[] hidden, float[] logits, double[] probs) {
+
+        /** The input as a request carries it. */
+        public Object input() {
+            return texts.size() == 1 ? texts.getFirst() : texts;
+        }
+    }
+
+    private record Golden(Row base, Map<String, List<Row>> tasks) {}
+
+    public static byte[] artifact(String task) {
+        return read(STORE.resolve(task).resolve("adapter_model.safetensors"));
+    }
+
+    /** An artifact that nobody may serve. */
+    public static byte[] broken(String name) {
+        return read(ROOT.resolve("broken").resolve(name + ".safetensors"));
+    }
+
+    public static List<Row> golden(String task) {
+        try {
+            return new JsonMapper()
+                    .readValue(ROOT.resolve("golden.json").toFile(), new TypeReference<Golden>() {})
+                    .tasks()
+                    .get(task);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static byte[] read(Path file) {
+        try {
+            return Files.readAllBytes(file);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}
