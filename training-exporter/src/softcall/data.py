@@ -140,7 +140,7 @@ def _csv_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 continue
             if len(cells) != len(header):
                 raise SoftcallError(
-                    f"{path} line {first}: {len(cells)} cells, but the header names {len(header)} columns"
+                    f"{path} line {first}: has {len(cells)} column(s), the header names {len(header)}"
                 )
             yield first, dict(zip(header, cells, strict=True))
     except csv.Error as error:

@@ -130,4 +130,4 @@ class TrainConfig:
 
 def _within(option: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:  # also refuses nan
-        raise SoftcallError(f"{option} {value:g}: accepted are {low:g} to {high:g}")
+        raise SoftcallError(f"{option} {value}: accepted are {low:,} to {high:,}")

@@ -1,0 +1,40 @@
+"""What tests of several modules start from."""
+
+import os
+
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import random
+from pathlib import Path
+
+import pytest
+
+FILLERS = ["the", "film", "food", "card", "money", "waiter", "morning", "account", "machine", "scene"]
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny base as a Hugging Face folder, as `--base` takes it."""
+    import torch
+    from make_tiny import tiny_base
+    from transformers import PreTrainedTokenizerFast
+
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("base") / "tiny-llama"
+    base = tiny_base()
+    base.model.save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=base.tokenizer).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def toy_rows() -> list[dict[str, str]]:
+    """240 rows that a single word tells apart: `joy` is in every good text and `rude` in every bad one."""
+    generator = random.Random(5)
+    rows = []
+    for number in range(240):
+        label, word = (("good", "joy"), ("bad", "rude"))[number % 2]
+        words = generator.choices(FILLERS, k=generator.randint(2, 9))
+        words.insert(generator.randrange(len(words) + 1), word)
+        rows.append({"text": " ".join(words) + f" {number}", "label": label})
+    return rows
