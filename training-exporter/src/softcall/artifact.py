@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -95,23 +95,27 @@ class Artifact:
                 f" base {name} has fingerprint {fingerprint}"
             )
 
-    def to_bytes(self) -> bytes:
-        """The object to store. Equal artifacts give equal bytes."""
-        tensors = {PROMPT: self.prompt, _HEAD: self.label_head, _BIAS: self.label_bias}
-        tensors |= {_PREFIX + variant: cache for variant, cache in self.prefixes.items()}
-        metadata = {
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The JSON that an artifact carries, as docs/task-artifact.md has it."""
+        return {
             "schema": SCHEMA,
             "kind": KIND,
             "base": {"name": self.base_name, "fingerprint": self.base_fingerprint},
             "template": self.template.source,
-            "labels": self.labels,
+            "labels": list(self.labels),
             "temperature": self.temperature,
             "abstain_threshold": self.abstain_threshold,
             "prefix_layouts": dict(self.prefix_layouts),
             "metrics": dict(self.metrics),
             "training": dict(self.training),
         }
-        return safetensors_bytes(tensors, {"format": "pt", _METADATA: _json(metadata)})
+
+    def to_bytes(self) -> bytes:
+        """The object to store. Equal artifacts give equal bytes."""
+        tensors = {PROMPT: self.prompt, _HEAD: self.label_head, _BIAS: self.label_bias}
+        tensors |= {_PREFIX + variant: cache for variant, cache in self.prefixes.items()}
+        return safetensors_bytes(tensors, {"format": "pt", _METADATA: _json(self.metadata)})
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str = "artifact") -> Self:
@@ -123,7 +127,7 @@ class Artifact:
 
     @classmethod
     def _of_file(cls, file: SafetensorsFile) -> Self:
-        refuse_multitask(file)
+        refuse_multitask(file.names)
         metadata = _metadata(file)
         base = _object(metadata, "base")
         return cls(
@@ -219,15 +223,17 @@ def _require_finite(name: str, tensor: np.ndarray) -> None:
 
 def _json(value: Any) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise SoftcallError(f"metrics and training must be JSON: {error}") from None
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text.encode()  # half of a surrogate pair is no UTF-8
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SoftcallError(f"labels, metrics and training must be JSON: {error}") from None
+    return text
 
 
-def refuse_multitask(file: SafetensorsFile) -> None:
-    """`SoftcallError` for a MULTITASK_PROMPT_TUNING file: its prompt means nothing without its task's rows."""
+def refuse_multitask(tensors: Iterable[str]) -> None:
+    """`SoftcallError` for the tensor names of MULTITASK_PROMPT_TUNING: its prompt needs its task's rows."""
     for name in ("prefix_task_cols", "prefix_task_rows"):
-        if name in file.names:
+        if name in tensors:
             raise SoftcallError(
                 f"tensor {name} belongs to peft_type MULTITASK_PROMPT_TUNING; expected PROMPT_TUNING"
             )

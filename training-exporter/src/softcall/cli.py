@@ -6,6 +6,10 @@ import typer
 
 from softcall.commands.base import base
 from softcall.commands.eval import evaluate
+from softcall.commands.ls import ls
+from softcall.commands.push import push
+from softcall.commands.rm import rm
+from softcall.commands.show import show
 from softcall.commands.train import train
 from softcall.errors import SoftcallError
 
@@ -18,6 +22,10 @@ app = typer.Typer(
 )
 app.command()(base)
 app.command("eval")(evaluate)
+app.command()(ls)
+app.command()(push)
+app.command()(rm)
+app.command()(show)
 app.command()(train)
 
 

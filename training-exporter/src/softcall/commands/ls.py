@@ -1,0 +1,33 @@
+"""`softcall ls`: list the tasks of a store."""
+
+import json
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from softcall.store import Store, StoredTask
+from softcall.store_options import EndpointOption, StoreOption
+
+
+def ls(
+    store: StoreOption,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    endpoint_url: EndpointOption = None,
+) -> None:
+    """List the tasks of a store: name, version, bytes, time of the last change (UTC)."""
+    for task in Store.open(store, endpoint_url).tasks():
+        typer.echo(json.dumps(_record(task)) if as_json else _line(task))
+
+
+def _record(task: StoredTask) -> dict[str, str | int]:
+    return {"task": task.task, "version": task.version, "bytes": task.bytes, "modified": utc(task.modified)}
+
+
+def _line(task: StoredTask) -> str:
+    return f"{task.task:<40} {task.version} {task.bytes:>10} {utc(task.modified)}"
+
+
+def utc(time: datetime) -> str:
+    """To the second, as `2026-01-31T09:30:00Z`."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")

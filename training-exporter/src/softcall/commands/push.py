@@ -1,0 +1,159 @@
+"""`softcall push`: put a task into a store."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from softcall.errors import SoftcallError
+from softcall.store import MAX_ARTIFACT_BYTES, Condition, Store, check_task
+from softcall.store_options import EndpointOption, StoreOption
+
+if TYPE_CHECKING:
+    from softcall.artifact import Artifact
+    from softcall.task_description import TaskDescription
+
+TASK_FILE = "task.json"
+SERVED_BYTES = 16 << 20  # what a server accepts unless configured otherwise
+
+
+def push(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="An artifact made by `softcall train`, or a folder made by PEFT's save_pretrained.",
+            metavar="SOURCE",
+            show_default=False,
+        ),
+    ],
+    task: Annotated[
+        str,
+        typer.Argument(
+            help="What callers name: banking77, acme/sentiment.", metavar="TASK", show_default=False
+        ),
+    ],
+    store: StoreOption,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            help="Base bundle that the prompt belongs to. Needed for a PEFT folder; checked for an artifact.",
+            show_default=False,
+        ),
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            help=r"PEFT folder: how a text is shown, such as '{text}\nIntent:'; \n is a line break.",
+            show_default=False,
+        ),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="PEFT folder: LABEL, or LABEL=WORDS with the words that stand for it; repeated, in order.",
+            show_default=False,
+        ),
+    ] = None,
+    task_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="PEFT folder: JSON with template, labels, verbalizers, temperature, abstain_threshold.",
+            show_default="task.json in the folder",
+        ),
+    ] = None,
+    create: Annotated[bool, typer.Option("--create", help="Only if the store has no such task.")] = False,
+    if_version: Annotated[
+        str | None,
+        typer.Option(
+            help="Only if the stored task is at this version.", metavar="VERSION", show_default=False
+        ),
+    ] = None,
+    endpoint_url: EndpointOption = None,
+) -> None:
+    """Put a task into a store, where servers find it on their next call.
+
+    Example: softcall push intents.safetensors banking77 --store s3://models/prompts
+
+    Example: softcall push my-peft-folder spam --store file:tasks --base base
+    --template '{text}\\nSpam:' --label spam=' yes' --label ham=' no'
+    """
+    if create and if_version is not None:
+        raise SoftcallError("--create and --if-version exclude each other")
+    check_task(task)
+    target = Store.open(store, endpoint_url)
+    flags = {"template": template, "labels": label, "task file": task_file}
+    if source.is_dir():
+        artifact = _fold(source, base, _description(source, template, label, task_file))
+        data = artifact.to_bytes()
+    else:
+        given = [name for name, value in flags.items() if value is not None]
+        if given:
+            raise SoftcallError(f"{source} is an artifact, which has its own {' and '.join(given)}")
+        data = _read(source)
+        artifact = _artifact(data, source, base)
+
+    from softcall.peft_folder import peft_config
+
+    expected = Condition.ABSENT if create else Condition.NONE if if_version is None else if_version
+    version = target.put(task, data, peft_config(artifact), expected)
+    if len(data) > SERVED_BYTES:
+        typer.echo(f"note: servers refuse more than {SERVED_BYTES} bytes unless told otherwise", err=True)
+    typer.echo(f"{task} {version} {len(data)} bytes, {artifact.tokens} tokens, {len(artifact.labels)} labels")
+
+
+def _description(
+    folder: Path, template: str | None, labels: list[str] | None, task_file: Path | None
+) -> "TaskDescription":
+    """The flags, over the task file if there is one."""
+    from softcall.task_description import TaskDescription, read_task_file
+
+    if task_file is None and (folder / TASK_FILE).is_file():
+        task_file = folder / TASK_FILE
+    record: dict[str, Any] = {} if task_file is None else read_task_file(task_file)
+    if template is not None:
+        record["template"] = template.replace(r"\n", "\n")
+    if labels:
+        pairs = [text.partition("=") for text in labels]
+        record["labels"] = [name for name, _, _ in pairs]
+        record["verbalizers"] = {name: words for name, equals, words in pairs if equals}
+    for name, flag in (("template", "--template"), ("labels", "--label")):
+        if name not in record:
+            raise SoftcallError(
+                f"{folder} says nothing of the task's {name}; give {flag}, or a {TASK_FILE} in the folder"
+            )
+    return TaskDescription.of_record(record, str(task_file) if task_file is not None else "the task's flags")
+
+
+def _fold(folder: Path, base: Path | None, description: "TaskDescription") -> "Artifact":
+    from softcall.bundle import Bundle
+    from softcall.peft_folder import PeftFolder
+
+    if base is None:
+        raise SoftcallError(
+            f"{folder} is a PEFT folder, which does not record its base;"
+            " give --base with the folder made by `softcall base`"
+        )
+    return PeftFolder.open(folder).fold(Bundle.open(base), description)
+
+
+def _artifact(data: bytes, source: Path, base: Path | None) -> "Artifact":
+    from softcall.artifact import Artifact
+
+    artifact = Artifact.from_bytes(data, str(source))
+    if base is not None:
+        from softcall.bundle import Bundle
+
+        bundle = Bundle.open(base)
+        artifact.require_base(bundle.name, bundle.fingerprint, bundle.hidden_size)
+    return artifact
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_ARTIFACT_BYTES + 1)
+    except OSError as error:
+        raise SoftcallError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if len(data) > MAX_ARTIFACT_BYTES:
+        raise SoftcallError(f"{path}: larger than {MAX_ARTIFACT_BYTES} bytes, the limit")
+    return data

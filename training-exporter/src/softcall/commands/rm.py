@@ -1,0 +1,24 @@
+"""`softcall rm`: remove a task from a store."""
+
+from typing import Annotated
+
+import typer
+
+from softcall.errors import SoftcallError
+from softcall.store import Store, check_task
+from softcall.store_options import EndpointOption, StoreOption
+
+
+def rm(
+    task: Annotated[str, typer.Argument(help="The task's name.", metavar="TASK", show_default=False)],
+    store: StoreOption,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    endpoint_url: EndpointOption = None,
+) -> None:
+    """Remove a task from a store; from their next call on, servers answer 404 for it."""
+    check_task(task)
+    opened = Store.open(store, endpoint_url)
+    if not yes and not typer.confirm(f"Remove {task} from {opened.address}?"):
+        raise SoftcallError("nothing was removed")
+    opened.delete(task)
+    typer.echo(f"removed {task} from {opened.address}")

@@ -1,0 +1,45 @@
+"""`softcall show`: everything that a stored task says of itself."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from softcall.store import Store
+from softcall.store_options import EndpointOption, StoreOption
+
+
+def show(
+    task: Annotated[str, typer.Argument(help="The task's name.", metavar="TASK", show_default=False)],
+    store: StoreOption,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    endpoint_url: EndpointOption = None,
+) -> None:
+    """Show a task: version, size, base, template, labels, scores, and how it was trained."""
+    from softcall.artifact import Artifact
+
+    opened = Store.open(store, endpoint_url)
+    data, version = opened.get(task)
+    artifact = Artifact.from_bytes(data, f"store {opened.address}: task {task}")
+    record = {
+        "task": task,
+        "version": version,
+        "bytes": len(data),
+        "prompt_tokens": artifact.tokens,
+        "hidden_size": artifact.hidden_size,
+        **artifact.metadata,
+    }
+    if as_json:
+        typer.echo(json.dumps(record, ensure_ascii=False))
+    else:
+        for name, value in record.items():
+            _print(name, value)
+
+
+def _print(name: str, value: Any, indent: str = "") -> None:
+    if isinstance(value, dict) and value:
+        typer.echo(f"{indent}{name}:")
+        for inner, item in value.items():
+            _print(inner, item, indent + "  ")
+    else:
+        typer.echo(f"{indent}{name}: {json.dumps(value, ensure_ascii=False)}")

@@ -1,0 +1,141 @@
+"""Where tasks live: `s3://bucket/prefix` on any S3-compatible server, or `file:/dir`.
+
+A store knows task names, bytes and versions, and nothing of what the bytes mean. `Store.open` gives the store
+that an address names. A task is one object, `<task>/adapter_model.safetensors`; beside it lies
+`adapter_config.json`, which lets PEFT load the folder and which servers never read.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from softcall.errors import SoftcallError
+
+OBJECT = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+MAX_ARTIFACT_BYTES = 64 << 20
+MAX_TASK_CHARACTERS = 200
+PAGE_TASKS = 1_000
+
+_SEGMENT = "[a-z0-9][a-z0-9._-]*"
+_TASK = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*")
+_SHOWN_CHARACTERS = 60
+
+
+class Condition(Enum):
+    """What must hold when a task is written, besides being at a given version."""
+
+    NONE = "whatever is stored is replaced"
+    ABSENT = "the task is not stored yet"
+
+
+@dataclass(frozen=True)
+class StoredTask:
+    """One task as a listing shows it; `version` changes whenever the content does."""
+
+    task: str
+    version: str
+    bytes: int
+    modified: datetime
+
+
+@dataclass(frozen=True)
+class Page:
+    """Tasks in ascending order of their keys; `next` is what to pass as `after` for more, None at the end."""
+
+    tasks: tuple[StoredTask, ...]
+    next: str | None
+
+
+def valid_task(name: str) -> bool:
+    """Whether `name` is a task name; nothing else ever reaches a store."""
+    return len(name) <= MAX_TASK_CHARACTERS and _TASK.fullmatch(name) is not None
+
+
+def check_task(name: str) -> str:
+    """`name` itself; `SoftcallError` unless it is a task name."""
+    if not valid_task(name):
+        shown = repr(name[:_SHOWN_CHARACTERS]) + ("..." if len(name) > _SHOWN_CHARACTERS else "")
+        raise SoftcallError(
+            f"task name {shown}: expected segments of a-z 0-9 . _ - that begin with a letter or digit,"
+            f" joined by '/', at most {MAX_TASK_CHARACTERS} characters"
+        )
+    return name
+
+
+class Store(ABC):
+    """A place that holds tasks.
+
+    Every method raises `SoftcallError` for a task name that is none, and when the store cannot be reached,
+    does not exist, or refuses the credentials.
+    """
+
+    @staticmethod
+    def open(address: str, endpoint_url: str | None = None) -> "Store":
+        """The store at `address`; `endpoint_url` is for S3-compatible servers other than AWS."""
+        # Each kind of store is imported where it is asked for: boto3 alone takes half a second.
+        if address.startswith("s3:"):
+            from softcall.s3_store import S3Store
+
+            return S3Store.open(address, endpoint_url)
+        if endpoint_url is not None:
+            raise SoftcallError(f"store {address}: an endpoint URL is only for s3:// stores")
+        if address.startswith("file:"):
+            from softcall.file_store import FileStore
+
+            return FileStore.open(address)
+        raise SoftcallError(f"store {address!r}: expected s3://bucket/prefix or file:/dir")
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """The store as people write it."""
+
+    @abstractmethod
+    def get(self, task: str) -> tuple[bytes, str]:
+        """(bytes, version) of a task's object; `SoftcallError` when it is missing or too large."""
+
+    @abstractmethod
+    def put(self, task: str, data: bytes, config: bytes, expected: str | Condition = Condition.NONE) -> str:
+        """Write a task's object in one step, then its `adapter_config.json`; returns the new version.
+
+        `expected` is the version that must be stored now, or a condition; when it does not hold, nothing is
+        written and `SoftcallError` says what is stored instead.
+        """
+
+    @abstractmethod
+    def delete(self, task: str) -> None:
+        """Remove a task's object and its `adapter_config.json`; `SoftcallError` when the task is missing."""
+
+    @abstractmethod
+    def list(self, after: str = "", limit: int = PAGE_TASKS) -> Page:
+        """At most `limit` tasks behind `after` (a page's `next`, or nothing)."""
+
+    def tasks(self) -> Iterator[StoredTask]:
+        """All tasks, page by page."""
+        page = self.list()
+        yield from page.tasks
+        while page.next is not None:
+            page = self.list(page.next)
+            yield from page.tasks
+
+    def _missing(self, task: str) -> SoftcallError:
+        return SoftcallError(f"store {self.address} has no task {task}")
+
+    def _too_large(self, task: str, size: int) -> SoftcallError:
+        return SoftcallError(
+            f"store {self.address}: task {task} is {size} bytes; at most {MAX_ARTIFACT_BYTES} are accepted"
+        )
+
+    def _check_size(self, task: str, data: bytes) -> None:
+        if len(data) > MAX_ARTIFACT_BYTES:
+            raise self._too_large(task, len(data))
+
+    def _not_as_expected(self, task: str, expected: str | Condition, current: str | None) -> SoftcallError:
+        """What to say when a conditional write found version `current` (None: no such task)."""
+        stored = f"is at version {current}" if current is not None else "is not stored"
+        wanted = "expected no such task" if expected is Condition.ABSENT else f"expected version {expected}"
+        return SoftcallError(f"store {self.address}: task {task} {stored}; {wanted}, so nothing was written")
