@@ -29,6 +29,7 @@ def config(**options):
         ({"patience": -1}, "--patience -1"),
         ({"seed": -1}, "--seed -1"),
         ({"dev_fraction": 0.9}, "--dev-fraction 0.9: accepted are 0.001 to 0.5"),
+        ({"init": "zeros"}, "--init 'zeros': accepted are text, labels, vocab, random"),
         ({"init": "vocab", "init_text": "a"}, "--init-text goes with --init text, not with --init vocab"),
         ({"out": Path("a.bin")}, "--out a.bin: the name of an artifact ends in .safetensors"),
     ],

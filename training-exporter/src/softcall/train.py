@@ -304,32 +304,25 @@ def announce(
     folder: Path,
 ) -> None:
     """Say what was picked, so that no default is a secret."""
-    init = (
-        f"{config.init.value} {_init_text(config, words)[:60]!r}"
-        if config.init == PromptInit.TEXT
-        else config.init.value
-    )
+    init = config.init.value
+    if config.init == PromptInit.TEXT:
+        init += f" {_init_text(config, words)[:60]!r}"
     head = f" (head {config.head_learning_rate:g})" if config.head == Head.TRAINED else ""
-    cut = sum(part.cut for part in examples.values())
-    _say(
-        console,
-        f"base      {base.name} on {_device_name(device)}; steps in {config.dtype.value}, scores in float32",
-    )
-    counts = f"{len(rows.train):,} train, {len(rows.dev):,} dev, {len(rows.test):,} test"
     longest = max(examples["train"].lengths)
-    _say(console, f"rows      {counts}; {len(rows.labels)} labels")
-    _say(console, f"texts     {template.source!r}, at most {longest} tokens; {cut:,} texts were cut")
-    _say(console, f"prompt    {config.tokens} tokens from {init}; label head: {config.head.value}")
-    _say(console, f"steps     {config.steps:,} of {config.batch_size} rows, seed {config.seed}")
-    _say(
-        console,
+    cut = sum(part.cut for part in examples.values())
+    lines = [
+        f"base      {base.name} on {_device_name(device)}; steps in {config.dtype}, scores in float32",
+        f"rows      {len(rows.train):,} train, {len(rows.dev):,} dev, {len(rows.test):,} test",
+        f"labels    {len(rows.labels)}; label head: {config.head}",
+        f"texts     {template.source!r}, at most {longest} tokens; {cut:,} texts were cut",
+        f"prompt    {config.tokens} tokens from {init}",
+        f"steps     {config.steps:,} of {config.batch_size} rows, seed {config.seed}",
         f"learning  rate {config.learning_rate:g}{head}, {config.warmup_steps} steps of warm-up, cosine",
-    )
-    _say(console, f"run       {folder}")
+        f"run       {folder}",
+    ]
     if rows.leaked:
-        _say(
-            console, f"warning   {rows.leaked} of the test rows have a text that is in the training rows too"
-        )
+        lines += [f"warning   {rows.leaked} of the test rows have a text that is in the training rows too"]
+    _say(console, "\n".join(lines))
 
 
 def provenance(

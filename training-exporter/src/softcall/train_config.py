@@ -73,7 +73,9 @@ class TrainConfig:
     run_dir: Path | None = None  # None: runs/<name of out>-<digest of the run>
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work, by option."""
+        """Refuse what cannot work, by option; a choice may be given as its plain string."""
+        for name, kind in (("init", PromptInit), ("head", Head), ("device", Device), ("dtype", Precision)):
+            object.__setattr__(self, name, _choice(name, kind, getattr(self, name)))
         if not self.any_length and self.tokens not in PROMPT_LENGTHS:
             raise SoftcallError(
                 f"--tokens {self.tokens}: 8, 16, 20 and 32 are accepted, so that tasks share runs; "
@@ -126,6 +128,13 @@ class TrainConfig:
         names += ("weight_decay", "clip_norm", "max_text_tokens", "eval_every", "patience", "seed", "dtype")
         values = {name: getattr(self, name) for name in names} | {"warmup": self.warmup_steps}
         return {name: value.value if isinstance(value, StrEnum) else value for name, value in values.items()}
+
+
+def _choice(name: str, kind: type[StrEnum], value: str) -> StrEnum:
+    try:
+        return kind(value)
+    except ValueError:
+        raise SoftcallError(f"--{name} {value!r}: accepted are {', '.join(kind)}") from None
 
 
 def _within(option: str, value: float, low: float, high: float) -> None:
