@@ -8,8 +8,8 @@ FOLDER/
   golden.json                               what PEFT answers: {"base": row, "tasks": {task: [row, ...]}}
   broken/<what>.safetensors                 artifacts that must be refused
 
-A row is {"texts", "ids", "hidden", "logits", "probs"}; `hidden` is PEFT's last hidden row after the final norm, computed
-for one unpadded text at a time. The base's row has no prompt: {"texts", "ids", "hidden"}.
+A row is {"texts", "ids", "hidden", "logits", "probs"}; `hidden` is PEFT's last hidden row after the final
+norm, computed for one unpadded text at a time. The base's row has no prompt: {"texts", "ids", "hidden"}.
 Everything is seeded: a second run writes the same artifacts, byte for byte.
 """
 
@@ -124,7 +124,7 @@ def main(folder: Path = DEFAULT_FOLDER) -> None:
 
 
 def tiny_base() -> LoadedBase:
-    """Return the tiny base in memory; its weights are large enough that every input gives another hidden row."""
+    """Return the tiny base in memory; weights are large enough that every input gives another hidden row."""
     config = LlamaConfig(
         vocab_size=VOCABULARY,
         hidden_size=HIDDEN,
@@ -167,7 +167,7 @@ def _tokenizer() -> Tokenizer:
 
 
 def _encode(base: LoadedBase, task: Task, texts: tuple[str, ...]) -> list[int]:
-    """Fill the template in one pass and tokenise the whole; written out here so that no code under test takes part."""
+    """Fill the template in one pass and tokenise the whole, without the code that is under test."""
     fields = {"{text}": texts[0]} if len(texts) == 1 else {"{text1}": texts[0], "{text2}": texts[1]}
     filled, rest = "", task.template
     for name, text in fields.items():
@@ -285,7 +285,7 @@ def _broken(base: LoadedBase) -> dict[str, bytes]:
 
 
 def _save(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> bytes:
-    """Serialise; the library puts the metadata's keys in another order on every run, so the header is sorted."""
+    """Serialise; the library orders the metadata differently on every run, so the header is sorted."""
     header, data = _header_and_data(safetensors.save(tensors, metadata))
     return _join(json.dumps(header, sort_keys=True, separators=(",", ":")).encode(), data)
 

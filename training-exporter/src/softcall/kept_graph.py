@@ -1,6 +1,6 @@
 """Bases whose graph is kept in this package without its weights: they need no PyTorch.
 
-A folder of `graphs/` is a base bundle but for the weights, which come out of the GGUF file that it was exported from.
+A folder of `graphs/` is a base bundle but for the weights, which come out of the GGUF file it was made of.
 To make one anew, after a change of the exporter:
 
     softcall base OUT --keep-graph src/softcall/graphs/SmolLM2-135M-Instruct-Q4_1
@@ -38,8 +38,8 @@ def base_from_graph(
 ) -> tuple[Bundle, float]:
     """Write a base bundle into the new folder `out` from a kept graph and the GGUF file of `source`.
 
-    Returns the bundle with the golden row's relative difference. Raises `SoftcallError`, leaving nothing behind, where
-    no graph is kept for these weights, and where anything differs from what PyTorch exported and computed.
+    Returns the bundle and the golden row's relative difference. Raises `SoftcallError`, leaving nothing
+    behind, where no graph is kept for these weights, and where anything differs from what PyTorch computed.
     """
     if not source.is_gguf:
         raise SoftcallError(f"{source.path}: --from-graph takes its weights from a GGUF file")

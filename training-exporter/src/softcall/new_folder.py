@@ -13,8 +13,8 @@ from softcall.errors import SoftcallError
 def new_folder(out: Path, replaceable: str | None = None) -> Iterator[Path]:
     """Give a temporary folder beside `out`, renamed to `out` when the block ends without an error.
 
-    An existing `out` is refused with `SoftcallError`, unless it is empty, or `replaceable` names a file by which it is
-    known to be of the kind that may be replaced.
+    An existing `out` is refused with `SoftcallError`, unless it is empty, or holds the file `replaceable`, by
+    which it is known to be of the kind that may be replaced.
     """
     out = out.absolute()
     _require_free(out, replaceable)

@@ -58,7 +58,7 @@ def require_parity(measurements: Sequence[Measurement]) -> None:
         if not measured.difference <= TOLERANCE:
             raise SoftcallError(
                 f"the exported graph is not the model: hidden rows of the case {measured.case!r} differ by "
-                f"{measured.difference:.1e} of their largest element, {TOLERANCE:.0e} is tolerated; nothing was written"
+                f"{measured.difference:.1e} of their largest element, {TOLERANCE:.0e} is tolerated"
             )
 
 

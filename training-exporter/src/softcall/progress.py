@@ -14,7 +14,7 @@ QUIET = Console(quiet=True)
 def step(
     console: Console, description: str, total_bytes: int | None = None
 ) -> Iterator[Callable[[int], None]]:
-    """Show that `description` is under way; gives a function that is told the bytes done since it was last called."""
+    """Show that `description` is under way; gives a function to be told how many more bytes are done."""
     columns = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
     if total_bytes:
         columns += [BarColumn(), DownloadColumn()]

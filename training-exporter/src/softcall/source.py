@@ -78,7 +78,7 @@ class Source:
         return self.path.is_file()
 
     def config(self) -> Any:
-        """Read the transformers configuration alone; raises `SoftcallError` for an architecture that is not accepted."""
+        """Read the configuration alone; raises `SoftcallError` for an architecture that is not accepted."""
         from transformers import AutoConfig
         from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
@@ -105,7 +105,8 @@ class Source:
             from transformers import AutoModelForCausalLM, AutoTokenizer
         except ImportError as error:
             raise SoftcallError(
-                f"reading a model needs PyTorch and transformers ({error.name} is missing): pip install 'softcall[torch]'"
+                f"reading a model needs PyTorch and transformers ({error.name} is missing): "
+                "pip install 'softcall[torch]'"
             ) from error
         self.config()
         try:

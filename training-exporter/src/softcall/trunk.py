@@ -14,7 +14,10 @@ LAST_INDEX = "last_index"
 HIDDEN = "hidden"
 
 Prefix = Sequence[np.ndarray]
-"""Keys and values of every layer in turn (key 0, value 0, key 1, ...), each float32 [batch or 1, kv_heads, past, head_dim]."""
+"""Keys and values of every layer in turn (key 0, value 0, key 1, ...).
+
+Each is float32 [batch or 1, kv_heads, past, head_dim].
+"""
 
 
 def past_names(layers: int) -> list[str]:
@@ -55,15 +58,15 @@ class Trunk:
         prompt_embeds: np.ndarray | None = None,
         prefix: Prefix | None = None,
     ) -> np.ndarray:
-        """Return the hidden rows, float32 [batch, hidden], at `last_index` of [prompt | text] behind `prefix`.
+        """Return the rows, float32 [batch, hidden], at `last_index` of [prompt | text] behind `prefix`.
 
-        `input_ids` is int64 [batch, text], padded on the right with any valid id; `last_index` int64 [batch] counts
-        over prompt and text; `prompt_embeds` is float32 [batch, prompt, hidden].
+        `input_ids` is int64 [batch, text], padded on the right with any valid id; `last_index` int64 [batch]
+        counts over prompt and text; `prompt_embeds` is float32 [batch, prompt, hidden].
         """
         return self._session.run([HIDDEN], self._feeds(input_ids, last_index, prompt_embeds, prefix))[0]
 
     def encode(self, prompt: np.ndarray) -> Prefix:
-        """Return the prefix of a prompt, float32 [tokens, hidden]; its first dimension is 1, shared by all rows."""
+        """Return the prefix of a prompt, float32 [tokens, hidden]; its batch is 1, shared by all rows."""
         no_text = np.zeros((1, 0), np.int64)
         last = np.array([len(prompt) - 1])
         return self._session.run(present_names(self.layers), self._feeds(no_text, last, prompt[None], None))

@@ -32,8 +32,8 @@ _ATTENTION = "softcall_trunk"
 def trunk_graph(model: PreTrainedModel) -> onnx.ModelProto:
     """Return the trunk of a causal language model as docs/base-bundle.md describes it, its weights left out.
 
-    The weights are external data of `DATA_FILE`, in the order of `named_parameters()`. The model must be one that
-    `softcall.architectures` accepts; its weights are not read.
+    The weights are external data of `DATA_FILE`, in the order of `named_parameters()`. The model must be one
+    that `softcall.architectures` accepts; its weights are not read.
     """
     with _quiet_exporter(), _attention(model, _ATTENTION), torch.no_grad():
         program = torch.export.export(
@@ -212,7 +212,10 @@ def _share_past(graph: ir.Graph) -> None:
 
 
 def _name_inside(graph: ir.Graph, parameters: list[str]) -> None:
-    """Name nodes `<module>/<operator>` and what they give `<node>:<output>`; number constants; drop inner shapes."""
+    """Name nodes `<module>/<operator>` and what they give `<node>:<output>`; number the constants.
+
+    The inner values' shapes are dropped: they hold the tracer's own names of dimensions.
+    """
     used = Counter()
     ends = {*graph.inputs, *graph.outputs}
     for node in graph:

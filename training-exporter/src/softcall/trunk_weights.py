@@ -1,7 +1,7 @@
 """Fill the external data of a trunk graph: the one way weights reach a bundle, from whatever source.
 
-A trunk graph without weights names every one of them: an initializer is called by the Hugging Face name of its
-parameter, or by that name and `.T` where the graph multiplies by the transpose.
+A trunk graph without weights names every one of them: an initializer is called by the Hugging Face name of
+its parameter, or by that name and `.T` where the graph multiplies by the transpose.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ TRANSPOSED = ".T"
 
 
 def external_weights(graph: onnx.ModelProto) -> dict[str, ExternalDataInfo]:
-    """Return the weights that `graph` expects: initializer name to file, byte offset and length, in file order."""
+    """Return the weights that `graph` expects: name to file, byte offset and length, in file order."""
     weights = {t.name: ExternalDataInfo(t) for t in graph.graph.initializer if uses_external_data(t)}
     return dict(sorted(weights.items(), key=lambda item: item[1].offset))
 
@@ -33,8 +33,8 @@ def write_weights(
 ) -> None:
     """Write the weights of `graph` into `folder`, at the offsets that the graph states.
 
-    `parameters` maps Hugging Face names to arrays and is asked for one at a time. `advance` is told the bytes of each
-    weight as it is written. Raises `SoftcallError` for a parameter that is missing or of another shape.
+    `parameters` maps Hugging Face names to arrays and is asked for one at a time. `advance` is told the bytes
+    of each weight as it is written. Raises `SoftcallError` for a parameter that is missing or of another shape.
     """
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.graph.initializer}
     weights = external_weights(graph)

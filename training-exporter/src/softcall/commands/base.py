@@ -16,30 +16,29 @@ def base(
     source: Annotated[
         str | None,
         typer.Option(
-            help="A folder in Hugging Face's layout (config.json, weights, tokenizer) or a .gguf file. "
-            "[default: SmolLM2-135M-Instruct, fetched with pip on first use]",
+            help="A folder in Hugging Face's layout (config.json, weights, tokenizer) or a .gguf file.",
             metavar="PATH",
-            show_default=False,
+            show_default="SmolLM2-135M-Instruct, fetched with pip on first use",
         ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(help="What the base is called. [default: after the source]", show_default=False),
+        typer.Option(help="What the base is called.", metavar="NAME", show_default="after the source"),
     ] = None,
     from_graph: Annotated[
         bool,
         typer.Option(
             "--from-graph",
-            help="Use the graph that comes with softcall and fill in the weights of a GGUF file: takes seconds and "
-            "needs no PyTorch. For the default base only; the default where PyTorch is not installed.",
+            help="Use the graph that comes with softcall and fill in the weights of a GGUF file, in seconds "
+            "and without PyTorch. For the default base only; the default where PyTorch is not installed.",
         ),
     ] = False,
     max_positions: Annotated[
         int | None,
         typer.Option(
-            help="Serve at most this many tokens, prompt included. [default: all that the model has]",
+            help="Serve at most this many tokens, prompt included.",
             metavar="TOKENS",
-            show_default=False,
+            show_default="all that the model has",
         ),
     ] = None,
     replace: Annotated[
@@ -47,17 +46,22 @@ def base(
     ] = False,
     keep_graph: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Export the frozen model, the base, that all tasks share.
+    """Export the frozen model that all tasks share: the base.
 
-    Writes a folder that the server and `softcall push` read: the model as an ONNX graph with an input for prompts, its
-    weights, its tokenizer, and base.json, which says what it is. The graph is run against the original model, and
+    Writes a folder that the server and `softcall push` read: the model as an
+    ONNX graph that takes a prompt, its weights, its tokenizer, and base.json,
+    which says what it is. The graph is run against the original model, and
     nothing is written if the two differ.
 
-    \b
+    Models built like Llama, SmolLM2, Mistral, Qwen2, Qwen2.5 or Qwen3 are accepted.
+
     Examples:
+
       softcall base build/base
+
       softcall base build/qwen --source ~/models/Qwen2.5-0.5B-Instruct
-      softcall base build/mistral --source mistral-7b.Q8_0.gguf --max-positions 4096
+
+      softcall base build/mistral --source mistral.gguf --max-positions 4096
     """
     console = Console(stderr=True, soft_wrap=True)
     if not from_graph and find_spec("torch") is None:
