@@ -93,7 +93,8 @@ def evaluate_server(
         answer = _post(endpoint, body, api_key)
         elapsed += time.perf_counter() - started
         predicted += _labels(answer, len(part), endpoint)
-        versions[str(answer.get("version"))] = None
+        if "version" in answer:
+            versions[str(answer["version"])] = None
     gold = _gold(rows)
     labels = tuple(sorted(set(gold) | {label for label in predicted if label is not None}))
     return Evaluation(
