@@ -5,9 +5,11 @@ import os
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from s3_server import S3Server
 
 FILLERS = ["the", "film", "food", "card", "money", "waiter", "morning", "account", "machine", "scene"]
 
@@ -38,3 +40,10 @@ def toy_rows() -> list[dict[str, str]]:
         words.insert(generator.randrange(len(words) + 1), word)
         rows.append({"text": " ".join(words) + f" {number}", "label": label})
     return rows
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server without buckets."""
+    with S3Server(tmp_path_factory.mktemp("s3")) as server:
+        yield server

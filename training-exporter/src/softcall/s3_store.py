@@ -10,6 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionError,
     CredentialRetrievalError,
     HTTPClientError,
     NoCredentialsError,
@@ -182,7 +183,7 @@ class S3Store(Store):
                 f"store {self.address}: no usable credentials ({error});"
                 " set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
             ) from None
-        except HTTPClientError as error:
+        except (ConnectionError, HTTPClientError) as error:
             raise SoftcallError(
                 f"store {self.address}: {self._client.meta.endpoint_url} cannot be reached ({error})"
             ) from None

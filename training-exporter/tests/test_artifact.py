@@ -1,0 +1,177 @@
+"""The task artifact: what it holds survives, and what it must not hold is refused by name."""
+
+import dataclasses
+import json
+import struct
+
+import numpy as np
+import pytest
+import safetensors.torch
+from make_tiny import DEFAULT_FOLDER as TINY
+
+from softcall.artifact import MAX_PROMPT_TOKENS, Artifact
+from softcall.bundle import Bundle
+from softcall.errors import SoftcallError
+from softcall.template import Template
+
+REFUSED = {
+    "duplicate-labels": "label 'positive' appears twice",
+    "generation-kind": "kind is 'generation', which is not served yet; expected 'classification'",
+    "head-mismatch": "label_head has shape [3, 64]; expected [2, 64]",
+    "header-not-json": "the safetensors header is not valid JSON",
+    "huge-header": "the safetensors header claims 1152921504606846976 bytes",
+    "multitask": "peft_type MULTITASK_PROMPT_TUNING; expected PROMPT_TUNING",
+    "nan": "prompt_embeddings holds nan at element 197; expected finite values",
+    "no-metadata": "`softcall push` makes one of a PEFT folder",
+    "other-base": "the prompt was trained for base another with fingerprint 0123456789abcdef",
+    "overlapping-offsets": "begins at byte 4 of the data; expected 0",
+    "schema-2": "schema is 2; this version reads schema 1",
+    "too-many-tokens": "prompt_embeddings has 300 tokens; at most 128 are accepted",
+    "truncated": "it is truncated",
+    "wrong-size": "the prompt has hidden size 32; base tiny-llama has 64",
+}
+
+
+def artifact(**changes):
+    fields = {
+        "prompt": np.linspace(-1, 1, 12).reshape(3, 4),
+        "label_head": np.ones((2, 4)),
+        "label_bias": [0.5, -0.5],
+        "template": Template("{text}\nIntent:"),
+        "labels": ("spam", "返金"),
+        "base_name": "tiny",
+        "base_fingerprint": "ab" * 32,
+    }
+    return Artifact(**fields | changes)
+
+
+def with_metadata(**changes):
+    """A good file whose `softcall` metadata differs in the given fields (None: without the field)."""
+    data = artifact().to_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])
+    record = json.loads(header["__metadata__"]["softcall"]) | changes
+    record = {name: value for name, value in record.items() if value is not None}
+    header["__metadata__"]["softcall"] = json.dumps(record)
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data[8 + length :]
+
+
+def test_everything_survives_the_file():
+    written = artifact(
+        temperature=1.5,
+        abstain_threshold=0.25,
+        prefixes={"fp32": np.full((2, 2, 1, 3, 2), 0.5)},
+        prefix_layouts={"fp32": "cd" * 32},
+        metrics={"test_accuracy": 0.9},
+        training={"seed": 13},
+    )
+    read = Artifact.from_bytes(written.to_bytes())
+    for field in dataclasses.fields(Artifact):
+        np.testing.assert_equal(getattr(read, field.name), getattr(written, field.name))
+    assert read.to_bytes() == written.to_bytes()
+
+
+def test_peft_finds_its_prompt_in_the_file():
+    tensors = safetensors.torch.load(artifact().to_bytes())
+    np.testing.assert_array_equal(tensors["prompt_embeddings"].numpy(), artifact().prompt)
+
+
+@pytest.mark.parametrize(
+    ("task", "tokens", "labels"),
+    [("sentiment", 8, 2), ("acme/intent", 8, 5), ("long", 16, 3), ("pair", 8, 2)],
+)
+def test_artifacts_of_every_precision_are_read_as_float32(task, tokens, labels):
+    bundle = Bundle.open(TINY / "base")
+    read = Artifact.from_bytes((TINY / "tasks" / task / "adapter_model.safetensors").read_bytes())
+    read.require_base(bundle.name, bundle.fingerprint, bundle.hidden_size)
+    assert (read.prompt.shape, read.prompt.dtype) == ((tokens, 64), np.float32)
+    assert len(read.labels) == labels
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (TINY / "broken").iterdir()))
+def test_broken_artifacts_are_refused(name):
+    bundle = Bundle.open(TINY / "base")
+    with pytest.raises(SoftcallError) as refused:
+        read = Artifact.from_bytes((TINY / "broken" / f"{name}.safetensors").read_bytes(), "the file")
+        read.require_base(bundle.name, bundle.fingerprint, bundle.hidden_size)
+    assert REFUSED[name] in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"prompt": np.zeros((0, 4))}, "prompt_embeddings has shape [0, 4]; expected [tokens, hidden]"),
+        ({"prompt": np.zeros(4)}, "prompt_embeddings has shape [4]; expected [tokens, hidden]"),
+        ({"prompt": np.zeros((MAX_PROMPT_TOKENS + 1, 4))}, "has 129 tokens; at most 128 are accepted"),
+        ({"prompt": np.full((3, 4), 1e300)}, "prompt_embeddings holds inf at element 0"),
+        ({"label_head": np.full((2, 4), np.inf)}, "label_head holds inf at element 0"),
+        ({"label_bias": [0, np.nan]}, "label_bias holds nan at element 1"),
+        ({"label_head": np.ones((2, 5))}, "label_head has shape [2, 5]; expected [2, 4]"),
+        ({"label_bias": np.zeros(3)}, "label_bias has shape [3]; expected [2]"),
+        ({"labels": ("one",)}, "1 labels; expected 2 to 10000"),
+        ({"labels": ("a", "")}, "label '' is empty; expected a name"),
+        ({"labels": ("a", "a")}, "label 'a' appears twice; expected distinct names"),
+        ({"base_name": ""}, "the base's name is empty"),
+        ({"base_fingerprint": "AB" * 32}, "expected 64 hex digits"),
+        ({"temperature": 0}, "temperature is 0; expected a number greater than 0"),
+        ({"temperature": float("inf")}, "temperature is inf; expected a number greater than 0"),
+        ({"abstain_threshold": 1.5}, "abstain_threshold is 1.5; expected a probability in (0, 1]"),
+        ({"prefixes": {"fp32": np.zeros((2, 2, 1, 3, 2))}}, "but prefix_layouts of []"),
+        (
+            {"prefixes": {"fp32": np.zeros((2, 2, 1, 4, 2))}, "prefix_layouts": {"fp32": "cd" * 32}},
+            "prefix.fp32 has shape [2, 2, 1, 4, 2]; expected [layers, 2, kv_heads, 3, head_dim]",
+        ),
+        (
+            {"prefixes": {"fp32": np.zeros((2, 2, 1, 3, 2))}, "prefix_layouts": {"fp32": "cd"}},
+            "prefix_layouts of fp32 is 'cd'; expected 64 hex digits",
+        ),
+    ],
+)
+def test_fields_that_make_no_sense_are_refused(changes, message):
+    with pytest.raises(SoftcallError) as refused:
+        artifact(**changes)
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schema": "1"}, "schema is '1'; this version reads schema 1"),
+        ({"kind": None}, "kind is None, which is not served yet"),
+        ({"base": None}, "base is None; expected an object"),
+        ({"base": {"name": "tiny"}}, "fingerprint is None; expected a string"),
+        ({"template": None}, "template is None; expected a string"),
+        ({"template": "no field"}, "template 'no field' has no field"),
+        ({"labels": "spam"}, "labels is not a list of strings"),
+        ({"labels": [1, 2]}, "labels is not a list of strings"),
+        ({"temperature": True}, "temperature is True; expected a number"),
+        ({"temperature": 10**400}, "temperature is too large"),
+        ({"abstain_threshold": "0.5"}, "abstain_threshold is '0.5'; expected a number"),
+        ({"metrics": []}, "metrics is []; expected an object"),
+    ],
+)
+def test_metadata_of_other_types_are_refused(changes, message):
+    with pytest.raises(SoftcallError) as refused:
+        Artifact.from_bytes(with_metadata(**changes), "task spam")
+    assert str(refused.value).startswith("task spam: ")
+    assert message in str(refused.value)
+
+
+def test_unknown_metadata_is_ignored_and_missing_scores_have_defaults():
+    read = Artifact.from_bytes(with_metadata(temperature=None, metrics=None, from_the_future=[1]))
+    assert (read.temperature, read.abstain_threshold, read.metrics) == (1.0, None, {})
+
+
+def test_metrics_must_be_json():
+    with pytest.raises(SoftcallError, match="labels, metrics and training must be JSON"):
+        artifact(metrics={"accuracy": float("nan")}).to_bytes()
+
+
+def test_an_artifact_does_not_change():
+    prompt = np.zeros((3, 4), np.float32)
+    made = artifact(prompt=prompt)
+    prompt += 1
+    assert not made.prompt.any()
+    with pytest.raises(ValueError, match="read-only"):
+        made.prompt[0, 0] = 1
