@@ -160,6 +160,7 @@ def test_no_server_and_no_address_are_told_apart(tmp_path):
     file = write_rows(tmp_path / "test.jsonl", "sentiment", ["positive"] * len(GOLDEN["sentiment"]))
     for url, message in (
         ("http://127.0.0.1:9", "cannot be reached"),
+        ("http://no host", "cannot be reached"),
         ("localhost:8080", "expected an address such as"),
     ):
         with pytest.raises(SoftcallError, match=message):

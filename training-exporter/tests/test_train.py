@@ -313,5 +313,5 @@ def test_an_artifact_that_cannot_be_written_is_known_at_once(tmp_path, tiny_fold
     config = TrainConfig(
         data=tmp_path / "none.jsonl", out=tmp_path / "file" / "a.safetensors", base=str(tiny_folder)
     )
-    with pytest.raises(SoftcallError, match=r"--out .*a\.safetensors: .*file cannot be made"):
+    with pytest.raises(SoftcallError, match=r"--out: the folder .*file cannot be made"):
         train(config, Console(quiet=True))

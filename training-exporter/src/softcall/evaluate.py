@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -139,7 +140,7 @@ def _post(endpoint: str, body: dict[str, Any], api_key: str | None) -> dict[str,
     except urllib.error.HTTPError as error:
         text = error.read(4 * SHOWN_CHARACTERS).decode(errors="replace")[:SHOWN_CHARACTERS].strip()
         raise SoftcallError(f"{endpoint} answered {error.code} {error.reason}: {text}") from None
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, HTTPException, ValueError) as error:  # no answer, half of one, or an impossible request
         raise SoftcallError(f"{endpoint} cannot be reached ({getattr(error, 'reason', error)})") from None
     try:
         answer = json.loads(data) if len(data) <= MAX_ANSWER_BYTES else None

@@ -51,7 +51,7 @@ def train(config: TrainConfig, console: Console) -> Artifact:
     told on `console`. Raises `SoftcallError` for input that cannot be trained on, and when loss or gradient
     are no longer finite.
     """
-    _require_writable(config.out)
+    _require_folder("--out", config.out.parent)
     device = torch_device(config.device)
     rows = TrainingRows.read(config)
     words = _verbalizers(config, rows.labels)
@@ -128,7 +128,7 @@ def fit(
         parameter_groups(config, classifier), lr=0.0, weight_decay=config.weight_decay
     )
 
-    folder.mkdir(parents=True, exist_ok=True)
+    _require_folder("--run-dir", folder)
     state = train_checkpoint.load(folder, identity) or RunState()
     if state.step:
         classifier.load_state_dict(state.classifier)
@@ -349,14 +349,14 @@ def _say(console: Console, text: str) -> None:
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def _require_writable(out: Path) -> None:
-    """Learn before the training, not after it, that the artifact cannot be written."""
+def _require_folder(option: str, folder: Path) -> None:
+    """Make a folder, and learn before the training, not after it, that nothing can be written there."""
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SoftcallError(f"--out {out}: {out.parent} cannot be made ({error.strerror})") from None
-    if not os.access(out.parent, os.W_OK):
-        raise SoftcallError(f"--out {out}: {out.parent} is not writable")
+        raise SoftcallError(f"{option}: the folder {folder} cannot be made ({error.strerror})") from None
+    if not os.access(folder, os.W_OK):
+        raise SoftcallError(f"{option}: the folder {folder} is not writable")
 
 
 def _require_positions(config: TrainConfig, base: LoadedBase) -> None:
