@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from s3_server import S3Server
 
+from softcall.bundle import Bundle
+
 FILLERS = ["the", "film", "food", "card", "money", "waiter", "morning", "account", "machine", "scene"]
 
 
@@ -47,3 +49,12 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A real S3 server without buckets."""
     with S3Server(tmp_path_factory.mktemp("s3")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def default_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The bundle of the default base: the kept graph with the weights of the GGUF file."""
+    from softcall.kept_graph import base_from_graph
+    from softcall.source import Source
+
+    return base_from_graph(Source.resolve(None), tmp_path_factory.mktemp("default") / "base")[0]

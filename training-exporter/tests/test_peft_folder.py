@@ -1,0 +1,238 @@
+"""A plain PEFT folder becomes an artifact with PEFT's own logits, and PEFT reads the artifact back."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from make_peft_folders import FOLDER, TASKS, encode, fill, label_logits, tune, write_task_file
+from make_tiny import DEFAULT_FOLDER as TINY
+from make_tiny import tiny_base
+from peft import (
+    LoraConfig,
+    MultitaskPromptTuningConfig,
+    PeftModel,
+    PrefixTuningConfig,
+    PromptEncoderConfig,
+    PromptTuningConfig,
+    get_peft_model,
+)
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedTokenizerFast
+
+from softcall.artifact import Artifact
+from softcall.bundle import Bundle
+from softcall.errors import SoftcallError
+from softcall.peft_folder import PeftFolder, peft_config
+from softcall.store import Store
+from softcall.task_description import TaskDescription, read_task_file
+
+LOGITS = {"rtol": 1e-4, "atol": 1e-3}
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return Bundle.open(TINY / "base")
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def tuned(request, tiny_folder, tmp_path_factory):
+    """(task, PEFT's model, its folder): prompt tuning of the tiny base by the usual lines."""
+    torch.set_num_threads(1)
+    task = TASKS[request.param]
+    model = tune(AutoModelForCausalLM.from_pretrained(tiny_folder), str(tiny_folder), task, steps=6)
+    folder = tmp_path_factory.mktemp("peft")
+    model.save_pretrained(folder)
+    write_task_file(folder, task)
+    return task, model, folder
+
+
+def described(folder):
+    return TaskDescription.of_record(read_task_file(folder / "task.json"), "task.json")
+
+
+def served_logits(artifact, bundle, texts):
+    """What a server does: the prompt's prefix once, then each text behind it, then the label head."""
+    trunk = bundle.trunk()
+    tokenizer = bundle.tokenizer()
+    prefix = trunk.encode(artifact.prompt)
+    for text in texts:
+        ids = np.array([artifact.template.encode(tokenizer, [text])])
+        (hidden,) = trunk.hidden(ids, np.array([ids.size - 1]), prefix=prefix)
+        yield artifact.label_head @ hidden + artifact.label_bias
+
+
+def test_logits_are_pefts(tuned, bundle):
+    task, model, folder = tuned
+    artifact = PeftFolder.open(folder).fold(bundle, described(folder))
+    assert artifact.labels == tuple(task.verbalizers)
+    expected = [label_logits(model, bundle.tokenizer(), task, text) for text in task.texts]
+    np.testing.assert_allclose(list(served_logits(artifact, bundle, task.texts)), expected, **LOGITS)
+
+
+def test_peft_loads_a_stored_task_as_it_lies(tuned, bundle, tiny_folder, tmp_path):
+    task, model, folder = tuned
+    artifact = PeftFolder.open(folder).fold(bundle, described(folder))
+    Store.open(f"file:{tmp_path}").put("acme/task", artifact.to_bytes(), peft_config(artifact))
+    loaded = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(tiny_folder), tmp_path / "acme/task"
+    ).eval()
+    ids = torch.tensor([encode(bundle.tokenizer(), fill(task.template, task.texts[0]))])
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(input_ids=ids).logits, model(input_ids=ids).logits, rtol=0, atol=0)
+
+
+def test_the_old_format_is_read_too(tuned, tmp_path):
+    _, _, folder = tuned
+    (tmp_path / "adapter_config.json").write_bytes((folder / "adapter_config.json").read_bytes())
+    torch.save(load_file(folder / "adapter_model.safetensors"), tmp_path / "adapter_model.bin")
+    np.testing.assert_array_equal(PeftFolder.open(tmp_path).prompt, PeftFolder.open(folder).prompt)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_folders_of_the_default_base_give_the_logits_that_are_kept_with_them(name, default_bundle):
+    folder = FOLDER / name
+    artifact = PeftFolder.open(folder).fold(default_bundle, described(folder))
+    golden = json.loads((folder / "golden.json").read_text())
+    assert artifact.base_fingerprint == golden["base"]["fingerprint"]
+    assert list(artifact.labels) == golden["labels"]
+    assert len(golden["rows"]) == 10
+    tokenizer = default_bundle.tokenizer()
+    for row in golden["rows"]:
+        assert artifact.template.encode(tokenizer, row["texts"]) == row["ids"]
+    texts, expected = zip(*((row["texts"][0], row["logits"]) for row in golden["rows"]), strict=True)
+    np.testing.assert_allclose(list(served_logits(artifact, default_bundle, texts)), expected, **LOGITS)
+
+
+OTHER_TYPES = {
+    "MULTITASK_PROMPT_TUNING": MultitaskPromptTuningConfig(
+        task_type="CAUSAL_LM", num_virtual_tokens=8, num_tasks=2, num_ranks=1
+    ),
+    "PREFIX_TUNING": PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=8),
+    "P_TUNING": PromptEncoderConfig(task_type="CAUSAL_LM", num_virtual_tokens=8, encoder_hidden_size=16),
+    "LORA": LoraConfig(task_type="CAUSAL_LM", r=2, target_modules=["q_proj"]),
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Saves the adapter of a configuration for the tiny base; gives its folder."""
+
+    def save(config, model=None):
+        get_peft_model(model or tiny_base().model, config).save_pretrained(tmp_path)
+        return tmp_path
+
+    return save
+
+
+def refusal(folder):
+    with pytest.raises(SoftcallError) as refused:
+        PeftFolder.open(folder)
+    assert str(refused.value).startswith(str(folder))
+    return str(refused.value)
+
+
+def change_config(folder, **changes):
+    path = folder / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize("peft_type", OTHER_TYPES)
+def test_other_types_are_refused_by_name(peft_type, folder):
+    message = refusal(folder(OTHER_TYPES[peft_type]))
+    assert f"peft_type is '{peft_type}', which is not served; expected PROMPT_TUNING" in message
+
+
+def test_a_multitask_file_is_known_by_its_tensors(folder):
+    saved = folder(OTHER_TYPES["MULTITASK_PROMPT_TUNING"])
+    change_config(saved, peft_type="PROMPT_TUNING")
+    assert "belongs to peft_type MULTITASK_PROMPT_TUNING; expected PROMPT_TUNING" in refusal(saved)
+
+
+def test_a_classifier_of_its_own_is_refused(folder, tiny_folder):
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_folder, num_labels=2)
+    saved = folder(PromptTuningConfig(task_type="SEQ_CLS", num_virtual_tokens=8), model)
+    assert "task_type is 'SEQ_CLS', which is not served; expected CAUSAL_LM" in refusal(saved)
+    change_config(saved, task_type="CAUSAL_LM")
+    assert "expected prompt_embeddings alone" in refusal(saved)
+
+
+@pytest.fixture
+def plain(folder):
+    return folder(PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=8))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_virtual_tokens": 7}, "prompt_embeddings has shape [8, 64]; adapter_config.json says [7, 64]"),
+        ({"token_dim": 32}, "prompt_embeddings has shape [8, 64]; adapter_config.json says [8, 32]"),
+        ({"num_virtual_tokens": "8"}, "num_virtual_tokens is '8'; expected a number"),
+        (
+            {"num_transformer_submodules": 2},
+            "num_transformer_submodules is 2, which is not served; expected 1",
+        ),
+        ({"peft_type": None}, "peft_type is None, which is not served; expected PROMPT_TUNING"),
+    ],
+)
+def test_a_configuration_that_does_not_fit_is_refused(plain, changes, message):
+    change_config(plain, **changes)
+    assert message in refusal(plain)
+
+
+def test_another_hidden_size_is_refused(plain, default_bundle):
+    description = TaskDescription.of_record({"template": "{text}", "labels": ["a", "b"]}, "flags")
+    with pytest.raises(SoftcallError, match=r"the prompt has hidden size 64; base SmolLM2-.* has 576"):
+        PeftFolder.open(plain).fold(default_bundle, description)
+
+
+def test_values_that_are_not_finite_are_refused(plain, bundle):
+    prompt = load_file(plain / "adapter_model.safetensors")["prompt_embeddings"]
+    prompt[2, 3] = torch.inf
+    save_file({"prompt_embeddings": prompt}, plain / "adapter_model.safetensors")
+    description = TaskDescription.of_record({"template": "{text}", "labels": ["a", "b"]}, "flags")
+    with pytest.raises(SoftcallError, match="prompt_embeddings holds inf at element 131"):
+        PeftFolder.open(plain).fold(bundle, description)
+
+
+def test_a_task_artifact_is_no_plain_folder(plain):
+    data = (TINY / "tasks/sentiment/adapter_model.safetensors").read_bytes()
+    (plain / "adapter_model.safetensors").write_bytes(data)
+    assert "an artifact of `softcall train` is pushed as a file" in refusal(plain)
+
+
+def test_a_pickle_runs_no_code(plain, tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return open, (str(tmp_path / "sprung"), "w")
+
+    (plain / "adapter_model.safetensors").unlink()
+    (plain / "adapter_model.bin").write_bytes(pickle.dumps({"prompt_embeddings": Trap()}))
+    assert "adapter_model.bin: not a file of tensors" in refusal(plain)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_files_that_are_missing_or_damaged_are_named(plain):
+    (plain / "adapter_model.safetensors").write_bytes(b"PK")
+    assert "adapter_model.safetensors: 2 bytes are too few" in refusal(plain)
+    (plain / "adapter_model.safetensors").unlink()
+    assert "adapter_model.bin: cannot be read (No such file or directory)" in refusal(plain)
+    (plain / "adapter_config.json").write_text("{")
+    assert "adapter_config.json: not valid JSON" in refusal(plain)
+    (plain / "adapter_config.json").unlink()
+    assert "adapter_config.json: cannot be read (No such file or directory)" in refusal(plain)
+
+
+def test_the_configuration_for_peft_says_nothing_of_this_machine():
+    artifact = Artifact.from_bytes((TINY / "tasks/sentiment/adapter_model.safetensors").read_bytes())
+    config = json.loads(peft_config(artifact))
+    assert PromptTuningConfig(**config).num_virtual_tokens == 8
+    assert config["base_model_name_or_path"] == "tiny-llama"
+
+
+def test_a_tokenizer_folder_is_what_peft_expects(tiny_folder, bundle):
+    """`tune` reads its tokenizer as PEFT does; both must give the ids of the bundle's."""
+    theirs = PreTrainedTokenizerFast.from_pretrained(tiny_folder)
+    for text in TASKS["japanese"].texts:
+        assert theirs(text, add_special_tokens=False)["input_ids"] == encode(bundle.tokenizer(), text)

@@ -1,0 +1,233 @@
+"""`softcall push`, `ls`, `show` and `rm`, as a user types them."""
+
+import json
+import shutil
+
+import pytest
+from make_peft_folders import FOLDER
+from make_tiny import DEFAULT_FOLDER as TINY
+from make_tiny import tiny_base
+from peft import PromptTuningConfig, get_peft_model
+from s3_server import ACCESS_KEY, SECRET_KEY
+from typer.testing import CliRunner
+
+from softcall.artifact import Artifact
+from softcall.cli import app
+from softcall.errors import SoftcallError
+from softcall.store import Store
+
+ARTIFACT = TINY / "tasks/sentiment/adapter_model.safetensors"
+OTHER = TINY / "tasks/acme/intent/adapter_model.safetensors"
+BASE = TINY / "base"
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """The address of an empty file store, which the commands find in the environment."""
+    address = f"file:{tmp_path}/tasks"
+    (tmp_path / "tasks").mkdir()
+    monkeypatch.setenv("SOFTCALL_STORE", address)
+    return address
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A plain PEFT folder for the tiny base."""
+    saved = tmp_path / "peft"
+    config = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=8)
+    get_peft_model(tiny_base().model, config).save_pretrained(saved)
+    return saved
+
+
+def softcall(*arguments, **options):
+    """What the command prints."""
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments], **options)
+    if done.exception is not None:
+        raise done.exception
+    return done.stdout
+
+
+def refusal(*arguments):
+    with pytest.raises(SoftcallError) as refused:
+        softcall(*arguments)
+    return str(refused.value)
+
+
+def stored(store, task):
+    return Artifact.from_bytes(Store.open(store).get(task)[0])
+
+
+def test_an_artifact_is_stored_as_it_is(store):
+    printed = softcall("push", ARTIFACT, "acme/sentiment", "--base", BASE)
+    data, version = Store.open(store).get("acme/sentiment")
+    assert data == ARTIFACT.read_bytes()
+    assert printed == f"acme/sentiment {version} {len(data)} bytes, 8 tokens, 2 labels\n"
+
+
+def test_an_s3_store(s3_server, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    s3_server.client().create_bucket(Bucket="commands")
+    where = ["--store", "s3://commands/prompts", "--endpoint-url", s3_server.url]
+    version = softcall("push", ARTIFACT, "sentiment", *where).split()[1]
+    head = s3_server.client().head_object(
+        Bucket="commands", Key="prompts/sentiment/adapter_model.safetensors"
+    )
+    assert head["ETag"] == f'"{version}"'
+    assert softcall("ls", *where).split()[:2] == ["sentiment", version]
+    assert json.loads(softcall("show", "sentiment", "--json", *where))["version"] == version
+    assert softcall("rm", "sentiment", "--yes", *where) == "removed sentiment from s3://commands/prompts\n"
+    assert softcall("ls", *where) == ""
+
+
+def test_a_peft_folder_with_flags(store, folder):
+    flags = ["--template", r"{text}\nMood:", "--label", "good", "--label", "bad_mood", "--label", "so=a = b"]
+    softcall("push", folder, "mood", "--base", BASE, *flags)
+    artifact = stored(store, "mood")
+    assert artifact.template.source == "{text}\nMood:"
+    assert artifact.labels == ("good", "bad_mood", "so")
+    assert artifact.training["verbalizers"] == [" good", " bad mood", "a = b"]
+    assert artifact.base_name == "tiny-llama"
+
+
+def test_a_peft_folder_with_a_task_file(store, folder, tmp_path):
+    record = {
+        "template": "{text1} | {text2} =",
+        "labels": ["同じ", "違う"],
+        "verbalizers": {"違う": " other"},
+        "temperature": 2.5,
+        "abstain_threshold": 0.5,
+    }
+    (tmp_path / "pairs.json").write_text(json.dumps(record))
+    softcall("push", folder, "pairs", "--base", BASE, "--task-file", tmp_path / "pairs.json")
+    artifact = stored(store, "pairs")
+    assert artifact.template.fields == ("text1", "text2")
+    assert artifact.labels == ("同じ", "違う")
+    assert artifact.training["verbalizers"] == [" 同じ", " other"]
+    assert (artifact.temperature, artifact.abstain_threshold) == (2.5, 0.5)
+
+
+def test_the_task_file_of_the_folder_is_found_and_flags_come_first(store, folder):
+    shutil.copy(FOLDER / "japanese/task.json", folder)
+    softcall("push", folder, "japanese", "--base", BASE, "--template", "{text}→")
+    assert stored(store, "japanese").template.source == "{text}→"
+    assert stored(store, "japanese").labels == ("肯定", "否定", "どちらでもない")
+
+
+def test_pushing_the_same_again_gives_the_same_version(store, folder):
+    shutil.copy(FOLDER / "english/task.json", folder)
+    assert softcall("push", folder, "a", "--base", BASE) == softcall("push", folder, "a", "--base", BASE)
+
+
+def test_conditional_writes(store):
+    first = softcall("push", ARTIFACT, "a", "--create").split()[1]
+    assert f"task a is at version {first}; expected no such task" in refusal("push", OTHER, "a", "--create")
+    second = softcall("push", OTHER, "a", "--if-version", first).split()[1]
+    message = refusal("push", ARTIFACT, "a", "--if-version", first)
+    assert f"task a is at version {second}; expected version {first}, so nothing was written" in message
+    assert Store.open(store).get("a")[0] == OTHER.read_bytes()
+    assert "exclude each other" in refusal("push", ARTIFACT, "a", "--create", "--if-version", first)
+
+
+@pytest.mark.parametrize("broken", sorted((TINY / "broken").iterdir()), ids=lambda path: path.stem)
+def test_nothing_broken_is_stored(store, broken):
+    assert refusal("push", broken, "a", "--base", BASE)
+    assert Store.open(store).list().tasks == ()
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ([], "not a JSON object"),
+        ({"labels": ["a", "b"]}, "says nothing of the task's template; give --template"),
+        ({"template": "{text}"}, "says nothing of the task's labels; give --label"),
+        ({"template": 1, "labels": ["a", "b"]}, "template is 1; expected a string that holds {text}"),
+        ({"template": "text", "labels": ["a", "b"]}, "task.json: template 'text' has no field"),
+        ({"template": "{text}", "labels": "ab"}, "labels is 'ab'; expected a list of names"),
+        ({"template": "{text}", "labels": ["a"]}, "1 labels; expected 2 to 10000"),
+        ({"template": "{text}", "labels": ["a", "a"]}, "are the same tokens"),
+        (
+            {"template": "{text}", "labels": ["a", "b"], "label": []},
+            "unknown field 'label'; expected template",
+        ),
+        (
+            {"template": "{text}", "labels": ["a", "b"], "verbalizers": {"c": "c"}},
+            "names 'c', which is no label",
+        ),
+        ({"template": "{text}", "labels": ["a", "b"], "verbalizers": {"a": ""}}, "'' has no tokens"),
+        ({"template": "{text}", "labels": ["a", "b"], "temperature": "1"}, "temperature is '1'; expected a"),
+        (
+            {"template": "{text}", "labels": ["a", "b"], "temperature": 0},
+            "temperature is 0; expected a number",
+        ),
+    ],
+)
+def test_task_files_that_make_no_sense_are_refused(store, folder, record, message):
+    (folder / "task.json").write_text(json.dumps(record))
+    assert message in refusal("push", folder, "a", "--base", BASE)
+    assert Store.open(store).list().tasks == ()
+
+
+def test_a_peft_folder_needs_a_base(store, folder):
+    shutil.copy(FOLDER / "english/task.json", folder)
+    assert "does not record its base; give --base" in refusal("push", folder, "a")
+
+
+def test_an_artifact_keeps_its_own_template(store):
+    assert "has its own template" in refusal("push", ARTIFACT, "a", "--template", "{text}")
+
+
+def test_a_source_that_is_missing_is_named(store, tmp_path):
+    assert "cannot be read (No such file or directory)" in refusal("push", tmp_path / "none", "a")
+
+
+def test_names_are_checked_before_anything_else(store):
+    for command in (["push", ARTIFACT, "../a"], ["show", "a//b"], ["rm", "A"]):
+        assert refusal(*command).startswith("task name ")
+
+
+def test_tasks_are_listed(store):
+    versions = {name: softcall("push", ARTIFACT, name).split()[1] for name in ("b", "acme/a")}
+    lines = [line.split() for line in softcall("ls").splitlines()]
+    assert [line[:3] for line in lines] == [
+        [name, versions[name], str(ARTIFACT.stat().st_size)] for name in ("acme/a", "b")
+    ]
+    records = [json.loads(line) for line in softcall("ls", "--json").splitlines()]
+    assert [record["version"] for record in records] == [versions["acme/a"], versions["b"]]
+    assert [record["modified"] for record in records] == [line[3] for line in lines]
+
+
+def test_a_task_is_shown_with_everything_it_says(store):
+    version = softcall("push", TINY / "tasks/long/adapter_model.safetensors", "long").split()[1]
+    shown = json.loads(softcall("show", "long", "--json"))
+    assert shown["task"] == "long"
+    assert shown["version"] == version
+    assert (shown["prompt_tokens"], shown["hidden_size"]) == (16, 64)
+    assert shown["labels"] == ["sport", "politics", "文化"]
+    assert (shown["temperature"], shown["abstain_threshold"]) == (1.5, 0.75)
+    assert shown["base"]["name"] == "tiny-llama"
+    text = softcall("show", "long")
+    assert 'labels: ["sport", "politics", "文化"]' in text
+    assert '  name: "tiny-llama"' in text
+
+
+def test_a_broken_stored_task_is_shown_as_such(store, tmp_path):
+    (tmp_path / "tasks/bad").mkdir()
+    shutil.copy(TINY / "broken/nan.safetensors", tmp_path / "tasks/bad/adapter_model.safetensors")
+    assert refusal("show", "bad") == (
+        f"store {store}: task bad: prompt_embeddings holds nan at element 197; expected finite values"
+    )
+
+
+def test_a_task_is_removed_when_asked_twice(store):
+    softcall("push", ARTIFACT, "a")
+    with pytest.raises(SoftcallError, match="nothing was removed"):
+        softcall("rm", "a", input="n\n")
+    assert softcall("rm", "a", input="y\n").endswith(f"removed a from {store}\n")
+    assert refusal("rm", "a", "--yes") == f"store {store} has no task a"
+
+
+def test_a_store_must_be_named(monkeypatch):
+    monkeypatch.delenv("SOFTCALL_STORE", raising=False)
+    with pytest.raises(SystemExit, match="2"):
+        softcall("ls")
