@@ -145,7 +145,8 @@ def test_nothing_broken_is_stored(store, broken):
         ({"template": "text", "labels": ["a", "b"]}, "task.json: template 'text' has no field"),
         ({"template": "{text}", "labels": "ab"}, "labels is 'ab'; expected a list of names"),
         ({"template": "{text}", "labels": ["a"]}, "1 labels; expected 2 to 10000"),
-        ({"template": "{text}", "labels": ["a", "a"]}, "are the same tokens"),
+        ({"template": "{text}", "labels": ["a", "a"]}, "label 'a' appears twice; expected distinct names"),
+        ({"template": "{text}", "labels": ["card_arrival", "card arrival"]}, "are the same tokens"),
         (
             {"template": "{text}", "labels": ["a", "b"], "label": []},
             "unknown field 'label'; expected template",
@@ -231,3 +232,9 @@ def test_a_store_must_be_named(monkeypatch):
     monkeypatch.delenv("SOFTCALL_STORE", raising=False)
     with pytest.raises(SystemExit, match="2"):
         softcall("ls")
+
+
+def test_a_file_that_is_too_large_is_not_read_whole(store, tmp_path):
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate((64 << 20) + 1)
+    assert "huge: larger than 67108864 bytes, the limit" in refusal("push", tmp_path / "huge", "a")

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -62,7 +62,7 @@ class Artifact:
         object.__setattr__(
             self, "prefixes", {name: _frozen(cache, np.float16) for name, cache in self.prefixes.items()}
         )
-        self._check_labels()
+        check_labels(self.labels)
         self._check_tensors()
         self._check_prefixes()
         self._check_scores()
@@ -150,17 +150,6 @@ class Artifact:
             training=_object(metadata, "training", default={}),
         )
 
-    def _check_labels(self) -> None:
-        if not 2 <= len(self.labels) <= MAX_LABELS:
-            raise SoftcallError(f"{len(self.labels)} labels; expected 2 to {MAX_LABELS}")
-        seen = set()
-        for label in self.labels:
-            if not isinstance(label, str) or not label:
-                raise SoftcallError(f"label {label!r} is empty; expected a name")
-            if label in seen:
-                raise SoftcallError(f"label {label!r} appears twice; expected distinct names")
-            seen.add(label)
-
     def _check_tensors(self) -> None:
         if self.prompt.ndim != 2 or 0 in self.prompt.shape:
             raise SoftcallError(f"{PROMPT} has shape {list(self.prompt.shape)}; expected [tokens, hidden]")
@@ -198,6 +187,19 @@ class Artifact:
             raise SoftcallError(
                 f"abstain_threshold is {self.abstain_threshold}; expected a probability in (0, 1]"
             )
+
+
+def check_labels(labels: Sequence[str]) -> None:
+    """`SoftcallError` unless there are 2 to `MAX_LABELS` distinct, non-empty labels."""
+    if not 2 <= len(labels) <= MAX_LABELS:
+        raise SoftcallError(f"{len(labels)} labels; expected 2 to {MAX_LABELS}")
+    seen = set()
+    for label in labels:
+        if not isinstance(label, str) or not label:
+            raise SoftcallError(f"label {label!r} is empty; expected a name")
+        if label in seen:
+            raise SoftcallError(f"label {label!r} appears twice; expected distinct names")
+        seen.add(label)
 
 
 def _frozen(values: Any, dtype: type[np.floating]) -> np.ndarray:

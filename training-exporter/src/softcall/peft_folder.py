@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from softcall.artifact import PROMPT, Artifact, refuse_multitask
+from softcall.bounded_file import read_bounded
 from softcall.bundle import Bundle
 from softcall.errors import SoftcallError
 from softcall.label_head import verbalizer_head
@@ -92,7 +93,7 @@ def peft_config(artifact: Artifact) -> bytes:
 
 def _config(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(_read(path, MAX_CONFIG_BYTES))
+        config = json.loads(read_bounded(path, MAX_CONFIG_BYTES))
     except (ValueError, RecursionError) as error:
         raise SoftcallError(f"{path}: not valid JSON ({error})") from None
     if not isinstance(config, dict):
@@ -114,7 +115,7 @@ def _require(path: Path, config: dict[str, Any], name: str, accepted: tuple[Any,
 
 
 def _safetensors_prompt(path: Path) -> np.ndarray:
-    data = _read(path, MAX_MODEL_BYTES)
+    data = read_bounded(path, MAX_MODEL_BYTES)
     try:
         file = SafetensorsFile(data)
         _require_prompt_alone(file.names)
@@ -124,7 +125,7 @@ def _safetensors_prompt(path: Path) -> np.ndarray:
 
 
 def _pickled_prompt(path: Path) -> np.ndarray:
-    data = _read(path, MAX_MODEL_BYTES)
+    data = read_bounded(path, MAX_MODEL_BYTES)
     try:
         import torch
     except ModuleNotFoundError:
@@ -153,14 +154,3 @@ def _require_prompt_alone(tensors: Collection[str]) -> None:
             f"holds the tensors {', '.join(sorted(map(str, tensors))) or 'none'}; expected {PROMPT} alone"
             " (an artifact of `softcall train` is pushed as a file)"
         )
-
-
-def _read(path: Path, limit: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as error:
-        raise SoftcallError(f"{path}: cannot be read ({error.strerror or error})") from None
-    if len(data) > limit:
-        raise SoftcallError(f"{path}: larger than {limit} bytes, the limit")
-    return data

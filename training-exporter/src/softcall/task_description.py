@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
+from softcall.artifact import check_labels
+from softcall.bounded_file import read_bounded
 from softcall.errors import SoftcallError
 from softcall.label_head import default_verbalizer
 from softcall.template import Template
@@ -28,6 +30,7 @@ class TaskDescription:
     abstain_threshold: float | None = None
 
     def __post_init__(self) -> None:
+        check_labels(self.labels)
         for label in self.verbalizers:
             if label not in self.labels:
                 raise SoftcallError(
@@ -62,13 +65,7 @@ class TaskDescription:
 def read_task_file(path: Path) -> dict[str, Any]:
     """The fields of a `task.json`, unchecked; `SoftcallError` when it is not one JSON object."""
     try:
-        with path.open("rb") as file:
-            text = file.read(MAX_FILE_BYTES + 1)
-        if len(text) > MAX_FILE_BYTES:
-            raise SoftcallError(f"{path}: larger than {MAX_FILE_BYTES} bytes, the limit")
-        record = json.loads(text)
-    except OSError as error:
-        raise SoftcallError(f"{path}: cannot be read ({error.strerror or error})") from None
+        record = json.loads(read_bounded(path, MAX_FILE_BYTES))
     except (ValueError, RecursionError) as error:
         raise SoftcallError(f"{path}: not valid JSON ({error})") from None
     if not isinstance(record, dict):

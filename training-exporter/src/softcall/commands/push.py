@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from softcall.bounded_file import read_bounded
 from softcall.errors import SoftcallError
 from softcall.store import MAX_ARTIFACT_BYTES, Condition, Store, check_task
 from softcall.store_options import EndpointOption, StoreOption
@@ -89,7 +90,7 @@ def push(
         given = [name for name, value in flags.items() if value is not None]
         if given:
             raise SoftcallError(f"{source} is an artifact, which has its own {' and '.join(given)}")
-        data = _read(source)
+        data = read_bounded(source, MAX_ARTIFACT_BYTES)
         artifact = _artifact(data, source, base)
 
     from softcall.peft_folder import peft_config
@@ -146,14 +147,3 @@ def _artifact(data: bytes, source: Path, base: Path | None) -> "Artifact":
         bundle = Bundle.open(base)
         artifact.require_base(bundle.name, bundle.fingerprint, bundle.hidden_size)
     return artifact
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_ARTIFACT_BYTES + 1)
-    except OSError as error:
-        raise SoftcallError(f"{path}: cannot be read ({error.strerror or error})") from None
-    if len(data) > MAX_ARTIFACT_BYTES:
-        raise SoftcallError(f"{path}: larger than {MAX_ARTIFACT_BYTES} bytes, the limit")
-    return data
