@@ -52,8 +52,8 @@ def require_expressible(config: Any, positions: int) -> None:
     window = getattr(config, "sliding_window", None)
     if window is not None and window < positions:
         raise SoftcallError(
-            f"sliding_window={window} is shorter than the {positions} positions served, and the graph attends "
-            f"to all of them; pass --max-positions {window} to serve fewer"
+            f"sliding_window={window} is shorter than the {positions} positions served, and the graph "
+            f"attends to all of them; pass --max-positions {window} to serve fewer"
         )
     rope = getattr(config, "rope_parameters", None) or {}
     rope_type = rope.get("rope_type", "default")

@@ -269,8 +269,8 @@ class Bundle:
         difference = self.golden.difference(self.trunk(variant))
         if difference > self.golden.tolerance:
             raise SoftcallError(
-                f"{self.folder}: the golden row of {self.name} ({variant}) differs by {difference:.1e} of its "
-                f"largest element, {self.golden.tolerance:.0e} is tolerated: damaged weights or a wrong kernel"
+                f"{self.folder}: the golden row of {self.name} {variant} differs by {difference:.1e} of its "
+                f"largest element, {self.golden.tolerance:.0e} is tolerated: damaged weights or kernel"
             )
         return difference
 

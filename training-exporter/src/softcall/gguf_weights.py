@@ -30,7 +30,8 @@ class GgufWeights(Mapping[str, np.ndarray]):
     """Hugging Face name to float32 array, of a GGUF file whose architecture is `llama`.
 
     An array is dequantised each time it is asked for, so that memory holds one of them. Raises
-    `SoftcallError` for a file that is not readable, of another architecture, or with a tensor that Llama does not have.
+    `SoftcallError` for a file that is not readable, of another architecture, or with a tensor that Llama does
+    not have.
     """
 
     def __init__(self, file: Path):

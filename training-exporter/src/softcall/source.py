@@ -1,7 +1,10 @@
 """Where a base comes from: a Hugging Face folder, a GGUF file, or the default."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,28 +80,28 @@ class Source:
         """Whether the source is a GGUF file rather than a folder."""
         return self.path.is_file()
 
+    @cached_property
     def config(self) -> Any:
-        """Read the configuration alone; raises `SoftcallError` for an architecture that is not accepted."""
+        """The transformers configuration; raises `SoftcallError` for an architecture that is not accepted."""
+        if not self.is_gguf:
+            self._require_folder_architecture()
         from transformers import AutoConfig
-        from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-        if self.is_gguf:
-            require_architecture(
-                _GGUF_ARCHITECTURES.get(family := gguf_architecture(self.path), family), str(self.path)
-            )
-        else:
-            record = json.loads((self.path / "config.json").read_text("utf-8"))
-            named = (
-                record.get("architectures")
-                or [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(record.get("model_type"))]
-            )[0]
-            require_architecture(named, str(self.path))
-        return AutoConfig.from_pretrained(**self._location())
+        try:
+            with _refusals(self.path):
+                config = AutoConfig.from_pretrained(**self._location())
+        except SoftcallError:
+            if self.is_gguf:  # reading the header takes seconds, and transformers has not said what it is
+                family = gguf_architecture(self.path)
+                require_architecture(_MODEL_TYPES.get(family, family), str(self.path))
+            raise
+        require_architecture(_MODEL_TYPES.get(config.model_type, config.model_type), str(self.path))
+        return config
 
     def load(self) -> LoadedBase:
         """Load model and tokenizer with PyTorch; quantised weights are dequantised.
 
-        Raises `SoftcallError` where PyTorch is not installed, or for a model that is not accepted.
+        Raises `SoftcallError` where PyTorch is missing, and for a model that is not accepted or incomplete.
         """
         try:
             import torch
@@ -108,13 +111,19 @@ class Source:
                 f"reading a model needs PyTorch and transformers ({error.name} is missing): "
                 "pip install 'softcall[torch]'"
             ) from error
-        self.config()
-        try:
-            model = AutoModelForCausalLM.from_pretrained(**self._location(), dtype=torch.float32)
+        with _refusals(self.path):
+            model, loading = AutoModelForCausalLM.from_pretrained(
+                **self._location(), config=self.config, dtype=torch.float32, output_loading_info=True
+            )
             tokenizer = AutoTokenizer.from_pretrained(**self._location())
-        except (OSError, ValueError, RuntimeError) as error:
-            raise SoftcallError(f"{self.path}: {error}") from error
-        require_architecture(type(model).__name__, str(self.path))
+        if absent := sorted(loading["missing_keys"]):
+            raise SoftcallError(
+                f"{self.path} lacks {len(absent)} of the model's parameters, such as {absent[0]}"
+            )
+        if not hasattr(tokenizer, "backend_tokenizer"):
+            raise SoftcallError(
+                f"{self.path} has no tokenizer.json, and its tokenizer cannot be turned into one"
+            )
         # Dequantised already; left in place they make `save_pretrained` refuse.
         model.hf_quantizer = None
         if hasattr(model.config, "quantization_config"):
@@ -125,18 +134,37 @@ class Source:
             self.name, model, plain_tokenizer(tokenizer.backend_tokenizer), fingerprint(parameters)
         )
 
+    def _require_folder_architecture(self) -> None:
+        with _refusals(self.path):
+            record = json.loads((self.path / "config.json").read_text("utf-8"))
+            named = (record.get("architectures") or [record.get("model_type")])[0]
+        require_architecture(_MODEL_TYPES.get(named, named), str(self.path))
+
     def _location(self) -> dict[str, Any]:
         folder = self.path.parent if self.is_gguf else self.path
         location = {"pretrained_model_name_or_path": str(folder), "local_files_only": True}
         return location | ({"gguf_file": self.path.name} if self.is_gguf else {})
 
 
-_GGUF_ARCHITECTURES = {
+_MODEL_TYPES = {
     "llama": "LlamaForCausalLM",
     "mistral": "MistralForCausalLM",
     "qwen2": "Qwen2ForCausalLM",
     "qwen3": "Qwen3ForCausalLM",
 }
+"""Names of model families, as GGUF files give them and a `config.json` that names no architecture."""
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    """Turn what transformers raises for files that it cannot read into a `SoftcallError` naming `path`."""
+    try:
+        yield
+    except SoftcallError:
+        raise
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise SoftcallError(f"{path} cannot be read as a model: {reason}") from error
 
 
 def gguf_architecture(file: Path) -> str:
@@ -144,7 +172,6 @@ def gguf_architecture(file: Path) -> str:
     from gguf import GGUFReader
 
     try:
-        field = GGUFReader(file).get_field("general.architecture")
-        return str(field.contents())
+        return str(GGUFReader(file).get_field("general.architecture").contents())
     except Exception as error:  # the reader fails in many ways on a damaged file
         raise SoftcallError(f"{file} is not a readable GGUF file: {error}") from error

@@ -34,7 +34,8 @@ def write_weights(
     """Write the weights of `graph` into `folder`, at the offsets that the graph states.
 
     `parameters` maps Hugging Face names to arrays and is asked for one at a time. `advance` is told the bytes
-    of each weight as it is written. Raises `SoftcallError` for a parameter that is missing or of another shape.
+    of each weight as it is written. Raises `SoftcallError` for a parameter that is missing or of another
+    shape.
     """
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.graph.initializer}
     weights = external_weights(graph)

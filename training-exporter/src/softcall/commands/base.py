@@ -103,8 +103,7 @@ def _export(out, source, name, max_positions, replace, keep_graph_in, console: C
     from softcall.source import Source
 
     found = Source.resolve(source)
-    config = found.config()
-    require_expressible(config, positions_served(config, max_positions))
+    require_expressible(found.config, positions_served(found.config, max_positions))
     with step(console, f"load {found.name}"):
         loaded = found.load()
     bundle, measurements = export_base(
