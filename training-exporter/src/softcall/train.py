@@ -149,7 +149,8 @@ def fit(
 
             batch = buckets.batch(step - 1)
             logits = classifier(trunk, *pad_right([ids[i] for i in batch], device))
-            loss = functional.cross_entropy(logits, answers[torch.from_numpy(batch).to(device)])
+            gold = answers[torch.from_numpy(batch).to(device)]
+            loss = functional.cross_entropy(logits, gold, label_smoothing=config.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             gradient = nn.utils.clip_grad_norm_(
@@ -283,7 +284,7 @@ def deterministic() -> Iterator[None]:
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.use_deterministic_algorithms(True)
     try:
         # The other kernels for attention add their gradients in any order.
         with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]):

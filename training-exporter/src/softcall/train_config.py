@@ -63,6 +63,7 @@ class TrainConfig:
     warmup: int | None = None  # steps; None: a twentieth of them
     weight_decay: float = 0.01
     clip_norm: float = 1.0
+    label_smoothing: float = 0.0
     max_text_tokens: int = 256
     eval_every: int = 100
     patience: int = 8  # evaluations without a better one; 0 never stops early
@@ -90,6 +91,7 @@ class TrainConfig:
         _within("--warmup", self.warmup_steps, 0, self.steps)
         _within("--weight-decay", self.weight_decay, 0, 1)
         _within("--clip-norm", self.clip_norm, 1e-8, 1e8)
+        _within("--label-smoothing", self.label_smoothing, 0, 0.9)
         _within("--max-text-tokens", self.max_text_tokens, 1, 1_000_000)
         _within("--eval-every", self.eval_every, 1, 1_000_000)
         _within("--patience", self.patience, 0, 1_000_000)
@@ -125,7 +127,16 @@ class TrainConfig:
             "learning_rate",
             "head_learning_rate",
         )
-        names += ("weight_decay", "clip_norm", "max_text_tokens", "eval_every", "patience", "seed", "dtype")
+        names += (
+            "weight_decay",
+            "clip_norm",
+            "label_smoothing",
+            "max_text_tokens",
+            "eval_every",
+            "patience",
+            "seed",
+            "dtype",
+        )
         values = {name: getattr(self, name) for name in names} | {"warmup": self.warmup_steps}
         return {name: value.value if isinstance(value, StrEnum) else value for name, value in values.items()}
 

@@ -78,6 +78,9 @@ def train(
     head_learning_rate: Annotated[
         float, typer.Option(help="Peak learning rate of a trained label head.")
     ] = TrainConfig.head_learning_rate,
+    label_smoothing: Annotated[
+        float, typer.Option(help="Share of the target that is spread over all labels; tames overfitting.")
+    ] = TrainConfig.label_smoothing,
     warmup: Annotated[
         int | None, typer.Option(help="Steps until the peak.", show_default="a twentieth of the steps")
     ] = None,
@@ -128,6 +131,7 @@ def train(
         batch_size=batch_size,
         learning_rate=learning_rate,
         head_learning_rate=head_learning_rate,
+        label_smoothing=label_smoothing,
         warmup=warmup,
         max_text_tokens=max_text_tokens,
         eval_every=eval_every,
