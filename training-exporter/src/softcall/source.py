@@ -157,13 +157,11 @@ _MODEL_TYPES = {
 
 @contextmanager
 def _refusals(path: Path) -> Iterator[None]:
-    """Turn what transformers raises for files that it cannot read into a `SoftcallError` naming `path`."""
+    """Turn what the libraries raise for files that they cannot read into a `SoftcallError` naming `path`."""
     try:
         yield
-    except SoftcallError:
-        raise
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    except Exception as error:  # transformers, safetensors and tokenizers share no type of error
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise SoftcallError(f"{path} cannot be read as a model: {reason}") from error
 
 
