@@ -62,8 +62,14 @@ def test_without_pytorch_it_takes_the_kept_graph_and_says_so(tmp_path, monkeypat
     capfd.readouterr()
     assert run("base", tmp_path / "filled") == 0
     assert "PyTorch is not installed: using the graph that comes with softcall" in capfd.readouterr().err
-    assert run("base", tmp_path / "other", "--source", file) == 1
-    assert "pip install 'softcall[torch]'" in capfd.readouterr().err
+    assert run("base", tmp_path / "the same", "--source", file) == 0
+
+
+def test_without_pytorch_nothing_else_can_be_made(tiny_folder, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(command, "find_spec", lambda module: None)
+    for arguments in (["--source", tiny_folder], ["--max-positions", "64"]):
+        assert run("base", tmp_path / "base", *arguments) == 1
+        assert "pip install 'softcall[torch]'" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

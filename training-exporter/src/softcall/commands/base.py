@@ -65,7 +65,7 @@ def base(
     """
     console = Console(stderr=True, soft_wrap=True)
     if not from_graph and find_spec("torch") is None:
-        if source is not None or max_positions is not None or keep_graph is not None:
+        if max_positions or keep_graph or (source and not Path(source).is_file()):
             raise SoftcallError(
                 "exporting a model needs PyTorch, which is not installed: pip install 'softcall[torch]'; "
                 "without it only the default base can be made, from the graph that comes with softcall"
