@@ -15,7 +15,7 @@ from softcall.errors import SoftcallError
 
 app = typer.Typer(
     name="softcall",
-    help="Train soft prompts for a frozen language model, export the model as ONNX, publish prompts to a store.",
+    help="Train soft prompts for a frozen language model, export the model as ONNX, publish the prompts.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
