@@ -1,25 +1,30 @@
 #!/usr/bin/env bash
-# Trains the two tasks that ship with Softcall, both at once on one GPU (an H100 takes under five minutes), and writes
-# {banking77,spamassassin}/adapter_model.safetensors beside this script. Killed and started again, it goes on.
+# Trains the two tasks that ship with Softcall, both at once on one GPU (about five minutes on an H100), and writes
+# tasks/{banking77,spamassassin}/adapter_model.safetensors. Killed and started again, it goes on.
+#
+# The shipped prompts came from these options. Test accuracy: banking77 .909 of 3,080 rows, spamassassin .985 of 588.
 #
 # usage: train_shipped.sh [BASE]   BASE is a GGUF file or a Hugging Face folder; without it the default base is fetched
 # environment: SOFTCALL, the command to run (default: uv run --all-extras softcall)
 #              DTYPE, DEVICE (default: bfloat16, cuda; on a CPU take float32, and hours)
+#              OUT, where the tasks go (default: tasks/ of this repository)
 set -euo pipefail
 cd "$(dirname "$0")/.."
+out=${OUT:-../tasks}
 read -ra softcall <<< "${SOFTCALL:-uv run --all-extras softcall}"
-options=(--tokens 20 --init text --head trained --dtype "${DTYPE:-bfloat16}" --device "${DEVICE:-cuda}" ${1:+--base "$1"})
+options=(--tokens 20 --init text --batch-size 32 --learning-rate 0.01 --patience 0 --seed 13)
+options+=(--dtype "${DTYPE:-bfloat16}" --device "${DEVICE:-cuda}" ${1:+--base "$1"})
 
-"${softcall[@]}" train examples/banking77/train.jsonl --test examples/banking77/test.jsonl --dev-fraction 0.05 \
-  --template '{text}\nIntent:' --max-text-tokens 128 \
-  --steps 2500 --batch-size 32 --learning-rate 0.02 --head-learning-rate 0.001 --eval-every 250 --patience 0 \
-  --out examples/banking77/adapter_model.safetensors --run-dir runs/banking77 "${options[@]}" &
+"${softcall[@]}" train examples/banking77/train.jsonl --dev-fraction 0.05 --test examples/banking77/test.jsonl \
+  --template '{text}\nIntent:' --max-text-tokens 128 --head trained --head-learning-rate 0.001 \
+  --steps 2000 --eval-every 250 \
+  --out "$out/banking77/adapter_model.safetensors" --run-dir runs/banking77 "${options[@]}" &
 banking77=$!
 
 "${softcall[@]}" train examples/spamassassin/train.jsonl.gz --dev examples/spamassassin/dev.jsonl.gz \
-  --test examples/spamassassin/test.jsonl.gz --template 'E-mail: {text}\nIs this e-mail ham or spam? Answer:' --max-text-tokens 256 \
-  --steps 1500 --batch-size 32 --learning-rate 0.02 --head-learning-rate 0.001 --eval-every 150 --patience 0 \
-  --out examples/spamassassin/adapter_model.safetensors --run-dir runs/spamassassin "${options[@]}" &
+  --test examples/spamassassin/test.jsonl.gz --template 'E-mail: {text}\nIs this e-mail ham or spam? Answer:' \
+  --max-text-tokens 256 --head verbalizer --steps 1800 --eval-every 150 \
+  --out "$out/spamassassin/adapter_model.safetensors" --run-dir runs/spamassassin "${options[@]}" &
 spamassassin=$!
 
 wait "$banking77"

@@ -58,7 +58,7 @@ class TrainConfig:
 
     steps: int = 1_000
     batch_size: int = 32
-    learning_rate: float = 0.02
+    learning_rate: float = 0.01
     head_learning_rate: float = 0.001
     warmup: int | None = None  # steps; None: a twentieth of them
     weight_decay: float = 0.01
