@@ -57,7 +57,7 @@ def test_every_run_has_a_folder_of_its_own_and_keeps_it():
         return run.run_folder(run.identity())
 
     assert folder() == folder(out=Path("elsewhere/a.safetensors")) == folder(test=Path("test.jsonl"))
-    assert folder() != folder(learning_rate=0.01)
+    assert folder() != folder(learning_rate=0.03)
     assert folder(run_dir=Path("mine")) == Path("mine")
 
 
