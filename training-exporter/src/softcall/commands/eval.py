@@ -118,7 +118,8 @@ def _label_table(scores: Scores) -> Table:
     if len(labels) > MOST_LABELS:
         labels = tuple(sorted(labels, key=lambda label: label.f1)[:WORST_LABELS])
         title = f"the {WORST_LABELS} worst of {len(scores.labels)} labels"
-    table = Table("label", title=title, title_justify="left")
+    table = Table(title=title, title_justify="left")
+    table.add_column("label", overflow="fold")
     for column in ("precision", "recall", "F1", "rows"):
         table.add_column(column, justify="right")
     for label in labels:
@@ -143,7 +144,9 @@ def _confusion_table(scores: Scores) -> Table:
 
 
 def _confusion_list(scores: Scores) -> Table:
-    table = Table("gold", "predicted", title="most frequent confusions", title_justify="left")
+    table = Table(title="most frequent confusions", title_justify="left")
+    table.add_column("gold", overflow="fold")
+    table.add_column("predicted", overflow="fold")
     table.add_column("rows", justify="right")
     for gold, predicted, count in scores.confusions()[:TOP_CONFUSIONS]:
         table.add_row(_plain(gold), "(abstained)" if predicted is None else _plain(predicted), str(count))
