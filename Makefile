@@ -1,0 +1,81 @@
+# What people do with this repository. Everything sets itself up; needed are make, Python 3.11 or newer and a JDK 25 or newer.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+maven := JAVA_HOME="$$(tools/java-home)" ./mvnw -B -ntp
+# The whole of training-exporter, PyTorch included, in training-exporter/.venv.
+developer := tools/uv run --quiet --frozen --all-extras --all-groups --directory training-exporter
+# What `softcall` needs where PyTorch is not: a small environment of its own.
+python := build/venv/bin/python
+softcall := build/venv/bin/softcall
+ruff_files := . ../tools
+
+environment := build/venv/complete
+bundle := build/base/base.json
+jar := target/quarkus-app/quarkus-run.jar
+
+.PHONY: help
+help: ## list what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## set everything up, then show it: two tasks on one server, one of them replaced while it runs
+	@python3 tools/prepare.py
+	@$(python) tools/demo.py
+
+.PHONY: test
+test: lint test-python base test-java ## check everything, Python and Java
+
+.PHONY: test-python
+test-python: ## run the tests of training-exporter
+	$(developer) pytest
+
+.PHONY: test-java
+test-java: base ## build the server and run its tests
+	$(maven) verify
+
+.PHONY: environment
+environment: $(environment) ## install the command line without PyTorch into build/venv
+
+.PHONY: base
+base: $(bundle) ## make the base bundle build/base (fetches 98 MB, once)
+
+.PHONY: server
+server: $(jar) ## package the server
+
+.PHONY: serve
+serve: $(bundle) $(jar) ## run the server on port 8080 with the tasks of tasks/
+	SOFTCALL_BASE_DIR=build/base SOFTCALL_STORE_URI=file:tasks \
+	exec "$$(tools/java-home)/bin/java" --enable-native-access=ALL-UNNAMED -Dai.djl.offline=true -jar $(jar)
+
+.PHONY: score
+score: $(environment) $(bundle) $(jar) ## score the shipped tasks on their test sets over HTTP
+	@$(python) tools/score.py
+
+.PHONY: format
+format: ## format Python and Java
+	$(developer) ruff check --config pyproject.toml --fix $(ruff_files)
+	$(developer) ruff format --config pyproject.toml $(ruff_files)
+	$(maven) spotless:apply
+
+.PHONY: lint
+lint: ## check the style of Python and Java
+	$(developer) ruff check --config pyproject.toml $(ruff_files)
+	$(developer) ruff format --config pyproject.toml --check $(ruff_files)
+	$(maven) spotless:check
+
+.PHONY: clean
+clean: ## remove what was built; downloads stay in the caches of uv, Maven and softcall
+	rm -rf build target
+
+$(environment): training-exporter/pyproject.toml training-exporter/uv.lock
+	UV_PROJECT_ENVIRONMENT="$(CURDIR)/build/venv" tools/uv sync --frozen --no-default-groups --directory training-exporter
+	@touch $@
+
+$(bundle): $(wildcard training-exporter/src/softcall/graphs/*/*) | $(environment)
+	$(softcall) base build/base --from-graph --replace
+
+$(jar): pom.xml $(shell find src/main -type f)
+	$(maven) package -DskipTests
+	@touch $@
