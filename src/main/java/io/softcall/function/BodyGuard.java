@@ -3,13 +3,14 @@ package io.softcall.function;
 import io.quarkus.vertx.http.runtime.filters.Filters;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
+import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.json.JsonObject;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 
-/** Cuts off bodies that are too large or arrive too slowly, before anything waits for them. */
+/** Cuts off bodies that are missing, too large or arrive too slowly, before anything waits for them. */
 @Singleton
 class BodyGuard {
 
@@ -35,6 +36,10 @@ class BodyGuard {
                     Reason.BODY_TOO_LARGE,
                     "the body has %s bytes, at most %d are accepted (softcall.http.max-body-bytes)"
                             .formatted(length, limit));
+            return;
+        }
+        if (request.method() == HttpMethod.POST && request.isEnded() && (length == null || length.equals("0"))) {
+            refuse(context, Reason.INVALID_REQUEST, "the body is empty, expected JSON");
             return;
         }
         if (!request.isEnded()) {

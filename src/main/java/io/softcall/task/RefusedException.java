@@ -1,7 +1,7 @@
 package io.softcall.task;
 
 /** An artifact that cannot be served; the message says which field, its value, and what would be accepted. */
-final class RefusedException extends Exception {
+public final class RefusedException extends Exception {
 
     private static final long serialVersionUID = 1L;
 

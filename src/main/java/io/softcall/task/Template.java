@@ -19,7 +19,7 @@ public final class Template {
     private final List<Integer> order = new ArrayList<>();
 
     /** @throws RefusedException when the fields are not as described */
-    Template(String source) throws RefusedException {
+    public Template(String source) throws RefusedException {
         this.source = source;
         List<String> fields = new ArrayList<>();
         Matcher matcher = FIELD.matcher(source);

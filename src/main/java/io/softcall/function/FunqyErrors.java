@@ -1,0 +1,54 @@
+package io.softcall.function;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import io.vertx.core.http.HttpServerResponse;
+import io.vertx.core.json.JsonObject;
+import io.vertx.ext.web.Router;
+import io.vertx.ext.web.RoutingContext;
+import jakarta.enterprise.event.Observes;
+import jakarta.inject.Singleton;
+import org.jboss.logging.Logger;
+
+/**
+ * Errors outside REST. Funqy fails a request with 500 whatever was thrown; brokers would deliver a hopeless event for ever.
+ * So failures that reach the router are unwrapped here, and answered from the same table as everywhere.
+ */
+@Singleton
+class FunqyErrors {
+
+    private static final Logger LOG = Logger.getLogger(FunqyErrors.class);
+
+    void register(@Observes Router router) {
+        router.route().order(Integer.MIN_VALUE).failureHandler(FunqyErrors::answer);
+    }
+
+    private static void answer(RoutingContext context) {
+        HttpServerResponse response = context.response();
+        if (response.ended() || response.headWritten()) {
+            return;
+        }
+        SoftcallException problem = problem(context);
+        if (problem.reason() == Reason.INTERNAL) {
+            LOG.error("a call failed", context.failure());
+        }
+        if (problem.reason() == Reason.OVERLOADED) {
+            response.putHeader("retry-after", Errors.RETRY_AFTER_S);
+        }
+        response.setStatusCode(Errors.status(problem.reason()))
+                .putHeader("content-type", "application/json")
+                .end(JsonObject.mapFrom(Errors.body(problem)).toBuffer());
+    }
+
+    private static SoftcallException problem(RoutingContext context) {
+        if (context.failure() instanceof JsonProcessingException e) {
+            return SoftcallException.invalid("the body is not valid JSON: %s", e.getOriginalMessage());
+        }
+        if (context.failure() != null) {
+            return Errors.unwrap(context.failure());
+        }
+        Reason reason = Errors.reason(context.statusCode());
+        return new SoftcallException(reason, "the request was refused with status " + context.statusCode());
+    }
+}
