@@ -58,7 +58,7 @@ def main() -> None:
         switch(server, banking[0], mail[0])
         replace_task(server, next(row for row in mail if row.label == "spam"))
         delete_task(server, mail[0])
-    console.print("\nThe server is stopped.")
+    console.print("\nThe server is stopped.\n")
     say_what_next()
 
 
@@ -90,8 +90,8 @@ def classify(server: LocalServer, banking: list[Sentence], mail: list[Sentence])
     """Classify sentences of both tasks in turn, and show labels and times."""
     heading("1. Two tasks on one model, called in turn")
     console.print(
-        "One frozen model of 135 million parameters serves both. A task is a prompt of 20 vectors and a label\n"
-        f"head ({artifact_bytes('banking77'):,} and {artifact_bytes('spamassassin'):,} bytes); "
+        "One frozen model of 135 million parameters serves both. A task is a prompt of 20 vectors and a\n"
+        f"label head ({artifact_bytes('banking77'):,} and {artifact_bytes('spamassassin'):,} bytes); "
         "each call asks the store for it. The texts are drawn at random from\n"
         f"the test sets, which training never saw; e-mails are cut to {MOST_TOKENS} tokens."
     )
@@ -173,9 +173,7 @@ def delete_task(server: LocalServer, mail: Sentence) -> None:
     heading("4. A task is removed")
     softcall("rm", "spamassassin", "--yes")
     answer = server.classify(mail.task, mail.text, truncate_prompt_tokens=MOST_TOKENS)
-    console.print(
-        f"  {'the very next call':<20} {answer.status} {escape(json.dumps(answer.body, ensure_ascii=False))}"
-    )
+    console.print(f"  {'the very next call':<20} {answer.status} {escape(answer.body['error']['message'])}")
     if answer.status != 404:
         raise DemoFailed(f"404 is the answer for a task that was removed, not {answer.status}")
 
@@ -224,7 +222,7 @@ def heading(text: str) -> None:
     console.print(f"[bold]{escape(text)}[/]")
 
 
-def shortened(text: str, most: int = 56) -> str:
+def shortened(text: str, most: int = 44) -> str:
     """Return a text in one line of at most `most` characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 1] + "…"
