@@ -5,12 +5,14 @@ import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
-import io.vertx.core.json.JsonObject;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 
-/** Cuts off bodies that are missing, too large or arrive too slowly, before anything waits for them. */
+/**
+ * Refuses bodies that are missing, and cuts off those that arrive too slowly. Too large ones are cut off by Quarkus
+ * ({@code quarkus.http.limits.max-body-size}).
+ */
 @Singleton
 class BodyGuard {
 
@@ -28,43 +30,22 @@ class BodyGuard {
 
     private void guard(RoutingContext context) {
         HttpServerRequest request = context.request();
-        long limit = config.maxBodyBytes().asLongValue();
         String length = request.getHeader("content-length");
-        if (length != null && !(length.matches("[0-9]{1,18}") && Long.parseLong(length) <= limit)) {
-            refuse(
-                    context,
-                    Reason.BODY_TOO_LARGE,
-                    "the body has %s bytes, at most %d are accepted (softcall.http.max-body-bytes)"
-                            .formatted(length, limit));
-            return;
-        }
         if (request.method() == HttpMethod.POST && request.isEnded() && (length == null || length.equals("0"))) {
-            refuse(context, Reason.INVALID_REQUEST, "the body is empty, expected JSON");
+            context.fail(SoftcallException.invalid("the body is empty, expected JSON"));
             return;
         }
         if (!request.isEnded()) {
             long timer = context.vertx().setTimer(config.bodyTime().toMillis(), id -> {
-                if (!request.isEnded() && !context.response().ended()) {
-                    refuse(
-                            context,
+                if (!request.isEnded()) {
+                    context.fail(new SoftcallException(
                             Reason.REQUEST_TIMEOUT,
                             "the body did not arrive within %d ms (softcall.http.body-time)"
-                                    .formatted(config.bodyTime().toMillis()));
+                                    .formatted(config.bodyTime().toMillis())));
                 }
             });
             context.addEndHandler(ended -> context.vertx().cancelTimer(timer));
         }
         context.next();
-    }
-
-    private static void refuse(RoutingContext context, Reason reason, String message) {
-        SoftcallException problem = new SoftcallException(reason, message);
-        context.response()
-                .setStatusCode(Errors.status(reason))
-                .putHeader("content-type", "application/json")
-                .putHeader("connection", "close")
-                .end(JsonObject.mapFrom(Errors.body(problem)).toBuffer())
-                // What is still on its way is not read.
-                .onComplete(sent -> context.request().connection().close());
     }
 }

@@ -14,7 +14,7 @@ import java.util.concurrent.ExecutorService;
 /**
  * Classification as a Funqy function: {@code POST /classify-text} over plain HTTP, and CloudEvents of type {@code
  * io.softcall.classify} that are answered with {@code io.softcall.classified}. Request and answer are those of {@code
- * /v1/classify}; errors become statuses in {@link FunqyErrors}.
+ * /v1/classify}; errors become statuses in {@link RouterErrors}.
  */
 @ApplicationScoped
 public class ClassifyText {

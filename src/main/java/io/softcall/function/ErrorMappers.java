@@ -17,8 +17,8 @@ class ErrorMappers {
 
     @ServerExceptionMapper
     RestResponse<Errors.Body> map(SoftcallException e) {
-        var response = RestResponse.ResponseBuilder.create(
-                        RestResponse.Status.fromStatusCode(Errors.status(e.reason())), Errors.body(e))
+        var response = RestResponse.ResponseBuilder.<Errors.Body>create(Errors.status(e.reason()))
+                .entity(Errors.body(e))
                 .type(MediaType.APPLICATION_JSON_TYPE);
         if (e.reason() == Reason.OVERLOADED) {
             response.header(HttpHeaders.RETRY_AFTER, Errors.RETRY_AFTER_S);

@@ -12,16 +12,18 @@ import jakarta.inject.Singleton;
 import org.jboss.logging.Logger;
 
 /**
- * Errors outside REST. Funqy fails a request with 500 whatever was thrown; brokers would deliver a hopeless event for ever.
+ * Errors outside REST: bodies that are cut off, and functions. Funqy fails a request with 500 whatever was thrown; brokers would deliver a hopeless event for ever.
  * So failures that reach the router are unwrapped here, and answered from the same table as everywhere.
  */
 @Singleton
-class FunqyErrors {
+class RouterErrors {
 
-    private static final Logger LOG = Logger.getLogger(FunqyErrors.class);
+    private static final long CLOSE_AFTER_MS = 200;
+
+    private static final Logger LOG = Logger.getLogger(RouterErrors.class);
 
     void register(@Observes Router router) {
-        router.route().order(Integer.MIN_VALUE).failureHandler(FunqyErrors::answer);
+        router.route().order(Integer.MIN_VALUE).failureHandler(RouterErrors::answer);
     }
 
     private static void answer(RoutingContext context) {
@@ -36,9 +38,19 @@ class FunqyErrors {
         if (problem.reason() == Reason.OVERLOADED) {
             response.putHeader("retry-after", Errors.RETRY_AFTER_S);
         }
+        boolean unread = problem.reason() == Reason.BODY_TOO_LARGE || problem.reason() == Reason.REQUEST_TIMEOUT;
+        if (unread) {
+            response.putHeader("connection", "close");
+        }
         response.setStatusCode(Errors.status(problem.reason()))
                 .putHeader("content-type", "application/json")
                 .end(JsonObject.mapFrom(Errors.body(problem)).toBuffer());
+        if (unread) {
+            // What is still on its way is not read. Not at once: the answer must reach a caller that is still sending.
+            context.vertx().setTimer(CLOSE_AFTER_MS, timer -> context.request()
+                    .connection()
+                    .close());
+        }
     }
 
     private static SoftcallException problem(RoutingContext context) {
@@ -49,6 +61,9 @@ class FunqyErrors {
             return Errors.unwrap(context.failure());
         }
         Reason reason = Errors.reason(context.statusCode());
+        if (reason == Reason.BODY_TOO_LARGE) {
+            return new SoftcallException(reason, "the body is larger than softcall.http.max-body-bytes");
+        }
         return new SoftcallException(reason, "the request was refused with status " + context.statusCode());
     }
 }

@@ -1,0 +1,78 @@
+package io.softcall.function;
+
+import static io.restassured.RestAssured.given;
+import static org.hamcrest.Matchers.contains;
+import static org.hamcrest.Matchers.containsString;
+import static org.hamcrest.Matchers.is;
+
+import io.quarkus.test.common.QuarkusTestResource;
+import io.quarkus.test.common.ResourceArg;
+import io.quarkus.test.junit.QuarkusTest;
+import io.restassured.response.ValidatableResponse;
+import io.softcall.S3Server;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+/** API keys: who is not known gets 401, who may not call a task gets 403. */
+@QuarkusTest
+@QuarkusTestResource(
+        value = S3Server.class,
+        restrictToAnnotatedClass = true,
+        initArgs = {
+            // echo -n acme-key | sha256sum
+            @ResourceArg(
+                    name = "softcall.http.keys.acme.sha256",
+                    value = "afacab3575137afa4e00d9cbcafcb14c9ae25f779d964eb0ea5b2c4eb5dfd163"),
+            @ResourceArg(name = "softcall.http.keys.acme.tasks", value = "acme/*,sentiment"),
+        })
+class KeysTest {
+
+    @Test
+    void withAndWithoutAKey() {
+        classify("Bearer acme-key", "acme/intent").statusCode(200);
+        classify("bearer acme-key", "sentiment").statusCode(200);
+        classify("Bearer acme-key", "long")
+                .statusCode(403)
+                .body("error.type", is("forbidden"))
+                .body("error.message", containsString("\"acme\" may not call task \"long\""));
+        classify("Bearer other", "sentiment").statusCode(401).header("www-authenticate", "Bearer");
+        classify("Basic x", "sentiment").statusCode(401).body("error.type", is("unauthenticated"));
+    }
+
+    @Test
+    void funqyAsksForTheSameKey() {
+        given().contentType("application/json")
+                .body(Map.of("model", "sentiment", "input", "x"))
+                .post("/classify-text")
+                .then()
+                .statusCode(401);
+        given().contentType("application/json")
+                .header("authorization", "Bearer acme-key")
+                .body(Map.of("model", "sentiment", "input", "x"))
+                .post("/classify-text")
+                .then()
+                .statusCode(200);
+    }
+
+    @Test
+    void aKeySeesItsOwnTasks() {
+        given().header("authorization", "Bearer acme-key")
+                .get("/v1/models")
+                .then()
+                .statusCode(200)
+                .body("data.id", contains("acme/intent", "sentiment"));
+        given().get("/v1/models").then().statusCode(401);
+        given().header("authorization", "Bearer acme-key")
+                .get("/v1/models/pair")
+                .then()
+                .statusCode(403);
+    }
+
+    private static ValidatableResponse classify(String authorization, String task) {
+        return given().contentType("application/json")
+                .header("authorization", authorization)
+                .body(Map.of("model", task, "input", "x"))
+                .post("/v1/classify")
+                .then();
+    }
+}

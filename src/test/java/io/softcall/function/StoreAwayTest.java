@@ -1,0 +1,67 @@
+package io.softcall.function;
+
+import static io.restassured.RestAssured.given;
+import static org.hamcrest.Matchers.is;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.quarkus.test.common.QuarkusTestResource;
+import io.quarkus.test.junit.QuarkusTest;
+import io.restassured.response.ValidatableResponse;
+import io.softcall.S3Server;
+import java.time.Duration;
+import java.util.Map;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+/** A store that is away costs a quick 503, and nothing once it is back. */
+@QuarkusTest
+@QuarkusTestResource(value = S3Server.class, restrictToAnnotatedClass = true)
+class StoreAwayTest {
+
+    S3Server store;
+
+    @Test
+    void killedAndStartedAgain() {
+        classify("sentiment").statusCode(200);
+        store.kill();
+        assertUnavailable();
+        store.restart();
+        classify("sentiment").statusCode(200);
+        classify("long").statusCode(200);
+    }
+
+    @Test
+    void silent() {
+        classify("sentiment").statusCode(200);
+        store.pause();
+        try {
+            assertUnavailable();
+        } finally {
+            store.resume();
+        }
+        classify("sentiment").statusCode(200);
+    }
+
+    /** Known and unknown tasks alike, by many callers at once. */
+    private static void assertUnavailable() {
+        IntStream.range(0, 16).parallel().forEach(i -> {
+            long began = System.nanoTime();
+            classify(i % 2 == 0 ? "sentiment" : "never/seen")
+                    .statusCode(503)
+                    .body("error.type", is("store_unavailable"));
+            // One waits behind the question that is in flight: at most two timeouts.
+            assertTrue(System.nanoTime() - began < Duration.ofSeconds(4).toNanos());
+        });
+        long began = System.nanoTime();
+        classify("sentiment").statusCode(503);
+        assertTrue(System.nanoTime() - began < Duration.ofSeconds(2).toNanos());
+        given().get("/q/health/ready").then().statusCode(200);
+    }
+
+    private static ValidatableResponse classify(String task) {
+        return given().contentType("application/json")
+                .body(Map.of("model", task, "input", "A joy."))
+                .post("/v1/classify")
+                .then();
+    }
+}
