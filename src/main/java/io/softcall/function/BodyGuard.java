@@ -1,10 +1,10 @@
 package io.softcall.function;
 
-import io.quarkus.vertx.http.runtime.filters.Filters;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
+import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
@@ -16,16 +16,14 @@ import jakarta.inject.Singleton;
 @Singleton
 class BodyGuard {
 
-    private static final int FIRST = 1_000;
-
     private final HttpConfig config;
 
     BodyGuard(HttpConfig config) {
         this.config = config;
     }
 
-    void register(@Observes Filters filters) {
-        filters.register(this::guard, FIRST);
+    void register(@Observes Router router) {
+        router.route().order(Integer.MIN_VALUE).handler(this::guard);
     }
 
     private void guard(RoutingContext context) {

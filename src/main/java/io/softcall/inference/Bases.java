@@ -51,6 +51,7 @@ final class Bases {
         return model;
     }
 
+    /** The tokenizer is not disposed of: a call that is still under way would crash the process. */
     void close(@Disposes Model model) {
         model.close();
     }
@@ -60,9 +61,5 @@ final class Bases {
     @Startup
     Tokenizer tokenizer(Bundle bundle) {
         return new Tokenizer(bundle.tokenizer());
-    }
-
-    void close(@Disposes Tokenizer tokenizer) {
-        tokenizer.close();
     }
 }

@@ -91,7 +91,7 @@ public interface InferenceConfig {
         int promptTokens();
 
         /** Time for one call. */
-        @WithDefault("10s")
+        @WithDefault("30s")
         @WithName("call-time")
         Duration callTime();
     }

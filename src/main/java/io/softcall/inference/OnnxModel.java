@@ -16,6 +16,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 
 /** The trunk on ONNX Runtime. Shapes and names: docs/base-bundle.md. */
 final class OnnxModel implements Model {
@@ -27,6 +28,8 @@ final class OnnxModel implements Model {
     private final OrtSession session;
     private final List<String> pastNames;
     private final Set<String> presentNames;
+    /** Runs share it; closing takes it alone, because closing a session under a run would crash the process. */
+    private final ReentrantReadWriteLock inUse = new ReentrantReadWriteLock();
 
     /**
      * Opens the trunk and checks the golden row.
@@ -78,7 +81,7 @@ final class OnnxModel implements Model {
             inputs.prompt(prompt.values(), 1, prompt.tokens());
             inputs.lastIndex(prompt.tokens() - 1);
             inputs.noPast();
-            try (OrtSession.Result result = session.run(inputs.tensors, presentNames)) {
+            try (OrtSession.Result result = run(inputs, presentNames)) {
                 return new OnnxPrefix(prompt.tokens(), result);
             }
         } catch (OrtException e) {
@@ -105,11 +108,20 @@ final class OnnxModel implements Model {
             inputs.prompt(new float[0], ids.length, 0);
             inputs.lastIndex(last);
             inputs.past(prefixes);
-            try (OrtSession.Result result = session.run(inputs.tensors, Set.of(HIDDEN))) {
+            try (OrtSession.Result result = run(inputs, Set.of(HIDDEN))) {
                 return (float[][]) result.get(HIDDEN).orElseThrow().getValue();
             }
         } catch (OrtException e) {
             throw new IllegalStateException("a run of %d rows failed: %s".formatted(ids.length, e.getMessage()), e);
+        }
+    }
+
+    private OrtSession.Result run(Inputs inputs, Set<String> outputs) throws OrtException {
+        inUse.readLock().lock();
+        try {
+            return session.run(inputs.tensors, outputs);
+        } finally {
+            inUse.readLock().unlock();
         }
     }
 
@@ -140,7 +152,7 @@ final class OnnxModel implements Model {
             inputs.prompt(embeds, 1, prompt);
             inputs.lastIndex(prompt + golden.inputIds().length - 1L);
             inputs.noPast();
-            try (OrtSession.Result result = session.run(inputs.tensors, Set.of(HIDDEN))) {
+            try (OrtSession.Result result = run(inputs, Set.of(HIDDEN))) {
                 hidden = ((float[][]) result.get(HIDDEN).orElseThrow().getValue())[0];
             }
         } catch (OrtException e) {
@@ -165,10 +177,13 @@ final class OnnxModel implements Model {
 
     @Override
     public void close() {
+        inUse.writeLock().lock();
         try {
             session.close();
         } catch (OrtException e) {
             throw new IllegalStateException(e);
+        } finally {
+            inUse.writeLock().unlock();
         }
     }
 

@@ -8,7 +8,7 @@ import static org.hamcrest.Matchers.nullValue;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.quarkus.test.common.QuarkusTestResource;
+import io.quarkus.test.common.WithTestResource;
 import io.quarkus.test.common.http.TestHTTPResource;
 import io.quarkus.test.junit.QuarkusTest;
 import io.restassured.response.ValidatableResponse;
@@ -30,9 +30,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Whatever callers send and stores hold: a clear error, and nobody else notices. */
 @QuarkusTest
-@QuarkusTestResource(
+@WithTestResource(
         value = S3Server.class,
-        restrictToAnnotatedClass = true,
         initArgs = {
             @io.quarkus.test.common.ResourceArg(name = "softcall.http.body-time", value = "2s"),
             @io.quarkus.test.common.ResourceArg(name = "softcall.limits.texts", value = "64")

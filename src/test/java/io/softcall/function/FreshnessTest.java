@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.micrometer.core.instrument.MeterRegistry;
-import io.quarkus.test.common.QuarkusTestResource;
+import io.quarkus.test.common.WithTestResource;
 import io.quarkus.test.common.http.TestHTTPResource;
 import io.quarkus.test.junit.QuarkusTest;
 import io.softcall.S3Server;
@@ -29,7 +29,7 @@ import org.junit.jupiter.api.Test;
 
 /** The prompt that answers is the one that the store holds when the call arrives. */
 @QuarkusTest
-@QuarkusTestResource(S3Server.class)
+@WithTestResource(S3Server.class)
 class FreshnessTest {
 
     @TestHTTPResource("/v1/classify")

@@ -6,7 +6,7 @@ import static org.hamcrest.Matchers.containsString;
 import static org.hamcrest.Matchers.equalTo;
 import static org.hamcrest.Matchers.is;
 
-import io.quarkus.test.common.QuarkusTestResource;
+import io.quarkus.test.common.WithTestResource;
 import io.quarkus.test.junit.QuarkusTest;
 import io.restassured.response.ValidatableResponse;
 import io.softcall.S3Server;
@@ -19,7 +19,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** The function {@code classify-text}, over plain HTTP and as a sink of CloudEvents. */
 @QuarkusTest
-@QuarkusTestResource(S3Server.class)
+@WithTestResource(S3Server.class)
 class FunqyTest {
 
     private static final Tiny.Row ROW = Tiny.golden("sentiment").getFirst();

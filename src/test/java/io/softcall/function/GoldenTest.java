@@ -4,7 +4,7 @@ import static io.restassured.RestAssured.given;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import io.quarkus.test.common.QuarkusTestResource;
+import io.quarkus.test.common.WithTestResource;
 import io.quarkus.test.junit.QuarkusTest;
 import io.restassured.path.json.JsonPath;
 import io.softcall.S3Server;
@@ -16,7 +16,7 @@ import org.junit.jupiter.params.provider.FieldSource;
 
 /** What the server answers equals what PEFT computes, through HTTP and an S3 store. */
 @QuarkusTest
-@QuarkusTestResource(S3Server.class)
+@WithTestResource(S3Server.class)
 class GoldenTest {
 
     static final List<String> TASKS = Tiny.TASKS;

@@ -5,8 +5,8 @@ import static org.hamcrest.Matchers.contains;
 import static org.hamcrest.Matchers.containsString;
 import static org.hamcrest.Matchers.is;
 
-import io.quarkus.test.common.QuarkusTestResource;
 import io.quarkus.test.common.ResourceArg;
+import io.quarkus.test.common.WithTestResource;
 import io.quarkus.test.junit.QuarkusTest;
 import io.restassured.response.ValidatableResponse;
 import io.softcall.S3Server;
@@ -15,9 +15,8 @@ import org.junit.jupiter.api.Test;
 
 /** API keys: who is not known gets 401, who may not call a task gets 403. */
 @QuarkusTest
-@QuarkusTestResource(
+@WithTestResource(
         value = S3Server.class,
-        restrictToAnnotatedClass = true,
         initArgs = {
             // echo -n acme-key | sha256sum
             @ResourceArg(

@@ -4,7 +4,7 @@ import static io.restassured.RestAssured.given;
 import static org.hamcrest.Matchers.is;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.quarkus.test.common.QuarkusTestResource;
+import io.quarkus.test.common.WithTestResource;
 import io.quarkus.test.junit.QuarkusTest;
 import io.restassured.response.ValidatableResponse;
 import io.softcall.S3Server;
@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 
 /** A store that is away costs a quick 503, and nothing once it is back. */
 @QuarkusTest
-@QuarkusTestResource(value = S3Server.class, restrictToAnnotatedClass = true)
+@WithTestResource(value = S3Server.class)
 class StoreAwayTest {
 
     S3Server store;

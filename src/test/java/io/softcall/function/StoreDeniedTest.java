@@ -4,8 +4,8 @@ import static io.restassured.RestAssured.given;
 import static org.hamcrest.Matchers.containsString;
 import static org.hamcrest.Matchers.is;
 
-import io.quarkus.test.common.QuarkusTestResource;
 import io.quarkus.test.common.ResourceArg;
+import io.quarkus.test.common.WithTestResource;
 import io.quarkus.test.junit.QuarkusTest;
 import io.softcall.S3Server;
 import java.util.Map;
@@ -13,9 +13,8 @@ import org.junit.jupiter.api.Test;
 
 /** Wrong credentials are called wrong credentials. */
 @QuarkusTest
-@QuarkusTestResource(
+@WithTestResource(
         value = S3Server.class,
-        restrictToAnnotatedClass = true,
         initArgs =
                 @ResourceArg(
                         name = "quarkus.s3.aws.credentials.static-provider.secret-access-key",

@@ -1,0 +1,58 @@
+package io.softcall;
+
+import io.quarkus.test.common.QuarkusTestResourceLifecycleManager;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The real base, which {@code make base} makes, and a file store with the shipped tasks and with two plain PEFT folders that
+ * went through {@code softcall push}.
+ */
+public final class RealBase implements QuarkusTestResourceLifecycleManager {
+
+    public static final List<String> SHIPPED = List.of("banking77", "spamassassin");
+    public static final List<String> PEFT_FOLDERS = List.of("english", "japanese");
+    public static final Path PEFT = Path.of("src/test/resources/peft");
+
+    private static final Path BASE = Path.of("build/base").toAbsolutePath();
+
+    @Override
+    public Map<String, String> start() {
+        try {
+            if (!Files.exists(BASE.resolve("base.json"))) {
+                throw new IllegalStateException("there is no real base in build/base: run `make base` first");
+            }
+            Path store = Files.createTempDirectory("softcall-store");
+            for (String task : SHIPPED) {
+                Files.createDirectories(store.resolve(task));
+                Files.copy(
+                        Path.of("tasks", task, "adapter_model.safetensors"),
+                        store.resolve(task).resolve("adapter_model.safetensors"));
+            }
+            for (String folder : PEFT_FOLDERS) {
+                push(PEFT.resolve(folder), "peft/" + folder, store);
+            }
+            return Map.of("softcall.base.dir", BASE.toString(), "softcall.store.uri", "file:" + store);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static void push(Path folder, String task, Path store) throws IOException {
+        List<String> command = new ArrayList<>(List.of("build/venv/bin/softcall", "push"));
+        command.addAll(List.of(folder.toString(), task, "--base", BASE.toString(), "--store", "file:" + store));
+        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        String output = new String(process.getInputStream().readAllBytes());
+        if (process.onExit().join().exitValue() != 0) {
+            throw new IllegalStateException(String.join(" ", command) + ": " + output);
+        }
+    }
+
+    @Override
+    public void stop() {}
+}

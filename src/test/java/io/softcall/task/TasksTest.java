@@ -1,0 +1,203 @@
+package io.softcall.task;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.quarkus.runtime.configuration.MemorySizeConverter;
+import io.smallrye.config.SmallRyeConfigBuilder;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import io.softcall.Tiny;
+import io.softcall.store.Store;
+import io.softcall.store.StoreConfig;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.Test;
+
+/** What is kept of an answer of the store, for how long, and who shares a question. Time stands still unless moved. */
+class TasksTest {
+
+    private static final TaskName NAME = new TaskName("sentiment");
+
+    private final AtomicLong nanos = new AtomicLong();
+    private final Memory store = new Memory();
+
+    @Test
+    void eachCallAsks() {
+        Tasks tasks = tasks(Map.of());
+        for (int i = 0; i < 5; i++) {
+            assertEquals("v1", version(tasks));
+        }
+        assertEquals(5, store.asked.get());
+        assertEquals(4, store.unchanged.get());
+    }
+
+    @Test
+    void maxAgeReusesAnAnswerForThatLong() {
+        Tasks tasks = tasks(Map.of("softcall.store.max-age", "2S"));
+        version(tasks);
+        nanos.addAndGet(TimeUnit.MILLISECONDS.toNanos(1_999));
+        version(tasks);
+        assertEquals(1, store.asked.get());
+        nanos.addAndGet(TimeUnit.MILLISECONDS.toNanos(1));
+        version(tasks);
+        assertEquals(2, store.asked.get());
+    }
+
+    @Test
+    void fullFetchTransfersEachTime() {
+        Tasks tasks = tasks(Map.of("softcall.store.fetch", "full"));
+        version(tasks);
+        version(tasks);
+        assertEquals(0, store.unchanged.get());
+    }
+
+    @Test
+    void withoutStaleIfErrorAFailureFailsAndNothingIsGuessedUntilTheStoreAnswers() {
+        Tasks tasks = tasks(Map.of());
+        version(tasks);
+        assertTrue(tasks.guess(NAME).isPresent());
+        store.away = true;
+        assertEquals(Reason.STORE_UNAVAILABLE, failure(tasks));
+        assertFalse(tasks.guess(NAME).isPresent());
+        store.away = false;
+        version(tasks);
+        assertTrue(tasks.guess(NAME).isPresent());
+    }
+
+    @Test
+    void staleIfErrorAnswersForThatLongAndSaysSo() {
+        Tasks tasks = tasks(Map.of("softcall.store.stale-if-error", "10S"));
+        version(tasks);
+        nanos.addAndGet(TimeUnit.SECONDS.toNanos(9));
+        store.away = true;
+        Tasks.Proven answer = tasks.revalidate(NAME).join();
+        assertEquals("v1", answer.task().version());
+        assertEquals(9, answer.staleness().orElseThrow().toSeconds());
+        nanos.addAndGet(TimeUnit.SECONDS.toNanos(1));
+        assertEquals(Reason.STORE_UNAVAILABLE, failure(tasks));
+    }
+
+    @Test
+    void staleIfErrorCoversARefusedArtifactToo() {
+        Tasks tasks = tasks(Map.of("softcall.store.stale-if-error", "10S"));
+        version(tasks);
+        store.put("v2", Tiny.broken("nan"));
+        assertEquals("v1", version(tasks));
+        nanos.addAndGet(TimeUnit.SECONDS.toNanos(11));
+        assertEquals(Reason.ARTIFACT_REFUSED, failure(tasks));
+        store.put("v3", Tiny.artifact("sentiment"));
+        assertEquals("v3", version(tasks));
+    }
+
+    @Test
+    void aDeletedTaskIsGoneAtOnce() {
+        Tasks tasks = tasks(Map.of("softcall.store.stale-if-error", "10S"));
+        version(tasks);
+        store.object = Optional.empty();
+        assertEquals(Reason.UNKNOWN_TASK, failure(tasks));
+        assertFalse(tasks.guess(NAME).isPresent());
+    }
+
+    @Test
+    void aCrowdSharesOnlyAQuestionThatIsSentAfterItArrived() throws Exception {
+        Tasks tasks = tasks(Map.of());
+        store.hold = new CountDownLatch(1);
+        CompletableFuture<Tasks.Proven> first = tasks.revalidate(NAME);
+        store.entered.await();
+        List<CompletableFuture<Tasks.Proven>> crowd = java.util.stream.IntStream.range(0, 50)
+                .mapToObj(i -> tasks.revalidate(NAME))
+                .toList();
+        // The question in flight has read v1 already; whoever came after this overwrite must not hear of v1.
+        store.put("v2", Tiny.artifact("sentiment"));
+        store.hold.countDown();
+        assertEquals("v1", first.join().task().version());
+        for (CompletableFuture<Tasks.Proven> one : crowd) {
+            assertEquals("v2", one.join().task().version());
+        }
+        assertEquals(2, store.asked.get());
+    }
+
+    private Tasks tasks(Map<String, String> settings) {
+        StoreConfig config = new SmallRyeConfigBuilder()
+                .addDiscoveredConverters()
+                .withConverter(io.quarkus.runtime.configuration.MemorySize.class, 200, new MemorySizeConverter())
+                .withConverter(java.time.Duration.class, 200, new io.quarkus.runtime.configuration.DurationConverter())
+                .withMapping(StoreConfig.class)
+                .withDefaultValues(settings)
+                .build()
+                .getConfigMapping(StoreConfig.class);
+        String fingerprint = "784ded2fad3486e1b4f29e4e0f1c912bc888b820d9929784604e24c5dee4f61e";
+        return new Tasks(store, config, new Requirements("tiny-llama", Set.of(fingerprint), 64, 128), nanos::get);
+    }
+
+    private static String version(Tasks tasks) {
+        return tasks.revalidate(NAME).join().task().version();
+    }
+
+    private static Reason failure(Tasks tasks) {
+        CompletionException e = assertThrows(
+                CompletionException.class, () -> tasks.revalidate(NAME).join());
+        return ((SoftcallException) e.getCause()).reason();
+    }
+
+    /** A store in memory whose answers can be held back and whose failures can be chosen. */
+    private static final class Memory implements Store {
+
+        private record Stored(String version, byte[] bytes) {}
+
+        private final AtomicInteger asked = new AtomicInteger();
+        private final AtomicInteger unchanged = new AtomicInteger();
+        private final CountDownLatch entered = new CountDownLatch(1);
+        private volatile CountDownLatch hold = new CountDownLatch(0);
+        private volatile boolean away;
+        private volatile Optional<Stored> object = Optional.of(new Stored("v1", Tiny.artifact("sentiment")));
+
+        void put(String version, byte[] bytes) {
+            object = Optional.of(new Stored(version, bytes));
+        }
+
+        @Override
+        public Answer get(String key, Optional<String> known) {
+            asked.incrementAndGet();
+            if (away) {
+                throw new SoftcallException(Reason.STORE_UNAVAILABLE, "away");
+            }
+            Optional<Stored> now = object;
+            entered.countDown();
+            try {
+                hold.await();
+            } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+            }
+            if (now.isEmpty()) {
+                return new Missing();
+            }
+            if (known.filter(now.get().version()::equals).isPresent()) {
+                unchanged.incrementAndGet();
+                return new Unchanged();
+            }
+            return new Found(now.get().version(), now.get().bytes());
+        }
+
+        @Override
+        public Page list(String suffix, String after, int limit) {
+            return new Page(List.of(), Optional.empty());
+        }
+
+        @Override
+        public String uri() {
+            return "memory";
+        }
+    }
+}
