@@ -1,10 +1,10 @@
-"""Makes src/test/resources/shipped/{banking77,spamassassin}.json.gz: what PEFT answers with the shipped prompts.
+"""Make src/test/resources/shipped/<task>.json.gz: what PEFT answers with the two shipped prompts.
 
     uv run --all-extras python tests/make_shipped_golden.py
 
-300 rows of each test set (a seeded sample), one unpadded row at a time in float32 on the default base: the token ids that
-the model saw (a text is cut to 256 tokens, template included) and the label logits, `head @ hidden + bias`
-of PEFT's last hidden row. Takes about six minutes on two cores.
+300 rows of each test set (a seeded sample), one unpadded row at a time in float32 on the default base: the
+token ids that the model saw (a text is cut to 256 tokens, template included) and the label logits,
+`head @ hidden + bias` of PEFT's last hidden row. Takes a few minutes on two cores.
 """
 
 import gzip

@@ -1,4 +1,4 @@
-"""The shipped tasks: artifacts that a server takes and PEFT loads, and the answers that PEFT gives with them."""
+"""The shipped tasks: artifacts that a server takes, folders that PEFT loads, and PEFT's own answers."""
 
 import gzip
 import json
