@@ -37,7 +37,14 @@ public final class RealBase implements QuarkusTestResourceLifecycleManager {
             for (String folder : PEFT_FOLDERS) {
                 push(PEFT.resolve(folder), "peft/" + folder, store);
             }
-            return Map.of("softcall.base.dir", BASE.toString(), "softcall.store.uri", "file:" + store);
+            // 32 texts of 256 tokens take ten seconds on two idle cores, and tests run beside others.
+            return Map.of(
+                    "softcall.base.dir",
+                    BASE.toString(),
+                    "softcall.store.uri",
+                    "file:" + store,
+                    "softcall.limits.call-time",
+                    "300s");
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

@@ -28,22 +28,27 @@ class BodyGuard {
 
     private void guard(RoutingContext context) {
         HttpServerRequest request = context.request();
-        String length = request.getHeader("content-length");
-        if (request.method() == HttpMethod.POST && request.isEnded() && (length == null || length.equals("0"))) {
+        if (request.method() == HttpMethod.POST && isEmpty(request)) {
             context.fail(SoftcallException.invalid("the body is empty, expected JSON"));
             return;
         }
         if (!request.isEnded()) {
-            long timer = context.vertx().setTimer(config.bodyTime().toMillis(), id -> {
-                if (!request.isEnded()) {
-                    context.fail(new SoftcallException(
-                            Reason.REQUEST_TIMEOUT,
-                            "the body did not arrive within %d ms (softcall.http.body-time)"
-                                    .formatted(config.bodyTime().toMillis())));
-                }
-            });
+            long timer = context.vertx()
+                    .setTimer(
+                            config.bodyTime().toMillis(),
+                            id -> context.fail(new SoftcallException(
+                                    Reason.REQUEST_TIMEOUT,
+                                    "the body did not arrive within %d ms (softcall.http.body-time)"
+                                            .formatted(config.bodyTime().toMillis()))));
+            // Not isEnded() when the timer fires: a request whose reader has paused it never reads as ended.
+            request.end().onComplete(ended -> context.vertx().cancelTimer(timer));
             context.addEndHandler(ended -> context.vertx().cancelTimer(timer));
         }
         context.next();
+    }
+
+    private static boolean isEmpty(HttpServerRequest request) {
+        String length = request.getHeader("content-length");
+        return length == null ? request.getHeader("transfer-encoding") == null : length.equals("0");
     }
 }
