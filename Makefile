@@ -4,11 +4,6 @@
 .DELETE_ON_ERROR:
 
 maven := JAVA_HOME="$$(tools/java-home)" ./mvnw -B -ntp
-# The packaged server needs what DJL needs in the class loader that DJL is in. Goes when application.properties says so.
-parent_first := com.microsoft.onnxruntime:onnxruntime,ai.djl.huggingface:tokenizers,ai.djl:api,org.slf4j:slf4j-api
-parent_first := $(parent_first),org.jboss.slf4j:slf4j-jboss-logmanager,com.google.code.gson:gson
-parent_first := $(parent_first),net.java.dev.jna:jna,org.apache.commons:commons-compress
-class_loading := -Dquarkus.class-loading.parent-first-artifacts=$(parent_first)
 # The whole of training-exporter, PyTorch included, in training-exporter/.venv.
 developer := tools/uv run --quiet --frozen --all-extras --all-groups --directory training-exporter
 # What `softcall` needs where PyTorch is not: a small environment of its own.
@@ -38,7 +33,7 @@ test-python: ## run the tests of training-exporter
 
 .PHONY: test-java
 test-java: base ## build the server and run its tests
-	$(maven) verify $(class_loading)
+	$(maven) verify
 
 .PHONY: environment
 environment: $(environment) ## install the command line without PyTorch into build/venv
@@ -82,5 +77,5 @@ $(bundle): $(wildcard training-exporter/src/softcall/graphs/*/*) | $(environment
 	$(softcall) base build/base --from-graph --replace
 
 $(jar): pom.xml $(shell find src/main -type f)
-	$(maven) package -DskipTests $(class_loading)
+	$(maven) package -DskipTests
 	@touch $@

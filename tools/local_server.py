@@ -14,7 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 START_LIMIT_S = 60
 STOP_LIMIT_S = 15
-CALL_LIMIT_S = 30
+CALL_LIMIT_S = 60
+STOPPED_BY_SIGTERM = 143
 
 
 class ServerFailed(Exception):
@@ -53,6 +54,7 @@ class LocalServer(contextlib.AbstractContextManager):
             "SOFTCALL_STORE_URI": f"file:{tasks}",
             "QUARKUS_HTTP_HOST": "127.0.0.1",
             "QUARKUS_HTTP_PORT": "0",  # a free one, which the log names
+            "SOFTCALL_LIMITS_CALL_TIME": "60s",  # 32 long e-mails in one call, on two busy cores
         }
         with log.open("wb") as output:
             # A session of its own: Ctrl-C reaches this script alone, which then stops the server.
@@ -85,9 +87,11 @@ class LocalServer(contextlib.AbstractContextManager):
             self._process.kill()
             self._process.wait()
 
-    def __exit__(self, *_exception) -> None:
-        """Stop the server."""
+    def __exit__(self, kind, *_exception) -> None:
+        """Stop the server; `ServerFailed` if it did not end in good order and nothing else went wrong."""
         self.stop()
+        if kind is None and self._process.returncode != STOPPED_BY_SIGTERM:
+            raise self._failed(f"the server was stopped, but ended with status {self._process.returncode}")
 
     def _ask(self, method: str, path: str, body: dict | None = None) -> Answer:
         payload = None if body is None else json.dumps(body)
