@@ -1,13 +1,11 @@
 package io.softcall.store;
 
-import io.quarkus.runtime.annotations.StaticInitSafe;
 import io.quarkus.runtime.configuration.MemorySize;
 import io.smallrye.config.ConfigMapping;
 import io.smallrye.config.WithDefault;
 import java.time.Duration;
 
 /** Where artifacts live, and how fresh they must be. */
-@StaticInitSafe
 @ConfigMapping(prefix = "softcall.store")
 public interface StoreConfig {
 

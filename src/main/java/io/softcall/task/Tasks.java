@@ -16,6 +16,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
 
@@ -125,22 +126,20 @@ public class Tasks {
     }
 
     private CompletableFuture<Proven> join(TaskName name) {
-        CompletableFuture<?>[] mine = new CompletableFuture<?>[1];
+        AtomicReference<CompletableFuture<Proven>> mine = new AtomicReference<>();
         flights.compute(name, (key, flight) -> {
             if (flight == null) {
                 Flight first = new Flight();
-                mine[0] = first.running;
+                mine.set(first.running);
                 executor.execute(() -> fly(key, first));
                 return first;
             }
             CompletableFuture<Proven> next = flight.waiting.orElseGet(CompletableFuture::new);
             flight.waiting = Optional.of(next);
-            mine[0] = next;
+            mine.set(next);
             return flight;
         });
-        @SuppressWarnings("unchecked")
-        CompletableFuture<Proven> future = (CompletableFuture<Proven>) mine[0];
-        return future;
+        return mine.get();
     }
 
     /** Asks for as long as somebody waits. */
