@@ -1,5 +1,7 @@
 package io.softcall;
 
+import java.time.Duration;
+
 /**
  * The one exception that reaches a caller: what went wrong, and a message that names the thing, the value and what
  * would be accepted. {@code function.Errors} turns its {@link Reason} into a status.
@@ -41,29 +43,47 @@ public final class SoftcallException extends RuntimeException {
         /** The store does not answer. */
         STORE_UNAVAILABLE,
         /** The answer was not ready in the time that one call may take. */
-        DEADLINE_EXCEEDED
+        DEADLINE_EXCEEDED,
+        /** The caller hung up. */
+        CANCELLED
     }
 
     private static final long serialVersionUID = 1L;
 
     private final Reason reason;
+    private final Duration retryAfter;
 
     public SoftcallException(Reason reason, String message) {
         this(reason, message, null);
     }
 
     public SoftcallException(Reason reason, String message, Throwable cause) {
+        this(reason, message, cause, Duration.ZERO);
+    }
+
+    private SoftcallException(Reason reason, String message, Throwable cause, Duration retryAfter) {
         super(message, cause);
         this.reason = reason;
+        this.retryAfter = retryAfter;
+    }
+
+    /** @param retryAfter when the work that waits now will be done, as far as one can tell */
+    public static SoftcallException overloaded(String message, Duration retryAfter) {
+        return new SoftcallException(Reason.OVERLOADED, message, null, retryAfter);
     }
 
     public Reason reason() {
         return reason;
     }
 
+    /** When to come again; zero where nothing is known of that. */
+    public Duration retryAfter() {
+        return retryAfter;
+    }
+
     /** The same problem for another waiter, with a stack trace of its own. */
     public SoftcallException again() {
-        return new SoftcallException(reason, getMessage(), this);
+        return new SoftcallException(reason, getMessage(), this, retryAfter);
     }
 
     /** A problem of the caller's own request. */

@@ -1,11 +1,13 @@
 package io.softcall.function;
 
 import io.smallrye.common.annotation.RunOnVirtualThread;
+import io.vertx.ext.web.RoutingContext;
 import jakarta.ws.rs.Consumes;
 import jakarta.ws.rs.HeaderParam;
 import jakarta.ws.rs.POST;
 import jakarta.ws.rs.Path;
 import jakarta.ws.rs.Produces;
+import jakarta.ws.rs.core.Context;
 import jakarta.ws.rs.core.HttpHeaders;
 import jakarta.ws.rs.core.MediaType;
 import java.util.Optional;
@@ -52,8 +54,11 @@ class ClassifyResource {
             description = "Any error",
             content = @Content(schema = @Schema(implementation = Errors.Body.class)))
     public RestResponse<ClassifyResponse> classify(
-            @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization, byte[] body) {
-        Endpoint.Answer answer = endpoint.classify(authorization, () -> ClassifyRequest.parse(body));
+            @Context RoutingContext context,
+            @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization,
+            byte[] body) {
+        Endpoint.Answer answer =
+                endpoint.classify(authorization, () -> ClassifyRequest.parse(body), HangUps.of(context));
         RestResponse.ResponseBuilder<ClassifyResponse> response = RestResponse.ResponseBuilder.ok(answer.response());
         answer.headers().forEach(response::header);
         return response.build();
@@ -64,7 +69,9 @@ class ClassifyResource {
     @Path("/classify")
     @Operation(hidden = true)
     public RestResponse<ClassifyResponse> classifyAtVllmsPath(
-            @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization, byte[] body) {
-        return classify(authorization, body);
+            @Context RoutingContext context,
+            @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization,
+            byte[] body) {
+        return classify(context, authorization, body);
     }
 }

@@ -39,7 +39,8 @@ public class ClassifyText {
         Optional<String> authorization = Optional.ofNullable(context.request().getHeader("authorization"));
         return Uni.createFrom()
                 .item(() -> {
-                    Endpoint.Answer answer = endpoint.classify(authorization, () -> ClassifyRequest.of(body));
+                    Endpoint.Answer answer =
+                            endpoint.classify(authorization, () -> ClassifyRequest.of(body), HangUps.of(context));
                     return answer.response();
                 })
                 .runSubscriptionOn(executor);

@@ -21,7 +21,7 @@ class ErrorMappers {
                 .entity(Errors.body(e))
                 .type(MediaType.APPLICATION_JSON_TYPE);
         if (e.reason() == Reason.OVERLOADED) {
-            response.header(HttpHeaders.RETRY_AFTER, Errors.RETRY_AFTER_S);
+            response.header(HttpHeaders.RETRY_AFTER, Errors.retryAfter(e));
         }
         if (e.reason() == Reason.UNAUTHENTICATED) {
             response.header(HttpHeaders.WWW_AUTHENTICATE, "Bearer");

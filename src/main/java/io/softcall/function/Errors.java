@@ -8,8 +8,7 @@ import java.util.concurrent.CompletionException;
 /** The one table from what went wrong to what the caller sees. README.md repeats it, and a test compares the two. */
 final class Errors {
 
-    /** What a caller that met a full queue is told to wait: a queue drains within seconds. */
-    static final String RETRY_AFTER_S = "1";
+    private static final long MAX_RETRY_AFTER_S = 60;
 
     private Errors() {}
 
@@ -39,7 +38,14 @@ final class Errors {
             case ARTIFACT_REFUSED, STORE_DENIED -> 502;
             case STORE_UNAVAILABLE -> 503;
             case DEADLINE_EXCEEDED -> 504;
+            case CANCELLED -> 499;
         };
+    }
+
+    /** {@code Retry-After}: when the work that waits now will be done, in whole seconds from 1 to 60. */
+    static String retryAfter(SoftcallException e) {
+        long seconds = e.retryAfter().plusMillis(999).toSeconds();
+        return Long.toString(Math.clamp(seconds, 1, MAX_RETRY_AFTER_S));
     }
 
     static Body body(SoftcallException e) {

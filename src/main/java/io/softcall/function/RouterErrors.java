@@ -36,7 +36,7 @@ class RouterErrors {
             LOG.error("a call failed", context.failure());
         }
         if (problem.reason() == Reason.OVERLOADED) {
-            response.putHeader("retry-after", Errors.RETRY_AFTER_S);
+            response.putHeader("retry-after", Errors.retryAfter(problem));
         }
         boolean unread = problem.reason() == Reason.BODY_TOO_LARGE || problem.reason() == Reason.REQUEST_TIMEOUT;
         if (unread) {

@@ -5,23 +5,32 @@ import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
+import io.softcall.task.TaskName;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Singleton;
+import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
 import java.util.Comparator;
-import java.util.LinkedHashSet;
+import java.util.Deque;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.SequencedSet;
+import java.util.SequencedMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.Stream;
 import org.jboss.logging.Logger;
 
 /**
  * Puts rows that wait at the same time into one run: rows of any callers and tasks whose prefixes have one length.
  *
- * <p>One thread runs the model. It always serves the row that waited longest, and takes along those nearest to it in
- * length for as long as the padded tokens stay within the budget. Nothing ever waits for company: a lone row runs at once.
+ * <p>One thread runs the model. Each run is led by the row whose turn it is: tasks take turns, and so do the calls of one
+ * task. The leader takes along the rows nearest to it in length, as far as the bounds on a run's tokens and padding allow.
+ * Nothing ever waits for company: a lone row runs at once. The guarantees that follow: docs/batching.md.
  */
 @Singleton
 class Batcher {
@@ -37,36 +46,68 @@ class Batcher {
      */
     record Output(float[] hidden, long queuedNanos, long runNanos) {}
 
-    private record Row(Model.Sequence sequence, long submittedNanos, CompletableFuture<Output> output) {
+    /** The rows of one call. They hold one reference to their prefix for as long as any of them waits or runs. */
+    final class Rows {
 
-        int length() {
-            return sequence.ids().length;
+        private final TaskName task;
+        private final Prefix prefix;
+        private final long submittedNanos = System.nanoTime();
+        private final long deadlineNanos;
+        private final CompletableFuture<List<Output>> outputs = new CompletableFuture<>();
+        /** Guarded by {@code lock}, as the two below. */
+        private final Deque<Row> waiting = new ArrayDeque<>();
+
+        private final Output[] done;
+        private int unfinished;
+
+        private Rows(TaskName task, Prefix prefix, List<long[]> texts, long deadlineNanos) {
+            this.task = task;
+            this.prefix = prefix;
+            this.deadlineNanos = deadlineNanos;
+            this.done = new Output[texts.size()];
+            this.unfinished = texts.size();
+            for (int i = 0; i < texts.size(); i++) {
+                waiting.addLast(new Row(this, i, texts.get(i)));
+            }
         }
 
-        /** Gives the prefix back and answers; a row that was cancelled stays cancelled. */
-        void end(Runnable answer) {
-            sequence.prefix().release();
-            answer.run();
+        /** Completes with one output a row, in order; exceptionally when one of the runs failed or the deadline passed. */
+        CompletableFuture<List<Output>> outputs() {
+            return outputs;
+        }
+
+        /** Takes the rows that were not run yet out of the queue. A run that has begun goes on. */
+        void cancel() {
+            drop(this);
+            outputs.cancel(false);
+        }
+    }
+
+    private record Row(Rows call, int index, long[] ids) {
+
+        int tokens() {
+            return ids.length;
         }
     }
 
     private final Model model;
-    private final int budgetTokens;
-    private final int maxRows;
+    private final InferenceConfig.Batch config;
     private final DistributionSummary rowsPerRun;
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition arrived = lock.newCondition();
-    /** In order of arrival. */
-    private final SequencedSet<Row> queue = new LinkedHashSet<>();
+    /** The calls that have rows waiting, by task; both in the order in which their turns come. */
+    private final SequencedMap<TaskName, Deque<Rows>> queue = new LinkedHashMap<>();
+
+    private int waiting;
+    private final DrainRate drainRate = new DrainRate();
 
     private final Thread runner;
     private volatile boolean closed;
 
     Batcher(Model model, InferenceConfig config, MeterRegistry metrics) {
         this.model = model;
-        this.budgetTokens = config.batch().tokens();
-        this.maxRows = config.batch().queueRows();
+        this.config = config.batch();
         this.rowsPerRun = DistributionSummary.builder("softcall.batch.rows")
                 .description("rows that shared a run")
                 .register(metrics);
@@ -77,44 +118,89 @@ class Batcher {
     }
 
     /**
-     * Queues the rows of one call: all of them or none. Each output takes its own reference to the prefix and gives it back.
-     * Cancelling an output drops its row if it has not been run yet.
+     * Queues the rows of one call: all of them or none.
      *
+     * @param prefix what stands before each text; the caller holds a reference, and may give it back when this returns
+     * @param texts token ids, at least one text, at least one token each
+     * @param deadlineNanos {@link System#nanoTime} after which no row is run any more
      * @throws SoftcallException {@code OVERLOADED} when they do not fit
      */
-    List<CompletableFuture<Output>> submit(List<Model.Sequence> sequences) {
-        List<CompletableFuture<Output>> outputs = new ArrayList<>();
+    Rows submit(TaskName task, Prefix prefix, List<long[]> texts, long deadlineNanos) {
+        Rows rows = new Rows(task, prefix, texts, deadlineNanos);
         lock.lock();
         try {
-            if (queue.size() + sequences.size() > maxRows) {
-                throw new SoftcallException(
-                        Reason.OVERLOADED,
-                        "%d rows wait already, %d more would exceed %d (softcall.batch.queue-rows)"
-                                .formatted(queue.size(), sequences.size(), maxRows));
+            admit(task, texts.size());
+            if (!prefix.retain()) {
+                throw new IllegalStateException("the caller does not hold the prefix");
             }
-            long now = System.nanoTime();
-            for (Model.Sequence sequence : sequences) {
-                if (!sequence.prefix().retain()) {
-                    throw new IllegalStateException("the caller does not hold the prefix");
-                }
-                Row row = new Row(sequence, now, new CompletableFuture<>());
-                queue.addLast(row);
-                outputs.add(row.output());
-            }
+            queue.computeIfAbsent(task, name -> new ArrayDeque<>()).addLast(rows);
+            waiting += texts.size();
             arrived.signal();
         } finally {
             lock.unlock();
         }
-        return outputs;
+        return rows;
+    }
+
+    /**
+     * A task may hold as many rows of the queue as are free, so whoever floods it leaves room for others (Choudhury and Hahne
+     * 1998, Dynamic queue length thresholds).
+     */
+    private void admit(TaskName task, int rows) {
+        int free = config.queueRows() - waiting;
+        int own = queue.getOrDefault(task, new ArrayDeque<>()).stream()
+                .mapToInt(call -> call.waiting.size())
+                .sum();
+        if (own + rows > free) {
+            throw SoftcallException.overloaded(
+                    "task \"%s\" has %d rows waiting; with %d more it would have more than the %d that are free of %d (softcall.batch.queue-rows)"
+                            .formatted(task, own, rows, free, config.queueRows()),
+                    drainRate.timeFor(waiting));
+        }
+    }
+
+    /** How long the rows that wait now will take, by the pace of the latest runs. */
+    Duration backlog() {
+        lock.lock();
+        try {
+            return drainRate.timeFor(waiting);
+        } finally {
+            lock.unlock();
+        }
     }
 
     private int waiting() {
         lock.lock();
         try {
-            return queue.size();
+            return waiting;
         } finally {
             lock.unlock();
         }
+    }
+
+    private void drop(Rows call) {
+        lock.lock();
+        try {
+            int dropped = call.waiting.size();
+            if (dropped > 0) {
+                call.waiting.clear();
+                waiting -= dropped;
+                tidy();
+                finish(call, dropped);
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** True with the call's last row; its prefix is given back then. */
+    private static boolean finish(Rows call, int rows) {
+        call.unfinished -= rows;
+        if (call.unfinished > 0) {
+            return false;
+        }
+        call.prefix.release();
+        return true;
     }
 
     private void serve() {
@@ -125,73 +211,157 @@ class Batcher {
                 break;
             }
         }
+        calls().forEach(call -> fail(call, new SoftcallException(Reason.DEADLINE_EXCEEDED, "the server is stopping")));
+    }
+
+    private void fail(Rows call, Throwable problem) {
+        drop(call);
+        call.outputs.completeExceptionally(problem);
+    }
+
+    private List<Rows> calls() {
         lock.lock();
         try {
-            queue.forEach(row -> row.end(() -> row.output().cancel(false)));
-            queue.clear();
+            return queue.values().stream().flatMap(Collection::stream).toList();
         } finally {
             lock.unlock();
         }
     }
 
-    /** Waits for rows; the batch is empty when those that waited had been cancelled. */
+    /** Waits for rows, and chooses those of the next run. */
     private List<Row> next() throws InterruptedException {
         lock.lockInterruptibly();
         try {
-            while (queue.isEmpty()) {
+            while (true) {
+                expire();
+                if (waiting > 0) {
+                    List<Row> batch = choose();
+                    take(batch);
+                    return batch;
+                }
                 arrived.await();
             }
-            List<Row> cancelled =
-                    queue.stream().filter(row -> row.output().isDone()).toList();
-            cancelled.forEach(row -> row.end(() -> queue.remove(row)));
-            if (queue.isEmpty()) {
-                return List.of();
-            }
-            List<Row> batch = choose(queue.getFirst());
-            batch.forEach(queue::remove);
-            return batch;
         } finally {
             lock.unlock();
         }
     }
 
-    private List<Row> choose(Row oldest) {
-        int prefixTokens = oldest.sequence().prefix().tokens();
-        // A stable sort: among equally near rows, those that waited longer.
-        List<Row> nearest = queue.stream()
-                .filter(row -> row != oldest && row.sequence().prefix().tokens() == prefixTokens)
-                .sorted(Comparator.comparingInt(row -> Math.abs(row.length() - oldest.length())))
-                .toList();
-        List<Row> batch = new ArrayList<>(List.of(oldest));
-        long longest = oldest.length();
-        for (Row row : nearest) {
-            long padded = Math.max(longest, row.length());
-            if (padded * (batch.size() + 1) > budgetTokens) {
-                break;
+    private void expire() {
+        long now = System.nanoTime();
+        for (Rows call : calls()) {
+            if (call.deadlineNanos - now < 0) {
+                fail(
+                        call,
+                        new SoftcallException(Reason.DEADLINE_EXCEEDED, "the call's time was up before its turn came"));
             }
-            longest = padded;
-            batch.add(row);
+        }
+    }
+
+    private List<Row> choose() {
+        List<Row> inTurn = interleave(queue.values().stream()
+                .map(calls -> interleave(calls.stream().map(call -> call.waiting)))
+                .map(rows -> (Collection<Row>) rows));
+        Row leader = inTurn.getFirst();
+        // A stable sort: among equally near rows, those whose turn comes earlier.
+        List<Row> nearest = inTurn.stream()
+                .filter(row ->
+                        row.call().prefix.tokens() == leader.call().prefix.tokens())
+                .sorted(Comparator.comparingInt(row -> row == leader ? -1 : Math.abs(row.tokens() - leader.tokens())))
+                .toList();
+        List<Row> batch = new ArrayList<>();
+        int longest = leader.tokens();
+        long tokens = 0;
+        for (Row row : nearest) {
+            int stretched = Math.max(longest, row.tokens());
+            long padded = (long) stretched * (batch.size() + 1);
+            boolean fits = padded <= config.tokens() && padded - tokens - row.tokens() <= config.paddingTokens();
+            if (batch.isEmpty() || fits) {
+                batch.add(row);
+                longest = stretched;
+                tokens += row.tokens();
+            }
         }
         return batch;
     }
 
-    private void run(List<Row> batch) {
-        if (batch.isEmpty()) {
-            return;
+    /** One of each, in turn, for as long as there are any. */
+    private static <T> List<T> interleave(Stream<? extends Collection<T>> parts) {
+        Deque<Iterator<T>> turns = new ArrayDeque<>();
+        parts.forEach(part -> turns.addLast(part.iterator()));
+        List<T> mixed = new ArrayList<>();
+        while (!turns.isEmpty()) {
+            Iterator<T> turn = turns.removeFirst();
+            if (turn.hasNext()) {
+                mixed.add(turn.next());
+                turns.addLast(turn);
+            }
         }
+        return mixed;
+    }
+
+    /** Takes the rows out of the queue. The leader's task and call have had their turn and go behind the others. */
+    private void take(List<Row> batch) {
+        var turn = queue.pollFirstEntry();
+        turn.getValue().addLast(turn.getValue().removeFirst());
+        queue.putLast(turn.getKey(), turn.getValue());
+        batch.forEach(row -> row.call().waiting.remove(row));
+        tidy();
+        waiting -= batch.size();
+    }
+
+    private void tidy() {
+        queue.values().forEach(calls -> calls.removeIf(call -> call.waiting.isEmpty()));
+        queue.values().removeIf(Deque::isEmpty);
+    }
+
+    private void run(List<Row> batch) {
         long started = System.nanoTime();
         try {
-            float[][] hidden = model.run(batch.stream().map(Row::sequence).toList());
+            float[][] hidden = model.run(batch.stream()
+                    .map(row -> new Model.Sequence(row.ids(), row.call().prefix))
+                    .toList());
             long nanos = System.nanoTime() - started;
             rowsPerRun.record(batch.size());
             for (int i = 0; i < hidden.length; i++) {
-                Row row = batch.get(i);
-                Output output = new Output(hidden[i], started - row.submittedNanos(), nanos);
-                row.end(() -> row.output().complete(output));
+                Rows call = batch.get(i).call();
+                call.done[batch.get(i).index()] = new Output(hidden[i], started - call.submittedNanos, nanos);
             }
+            ended(batch, nanos).forEach(call -> call.outputs.complete(Arrays.asList(call.done)));
         } catch (RuntimeException | Error e) {
             LOG.errorf(e, "a run of %d rows failed", batch.size());
-            batch.forEach(row -> row.end(() -> row.output().completeExceptionally(e)));
+            // What is left of these calls is of no use to anybody.
+            batch.forEach(row -> fail(row.call(), e));
+            ended(batch, System.nanoTime() - started);
+        }
+    }
+
+    /** The calls that are complete with these rows. */
+    private List<Rows> ended(List<Row> batch, long nanos) {
+        lock.lock();
+        try {
+            drainRate.record(batch.size(), nanos);
+            return batch.stream().map(Row::call).filter(call -> finish(call, 1)).toList();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** The pace of the latest runs: sums in which each run weighs 7/8 of the one after it. */
+    private static final class DrainRate {
+
+        private static final double KEEP = 7 / 8.0;
+
+        private double rows;
+        private double nanos;
+
+        void record(int rows, long nanos) {
+            this.rows = KEEP * this.rows + rows;
+            this.nanos = KEEP * this.nanos + nanos;
+        }
+
+        /** Zero before the first run. */
+        Duration timeFor(int waiting) {
+            return Duration.ofNanos(rows == 0 ? 0 : (long) (waiting * nanos / rows));
         }
     }
 

@@ -13,7 +13,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Semaphore;
@@ -65,17 +64,18 @@ public class Classifier {
     /**
      * Classifies all items of a call with one version of the task, or fails.
      *
+     * @param hungUp completes when nobody waits for the answer any more; what has not begun is then dropped
      * @throws SoftcallException whatever stands in the way
      */
-    public Classification classify(Call call) {
+    public Classification classify(Call call, CompletableFuture<Void> hungUp) {
         check(call);
         if (!calls.tryAcquire()) {
-            throw new SoftcallException(
-                    Reason.OVERLOADED,
-                    "%d calls are under way, as many as allowed (softcall.limits.calls)".formatted(limits.calls()));
+            throw SoftcallException.overloaded(
+                    "%d calls are under way, as many as allowed (softcall.limits.calls)".formatted(limits.calls()),
+                    batcher.backlog());
         }
         try {
-            Classification answer = run(call, new Deadline(limits.callTime()));
+            Classification answer = run(call, new Patience(limits.callTime(), hungUp));
             stages.record(answer.timings());
             return answer;
         } finally {
@@ -104,18 +104,22 @@ public class Classifier {
         }
     }
 
-    private Classification run(Call call, Deadline deadline) {
+    private Classification run(Call call, Patience patience) {
         long began = System.nanoTime();
         CompletableFuture<Tasks.Proven> question = tasks.revalidate(call.task());
         CompletableFuture<Long> proven = question.thenApply(answer -> System.nanoTime() - began);
-        Optional<Attempt> guess = tasks.guess(call.task()).map(task -> new Attempt(task, call));
+        Optional<Attempt> guess = tasks.guess(call.task()).map(task -> new Attempt(task, call, patience));
         try {
-            Tasks.Proven fresh = deadline.await(question, "the store");
+            Tasks.Proven fresh = patience.await(question, "the store");
             Attempt attempt = guess.filter(
                             made -> made.task.version().equals(fresh.task().version()))
-                    .orElseGet(() -> new Attempt(fresh.task(), call));
+                    .orElseGet(() -> {
+                        // At once: its rows would only stand in the way of the new ones.
+                        guess.ifPresent(Attempt::cancel);
+                        return new Attempt(fresh.task(), call, patience);
+                    });
             try {
-                return attempt.finish(deadline, fresh.staleness(), deadline.await(proven, "the store"));
+                return attempt.finish(patience, fresh.staleness(), patience.await(proven, "the store"));
             } finally {
                 attempt.cancel();
             }
@@ -129,26 +133,27 @@ public class Classifier {
 
         private final Task task;
         private final List<long[]> ids = new ArrayList<>();
-        private List<CompletableFuture<Batcher.Output>> outputs = List.of();
+        private Optional<Batcher.Rows> rows = Optional.empty();
         private Optional<RuntimeException> failure = Optional.empty();
         private long tokenizeNanos;
         private long prefixNanos;
 
-        Attempt(Task task, Call call) {
+        Attempt(Task task, Call call, Patience patience) {
             this.task = task;
             try {
-                start(call);
+                start(call, patience);
             } catch (RuntimeException e) {
                 failure = Optional.of(e);
             }
         }
 
-        private void start(Call call) {
+        private void start(Call call, Patience patience) {
             long began = System.nanoTime();
             int positions = model.bundle().maxPositions() - task.prompt().tokens();
             int limit = Math.min(
                     Math.min(limits.tokens(), positions), call.truncateTokens().orElse(Integer.MAX_VALUE));
             for (int i = 0; i < call.items().size(); i++) {
+                patience.check();
                 try {
                     ids.add(tokenizer.encode(
                             task.template(),
@@ -158,70 +163,91 @@ public class Classifier {
                 } catch (SoftcallException e) {
                     throw new SoftcallException(e.reason(), "input[%d]: %s".formatted(i, e.getMessage()), e);
                 }
+                // Native code holds the carrier of this virtual thread: between texts it is others' turn.
+                Thread.yield();
             }
             long tokenized = System.nanoTime();
             Prefix prefix = prefixes.acquire(task);
             try {
                 prefixNanos = System.nanoTime() - tokenized;
                 tokenizeNanos = tokenized - began;
-                outputs = batcher.submit(ids.stream()
-                        .map(text -> new Model.Sequence(text, prefix))
-                        .toList());
+                patience.check();
+                rows = Optional.of(batcher.submit(task.name(), prefix, ids, patience.endNanos));
             } finally {
                 prefix.release();
             }
         }
 
-        Classification finish(Deadline deadline, Optional<Duration> staleness, long fetchNanos) {
+        Classification finish(Patience patience, Optional<Duration> staleness, long fetchNanos) {
             failure.ifPresent(e -> {
                 throw e;
             });
-            List<Classification.Row> rows = new ArrayList<>();
+            List<Batcher.Output> outputs = patience.await(rows.orElseThrow().outputs(), "the model");
+            List<Classification.Row> scored = new ArrayList<>();
             long queued = 0;
             long run = 0;
             for (int i = 0; i < outputs.size(); i++) {
-                Batcher.Output output = deadline.await(outputs.get(i), "the model");
+                Batcher.Output output = outputs.get(i);
                 queued = Math.max(queued, output.queuedNanos());
                 run = Math.max(run, output.queuedNanos() + output.runNanos());
-                rows.add(Scoring.score(task, output.hidden(), ids.get(i).length));
+                scored.add(Scoring.score(task, output.hidden(), ids.get(i).length));
             }
             return new Classification(
                     task,
                     staleness,
-                    rows,
+                    scored,
                     new Classification.Timings(fetchNanos, tokenizeNanos, prefixNanos, queued, run - queued));
         }
 
         /** Drops rows that were not run yet. */
         void cancel() {
-            outputs.forEach(output -> output.cancel(false));
+            rows.ifPresent(Batcher.Rows::cancel);
         }
     }
 
-    /** The time that one call may take. */
-    private record Deadline(Duration limit, long endNanos) {
+    /** How long a call goes on: until its time is up, or its caller hangs up. */
+    private static final class Patience {
 
-        Deadline(Duration limit) {
-            this(limit, System.nanoTime() + limit.toNanos());
+        private final Duration limit;
+        private final long endNanos;
+        private final CompletableFuture<Void> hungUp;
+
+        Patience(Duration limit, CompletableFuture<Void> hungUp) {
+            this.limit = limit;
+            this.endNanos = System.nanoTime() + limit.toNanos();
+            this.hungUp = hungUp;
+        }
+
+        /** @throws SoftcallException {@code CANCELLED} when the caller has hung up */
+        void check() {
+            if (hungUp.isDone()) {
+                throw new SoftcallException(Reason.CANCELLED, "the caller hung up");
+            }
         }
 
         <T> T await(CompletableFuture<T> future, String whom) {
             try {
-                return future.get(Math.max(0, endNanos - System.nanoTime()), TimeUnit.NANOSECONDS);
-            } catch (TimeoutException | CancellationException e) {
+                CompletableFuture.anyOf(future, hungUp)
+                        .get(Math.max(0, endNanos - System.nanoTime()), TimeUnit.NANOSECONDS);
+                check();
+                return future.get();
+            } catch (TimeoutException e) {
                 throw new SoftcallException(
                         Reason.DEADLINE_EXCEEDED,
                         "no answer from %s within %d ms (softcall.limits.call-time)".formatted(whom, limit.toMillis()),
                         e);
             } catch (ExecutionException e) {
-                throw e.getCause() instanceof SoftcallException known
-                        ? known.again()
-                        : new SoftcallException(
-                                Reason.INTERNAL, "%s failed: %s".formatted(whom, e.getCause()), e.getCause());
+                throw failure(e.getCause(), whom);
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
                 throw new SoftcallException(Reason.DEADLINE_EXCEEDED, "the server is stopping", e);
             }
+        }
+
+        private static SoftcallException failure(Throwable cause, String whom) {
+            return cause instanceof SoftcallException known
+                    ? known.again()
+                    : new SoftcallException(Reason.INTERNAL, "%s failed: %s".formatted(whom, cause), cause);
         }
     }
 

@@ -63,7 +63,11 @@ public interface InferenceConfig {
         @WithDefault("1024")
         int tokens();
 
-        /** Rows that may wait; more are answered 429 at once. */
+        /** Tokens of a run that are only padding: as many as another run would cost. */
+        @WithDefault("16")
+        int paddingTokens();
+
+        /** Rows that may wait, of one task as many as are free; more are answered 429 at once. */
         @WithDefault("1024")
         int queueRows();
     }
