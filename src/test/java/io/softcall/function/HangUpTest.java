@@ -1,0 +1,164 @@
+package io.softcall.function;
+
+import static io.restassured.RestAssured.given;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.micrometer.core.instrument.DistributionSummary;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.quarkus.test.common.http.TestHTTPResource;
+import io.quarkus.test.junit.QuarkusTest;
+import io.quarkus.test.junit.QuarkusTestProfile;
+import io.quarkus.test.junit.TestProfile;
+import io.softcall.Tiny;
+import io.softcall.inference.GatedModel;
+import jakarta.inject.Inject;
+import java.io.IOException;
+import java.net.Socket;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.DoubleSupplier;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Callers that hang up, or whose time is up, cost no run; seen by the server's own metrics. */
+@QuarkusTest
+@TestProfile(HangUpTest.Gated.class)
+class HangUpTest {
+
+    public static final class Gated implements QuarkusTestProfile {
+
+        @Override
+        public Set<Class<?>> getEnabledAlternatives() {
+            return Set.of(GatedModel.Producer.class);
+        }
+
+        @Override
+        public Map<String, String> getConfigOverrides() {
+            return Map.of(
+                    "softcall.base.dir",
+                    Tiny.BASE.toString(),
+                    "softcall.store.uri",
+                    "file:" + Tiny.STORE,
+                    "softcall.limits.call-time",
+                    "5S");
+        }
+    }
+
+    private static final int ROWS = 100;
+
+    @TestHTTPResource
+    URI url;
+
+    @Inject
+    MeterRegistry metrics;
+
+    @Inject
+    GatedModel model;
+
+    @AfterEach
+    void open() {
+        model.open();
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "/v1/classify, X-None: x",
+        "/classify-text, X-None: x",
+        "/, ce-specversion: 1.0|ce-id: 1|ce-source: test|ce-type: io.softcall.classify"
+    })
+    void aCallerThatHangsUpCostsNoRun(String path, String headers) throws Exception {
+        given().contentType("application/json")
+                .body(body(1))
+                .post("/v1/classify")
+                .then()
+                .statusCode(200);
+        double cancelled = calls("cancelled");
+        double run = rowsRun();
+        model.shut();
+        CompletableFuture<Integer> patient = patientCaller();
+        model.awaitRun();
+        Socket impatient = send(path, headers, body(ROWS));
+        await(ROWS, this::waiting);
+        impatient.close();
+        await(0, this::waiting);
+        await(cancelled + 1, () -> calls("cancelled"));
+        model.open();
+        assertEquals(200, patient.get());
+        assertEquals(run + 1, rowsRun());
+    }
+
+    @Test
+    void aCallWhoseTimeIsUpCostsNoRun() throws Exception {
+        given().contentType("application/json")
+                .body(body(1))
+                .post("/v1/classify")
+                .then()
+                .statusCode(200);
+        double run = rowsRun();
+        model.shut();
+        CompletableFuture<Integer> first = patientCaller();
+        model.awaitRun();
+        CompletableFuture<Integer> second = patientCaller();
+        assertEquals(504, second.get());
+        assertEquals(504, first.get());
+        assertEquals(0, waiting());
+        model.open();
+        // The first one's row was under way, and ends; the second one's never began.
+        await(run + 1, this::rowsRun);
+        given().contentType("application/json")
+                .body(body(1))
+                .post("/v1/classify")
+                .then()
+                .statusCode(200);
+        assertEquals(run + 2, rowsRun());
+    }
+
+    private CompletableFuture<Integer> patientCaller() {
+        return CompletableFuture.supplyAsync(() -> given().contentType("application/json")
+                .body(body(1))
+                .post("/v1/classify")
+                .statusCode());
+    }
+
+    private static String body(int texts) {
+        List<String> input = new ArrayList<>(Collections.nCopies(texts, "\"A joy.\""));
+        return "{\"model\": \"sentiment\", \"input\": %s}".formatted(input);
+    }
+
+    private Socket send(String path, String headers, String body) throws IOException {
+        Socket socket = new Socket(url.getHost(), url.getPort());
+        String request =
+                "POST %s HTTP/1.1\r\nHost: test\r\n%s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+                        .formatted(path, headers.replace("|", "\r\n"), body.length(), body);
+        socket.getOutputStream().write(request.getBytes(StandardCharsets.US_ASCII));
+        return socket;
+    }
+
+    private double waiting() {
+        return metrics.get("softcall.queue.rows").gauge().value();
+    }
+
+    private double calls(String outcome) {
+        return metrics.counter("softcall.calls", "outcome", outcome).count();
+    }
+
+    private double rowsRun() {
+        DistributionSummary rows = metrics.get("softcall.batch.rows").summary();
+        return rows.totalAmount();
+    }
+
+    private static void await(double expected, DoubleSupplier value) throws InterruptedException {
+        for (int i = 0; i < 500 && value.getAsDouble() != expected; i++) {
+            Thread.sleep(10);
+        }
+        assertEquals(expected, value.getAsDouble());
+    }
+}

@@ -1,0 +1,341 @@
+package io.softcall.inference;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import io.quarkus.runtime.configuration.DurationConverter;
+import io.quarkus.runtime.configuration.MemorySize;
+import io.quarkus.runtime.configuration.MemorySizeConverter;
+import io.smallrye.config.SmallRyeConfigBuilder;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import io.softcall.Tiny;
+import io.softcall.task.Prompt;
+import io.softcall.task.TaskName;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Who shares a run, who comes first, and what never runs. The model is the tiny base; a gate before it holds the first run
+ * back until the rows of a test are queued, so that nothing depends on time.
+ */
+class BatcherTest {
+
+    private static final long NEVER = System.nanoTime() + TimeUnit.DAYS.toNanos(1);
+
+    private static InferenceConfig config;
+    private static Model tiny;
+    private static Prefix prefix;
+    private static Prefix longerPrefix;
+
+    private GatedModel model;
+    private Batcher batcher;
+    private SimpleMeterRegistry metrics;
+
+    @BeforeAll
+    static void openTheTinyBase() {
+        config = new SmallRyeConfigBuilder()
+                .addDiscoveredConverters()
+                .withConverter(MemorySize.class, 200, new MemorySizeConverter())
+                .withConverter(Duration.class, 200, new DurationConverter())
+                .withMapping(InferenceConfig.class)
+                .withDefaultValue("softcall.base.dir", Tiny.BASE.toString())
+                .build()
+                .getConfigMapping(InferenceConfig.class);
+        Bases bases = new Bases();
+        tiny = bases.model(bases.bundle(config), config);
+        prefix = tiny.encode(prompt(4));
+        longerPrefix = tiny.encode(prompt(5));
+    }
+
+    private static Prompt prompt(int tokens) {
+        float[] values = new float[tokens * tiny.bundle().hiddenSize()];
+        Random random = new Random(tokens);
+        for (int i = 0; i < values.length; i++) {
+            values[i] = random.nextFloat() - .5f;
+        }
+        return new Prompt(tokens, tiny.bundle().hiddenSize(), values);
+    }
+
+    @AfterAll
+    static void close() {
+        prefix.release();
+        longerPrefix.release();
+        tiny.close();
+    }
+
+    /** A first row stands before the shut gate: what a test submits now waits until it opens the gate. */
+    @BeforeEach
+    void holdTheFirstRun() {
+        model = new GatedModel(tiny);
+        metrics = new SimpleMeterRegistry();
+        batcher = new Batcher(model, config, metrics);
+        model.shut();
+        submit("first", 8);
+        model.awaitRun();
+    }
+
+    @AfterEach
+    void stop() throws InterruptedException {
+        model.open();
+        batcher.close();
+    }
+
+    @Test
+    void aLoneRowRunsAtOnce() {
+        assertEquals(1, model.rows());
+        assertEquals(0, waiting());
+    }
+
+    @Test
+    void aFloodOfOneTaskDelaysAnotherByOneRun() throws Exception {
+        flood("flood", 400);
+        Batcher.Rows other = submit("other", 60);
+        finish(other);
+        assertTrue(runOf(60) <= 2, () -> "its row was in run " + runOf(60));
+    }
+
+    @Test
+    void aLargeCallDelaysAnotherOfItsTaskByOneRun() throws Exception {
+        submit("task", lengths(256, 30));
+        Batcher.Rows other = submit("task", 60);
+        finish(other);
+        assertTrue(runOf(60) <= 2, () -> "its row was in run " + runOf(60));
+    }
+
+    /** The i-th row of a call is run after at most i x (waiting tasks) x (waiting calls of its task) runs. */
+    @Test
+    void theWaitOfEachRowIsBounded() throws Exception {
+        int tasks = 7;
+        int calls = 5;
+        Random random = new Random(3);
+        List<Integer> bounds = new ArrayList<>();
+        List<Batcher.Rows> submitted = new ArrayList<>();
+        List<long[]> texts = new ArrayList<>();
+        for (int task = 0; task < tasks; task++) {
+            for (int call = 0; call < calls; call++) {
+                List<long[]> own = new ArrayList<>();
+                for (int row = 0; row < 1 + random.nextInt(6); row++) {
+                    own.add(text(random, 1 + random.nextInt(100)));
+                    bounds.add((row + 1) * tasks * calls);
+                }
+                texts.addAll(own);
+                submitted.add(batcher.submit(new TaskName("task" + task), prefix, own, NEVER));
+            }
+        }
+        model.open();
+        List<Batcher.Output> outputs = new ArrayList<>();
+        for (Batcher.Rows rows : submitted) {
+            outputs.addAll(rows.outputs().get());
+        }
+        List<List<Model.Sequence>> runs = model.runs();
+        for (int row = 0; row < texts.size(); row++) {
+            long[] ids = texts.get(row);
+            int run = IntStream.range(0, runs.size())
+                    .filter(i -> runs.get(i).stream().anyMatch(sequence -> sequence.ids() == ids))
+                    .findFirst()
+                    .orElseThrow();
+            assertTrue(run <= bounds.get(row), "row %d was in run %d".formatted(row, run));
+            float[] alone = tiny.run(List.of(new Model.Sequence(ids, prefix)))[0];
+            assertArrayEquals(alone, outputs.get(row).hidden(), 1e-4f);
+        }
+        runs.forEach(BatcherTest::assertBounded);
+    }
+
+    private static void assertBounded(List<Model.Sequence> run) {
+        int[] lengths = run.stream().mapToInt(sequence -> sequence.ids().length).toArray();
+        int padded = Arrays.stream(lengths).max().orElseThrow() * lengths.length;
+        assertTrue(padded <= config.batch().tokens());
+        assertTrue(padded - Arrays.stream(lengths).sum() <= config.batch().paddingTokens());
+    }
+
+    @Test
+    void rowsOfAnyTasksShareARunUpToItsTokens() throws Exception {
+        List<Batcher.Rows> rows = IntStream.range(0, 64)
+                .mapToObj(i -> submit("task" + i, i % 2 == 0 ? 32 : 90))
+                .toList();
+        finish(rows.toArray(new Batcher.Rows[0]));
+        List<Integer> sizes = model.runs().stream().skip(1).map(List::size).toList();
+        assertEquals(List.of(32, 11, 11, 10), sizes);
+    }
+
+    @Test
+    void anEmptyPlaceIsFilledByTheNearestRows() throws Exception {
+        Batcher.Rows leader = submit("a", 30);
+        Batcher.Rows far = submit("b", 80);
+        Batcher.Rows near = submit("c", 31);
+        Batcher.Rows shorter = submit("d", 22);
+        finish(leader, far, near, shorter);
+        assertEquals(
+                List.of(List.of(30, 31, 22), List.of(80)),
+                model.runs().stream()
+                        .skip(1)
+                        .map(run -> run.stream()
+                                .map(sequence -> sequence.ids().length)
+                                .toList())
+                        .toList());
+    }
+
+    @Test
+    void prefixesOfDifferentLengthsNeverShareARun() throws Exception {
+        Batcher.Rows one = batcher.submit(new TaskName("a"), prefix, texts(20, 20), NEVER);
+        Batcher.Rows two = batcher.submit(new TaskName("b"), longerPrefix, texts(20, 20), NEVER);
+        finish(one, two);
+        assertEquals(List.of(1, 2, 2), model.runs().stream().map(List::size).toList());
+    }
+
+    @Test
+    void cancelledRowsLeaveTheQueueAtOnceAndNeverRun() throws Exception {
+        Prefix own = tiny.encode(prompt(4));
+        Batcher.Rows cancelled = batcher.submit(new TaskName("task"), own, texts(lengths(200, 30)), NEVER);
+        own.release();
+        Batcher.Rows other = submit("task", 30);
+        assertEquals(201, waiting());
+        cancelled.cancel();
+        assertEquals(1, waiting());
+        assertFalse(own.retain(), "the prefix is still held");
+        assertThrows(CancellationException.class, () -> cancelled.outputs().get());
+        finish(other);
+        assertEquals(2, model.rows());
+    }
+
+    @Test
+    void rowsWhoseTimeIsUpNeverRun() throws Exception {
+        Batcher.Rows late = batcher.submit(new TaskName("task"), prefix, texts(30, 30), System.nanoTime());
+        Batcher.Rows other = submit("task", 30);
+        finish(other);
+        assertEquals(Reason.DEADLINE_EXCEEDED, failure(late).reason());
+        assertEquals(2, model.rows());
+    }
+
+    @Test
+    void aFloodLeavesRoomForOthersAndIsToldWhenToComeAgain() throws Exception {
+        assertEquals(512, flood("flood", 1_000));
+        SoftcallException refused = assertThrows(SoftcallException.class, () -> submit("flood", 30));
+        assertEquals(Reason.OVERLOADED, refused.reason());
+        submit("other", lengths(256, 30));
+        assertThrows(SoftcallException.class, () -> submit("other", 30));
+        submit("third", lengths(128, 30));
+        assertEquals(896, waiting());
+        model.open();
+        finish(submit("fourth", 30));
+        assertTrue(batcher.backlog().compareTo(Duration.ofMinutes(1)) < 0);
+    }
+
+    @Test
+    void theBacklogIsTheTimeThatTheWaitingRowsWillTake() throws Exception {
+        assertEquals(Duration.ZERO, batcher.backlog());
+        Batcher.Rows slow = submit("slow", 90);
+        TimeUnit.MILLISECONDS.sleep(100);
+        model.open();
+        finish(slow);
+        model.shut();
+        submit("gate", 90);
+        model.awaitRun();
+        submit("task", lengths(40, 30));
+        // Two rows took more than 100 ms, so 40 will take more than 40 x 50 ms.
+        assertTrue(
+                batcher.backlog().toMillis() >= 2_000, () -> batcher.backlog().toString());
+    }
+
+    @Test
+    void aFailedRunFailsItsCallsAndNoOthers() throws Exception {
+        Prefix own = tiny.encode(prompt(4));
+        Batcher.Rows large = batcher.submit(new TaskName("task"), own, texts(lengths(200, 30)), NEVER);
+        own.release();
+        model.breakDown();
+        model.open();
+        ExecutionException e =
+                assertThrows(ExecutionException.class, () -> large.outputs().get());
+        assertInstanceOf(IllegalStateException.class, e.getCause());
+        assertSame(0, waiting());
+        batcher.close();
+        assertFalse(own.retain(), "the prefix is still held");
+    }
+
+    @Test
+    void theServersEndFailsWhatWaits() throws Exception {
+        Batcher.Rows rows = submit("task", 30);
+        Thread closing = Thread.startVirtualThread(() -> {
+            try {
+                batcher.close();
+            } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+            }
+        });
+        assertEquals(Reason.DEADLINE_EXCEEDED, failure(rows).reason());
+        closing.join();
+    }
+
+    private Batcher.Rows submit(String task, int... lengths) {
+        return batcher.submit(new TaskName(task), prefix, texts(lengths), NEVER);
+    }
+
+    /** Calls with one text each, until one is refused; returns how many were taken. */
+    private int flood(String task, int calls) {
+        for (int i = 0; i < calls; i++) {
+            try {
+                submit(task, 30);
+            } catch (SoftcallException e) {
+                return i;
+            }
+        }
+        return calls;
+    }
+
+    private void finish(Batcher.Rows... calls) throws Exception {
+        model.open();
+        for (Batcher.Rows call : calls) {
+            call.outputs().get();
+        }
+    }
+
+    private static SoftcallException failure(Batcher.Rows rows) {
+        ExecutionException e =
+                assertThrows(ExecutionException.class, () -> rows.outputs().get());
+        return assertInstanceOf(SoftcallException.class, e.getCause());
+    }
+
+    private int waiting() {
+        return (int) metrics.get("softcall.queue.rows").gauge().value();
+    }
+
+    private int runOf(int length) {
+        return IntStream.range(0, model.runs().size())
+                .filter(i -> model.runs().get(i).stream().anyMatch(sequence -> sequence.ids().length == length))
+                .findFirst()
+                .orElseThrow();
+    }
+
+    private static int[] lengths(int rows, int length) {
+        return Collections.nCopies(rows, length).stream().mapToInt(i -> i).toArray();
+    }
+
+    private static List<long[]> texts(int... lengths) {
+        Random random = new Random(1);
+        return Arrays.stream(lengths).mapToObj(length -> text(random, length)).toList();
+    }
+
+    private static long[] text(Random random, int length) {
+        return random.longs(length, 1, 50).toArray();
+    }
+}

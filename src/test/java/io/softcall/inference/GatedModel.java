@@ -1,0 +1,100 @@
+package io.softcall.inference;
+
+import io.softcall.task.Prompt;
+import jakarta.enterprise.inject.Alternative;
+import jakarta.enterprise.inject.Disposes;
+import jakarta.enterprise.inject.Produces;
+import jakarta.inject.Singleton;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Semaphore;
+
+/** A real model whose runs wait while a test holds the gate shut. */
+public final class GatedModel implements Model {
+
+    /** Puts the gate in front of a server's model. */
+    @Alternative
+    public static final class Producer {
+
+        @Produces
+        @Alternative
+        @Singleton
+        GatedModel model(Bases bases, Bundle bundle, InferenceConfig config) {
+            return new GatedModel(bases.model(bundle, config));
+        }
+
+        void close(@Disposes GatedModel model) {
+            model.close();
+        }
+    }
+
+    private final Model model;
+    private final List<List<Sequence>> runs = new CopyOnWriteArrayList<>();
+    private final Semaphore atGate = new Semaphore(0);
+    private volatile CountDownLatch gate = new CountDownLatch(0);
+    private volatile boolean broken;
+
+    GatedModel(Model model) {
+        this.model = model;
+    }
+
+    public void shut() {
+        gate = new CountDownLatch(1);
+        atGate.drainPermits();
+    }
+
+    public void open() {
+        gate.countDown();
+    }
+
+    /** Waits until a run stands before the gate. */
+    public void awaitRun() {
+        atGate.acquireUninterruptibly();
+    }
+
+    /** Rows of all runs so far, those before the gate included. */
+    public int rows() {
+        return runs.stream().mapToInt(List::size).sum();
+    }
+
+    /** From now on each run fails. */
+    void breakDown() {
+        broken = true;
+    }
+
+    /** All runs so far, in order. */
+    List<List<Sequence>> runs() {
+        return runs;
+    }
+
+    @Override
+    public Bundle bundle() {
+        return model.bundle();
+    }
+
+    @Override
+    public Prefix encode(Prompt prompt) {
+        return model.encode(prompt);
+    }
+
+    @Override
+    public float[][] run(List<Sequence> batch) {
+        runs.add(batch);
+        atGate.release();
+        try {
+            gate.await();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+        if (broken) {
+            throw new IllegalStateException("broken by the test");
+        }
+        return model.run(batch);
+    }
+
+    @Override
+    public void close() {
+        model.close();
+    }
+}
