@@ -3,6 +3,7 @@ package io.softcall.function;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
+import io.vertx.core.http.HttpClosedException;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.core.json.JsonObject;
 import io.vertx.ext.web.Router;
@@ -28,7 +29,8 @@ class RouterErrors {
 
     private static void answer(RoutingContext context) {
         HttpServerResponse response = context.response();
-        if (response.ended() || response.headWritten()) {
+        boolean gone = response.closed() || context.failure() instanceof HttpClosedException;
+        if (gone || response.ended() || response.headWritten()) {
             return;
         }
         SoftcallException problem = problem(context);

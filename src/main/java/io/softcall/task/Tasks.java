@@ -14,9 +14,11 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
 
@@ -24,8 +26,9 @@ import org.jboss.logging.Logger;
  * The tasks that a store holds, proven fresh on each call.
  *
  * <p>The promise is linearizable: {@link #revalidate} never completes with a version older than the one that was stored
- * when it was called. So a call may share only a question to the store that is sent after the call arrived: per task, one
- * question is in flight and at most one waits for it, and whoever comes meanwhile joins the one that waits.
+ * when it was called. So a call may share only a question to the store that is sent after the call arrived: per task, at most
+ * one question waits to be sent, and whoever comes meanwhile joins it. It is sent when the one before is answered, but {@link
+ * #patience} after its first call at the latest: a store that is slow once does not hold up those who come later.
  */
 @Singleton
 public class Tasks {
@@ -48,7 +51,10 @@ public class Tasks {
     private final ArtifactReader reader;
     private final LongSupplier nanoTime;
     private final Cache<TaskName, Known> known;
-    private final ConcurrentHashMap<TaskName, Flight> flights = new ConcurrentHashMap<>();
+    /** The newest question about each task that is not answered yet. */
+    private final ConcurrentHashMap<TaskName, Question> questions = new ConcurrentHashMap<>();
+
+    private final Duration patience;
     private final ExecutorService executor = Executors.newThreadPerTaskExecutor(
             Thread.ofVirtual().name("revalidate-", 0).factory());
 
@@ -62,6 +68,7 @@ public class Tasks {
         this.config = config;
         this.reader = new ArtifactReader(requirements);
         this.nanoTime = nanoTime;
+        this.patience = config.timeout().dividedBy(4);
         this.known = Caffeine.newBuilder()
                 .maximumWeight(config.cacheBytes().asLongValue())
                 .weigher((TaskName name, Known entry) -> entry.bytes())
@@ -102,10 +109,12 @@ public class Tasks {
         }
     }
 
-    /** The questions about one task: {@code running} was sent, {@code waiting} is sent when it ends. */
-    private static final class Flight {
-        CompletableFuture<Proven> running = new CompletableFuture<>();
-        Optional<CompletableFuture<Proven>> waiting = Optional.empty();
+    /** One question to the store, and the calls that share its answer. */
+    private static final class Question {
+
+        private final CompletableFuture<Proven> answer = new CompletableFuture<>();
+        /** Whoever comes after this may not share the question. Changes only inside {@code questions.compute}. */
+        private boolean sent;
     }
 
     /**
@@ -126,49 +135,47 @@ public class Tasks {
     }
 
     private CompletableFuture<Proven> join(TaskName name) {
-        AtomicReference<CompletableFuture<Proven>> mine = new AtomicReference<>();
-        flights.compute(name, (key, flight) -> {
-            if (flight == null) {
-                Flight first = new Flight();
-                mine.set(first.running);
-                executor.execute(() -> fly(key, first));
-                return first;
-            }
-            CompletableFuture<Proven> next = flight.waiting.orElseGet(CompletableFuture::new);
-            flight.waiting = Optional.of(next);
-            mine.set(next);
-            return flight;
-        });
-        return mine.get();
-    }
-
-    /** Asks for as long as somebody waits. */
-    private void fly(TaskName name, Flight flight) {
-        boolean more = true;
-        while (more) {
-            CompletableFuture<Proven> question = flight.running;
-            try {
-                Proven answer = ask(name);
-                more = landed(name);
-                question.complete(answer);
-            } catch (RuntimeException | Error e) {
-                more = landed(name);
-                question.completeExceptionally(e);
-            }
-        }
-    }
-
-    /** Ends the running question; true when the waiting one has become the running one. */
-    private boolean landed(TaskName name) {
-        return flights.computeIfPresent(name, (key, flight) -> {
-                    if (flight.waiting.isEmpty()) {
-                        return null;
+        return questions.compute(name, (key, newest) -> {
+                    if (newest == null) {
+                        Question question = new Question();
+                        question.sent = true;
+                        executor.execute(() -> send(key, question));
+                        return question;
                     }
-                    flight.running = flight.waiting.get();
-                    flight.waiting = Optional.empty();
-                    return flight;
+                    if (newest.sent) {
+                        Question question = new Question();
+                        executor.execute(() -> sendAfter(newest, key, question));
+                        return question;
+                    }
+                    return newest;
                 })
-                != null;
+                .answer;
+    }
+
+    private void sendAfter(Question before, TaskName name, Question question) {
+        try {
+            before.answer.get(patience.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (ExecutionException | TimeoutException e) {
+            // Its failure concerns those who asked it.
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        questions.computeIfPresent(name, (key, newest) -> {
+            question.sent = true;
+            return newest;
+        });
+        send(name, question);
+    }
+
+    private void send(TaskName name, Question question) {
+        try {
+            Proven answer = ask(name);
+            questions.remove(name, question);
+            question.answer.complete(answer);
+        } catch (RuntimeException | Error e) {
+            questions.remove(name, question);
+            question.answer.completeExceptionally(e);
+        }
     }
 
     private Proven ask(TaskName name) {
@@ -201,10 +208,10 @@ public class Tasks {
             if (e.reason() == Reason.UNKNOWN_TASK) {
                 throw e;
             }
-            before.ifPresent(entry -> known.put(name, entry.failed()));
+            before.ifPresent(entry -> remember(name, entry.failed()));
             return before.flatMap(this::stale).orElseThrow(() -> e);
         }
-        known.put(name, now);
+        remember(name, now);
         return switch (now.content()) {
             case Content.Good(Task task) -> new Proven(task, Optional.empty());
             case Content.Refused(String reason) ->
@@ -214,6 +221,11 @@ public class Tasks {
                                 "task \"%s\": object %s in store %s (version %s) is refused: %s"
                                         .formatted(name, name.key(), store.uri(), now.version(), reason)));
         };
+    }
+
+    /** Answers may come in another order than their questions were asked: the newest question's counts. */
+    private void remember(TaskName name, Known entry) {
+        known.asMap().merge(name, entry, (now, late) -> late.provenNanos() - now.provenNanos() < 0 ? now : late);
     }
 
     private Known read(TaskName name, String version, byte[] bytes, Optional<Known> before, long asked) {

@@ -12,6 +12,7 @@ import io.softcall.SoftcallException.Reason;
 import io.softcall.Tiny;
 import io.softcall.store.Store;
 import io.softcall.store.StoreConfig;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -22,6 +23,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 /** What is kept of an answer of the store, for how long, and who shares a question. Time stands still unless moved. */
@@ -111,13 +113,12 @@ class TasksTest {
 
     @Test
     void aCrowdSharesOnlyAQuestionThatIsSentAfterItArrived() throws Exception {
-        Tasks tasks = tasks(Map.of());
+        Tasks tasks = tasks(Map.of("softcall.store.timeout", "1H"));
         store.hold = new CountDownLatch(1);
         CompletableFuture<Tasks.Proven> first = tasks.revalidate(NAME);
         store.entered.await();
-        List<CompletableFuture<Tasks.Proven>> crowd = java.util.stream.IntStream.range(0, 50)
-                .mapToObj(i -> tasks.revalidate(NAME))
-                .toList();
+        List<CompletableFuture<Tasks.Proven>> crowd =
+                IntStream.range(0, 50).mapToObj(i -> tasks.revalidate(NAME)).toList();
         // The question in flight has read v1 already; whoever came after this overwrite must not hear of v1.
         store.put("v2", Tiny.artifact("sentiment"));
         store.hold.countDown();
@@ -126,6 +127,37 @@ class TasksTest {
             assertEquals("v2", one.join().task().version());
         }
         assertEquals(2, store.asked.get());
+    }
+
+    @Test
+    void aQuestionThatTakesLongHoldsUpNobodyForLongerThanAQuarterOfTheTimeout() throws Exception {
+        Tasks tasks = tasks(Map.of("softcall.store.timeout", "40MS"));
+        CountDownLatch release = new CountDownLatch(1);
+        store.hold = release;
+        CompletableFuture<Tasks.Proven> slow = tasks.revalidate(NAME);
+        store.entered.await();
+        store.hold = new CountDownLatch(0);
+        nanos.incrementAndGet();
+        store.put("v2", Tiny.artifact("sentiment"));
+        assertEquals("v2", version(tasks));
+        assertFalse(slow.isDone());
+        // Its answer is right for its own call, and forgotten: a newer question has had a newer one.
+        release.countDown();
+        assertEquals("v1", slow.join().task().version());
+        assertEquals("v2", tasks.guess(NAME).orElseThrow().version());
+    }
+
+    @Test
+    void aSilentStoreIsAskedFiveQuestionsAtOnceAtMost() throws Exception {
+        Tasks tasks = tasks(Map.of("softcall.store.timeout", "200MS"));
+        store.silentMs = 200;
+        List<CompletableFuture<Tasks.Proven>> calls = new ArrayList<>();
+        for (int i = 0; i < 100; i++) {
+            calls.add(tasks.revalidate(NAME));
+            Thread.sleep(5);
+        }
+        calls.forEach(call -> assertThrows(CompletionException.class, call::join));
+        assertTrue(store.mostAtOnce.get() > 1 && store.mostAtOnce.get() <= 5, () -> store.mostAtOnce + " at once");
     }
 
     private Tasks tasks(Map<String, String> settings) {
@@ -161,6 +193,9 @@ class TasksTest {
         private final CountDownLatch entered = new CountDownLatch(1);
         private volatile CountDownLatch hold = new CountDownLatch(0);
         private volatile boolean away;
+        private volatile long silentMs;
+        private final AtomicInteger atOnce = new AtomicInteger();
+        private final AtomicInteger mostAtOnce = new AtomicInteger();
         private volatile Optional<Stored> object = Optional.of(new Stored("v1", Tiny.artifact("sentiment")));
 
         void put(String version, byte[] bytes) {
@@ -174,9 +209,16 @@ class TasksTest {
                 throw new SoftcallException(Reason.STORE_UNAVAILABLE, "away");
             }
             Optional<Stored> now = object;
+            CountDownLatch held = hold;
             entered.countDown();
             try {
-                hold.await();
+                if (silentMs > 0) {
+                    mostAtOnce.accumulateAndGet(atOnce.incrementAndGet(), Math::max);
+                    Thread.sleep(silentMs);
+                    atOnce.decrementAndGet();
+                    throw new SoftcallException(Reason.STORE_UNAVAILABLE, "silent");
+                }
+                held.await();
             } catch (InterruptedException e) {
                 throw new IllegalStateException(e);
             }
