@@ -1,0 +1,98 @@
+"""The command line: runs scenarios, prints the table and the bars, writes JSON and charts."""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+
+from rich.console import Console
+
+from softcall_bench.bench import FULL_PRECISION, INT8, RESULTS, Bench
+from softcall_bench.book import Book
+from softcall_bench.load import LoadFailed
+from softcall_bench.machine import Machine
+from softcall_bench.programs import ProgramMissing
+from softcall_bench.scenarios import SCENARIOS
+from softcall_bench.server import ROOT, ServerFailed
+from softcall_bench.sides import SideFailed
+from softcall_bench.workload import Workload
+
+RESULTS_FILE = RESULTS / "results.json"
+FAILURES = (LoadFailed, ProgramMissing, ServerFailed, SideFailed)
+
+
+def main() -> None:
+    """Run what was asked for; ends with 1 when a scenario failed."""
+    arguments = _arguments()
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    if arguments.report:
+        record = json.loads(RESULTS_FILE.read_text())
+        _report(Book.of_records(record["measurements"]), Machine(**record["machine"]), console)
+        return
+    workload = Workload.shipped()
+    variants = tuple(name for name in (FULL_PRECISION, INT8) if name in workload.base.variants)
+    book, machine = Book(), Machine.here()
+    bench = Bench(workload, variants, arguments.quick, book, console)
+    if INT8 not in variants:
+        book.note(f"int8: the base {workload.base.folder} has no such variant, only {', '.join(variants)}")
+    console.print(f"{machine}\n{len(workload.texts)} texts of banking77 with 26 tokens, a prompt of 20")
+    failed = [name for name in arguments.only or SCENARIOS if not _run(name, bench)]
+    _write(book, machine, arguments.quick)
+    _report(book, machine, console)
+    sys.exit(f"bench: failed: {', '.join(failed)}" if failed else 0)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="softcall_bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    parser.add_argument("--only", type=_names, metavar="NAMES", help=f"some of {','.join(SCENARIOS)}")
+    parser.add_argument("--report", action="store_true", help="print the last run's results, measure nothing")
+    return parser.parse_args()
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := [name for name in names if name not in SCENARIOS]:
+        raise argparse.ArgumentTypeError(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
+    return names
+
+
+def _run(name: str, bench: Bench) -> bool:
+    """Whether it went well; what failed is said, and the others go on."""
+    started = time.monotonic()
+    bench.console.rule(name, align="left")
+    try:
+        SCENARIOS[name](bench)
+    except FAILURES as error:
+        bench.console.print(f"  failed: {error}", style="red", markup=False)
+        bench.book.note(f"{name}: failed: {str(error).splitlines()[0]}")
+        return False
+    bench.say(f"{time.monotonic() - started:.0f} s")
+    return True
+
+
+def _write(book: Book, machine: Machine, quick: bool) -> None:
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    record = {
+        "commit": commit.stdout.strip(),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "quick": quick,
+        "machine": asdict(machine),
+        "notes": book.notes,
+        "measurements": book.records(),
+    }
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    RESULTS_FILE.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _report(book: Book, machine: Machine, console: Console) -> None:
+    for key in book.keys():
+        console.print(key, book.medians(key))
+    for note in book.notes:
+        console.print(note)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""All sides on the same texts: one at a time, in batches, and by clients that ask at once."""
+
+import contextlib
+import statistics
+from collections.abc import Iterator
+
+from softcall_bench import sides
+from softcall_bench.bench import FILE_STORE, Bench
+from softcall_bench.book import Key
+from softcall_bench.server import Server, serving
+from softcall_bench.sides import Side
+from softcall_bench.workload import TEXT_TOKENS
+
+SCENARIO = "speed"
+ROUNDS = 5
+BATCHED_EVERY = 2  # batches take long, and each holds many rows: every other round is enough
+BATCHES = (2, 4, 8, 16, 32, 64)
+CLIENTS = (4, 16, 64)
+SINGLE_S = 4
+CROWD_S = 8
+WARM_S = 3
+
+
+def run(bench: Bench) -> None:
+    """Start every side once, then measure all of them in each round."""
+    with _sides(bench) as (library, servers):
+        _warm(bench, library, servers)
+        for round_ in range(rounds := bench.rounds(ROUNDS)):
+            bench.say(f"round {round_ + 1} of {rounds}: one text")
+            _single(bench, library, servers)
+            if round_ % BATCHED_EVERY == 0:
+                bench.say(f"round {round_ + 1} of {rounds}: batches and crowds")
+                _batches(bench, library)
+                _crowds(bench, servers)
+        for (name, variant), side in library.items():
+            bench.book.add(Key("memory", name, variant, detail="after the load"), side.memory_mb())
+        for variant, server in servers.items():
+            bench.book.add(Key("memory", "softcall", variant, detail="after the load"), server.memory_mb())
+
+
+Sides = dict[tuple[str, str], Side]
+
+
+@contextlib.contextmanager
+def _sides(bench: Bench) -> Iterator[tuple[Sides, dict[str, Server]]]:
+    with contextlib.ExitStack() as stack:
+        bench.say("starting PEFT, the torch trunk, llama.cpp, ONNX Runtime and the servers")
+        library = {
+            ("peft", ""): stack.enter_context(Side(sides.peft)),
+            ("torch trunk", ""): stack.enter_context(Side(sides.torch_trunk)),
+        }
+        if sides.llama_is_installed():
+            library["llama.cpp", ""] = stack.enter_context(Side(sides.llama_cpp))
+        else:
+            bench.book.note("llama.cpp: llama-cpp-python is not installed (`make bench` installs it)")
+        for variant in bench.variants:
+            library["onnxruntime", variant] = stack.enter_context(Side(sides.bare_onnx_runtime, variant))
+        servers = {
+            variant: stack.enter_context(serving(FILE_STORE, variant, f"{SCENARIO}-{variant}"))
+            for variant in bench.variants
+        }
+        yield library, servers
+
+
+def _warm(bench: Bench, library: Sides, servers: dict[str, Server]) -> None:
+    rows = [text.ids for text in bench.workload.texts]
+    for side in library.values():
+        side.seconds(rows[:1], 2)
+    for server in servers.values():
+        bench.load(server, 16, WARM_S)
+
+
+def _single(bench: Bench, library: Sides, servers: dict[str, Server]) -> None:
+    rows = [list(text.ids) for text in bench.workload.texts]
+    in_line = [[*([0] * bench.workload.artifact.tokens), *rows[0]]]
+    for (name, variant), side in library.items():
+        times = 5 if name == "peft" else 10
+        took = side.seconds(rows[:1], times)
+        bench.book.add(Key(SCENARIO, name, variant), _figures(took, 1))
+        if name == "llama.cpp":
+            took = side.seconds(in_line, 5)
+            bench.book.add(Key(SCENARIO, name, variant, detail="prompt in line"), _figures(took, 1))
+        if name == "onnxruntime":
+            # Beside its own server, so that what HTTP adds is seen in one moment of the machine.
+            bench.book.add(
+                Key(SCENARIO, "softcall", variant), bench.load(servers[variant], 1, SINGLE_S)
+            )
+
+
+def _batches(bench: Bench, library: Sides) -> None:
+    rows = [list(text.ids) for text in bench.workload.texts]
+    for (name, variant), side in library.items():
+        if name == "llama.cpp":
+            continue  # a row at a time: its batch is no faster a row
+        for size in BATCHES if name == "onnxruntime" else (16,):
+            batch = [rows[number % len(rows)] for number in range(size)]
+            side.seconds(batch, 1)
+            bench.book.add(Key(SCENARIO, name, variant, size), _figures(side.seconds(batch, 2), size))
+
+
+def _crowds(bench: Bench, servers: dict[str, Server]) -> None:
+    for clients in CLIENTS:
+        for variant, server in servers.items():
+            figures = bench.load(server, clients, CROWD_S)
+            bench.book.add(Key(SCENARIO, "softcall", variant, clients), figures)
+
+
+def _figures(took_s: list[float], rows: int) -> dict[str, float]:
+    middle = statistics.median(took_s)
+    return {"p50_ms": middle * 1e3, "texts_per_s": rows / middle, "tokens_per_s": rows * TEXT_TOKENS / middle}

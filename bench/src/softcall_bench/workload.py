@@ -1,0 +1,110 @@
+"""What is asked: real sentences of a given number of tokens, and tasks made of the shipped one."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from softcall.artifact import Artifact
+from softcall.bundle import Bundle
+from softcall.data import read_rows
+from softcall.store import OBJECT
+from softcall_bench.server import BASE, ROOT
+
+TASK = "banking77"
+TEXT_TOKENS = 26
+PROMPT_LENGTHS = (8, 16, 20, 32)
+SENTENCES = ROOT / "training-exporter/examples/banking77/test.jsonl"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text, and its token ids with the template around it."""
+
+    text: str
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The texts and the task that all sides are measured with."""
+
+    base: Bundle
+    artifact: Artifact
+
+    @classmethod
+    def shipped(cls) -> "Workload":
+        """The shipped task `TASK` on the built base."""
+        return cls(Bundle.open(BASE), Artifact.from_bytes((ROOT / "tasks" / TASK / OBJECT).read_bytes(), TASK))
+
+    @cached_property
+    def texts(self) -> list[Text]:
+        """All test sentences that have `TEXT_TOKENS` tokens."""
+        return [text for text in self._sentences if len(text.ids) == TEXT_TOKENS]
+
+    def texts_of(self, tokens: int, count: int) -> list[Text]:
+        """`count` texts of exactly `tokens` tokens: test sentences in a row, cut where they are long enough."""
+        found: list[Text] = []
+        for start in range(0, len(self._sentences), 7):
+            words = " ".join(text.text for text in self._sentences[start : start + tokens]).split(" ")
+            if (text := self._cut(words, tokens)) is not None:
+                found.append(text)
+            if len(found) == count:
+                return found
+        raise ValueError(f"only {len(found)} texts of {tokens} tokens; {count} are wanted")
+
+    def body(self, text: Text, task: str = TASK) -> str:
+        """A request's body, on one line."""
+        return json.dumps({"model": task, "input": text.text})
+
+    def bodies(self, texts: Sequence[Text] | None = None, task: str = TASK) -> list[str]:
+        """A body for each text; without `texts` for all of `TEXT_TOKENS` tokens."""
+        return [self.body(text, task) for text in (self.texts if texts is None else texts)]
+
+    def with_prompt_of(self, tokens: int) -> Artifact:
+        """The task with its prompt cut, or repeated, to `tokens`: another length, the same head."""
+        prompt = np.resize(self.artifact.prompt, (tokens, self.artifact.hidden_size))
+        return replace(self.artifact, prompt=prompt, prefixes={}, prefix_layouts={})
+
+    def write_tasks(self, store: Path, count: int) -> list[str]:
+        """Make a file store anew with `count` tasks, whose prompts' lengths go round; returns their names."""
+        objects = [self.with_prompt_of(tokens).to_bytes() for tokens in PROMPT_LENGTHS]
+        shutil.rmtree(store, ignore_errors=True)
+        names = [f"task-{number:04}" for number in range(count)]
+        for number, name in enumerate(names):
+            (store / name).mkdir(parents=True)
+            (store / name / OBJECT).write_bytes(objects[number % len(objects)])
+        return names
+
+    @property
+    def prefix_bytes_per_token(self) -> int:
+        """Memory of one prompt token's keys and values in float32."""
+        base = self.base
+        return base.num_hidden_layers * 2 * base.num_key_value_heads * base.head_dim * 4
+
+    @cached_property
+    def _sentences(self) -> list[Text]:
+        return [self._text(row.texts[0]) for row in read_rows(SENTENCES)]
+
+    @cached_property
+    def _tokenizer(self):
+        return self.base.tokenizer()
+
+    def _text(self, text: str) -> Text:
+        return Text(text, tuple(self.artifact.template.encode(self._tokenizer, [text])))
+
+    def _cut(self, words: list[str], tokens: int) -> Text | None:
+        """The most words that have `tokens` tokens with the template; None where a word steps over them."""
+        low, high = 1, len(words)
+        while low < high:
+            middle = (low + high + 1) // 2
+            if len(self._text(" ".join(words[:middle])).ids) <= tokens:
+                low = middle
+            else:
+                high = middle - 1
+        text = self._text(" ".join(words[:low]))
+        return text if len(text.ids) == tokens else None
