@@ -13,6 +13,7 @@ from softcall_bench.bench import FULL_PRECISION, INT8, RESULTS, Bench
 from softcall_bench.book import Book
 from softcall_bench.load import LoadFailed
 from softcall_bench.machine import Machine
+from softcall_bench.object_store import ObjectStoreFailed
 from softcall_bench.programs import ProgramMissing
 from softcall_bench.scenarios import SCENARIOS
 from softcall_bench.server import ROOT, ServerFailed
@@ -20,7 +21,7 @@ from softcall_bench.sides import SideFailed
 from softcall_bench.workload import Workload
 
 RESULTS_FILE = RESULTS / "results.json"
-FAILURES = (LoadFailed, ProgramMissing, ServerFailed, SideFailed)
+FAILURES = (LoadFailed, ObjectStoreFailed, ProgramMissing, ServerFailed, SideFailed)
 
 
 def main() -> None:

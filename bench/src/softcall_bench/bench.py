@@ -42,10 +42,6 @@ class Bench:
         """How many rounds to interleave."""
         return max(1, wanted // 3) if self.quick else wanted
 
-    def seconds(self, wanted: int) -> int:
-        """How long to load the server; never so short that a crowd gets no answers."""
-        return max(2, wanted * 2 // 3) if self.quick else wanted
-
     def scratch(self, name: str) -> Path:
         """A folder for a scenario's files, which may be there from an earlier run."""
         return RESULTS / "work" / name
@@ -58,5 +54,4 @@ class Bench:
         self, server: Server, clients: int, seconds: int, bodies: list[str] | None = None, tokens: float = TEXT_TOKENS
     ) -> dict[str, float]:
         """The figures of a closed loop of `clients`."""
-        bodies = bodies or self.workload.bodies()
-        return closed_loop(self.wrk, server.url, bodies, clients, self.seconds(seconds)).figures(tokens)
+        return closed_loop(self.wrk, server.url, bodies or self.workload.bodies(), clients, seconds).figures(tokens)

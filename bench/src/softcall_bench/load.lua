@@ -1,6 +1,7 @@
 -- For wrk: sends the bodies of a file in turn and writes down every answer.
 -- One thread a connection (-t N -c N), so that a thread's answers belong to its requests.
--- $BENCH_BODIES: one request body a line. $BENCH_ANSWERS: written at the end, `start finish status` a line, in seconds.
+-- $BENCH_BODIES: one request body a line. $BENCH_ANSWERS: written at the end, `nth start finish status` a line; nth counts a thread's
+-- answers from 1, times are in seconds.
 
 local ffi = require("ffi")
 ffi.cdef [[
@@ -39,7 +40,7 @@ function request()
 end
 
 function response(status)
-    table.insert(answers, string.format("%.6f %.6f %d", started, now(), status))
+    table.insert(answers, string.format("%d %.6f %.6f %d", #answers + 1, started, now(), status))
 end
 
 function done()

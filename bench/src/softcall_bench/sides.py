@@ -18,6 +18,7 @@ from softcall_bench.workload import Workload
 Rows = Sequence[Sequence[int]]
 Run = Callable[[Rows], Any]
 ANSWER_LIMIT_S = 300
+END_LIMIT_S = 10
 
 
 class SideFailed(Exception):
@@ -50,8 +51,11 @@ class Side:
         return self
 
     def __exit__(self, *_exception) -> None:
-        self._process.terminate()
-        self._process.join()
+        self._pipe.close()  # which tells the child to end
+        self._process.join(END_LIMIT_S)
+        if self._process.exitcode is None:
+            self._process.kill()
+            self._process.join()
 
     def _answer(self) -> Any:
         try:
@@ -203,7 +207,7 @@ def _fastest(work: Callable[[], Any]) -> float:
 
 
 def _torch_base():
-    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ |= {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
     from softcall.source import Source
 
     return Source.resolve(None).load()

@@ -23,10 +23,11 @@ SENTENCES = ROOT / "training-exporter/examples/banking77/test.jsonl"
 
 @dataclass(frozen=True)
 class Text:
-    """A text, and its token ids with the template around it."""
+    """A text, its token ids with the template around it, and its label if it is one of the test set."""
 
     text: str
     ids: tuple[int, ...]
+    label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,14 @@ class Workload:
 
     @cached_property
     def _sentences(self) -> list[Text]:
-        return [self._text(row.texts[0]) for row in read_rows(SENTENCES)]
+        return [self._text(row.texts[0], row.label) for row in read_rows(SENTENCES)]
 
     @cached_property
     def _tokenizer(self):
         return self.base.tokenizer()
 
-    def _text(self, text: str) -> Text:
-        return Text(text, tuple(self.artifact.template.encode(self._tokenizer, [text])))
+    def _text(self, text: str, label: str | None = None) -> Text:
+        return Text(text, tuple(self.artifact.template.encode(self._tokenizer, [text])), label)
 
     def _cut(self, words: list[str], tokens: int) -> Text | None:
         """The most words that have `tokens` tokens with the template; None where a word steps over them."""

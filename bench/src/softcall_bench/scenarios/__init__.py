@@ -3,9 +3,26 @@
 from collections.abc import Callable
 
 from softcall_bench.bench import Bench
-from softcall_bench.scenarios import physical_limit, speed
+from softcall_bench.scenarios import (
+    alone_and_in_batches,
+    cold_start,
+    lengths,
+    memory,
+    overload,
+    physical_limit,
+    revalidation,
+    speed,
+    tasks_in_turn,
+)
 
 SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "limit": physical_limit.run,
     "speed": speed.run,
+    "batches": alone_and_in_batches.run,
+    "cold-start": cold_start.run,
+    "memory": memory.run,
+    "revalidation": revalidation.run,
+    "lengths": lengths.run,
+    "tasks": tasks_in_turn.run,
+    "overload": overload.run,
 }

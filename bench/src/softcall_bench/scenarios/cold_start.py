@@ -1,0 +1,94 @@
+"""From the start of a process to its first correct answer, and where the time goes. Files lie in the page cache."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from softcall.store import OBJECT
+from softcall_bench.bench import FILE_STORE, FULL_PRECISION, Bench
+from softcall_bench.book import Key
+from softcall_bench.server import BASE, ROOT, Server, serving
+from softcall_bench.workload import TASK, Text
+
+SCENARIO = "cold-start"
+ROUNDS = 5
+WITHOUT = "no prefix in the artifact"
+WITH = "prefix in the artifact"
+LOGGED = {  # what the server's log says of its start
+    "quarkus_ms": (re.compile(r"started in ([\d.]+)s"), 1e3),
+    "trunk_ms": (re.compile(r"serves on ONNX Runtime.*?(\d+) ms"), 1),
+    "tokenizer_ms": (re.compile(r"[Tt]okenizer.*?(\d+) ms"), 1),
+}
+
+
+def run(bench: Bench) -> None:
+    """Start the server anew in each round, for each variant, with and without a ready prefix."""
+    text = next(text for text in bench.workload.texts if _is_easy(bench, text))
+    cases = [(variant, WITHOUT, FILE_STORE) for variant in bench.variants]
+    if bench.fastest != FULL_PRECISION and (store := _store_with_prefix(bench, bench.fastest)):
+        cases.append((bench.fastest, WITH, store))
+    for round_ in range(bench.rounds(ROUNDS) + 1):
+        for variant, detail, store in cases:
+            figures = _start(store, variant, text)
+            if round_ == 0:
+                continue  # reads the files into the page cache
+            bench.book.add(Key(SCENARIO, "softcall", variant, detail=detail), figures)
+            stages = ", ".join(f"{name.removesuffix('_ms')} {ms:.0f}" for name, ms in figures.items())
+            bench.say(f"{variant}, {detail}: {stages} ms")
+
+
+def _start(store: str, variant: str, text: Text) -> dict[str, float]:
+    with serving(store, variant, f"{SCENARIO}-{variant}", wait=False) as server:
+        server.wait_until_listening()
+        listening = time.perf_counter()
+        answer = server.require(TASK, text.text)
+        answered = time.perf_counter()
+        if (label := answer.body["data"][0]["label"]) != text.label:
+            raise server.failed(f"the first answer is {label}, {text.label} is expected")
+        headers = answer.headers
+    stages = {f"{name}_ms": float(headers[f"x-softcall-{name}-ms"]) for name in ("fetch", "prefix", "infer")}
+    return {
+        "first_answer_ms": (answered - server.started_s) * 1e3,
+        **_startup(server, (listening - server.started_s) * 1e3),
+        **stages,
+        "rest_of_call_ms": (answered - listening) * 1e3 - sum(stages.values()),
+    }
+
+
+def _startup(server: Server, listening_ms: float) -> dict[str, float]:
+    """The stages until the port is open; the JVM's share is what Quarkus does not count as its own."""
+    log = server.log.read_text(errors="replace")
+    found = {
+        name: float(match[1]) * scale
+        for name, (pattern, scale) in LOGGED.items()
+        if (match := pattern.search(log)) is not None
+    }
+    jvm = {"jvm_ms": listening_ms - found["quarkus_ms"]} if "quarkus_ms" in found else {}
+    return {"listening_ms": listening_ms, **jvm, **found}
+
+
+def _is_easy(bench: Bench, text: Text) -> bool:
+    """Whether the task's own label is right, by the full-precision trunk."""
+    import numpy as np
+
+    artifact = bench.workload.artifact
+    trunk = bench.workload.base.trunk()
+    ids = np.array([text.ids], np.int64)
+    hidden = trunk.hidden(ids, np.array([len(text.ids) - 1]), prefix=trunk.encode(artifact.prompt))
+    logits = hidden @ artifact.label_head.T + artifact.label_bias
+    return artifact.labels[int(logits.argmax())] == text.label
+
+
+def _store_with_prefix(bench: Bench, variant: str) -> str | None:
+    """A file store whose artifact holds the ready prefix; None, with a note, where `softcall push` cannot."""
+    store = f"file:{bench.scratch('prefix')}"
+    command = [str(Path(sys.executable).with_name("softcall")), "push", str(ROOT / "tasks" / TASK / OBJECT), TASK]
+    command += ["--store", store, "--base", str(BASE), "--prefix", variant]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        bench.book.note(f"{SCENARIO}: no {WITH}, `softcall push --prefix {variant}` failed: {lines[-1:]}")
+        return None
+    return store

@@ -1,0 +1,108 @@
+"""Four times what the server can do, for a minute, by callers that do not wait for each other."""
+
+import asyncio
+import time
+from collections import Counter
+
+import aiohttp
+import numpy as np
+
+from softcall_bench.bench import FILE_STORE, Bench
+from softcall_bench.book import Key
+from softcall_bench.server import Server, serving
+from softcall_bench.workload import TASK, TEXT_TOKENS
+
+SCENARIO = "overload"
+LOAD_S, QUICK_LOAD_S = 60, 15
+FACTOR = 4
+CLIENTS = 16
+MEASURE_S = 8
+QUEUE_ROWS = 64  # the server's default holds minutes of this machine's work
+RUN_ROWS = 1024 // TEXT_TOKENS  # of a run, by the server's default budget of tokens
+RECOVERY_S = 2
+SINGLE_CALLS = 5
+
+
+def run(bench: Bench) -> None:
+    """Measure the capacity, exceed it, and measure again `RECOVERY_S` after the callers have hung up."""
+    variant = bench.fastest
+    settings = {"SOFTCALL_BATCH_QUEUE_ROWS": str(QUEUE_ROWS)}
+    with serving(FILE_STORE, variant, SCENARIO, **settings) as server:
+        bench.load(server, CLIENTS, MEASURE_S)
+        capacity = bench.load(server, CLIENTS, MEASURE_S)["texts_per_s"]
+        alone_s = _call_alone(bench, server, SINGLE_CALLS)
+        seconds = QUICK_LOAD_S if bench.quick else LOAD_S
+        bench.say(f"capacity {capacity:.1f} texts/s; {FACTOR * capacity:.0f} calls a second for {seconds} s")
+        answers = asyncio.run(_open_loop(server.url, bench.workload.bodies(), FACTOR * capacity, seconds))
+        ended = time.perf_counter()
+        recovered_s = _time_until_as_fast_as(bench, server, 1.5 * alone_s, ended)
+        time.sleep(max(0.0, ended + RECOVERY_S - time.perf_counter()))
+        after = bench.load(server, CLIENTS, MEASURE_S)["texts_per_s"]
+        memory = server.memory_mb()
+    statuses = Counter(status for status, _ in answers)
+    accepted = np.array([took for status, took in answers if status == 200])
+    figures = {
+        "capacity_texts_per_s": capacity,
+        "accepted": statuses[200],
+        "refused": statuses[429],
+        "errors": sum(count for status, count in statuses.items() if status not in (200, 429)),
+        "p99_ms": float(np.percentile(accepted, 99)) * 1e3 if accepted.size else float("inf"),
+        "p99_bound_ms": (QUEUE_ROWS + RUN_ROWS) / capacity * 1e3,
+        "recovered_s": recovered_s,
+        "share_of_capacity_after": after / capacity,
+        "peak_rss_mb": memory["peak_rss_mb"],
+    }
+    bench.book.add(Key(SCENARIO, "softcall", variant, detail=f"{FACTOR} times the capacity"), figures)
+    bench.say(f"answers by status: {dict(sorted(statuses.items()))} (0: no answer)")
+
+
+async def _open_loop(url: str, bodies: list[str], per_second: float, seconds: float) -> list[tuple[int, float]]:
+    """(status, seconds) of every call that was answered before the end; then the others hang up.
+
+    Status 0 is a connection that broke or was refused.
+    """
+    answers: list[tuple[int, float]] = []
+    headers = {"Content-Type": "application/json"}
+    timeout = aiohttp.ClientTimeout(total=None)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
+
+        async def call(body: str) -> None:
+            started = time.perf_counter()
+            try:
+                async with session.post(f"{url}/v1/classify", data=body, headers=headers) as response:
+                    await response.read()
+                    status = response.status
+            except aiohttp.ClientError:
+                status = 0
+            answers.append((status, time.perf_counter() - started))
+
+        began = time.perf_counter()
+        calls = set()
+        for number in range(int(per_second * seconds)):
+            await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
+            calls.add(task := asyncio.create_task(call(bodies[number % len(bodies)])))
+            task.add_done_callback(calls.discard)
+        for task in list(calls):
+            task.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+    return answers
+
+
+def _call_alone(bench: Bench, server: Server, times: int) -> float:
+    """The fastest of some calls of a lone caller, in seconds."""
+    took = []
+    for text in bench.workload.texts[:times]:
+        started = time.perf_counter()
+        server.require(TASK, text.text)
+        took.append(time.perf_counter() - started)
+    return min(took)
+
+
+def _time_until_as_fast_as(bench: Bench, server: Server, limit_s: float, since: float) -> float:
+    """Seconds from `since` until a lone call was answered within `limit_s`; infinity after a minute."""
+    while time.perf_counter() - since < 60:
+        started = time.perf_counter()
+        status = server.classify(TASK, bench.workload.texts[0].text).status
+        if status == 200 and time.perf_counter() - started <= limit_s:
+            return started - since
+    return float("inf")
