@@ -15,6 +15,7 @@ from softcall_bench.load import LoadFailed
 from softcall_bench.machine import Machine
 from softcall_bench.object_store import ObjectStoreFailed
 from softcall_bench.programs import ProgramMissing
+from softcall_bench.report import report
 from softcall_bench.scenarios import SCENARIOS
 from softcall_bench.server import ROOT, ServerFailed
 from softcall_bench.sides import SideFailed
@@ -30,7 +31,8 @@ def main() -> None:
     console = Console(width=None if sys.stdout.isatty() else 150)
     if arguments.report:
         record = json.loads(RESULTS_FILE.read_text())
-        _report(Book.of_records(record["measurements"]), Machine(**record["machine"]), console)
+        book = Book.of_records(record["measurements"], record["notes"])
+        report(book, Machine(**record["machine"]), console)
         return
     workload = Workload.shipped()
     variants = tuple(name for name in (FULL_PRECISION, INT8) if name in workload.base.variants)
@@ -41,7 +43,7 @@ def main() -> None:
     console.print(f"{machine}\n{len(workload.texts)} texts of banking77 with 26 tokens, a prompt of 20")
     failed = [name for name in arguments.only or SCENARIOS if not _run(name, bench)]
     _write(book, machine, arguments.quick)
-    _report(book, machine, console)
+    report(book, machine, console)
     sys.exit(f"bench: failed: {', '.join(failed)}" if failed else 0)
 
 
@@ -86,13 +88,6 @@ def _write(book: Book, machine: Machine, quick: bool) -> None:
     }
     RESULTS.mkdir(parents=True, exist_ok=True)
     RESULTS_FILE.write_text(json.dumps(record, indent=1) + "\n")
-
-
-def _report(book: Book, machine: Machine, console: Console) -> None:
-    for key in book.keys():
-        console.print(key, book.medians(key))
-    for note in book.notes:
-        console.print(note)
 
 
 if __name__ == "__main__":

@@ -72,9 +72,10 @@ class Book:
         ]
 
     @classmethod
-    def of_records(cls, records: list[dict]) -> "Book":
+    def of_records(cls, records: list[dict], notes: list[str]) -> "Book":
         """Read back what `records` gave."""
         book = cls()
+        book.notes = list(notes)
         for record in records:
             fields = {name: record[name] for name in ("scenario", "side", "variant", "clients", "detail")}
             for figures in record["rounds"]:

@@ -19,6 +19,7 @@ CLIENTS = 16
 MEASURE_S = 8
 QUEUE_ROWS = 64  # the server's default holds minutes of this machine's work
 RUN_ROWS = 1024 // TEXT_TOKENS  # of a run, by the server's default budget of tokens
+DETAIL = f"{FACTOR} times the capacity"
 RECOVERY_S = 2
 SINGLE_CALLS = 5
 
@@ -52,7 +53,7 @@ def run(bench: Bench) -> None:
         "share_of_capacity_after": after / capacity,
         "peak_rss_mb": memory["peak_rss_mb"],
     }
-    bench.book.add(Key(SCENARIO, "softcall", variant, detail=f"{FACTOR} times the capacity"), figures)
+    bench.book.add(Key(SCENARIO, "softcall", variant, detail=DETAIL), figures)
     bench.say(f"answers by status: {dict(sorted(statuses.items()))} (0: no answer)")
 
 

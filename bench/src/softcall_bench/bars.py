@@ -1,0 +1,203 @@
+"""What Softcall wants to reach, and whether these figures do."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from softcall_bench.bench import FULL_PRECISION, INT8
+from softcall_bench.book import Book, Key
+from softcall_bench.machine import Machine
+from softcall_bench.scenarios import cold_start, memory, overload, revalidation, speed, tasks_in_turn
+from softcall_bench.server import ROOT
+
+AGREEMENT_FILE = ROOT / "bench/agreement.json"
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A figure and what is wanted of it: at least `wanted`, or at most with `at_most`; None: not measured."""
+
+    name: str
+    figure: float | None
+    wanted: float
+    unit: str = ""
+    at_most: bool = False
+    note: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        if self.figure is None or math.isnan(self.wanted):
+            return "not measured"
+        holds = self.figure <= self.wanted if self.at_most else self.figure >= self.wanted
+        return "holds" if holds else "falls short"
+
+    @property
+    def figure_text(self) -> str:
+        """The figure with its unit."""
+        return "-" if self.figure is None else f"{_number(self.figure)}{self.unit}"
+
+    @property
+    def wanted_text(self) -> str:
+        """The bound with its unit."""
+        return f"{'at most' if self.at_most else 'at least'} {_number(self.wanted)}{self.unit}"
+
+
+def bars(book: Book, machine: Machine) -> list[Bar]:
+    """All bars, measured or not."""
+    groups = (_single, _crowd, _overhead, _revalidation, _tasks, _agreement, _start_and_memory, _overload)
+    return [bar for group in groups for bar in group(book, machine)]
+
+
+def _single(book: Book, machine: Machine) -> Iterator[Bar]:
+    served = {variant: Key("speed", "softcall", variant) for variant in (FULL_PRECISION, INT8)}
+    peft, trunk, llama = (Key("speed", side) for side in ("peft", "torch trunk", "llama.cpp"))
+    for variant, side, key, wanted in (
+        (INT8, "PEFT fp32", peft, 5.0),
+        (INT8, "a torch trunk, prompt in line", trunk, 3.2),
+        (INT8, "llama.cpp on the text alone", llama, 2.3),
+        (FULL_PRECISION, "PEFT fp32", peft, 3.9),
+    ):
+        faster = book.ratio(key, served[variant], "p50_ms")
+        yield Bar(f"one text over HTTP, {variant}: times as fast as {side}", faster, wanted, "x")
+    if machine.has_int8_instructions:
+        faster = book.ratio(served[FULL_PRECISION], served[INT8], "p50_ms")
+        yield Bar("one text over HTTP: int8 times as fast as fp32", faster, 2.2, "x")
+
+
+def _crowd(book: Book, _machine: Machine) -> Iterator[Bar]:
+    peft = Key("speed", "peft", "", BATCH)
+    for variant, wanted in ((INT8, 4.5), (FULL_PRECISION, 3.1)):
+        served = Key("speed", "softcall", variant, BATCH)
+        batches = [Key("speed", "onnxruntime", variant, size) for size in (1, *speed.BATCHES)]
+        shares = [book.ratio(served, batch, "texts_per_s") for batch in batches if batch in book.keys()]
+        share = min((share for share in shares if share is not None), default=None)
+        yield Bar(f"16 clients, {variant}: share of bare ONNX Runtime's best batch", share, 0.9)
+        faster = book.ratio(served, peft, "texts_per_s")
+        yield Bar(f"16 clients, {variant}: texts/s over PEFT's batch of 16", faster, wanted, "x")
+
+
+def _overhead(book: Book, _machine: Machine) -> Iterator[Bar]:
+    for variant in (INT8, FULL_PRECISION):
+        bare, served = Key("speed", "onnxruntime", variant), Key("speed", "softcall", variant)
+        pairs = zip(book.rounds(served), book.rounds(bare), strict=False)
+        added = sorted(over["p50_ms"] - under["p50_ms"] for over, under in pairs)
+        bare_ms = book.median(bare, "p50_ms")
+        yield Bar(
+            f"1 client, {variant}: HTTP, JSON, tokenizer and batching add",
+            added[len(added) // 2] if added else None,
+            max(2.0, 0.15 * bare_ms) if bare_ms is not None else math.nan,
+            " ms",
+            at_most=True,
+            note="15 % of bare ONNX Runtime, or 2 ms",
+        )
+
+
+def _revalidation(book: Book, _machine: Machine) -> Iterator[Bar]:
+    variant = _variant_of(book, revalidation.SCENARIO)
+
+    def key(clients: int, detail: str) -> Key:
+        return Key(revalidation.SCENARIO, "softcall", variant, clients, detail)
+
+    away = revalidation.delay(10)
+    slower = book.ratio(key(1, away), key(1, revalidation.OFF), "p50_ms")
+    yield Bar(f"1 client, {variant}: p50 with a {away} over p50 without asking", slower, 1.05, at_most=True)
+    on, off = (book.median(key(16, detail), "p50_ms") for detail in (away, revalidation.OFF))
+    trip = book.median(key(16, away), "round_trip_ms")
+    yield Bar(
+        f"16 clients, {variant}: p50 that a {away} adds",
+        None if on is None or off is None else on - off,
+        trip if trip is not None else math.nan,
+        " ms",
+        at_most=True,
+        note="one round trip to the store",
+    )
+
+
+def _tasks(book: Book, _machine: Machine) -> Iterator[Bar]:
+    variant = _variant_of(book, tasks_in_turn.SCENARIO)
+
+    def key(detail: str) -> Key:
+        return Key(tasks_in_turn.SCENARIO, "softcall", variant, tasks_in_turn.CLIENTS, detail)
+
+    one = key(tasks_in_turn.fits(1))
+    for count in (100, 1000):
+        share = book.ratio(key(tasks_in_turn.fits(count)), one, "texts_per_s")
+        yield Bar(f"{count:,} tasks in turn, {variant}: share of one task's texts/s", share, 0.9)
+
+
+def _agreement(book: Book, _machine: Machine) -> Iterator[Bar]:
+    tasks = _agreement_tasks()
+    for name in ("banking77", "spamassassin", "sst2", "trec", "agnews"):
+        task = tasks.get(name)
+        note = ""
+        if task is not None:
+            error = math.sqrt(task["agreement"] * (1 - task["agreement"]) / task["n"])
+            note = f"n {task['n']:,}, standard error {error:.4f}"
+        yield Bar(f"{name}: int8 agrees with fp32", task and task["agreement"], 0.98, note=note)
+    losses = [100 * (task["fp32_accuracy"] - task["accuracy"]) for task in tasks.values()]
+    mean = sum(losses) / len(losses) if losses else None
+    yield Bar("accuracy that int8 loses, mean of the tasks", mean, 0.5, " points", at_most=True)
+    yield Bar("accuracy that int8 loses, worst task", max(losses, default=None), 1.0, " points", at_most=True)
+    for variant in (INT8, FULL_PRECISION):
+        keys = [key for key in book.keys("batches") if key.variant == variant]
+        largest = book.median(keys[0], "largest_difference") if keys else None
+        yield Bar(f"rows alone and in batches, {variant}: logits differ by", largest, 1e-3, at_most=True)
+
+
+def _start_and_memory(book: Book, _machine: Machine) -> Iterator[Bar]:
+    for detail, wanted in ((cold_start.WITH, 0.8), (cold_start.WITHOUT, 1.3)):
+        took_ms = book.median(Key(cold_start.SCENARIO, "softcall", INT8, detail=detail), "first_answer_ms")
+        seconds = None if took_ms is None else took_ms / 1e3
+        yield Bar(f"cold process to first correct answer, int8, {detail}", seconds, wanted, " s", at_most=True)
+    rest = Key(memory.SCENARIO, "softcall", INT8, detail=memory.DETAIL)
+    peak = book.median(rest, "peak_rss_mb")
+    note = "" if peak is None else f"peak RSS {peak:.0f} MB"
+    yield Bar("steady PSS, int8, ten tasks", book.median(rest, "pss_mb"), 420, " MB", at_most=True, note=note)
+
+
+def _overload(book: Book, _machine: Machine) -> Iterator[Bar]:
+    variant = _variant_of(book, overload.SCENARIO)
+    key = Key(overload.SCENARIO, "softcall", variant, detail=overload.DETAIL)
+    accepted, refused = book.median(key, "accepted"), book.median(key, "refused")
+    note = "" if accepted is None else f"{accepted:,.0f} answered, {refused:,.0f} refused with 429"
+    yield Bar(f"overload, {variant}: errors but 429", book.median(key, "errors"), 0, at_most=True, note=note)
+    bound = book.median(key, "p99_bound_ms")
+    yield Bar(
+        f"overload, {variant}: p99 of accepted calls",
+        book.median(key, "p99_ms"),
+        bound if bound is not None else math.nan,
+        " ms",
+        at_most=True,
+        note="the time that a full queue and one run take",
+    )
+    share = book.median(key, "share_of_capacity_after")
+    yield Bar(f"overload, {variant}: share of full speed 2 s after", share, 0.9)
+
+
+def agreement_note() -> str | None:
+    """What is missing of the agreement figures, if anything is."""
+    if not AGREEMENT_FILE.is_file():
+        return f"agreement of int8: no {AGREEMENT_FILE.relative_to(ROOT)}"
+    return None if _agreement_tasks() else f"agreement of int8: {AGREEMENT_FILE.relative_to(ROOT)} has no point int8"
+
+
+def _agreement_tasks() -> dict[str, dict]:
+    """The tasks' figures of the point that is served as int8."""
+    if not AGREEMENT_FILE.is_file():
+        return {}
+    points = json.loads(AGREEMENT_FILE.read_text())["points"]
+    return next((point["tasks"] for point in points if point["variant"] == INT8), {})
+
+
+def _variant_of(book: Book, scenario: str) -> str:
+    """The variant that a scenario was run with."""
+    return next((key.variant for key in book.keys(scenario)), INT8)
+
+
+def _number(value: float) -> str:
+    if value == 0 or not math.isfinite(value):
+        return f"{value:.0f}"
+    return f"{value:.1e}" if abs(value) < 0.005 else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,0 +1,121 @@
+"""The tables: what was measured, the bars, and the capacity of a machine in Markdown."""
+
+from rich.console import Console
+from rich.table import Table
+
+from softcall_bench.bars import Bar, agreement_note, bars
+from softcall_bench.bench import FULL_PRECISION, INT8
+from softcall_bench.book import Book, Key
+from softcall_bench.machine import Machine
+from softcall_bench.scenarios import tasks_in_turn
+from softcall_bench.workload import TEXT_TOKENS
+
+LATENCIES = ("p50_ms", "p95_ms", "p99_ms")
+RATES = ("texts_per_s", "tokens_per_s")
+INT8_SIDES = ("llama.cpp",)  # whose products are int8 though its variant is none of ours
+COLUMNS = ("scenario", "side", "variant", "clients or rows", "", "p50 ms", "p95 ms", "p99 ms", "texts/s", "tokens/s")
+VERDICT_STYLES = {"holds": "green", "falls short": "red", "not measured": "yellow"}
+
+
+def report(book: Book, machine: Machine, console: Console) -> None:
+    """Print everything; the bars come last."""
+    console.rule("figures", align="left")
+    console.print(str(machine), highlight=False)
+    console.print(_speed_table(book))
+    console.print(_other_table(book))
+    console.rule("capacity", align="left")
+    console.print(capacity_table(book, machine), markup=False, highlight=False)
+    for note in [*book.notes, *filter(None, [agreement_note()])]:
+        console.print(note, style="yellow", markup=False)
+    console.rule("bars", align="left")
+    for bar in bars(book, machine):
+        console.print(_line(bar), highlight=False, soft_wrap=True)
+
+
+def limit_texts_per_s(book: Book, key: Key, tokens: int = TEXT_TOKENS) -> float | None:
+    """The texts a second that the machine's matrix products would allow: the text's tokens times the weights."""
+    precision = INT8 if key.variant == INT8 or key.side in INT8_SIDES else FULL_PRECISION
+    rate = book.median(Key("limit", "best", precision), "gop_per_s")
+    cost = book.median(Key("limit", "trunk"), "gop_per_token")
+    return None if rate is None or cost is None else rate / (cost * tokens)
+
+
+def capacity_table(book: Book, machine: Machine) -> str:
+    """The README's capacity table, in Markdown."""
+    rows = ["| | " + " | ".join((FULL_PRECISION, INT8)) + " |", "|---|---|---|"]
+    served = {variant: Key("speed", "softcall", variant, 16) for variant in (FULL_PRECISION, INT8)}
+    figures = {
+        "texts/s per core (26 tokens, 16 clients)": lambda variant: _divided(
+            book.median(served[variant], "texts_per_s"), machine.cores
+        ),
+        "ms for one text (p50, 1 client)": lambda variant: book.median(
+            Key("speed", "softcall", variant), "p50_ms"
+        ),
+        "MB of memory with ten tasks (steady PSS)": lambda variant: book.median(
+            Key("memory", "softcall", variant, detail="ten tasks"), "pss_mb"
+        ),
+        "MB per 1,000 tasks (prompts of 8 to 32 tokens)": lambda variant: book.median(
+            _first_call(variant), "mb_per_1000_tasks"
+        ),
+        "ms that a task's first call adds: its prefix": lambda variant: book.median(
+            _first_call(variant), "prefix_ms"
+        ),
+    }
+    for name, figure in figures.items():
+        values = (figure(variant) for variant in (FULL_PRECISION, INT8))
+        rows.append(f"| {name} | " + " | ".join(_cell(value) or "-" for value in values) + " |")
+    return "\n".join(rows)
+
+
+def _first_call(variant: str) -> Key:
+    return Key(tasks_in_turn.SCENARIO, "softcall", variant, detail="first call")
+
+
+def _divided(value: float | None, by: int) -> float | None:
+    return None if value is None else value / by
+
+
+def speed_rows(book: Book) -> list[tuple[str, ...]]:
+    """A row for everything that has a latency, as in `COLUMNS`, and the share of the physical limit."""
+    rows = []
+    for key in book.keys():
+        figures = book.medians(key)
+        if "p50_ms" not in figures:
+            continue
+        tokens = round(figures["tokens_per_s"] / figures["texts_per_s"])
+        limit = limit_texts_per_s(book, key, tokens)
+        share = "" if limit is None else f"{figures['texts_per_s'] / limit:.0%}"
+        numbers = [_cell(figures.get(name)) for name in (*LATENCIES, *RATES)]
+        rows.append((key.scenario, key.side, key.variant, str(key.clients), key.detail, *numbers, share))
+    return rows
+
+
+def _speed_table(book: Book) -> Table:
+    table = Table(title="Latency and throughput, medians of rounds")
+    for number, column in enumerate((*COLUMNS, "of the limit")):
+        table.add_column(column, justify="right" if number > 4 or number == 3 else "left")
+    for row in speed_rows(book):
+        table.add_row(*row)
+    return table
+
+
+def _other_table(book: Book) -> Table:
+    table = Table("scenario", "side", "variant", "", "figures", title="Everything else, medians of rounds")
+    for key in book.keys():
+        figures = book.medians(key)
+        if "p50_ms" not in figures:
+            told = ", ".join(f"{name} {_cell(value)}" for name, value in figures.items())
+            table.add_row(key.scenario, key.side, key.variant, key.detail, told)
+    return table
+
+
+def _line(bar: Bar) -> str:
+    style = VERDICT_STYLES[bar.verdict]
+    note = f" ({bar.note})" if bar.note else ""
+    return f"{bar.name:<78} {bar.figure_text:>12}  {bar.wanted_text:<18} [{style}]{bar.verdict}[/]{note}"
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
