@@ -9,7 +9,9 @@ developer := tools/uv run --quiet --frozen --all-extras --all-groups --directory
 # What `softcall` needs where PyTorch is not: a small environment of its own.
 python := build/venv/bin/python
 softcall := build/venv/bin/softcall
-ruff_files := . ../tools
+# The bench, with llama.cpp built for this machine.
+bench := tools/uv run --quiet --frozen --project bench --extra llama python -m softcall_bench
+ruff_files := . ../tools ../bench
 
 environment := build/venv/complete
 bundle := build/base/base.json
@@ -52,6 +54,18 @@ serve: $(bundle) $(jar) ## run the server on port 8080 with the tasks of tasks/
 .PHONY: score
 score: $(environment) $(bundle) $(jar) ## score the shipped tasks on their test sets over HTTP
 	@$(python) tools/score.py
+
+.PHONY: bench
+bench: $(bundle) $(jar) ## measure everything side by side (25 minutes; builds llama.cpp, once); bench-quick takes 7
+	@$(bench)
+
+.PHONY: bench-quick
+bench-quick: $(bundle) $(jar)
+	@$(bench) --quick
+
+.PHONY: bench-charts
+bench-charts: ## write the last figures of `make bench` into docs/benchmarks.md and docs/charts
+	@$(bench) --publish
 
 .PHONY: format
 format: ## format Python and Java
