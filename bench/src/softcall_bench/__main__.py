@@ -15,6 +15,7 @@ from softcall_bench.load import LoadFailed
 from softcall_bench.machine import Machine
 from softcall_bench.object_store import ObjectStoreFailed
 from softcall_bench.programs import ProgramMissing
+from softcall_bench.publish import publish
 from softcall_bench.report import report
 from softcall_bench.scenarios import SCENARIOS
 from softcall_bench.server import ROOT, ServerFailed
@@ -29,10 +30,8 @@ def main() -> None:
     """Run what was asked for; ends with 1 when a scenario failed."""
     arguments = _arguments()
     console = Console(width=None if sys.stdout.isatty() else 150)
-    if arguments.report:
-        record = json.loads(RESULTS_FILE.read_text())
-        book = Book.of_records(record["measurements"], record["notes"])
-        report(book, Machine(**record["machine"]), console)
+    if arguments.report or arguments.publish:
+        _tell_last_run(console, arguments.publish)
         return
     workload = Workload.shipped()
     variants = tuple(name for name in (FULL_PRECISION, INT8) if name in workload.base.variants)
@@ -47,18 +46,31 @@ def main() -> None:
     sys.exit(f"bench: failed: {', '.join(failed)}" if failed else 0)
 
 
+def _tell_last_run(console: Console, publishing: bool) -> None:
+    if not RESULTS_FILE.is_file():
+        sys.exit(f"bench: no {RESULTS_FILE}; `make bench` writes it")
+    record = json.loads(RESULTS_FILE.read_text())
+    book, machine = Book.of_records(record["measurements"], record["notes"]), Machine.of(record["machine"])
+    report(book, machine, console)
+    if publishing:
+        publish(book, machine, record["time"], record["commit"])
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="softcall_bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--only", type=_names, metavar="NAMES", help=f"some of {','.join(SCENARIOS)}")
     parser.add_argument("--report", action="store_true", help="print the last run's results, measure nothing")
+    parser.add_argument("--publish", action="store_true", help="write the last run's into docs/benchmarks.md")
     return parser.parse_args()
 
 
 def _names(text: str) -> list[str]:
     names = text.split(",")
     if unknown := [name for name in names if name not in SCENARIOS]:
-        raise argparse.ArgumentTypeError(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
+        raise argparse.ArgumentTypeError(
+            f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}"
+        )
     return names
 
 
@@ -77,7 +89,9 @@ def _run(name: str, bench: Bench) -> bool:
 
 
 def _write(book: Book, machine: Machine, quick: bool) -> None:
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     record = {
         "commit": commit.stdout.strip(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

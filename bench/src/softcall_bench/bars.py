@@ -74,7 +74,7 @@ def _crowd(book: Book, _machine: Machine) -> Iterator[Bar]:
     for variant, wanted in ((INT8, 4.5), (FULL_PRECISION, 3.1)):
         served = Key("speed", "softcall", variant, BATCH)
         batches = [Key("speed", "onnxruntime", variant, size) for size in speed.BATCHES]
-        shares = [book.ratio(served, batch, "texts_per_s") for batch in batches if batch in book.keys()]
+        shares = [book.ratio(served, batch, "texts_per_s") for batch in batches if batch in book.measured()]
         share = min((share for share in shares if share is not None), default=None)
         yield Bar(f"16 clients, {variant}: share of bare ONNX Runtime's best batch", share, 0.9)
         faster = book.ratio(served, peft, "texts_per_s")
@@ -144,7 +144,7 @@ def _agreement(book: Book, _machine: Machine) -> Iterator[Bar]:
     yield Bar("accuracy that int8 loses, mean of the tasks", mean, 0.5, " points", at_most=True)
     yield Bar("accuracy that int8 loses, worst task", max(losses, default=None), 1.0, " points", at_most=True)
     for variant in (INT8, FULL_PRECISION):
-        keys = [key for key in book.keys("batches") if key.variant == variant]
+        keys = [key for key in book.measured("batches") if key.variant == variant]
         largest = book.median(keys[0], "largest_difference") if keys else None
         yield Bar(f"rows alone and in batches, {variant}: logits differ by", largest, 1e-3, at_most=True)
 
@@ -153,7 +153,9 @@ def _start_and_memory(book: Book, _machine: Machine) -> Iterator[Bar]:
     for detail, wanted in ((cold_start.WITH, 0.8), (cold_start.WITHOUT, 1.3)):
         took_ms = book.median(Key(cold_start.SCENARIO, "softcall", INT8, detail=detail), "first_answer_ms")
         seconds = None if took_ms is None else took_ms / 1e3
-        yield Bar(f"cold process to first correct answer, int8, {detail}", seconds, wanted, " s", at_most=True)
+        yield Bar(
+            f"cold process to first correct answer, int8, {detail}", seconds, wanted, " s", at_most=True
+        )
     rest = Key(memory.SCENARIO, "softcall", INT8, detail=memory.DETAIL)
     peak = book.median(rest, "peak_rss_mb")
     note = "" if peak is None else f"peak RSS {peak:.0f} MB"
@@ -183,7 +185,11 @@ def agreement_note() -> str | None:
     """What is missing of the agreement figures, if anything is."""
     if not AGREEMENT_FILE.is_file():
         return f"agreement of int8: no {AGREEMENT_FILE.relative_to(ROOT)}"
-    return None if _agreement_tasks() else f"agreement of int8: {AGREEMENT_FILE.relative_to(ROOT)} has no point int8"
+    return (
+        None
+        if _agreement_tasks()
+        else f"agreement of int8: {AGREEMENT_FILE.relative_to(ROOT)} has no point int8"
+    )
 
 
 def _agreement_tasks() -> dict[str, dict]:
@@ -196,7 +202,7 @@ def _agreement_tasks() -> dict[str, dict]:
 
 def _variant_of(book: Book, scenario: str) -> str:
     """The variant that a scenario was run with."""
-    return next((key.variant for key in book.keys(scenario)), INT8)
+    return next((key.variant for key in book.measured(scenario)), INT8)
 
 
 def _number(value: float) -> str:

@@ -51,7 +51,14 @@ class Bench:
         self.console.print(f"  {what}", style="dim", highlight=False)
 
     def load(
-        self, server: Server, clients: int, seconds: int, bodies: list[str] | None = None, tokens: float = TEXT_TOKENS
+        self,
+        server: Server,
+        clients: int,
+        seconds: int,
+        bodies: list[str] | None = None,
+        tokens: float = TEXT_TOKENS,
     ) -> dict[str, float]:
         """The figures of a closed loop of `clients`."""
-        return closed_loop(self.wrk, server.url, bodies or self.workload.bodies(), clients, seconds).figures(tokens)
+        return closed_loop(self.wrk, server.url, bodies or self.workload.bodies(), clients, seconds).figures(
+            tokens
+        )

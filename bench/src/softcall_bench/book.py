@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 class Key:
     """A thing that is measured.
 
-    `side` is peft, torch trunk, llama.cpp, onnxruntime or softcall; `clients` are clients of the server, or rows
-    of a batch for the other sides; `detail` is what else the scenario varies.
+    `side` is peft, torch trunk, llama.cpp, onnxruntime or softcall; `clients` are clients of the server,
+    or rows of a batch for the other sides; `detail` is what else the scenario varies.
     """
 
     scenario: str
@@ -37,7 +37,7 @@ class Book:
         if text not in self.notes:
             self.notes.append(text)
 
-    def keys(self, scenario: str | None = None) -> list[Key]:
+    def measured(self, scenario: str | None = None) -> list[Key]:
         """What was measured, in order."""
         return [key for key in self._rounds if scenario in (None, key.scenario)]
 

@@ -79,5 +79,7 @@ def _closed_loop(wrk: Program, url: str, bodies: Sequence[str], clients: int, se
     settled = nth > 1
     load = Load(start[settled], finish[settled], status[settled].astype(int))
     if (refused := load.status[load.status != 200]).size:
-        raise LoadFailed(f"{refused.size} of {load.status.size} answers were not 200 but {sorted(set(refused))}")
+        raise LoadFailed(
+            f"{refused.size} of {load.status.size} answers were not 200 but {sorted(set(refused))}"
+        )
     return load

@@ -38,6 +38,11 @@ class Machine:
             round(memory, 1),
         )
 
+    @classmethod
+    def of(cls, record: dict) -> "Machine":
+        """Read back what a results file holds."""
+        return cls(**record | {"features": tuple(record["features"])})
+
     @property
     def has_int8_instructions(self) -> bool:
         """Whether int8 products have instructions of their own."""

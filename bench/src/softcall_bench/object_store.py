@@ -63,7 +63,12 @@ class ObjectStore:
         with contextlib.suppress(urllib.error.HTTPError):  # 404: there was no delay yet
             _control(self.control, "DELETE", "/proxies/store/toxics/delay")
         if ms:
-            toxic = {"name": "delay", "type": "latency", "stream": "downstream", "attributes": {"latency": ms}}
+            toxic = {
+                "name": "delay",
+                "type": "latency",
+                "stream": "downstream",
+                "attributes": {"latency": ms},
+            }
             _control(self.control, "POST", "/proxies/store/toxics", toxic)
 
     def round_trip_ms(self, task: str) -> float:

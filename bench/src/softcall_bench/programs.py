@@ -1,4 +1,4 @@
-"""Programs that the bench runs: wrk, versitygw, toxiproxy. Taken from the PATH, or installed into a cache folder."""
+"""wrk, versitygw and toxiproxy: taken from the PATH, or installed into a cache folder, once."""
 
 import os
 import shutil
@@ -62,7 +62,9 @@ def go_program(name: str) -> Program:
     return Program(file)
 
 
-def _run(command: list[str], program: str, directory: str, environment: Mapping[str, str] | None = None) -> None:
+def _run(
+    command: list[str], program: str, directory: str, environment: Mapping[str, str] | None = None
+) -> None:
     try:
         done = subprocess.run(
             command,
@@ -73,6 +75,8 @@ def _run(command: list[str], program: str, directory: str, environment: Mapping[
             check=False,
         )
     except FileNotFoundError:
-        raise ProgramMissing(f"{program} is not on the PATH, nor {command[0]}, which would fetch it") from None
+        raise ProgramMissing(
+            f"{program} is not on the PATH, nor {command[0]}, which would fetch it"
+        ) from None
     if done.returncode != 0:
         raise ProgramMissing(f"{program} is not on the PATH, and `{' '.join(command)}` failed: {done.stderr}")

@@ -13,7 +13,20 @@ from softcall_bench.workload import TEXT_TOKENS
 LATENCIES = ("p50_ms", "p95_ms", "p99_ms")
 RATES = ("texts_per_s", "tokens_per_s")
 INT8_SIDES = ("llama.cpp",)  # whose products are int8 though its variant is none of ours
-COLUMNS = ("scenario", "side", "variant", "clients or rows", "", "p50 ms", "p95 ms", "p99 ms", "texts/s", "tokens/s")
+COLUMNS = (
+    "scenario",
+    "side",
+    "variant",
+    "clients or rows",
+    "",
+    "p50 ms",
+    "p95 ms",
+    "p99 ms",
+    "texts/s",
+    "tokens/s",
+    "of the limit",
+)
+OTHER_COLUMNS = ("scenario", "side", "variant", "", "figures")
 VERDICT_STYLES = {"holds": "green", "falls short": "red", "not measured": "yellow"}
 
 
@@ -33,7 +46,7 @@ def report(book: Book, machine: Machine, console: Console) -> None:
 
 
 def limit_texts_per_s(book: Book, key: Key, tokens: int = TEXT_TOKENS) -> float | None:
-    """The texts a second that the machine's matrix products would allow: the text's tokens times the weights."""
+    """The texts a second that the machine's matrix products allow: each token meets each weight once."""
     precision = INT8 if key.variant == INT8 or key.side in INT8_SIDES else FULL_PRECISION
     rate = book.median(Key("limit", "best", precision), "gop_per_s")
     cost = book.median(Key("limit", "trunk"), "gop_per_token")
@@ -76,9 +89,9 @@ def _divided(value: float | None, by: int) -> float | None:
 
 
 def speed_rows(book: Book) -> list[tuple[str, ...]]:
-    """A row for everything that has a latency, as in `COLUMNS`, and the share of the physical limit."""
+    """A row for everything that has a latency, as in `COLUMNS`."""
     rows = []
-    for key in book.keys():
+    for key in book.measured():
         figures = book.medians(key)
         if "p50_ms" not in figures:
             continue
@@ -92,20 +105,28 @@ def speed_rows(book: Book) -> list[tuple[str, ...]]:
 
 def _speed_table(book: Book) -> Table:
     table = Table(title="Latency and throughput, medians of rounds")
-    for number, column in enumerate((*COLUMNS, "of the limit")):
+    for number, column in enumerate(COLUMNS):
         table.add_column(column, justify="right" if number > 4 or number == 3 else "left")
     for row in speed_rows(book):
         table.add_row(*row)
     return table
 
 
-def _other_table(book: Book) -> Table:
-    table = Table("scenario", "side", "variant", "", "figures", title="Everything else, medians of rounds")
-    for key in book.keys():
+def other_rows(book: Book) -> list[tuple[str, ...]]:
+    """A row for everything else: scenario, side, variant, detail, figures by name."""
+    rows = []
+    for key in book.measured():
         figures = book.medians(key)
         if "p50_ms" not in figures:
             told = ", ".join(f"{name} {_cell(value)}" for name, value in figures.items())
-            table.add_row(key.scenario, key.side, key.variant, key.detail, told)
+            rows.append((key.scenario, key.side, key.variant, key.detail, told))
+    return rows
+
+
+def _other_table(book: Book) -> Table:
+    table = Table(*OTHER_COLUMNS, title="Everything else, medians of rounds")
+    for row in other_rows(book):
+        table.add_row(*row)
     return table
 
 

@@ -105,7 +105,8 @@ class Server:
 def serving(store: str, variant: str, name: str, wait: bool = True, **settings: str) -> Iterator[Server]:
     """A server of `variant` on the tasks of `store`, for as long as the block lasts.
 
-    `settings` are environment variables over the server's defaults. With `wait` it listens when the block begins.
+    `settings` are environment variables over the server's defaults. With `wait` it listens when the
+    block begins.
     """
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"server-{name}.log"
@@ -137,7 +138,9 @@ def serving(store: str, variant: str, name: str, wait: bool = True, **settings: 
 @cache
 def command() -> list[str]:
     """How the server is started: as `make serve` does it."""
-    home = subprocess.run([ROOT / "tools/java-home"], check=True, capture_output=True, text=True).stdout.strip()
+    home = subprocess.run(
+        [ROOT / "tools/java-home"], check=True, capture_output=True, text=True
+    ).stdout.strip()
     options = ["--enable-native-access=ALL-UNNAMED", "-Dai.djl.offline=true"]
     return [f"{home}/bin/java", *options, "-jar", str(ROOT / "target/quarkus-app/quarkus-run.jar")]
 

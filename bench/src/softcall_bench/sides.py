@@ -88,7 +88,7 @@ def _serve(pipe, make, arguments) -> None:
 
 
 def peft() -> Run:
-    """PEFT as a Python user has it: the adapted model's forward pass in float32, all logits of all positions."""
+    """PEFT as a Python user has it: the adapted model's forward pass in float32, logits of all positions."""
     import torch
     from peft import PromptTuningConfig, get_peft_model
 
@@ -136,14 +136,16 @@ def bare_onnx_runtime(variant: str) -> Run:
 
 
 def llama_cpp() -> Run:
-    """llama.cpp on the GGUF file of the base, a row at a time from an empty cache, with the best thread count."""
+    """llama.cpp on the base's GGUF file, a row at a time from an empty cache, with the best thread count."""
     from llama_cpp import Llama
 
     from softcall.default_base import fetch
 
     file = str(fetch())
     models = {
-        threads: Llama(file, n_ctx=2048, n_batch=512, n_threads=threads, n_threads_batch=threads, verbose=False)
+        threads: Llama(
+            file, n_ctx=2048, n_batch=512, n_threads=threads, n_threads_batch=threads, verbose=False
+        )
         for threads in _thread_counts()
     }
     best = Choice()

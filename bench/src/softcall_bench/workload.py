@@ -40,7 +40,9 @@ class Workload:
     @classmethod
     def shipped(cls) -> "Workload":
         """The shipped task `TASK` on the built base."""
-        return cls(Bundle.open(BASE), Artifact.from_bytes((ROOT / "tasks" / TASK / OBJECT).read_bytes(), TASK))
+        return cls(
+            Bundle.open(BASE), Artifact.from_bytes((ROOT / "tasks" / TASK / OBJECT).read_bytes(), TASK)
+        )
 
     @cached_property
     def texts(self) -> list[Text]:
@@ -48,7 +50,7 @@ class Workload:
         return [text for text in self._sentences if len(text.ids) == TEXT_TOKENS]
 
     def texts_of(self, tokens: int, count: int) -> list[Text]:
-        """`count` texts of exactly `tokens` tokens: test sentences in a row, cut where they are long enough."""
+        """`count` texts of exactly `tokens` tokens: test sentences in a row, cut between words."""
         found: list[Text] = []
         for start in range(0, len(self._sentences), 7):
             words = " ".join(text.text for text in self._sentences[start : start + tokens]).split(" ")

@@ -1,4 +1,4 @@
-"""Whether a row's answer depends on the rows that share its run: label logits alone and in one call of many."""
+"""Whether an answer depends on the rows that share its run: label logits alone and in a call of many."""
 
 import numpy as np
 
@@ -21,7 +21,9 @@ def run(bench: Bench) -> None:
             alone = np.concatenate([_logits(server.require(TASK, text, logits=True)) for text in texts])
         largest = float(np.abs(together - alone).max())
         bench.book.add(Key(SCENARIO, "softcall", variant, len(texts)), {"largest_difference": largest})
-        bench.say(f"{variant}: {len(texts)} texts alone and together differ by at most {largest:.1e} in a logit")
+        bench.say(
+            f"{variant}: {len(texts)} texts alone and together differ by at most {largest:.1e} in a logit"
+        )
 
 
 def _logits(answer) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""From the start of a process to its first correct answer, and where the time goes. Files lie in the page cache."""
+"""From the start of a process to its first correct answer, its files being in the page cache."""
 
 import re
 import subprocess
@@ -83,7 +83,12 @@ def _is_easy(bench: Bench, text: Text) -> bool:
 def _store_with_prefix(bench: Bench, variant: str) -> str | None:
     """A file store whose artifact holds the ready prefix; None, with a note, where `softcall push` cannot."""
     store = f"file:{bench.scratch('prefix')}"
-    command = [str(Path(sys.executable).with_name("softcall")), "push", str(ROOT / "tasks" / TASK / OBJECT), TASK]
+    command = [
+        str(Path(sys.executable).with_name("softcall")),
+        "push",
+        str(ROOT / "tasks" / TASK / OBJECT),
+        TASK,
+    ]
     command += ["--store", store, "--base", str(BASE), "--prefix", variant]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:

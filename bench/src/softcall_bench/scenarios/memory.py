@@ -14,11 +14,12 @@ DETAIL = "ten tasks"
 
 
 def run(bench: Bench) -> None:
-    """Load a server of each variant with 16 clients that ask for ten tasks in turn, then look at it at rest."""
+    """Load a server of each variant with 16 clients, ten tasks in turn, then look at it at rest."""
     store = bench.scratch("memory")
     names = bench.workload.write_tasks(store, TASKS)
     bodies = [
-        bench.workload.body(text, names[number % TASKS]) for number, text in enumerate(bench.workload.texts * TASKS)
+        bench.workload.body(text, names[number % TASKS])
+        for number, text in enumerate(bench.workload.texts * TASKS)
     ]
     for variant in bench.variants:
         with serving(f"file:{store}", variant, f"{SCENARIO}-{variant}") as server:

@@ -57,7 +57,9 @@ def run(bench: Bench) -> None:
     bench.say(f"answers by status: {dict(sorted(statuses.items()))} (0: no answer)")
 
 
-async def _open_loop(url: str, bodies: list[str], per_second: float, seconds: float) -> list[tuple[int, float]]:
+async def _open_loop(
+    url: str, bodies: list[str], per_second: float, seconds: float
+) -> list[tuple[int, float]]:
     """(status, seconds) of every call that was answered before the end; then the others hang up.
 
     Status 0 is a connection that broke or was refused.

@@ -33,7 +33,9 @@ def run(bench: Bench) -> None:
                     bench.book.add(Key(SCENARIO, "softcall", variant, clients, OFF), figures)
                     for ms in DELAYS_MS:
                         store.delay(ms)
-                        figures = bench.load(asking, clients, seconds) | {"round_trip_ms": store.round_trip_ms(TASK)}
+                        figures = bench.load(asking, clients, seconds) | {
+                            "round_trip_ms": store.round_trip_ms(TASK)
+                        }
                         bench.book.add(Key(SCENARIO, "softcall", variant, clients, delay(ms)), figures)
 
 

@@ -79,9 +79,7 @@ def _single(bench: Bench, library: Sides, servers: dict[str, Server]) -> None:
             bench.book.add(Key(SCENARIO, name, variant, detail="prompt in line"), _figures(took, 1))
         if name == "onnxruntime":
             # Beside its own server, so that what HTTP adds is seen in one moment of the machine.
-            bench.book.add(
-                Key(SCENARIO, "softcall", variant), bench.load(servers[variant], 1, CLIENT_S[1])
-            )
+            bench.book.add(Key(SCENARIO, "softcall", variant), bench.load(servers[variant], 1, CLIENT_S[1]))
 
 
 def _batches(bench: Bench, library: Sides) -> None:

@@ -65,11 +65,14 @@ def _working_set(bench: Bench, tasks: int) -> int:
 def _bodies(bench: Bench, names: list[str]) -> list[str]:
     texts = bench.workload.texts
     # As many bodies as a whole number of turns over tasks and texts.
-    return [bench.workload.body(texts[i % len(texts)], names[i % len(names)]) for i in range(len(texts) * len(names))]
+    return [
+        bench.workload.body(texts[i % len(texts)], names[i % len(names)])
+        for i in range(len(texts) * len(names))
+    ]
 
 
 def _call_each_once(bench: Bench, server: Server, names: list[str], variant: str) -> None:
-    """Fill the cache; what a miss costs is read from the calls' own headers, what a prefix takes from metrics."""
+    """Fill the cache; headers say what a miss costs, metrics what a prefix takes."""
     text = bench.workload.texts[0].text
     server.require(names[0], text)
     misses: list[dict[str, float]] = []
@@ -79,7 +82,9 @@ def _call_each_once(bench: Bench, server: Server, names: list[str], variant: str
         if number % 100 == 99:
             bench.say(f"{number + 1} of {len(names)} tasks called once")
     metrics = urllib.request.urlopen(f"{server.url}/q/metrics", timeout=10).read().decode()
-    prefixes, held = (_metric(metrics, name) for name in ("softcall_prefix_cached", "softcall_prefix_cached_bytes"))
+    prefixes, held = (
+        _metric(metrics, name) for name in ("softcall_prefix_cached", "softcall_prefix_cached_bytes")
+    )
     figures = {f"{stage}_ms": statistics.median(miss[stage] for miss in misses[1:]) for stage in misses[0]}
     if prefixes:
         figures |= {"prefixes": prefixes, "mb_per_1000_tasks": held / prefixes * 1000 / MB}
