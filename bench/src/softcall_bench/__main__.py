@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from softcall_bench.report import report
 from softcall_bench.scenarios import SCENARIOS
 from softcall_bench.server import ROOT, ServerFailed
 from softcall_bench.sides import SideFailed
-from softcall_bench.workload import Workload
+from softcall_bench.workload import TEXT_TOKENS, Workload
 
 RESULTS_FILE = RESULTS / "results.json"
 FAILURES = (LoadFailed, ObjectStoreFailed, ProgramMissing, ServerFailed, SideFailed)
@@ -39,7 +40,8 @@ def main() -> None:
     bench = Bench(workload, variants, arguments.quick, book, console)
     if INT8 not in variants:
         book.note(f"int8: the base {workload.base.folder} has no such variant, only {', '.join(variants)}")
-    console.print(f"{machine}\n{len(workload.texts)} texts of banking77 with 26 tokens, a prompt of 20")
+    console.print(str(machine), highlight=False)
+    bench.say(f"{len(workload.texts)} texts of {TEXT_TOKENS} tokens, a prompt of {workload.artifact.tokens}")
     failed = [name for name in arguments.only or SCENARIOS if not _run(name, bench)]
     _write(book, machine, arguments.quick)
     report(book, machine, console)
@@ -105,4 +107,8 @@ def _write(book: Book, machine: Machine, quick: bool) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: terminated; the servers are stopped"))
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("bench: interrupted; the servers are stopped")

@@ -19,6 +19,7 @@ Rows = Sequence[Sequence[int]]
 Run = Callable[[Rows], Any]
 ANSWER_LIMIT_S = 300
 END_LIMIT_S = 10
+QUIET = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 class SideFailed(Exception):
@@ -70,6 +71,7 @@ class Side:
 
 
 def _serve(pipe, make, arguments) -> None:
+    os.environ |= QUIET
     try:
         run = make(*arguments)
         pipe.send(None)
@@ -209,7 +211,6 @@ def _fastest(work: Callable[[], Any]) -> float:
 
 
 def _torch_base():
-    os.environ |= {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
     from softcall.source import Source
 
     return Source.resolve(None).load()
