@@ -14,6 +14,7 @@ ruff_files := . ../tools ../bench
 environment := build/venv/complete
 bundle := build/base/base.json
 jar := target/quarkus-app/quarkus-run.jar
+server := target/quarkus-app/server.aot
 
 .PHONY: help
 help: ## list what there is
@@ -42,15 +43,15 @@ environment: $(environment) ## install the command line without PyTorch into bui
 base: $(bundle) ## make the base bundle build/base (fetches 98 MB, once)
 
 .PHONY: server
-server: $(jar) ## package the server
+server: $(server) ## package the server, and train its AOT cache
 
 .PHONY: serve
-serve: $(bundle) $(jar) ## run the server on port 8080 with the tasks of tasks/
-	SOFTCALL_BASE_DIR=build/base SOFTCALL_STORE_URI=file:tasks \
-	exec "$$(tools/java-home)/bin/java" --enable-native-access=ALL-UNNAMED -Dai.djl.offline=true -jar $(jar)
+serve: $(bundle) $(server) ## run the server on port 8080 with the tasks of tasks/
+	JAVA_HOME="$$(tools/java-home)" SOFTCALL_BASE_DIR=build/base SOFTCALL_STORE_URI=file:tasks \
+	exec target/quarkus-app/softcall-server
 
 .PHONY: score
-score: $(environment) $(bundle) $(jar) ## score the shipped tasks on their test sets over HTTP
+score: $(environment) $(bundle) $(server) ## score the shipped tasks on their test sets over HTTP
 	@$(python) tools/score.py
 
 .PHONY: bench
@@ -97,3 +98,7 @@ $(bundle): $(wildcard training-exporter/src/softcall/graphs/*/*) | $(environment
 $(jar): pom.xml $(shell find src/main -type f)
 	$(maven) package -DskipTests
 	@touch $@
+
+# Anew whenever the jars are: the cache fits only them.
+$(server): $(jar) $(bundle) tools/aot_cache.py tools/local_server.py
+	python3 tools/aot_cache.py

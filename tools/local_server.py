@@ -8,10 +8,12 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+APP = ROOT / "target/quarkus-app"
 START_LIMIT_S = 60
 STOP_LIMIT_S = 15
 CALL_LIMIT_S = 60
@@ -42,14 +44,16 @@ class LocalServer(contextlib.AbstractContextManager):
     Raises `ServerFailed`.
     """
 
-    def __init__(self, tasks: Path, log: Path) -> None:
+    def __init__(
+        self, tasks: Path, log: Path, java_options: Sequence[str] = (), stop_limit_s: float = STOP_LIMIT_S
+    ) -> None:
         """Start it with the folder `tasks` as its store; what it writes goes to `log`."""
         self._log = log
+        self._stop_limit_s = stop_limit_s
         log.parent.mkdir(parents=True, exist_ok=True)
         java = subprocess.run([ROOT / "tools/java-home"], check=True, capture_output=True, text=True)
-        command = [f"{java.stdout.strip()}/bin/java", "--enable-native-access=ALL-UNNAMED"]
-        command += ["-Dai.djl.offline=true", "-jar", str(ROOT / "target/quarkus-app/quarkus-run.jar")]
         settings = {
+            "JAVA_HOME": java.stdout.strip(),
             "SOFTCALL_BASE_DIR": str(ROOT / "build/base"),
             "SOFTCALL_STORE_URI": f"file:{tasks}",
             "QUARKUS_HTTP_HOST": "127.0.0.1",
@@ -59,7 +63,11 @@ class LocalServer(contextlib.AbstractContextManager):
         with log.open("wb") as output:
             # A session of its own: Ctrl-C reaches this script alone, which then stops the server.
             self._process = subprocess.Popen(
-                command, env=os.environ | settings, stdout=output, stderr=output, start_new_session=True
+                [APP / "softcall-server", *java_options],
+                env=os.environ | settings,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         try:
             self.port = self._wait_for_port()
@@ -82,7 +90,7 @@ class LocalServer(contextlib.AbstractContextManager):
         """End the server, in good order if it complies."""
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(STOP_LIMIT_S)
+            self._process.wait(self._stop_limit_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

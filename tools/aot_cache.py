@@ -1,0 +1,103 @@
+"""Trains the packaged server's AOT cache by a run of its real endpoints, and checks that the cache is used.
+
+The cache (JEP 483, 514, 515) holds the classes that the run loaded and linked, and what the JVM learned of
+their methods. The JVM drops a cache without a word when a jar, its time or an option of Java is another: so
+one start has to succeed where using the cache is compulsory. Needs nothing but the standard library.
+"""
+
+import http.client
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from local_server import APP, ROOT, LocalServer, ServerFailed
+
+CACHE = APP / "server.aot"
+LOGS = ROOT / "build/aot"
+ROUNDS = 3  # from the second on, calls find their prompt in the caches
+WRITE_LIMIT_S = 120  # the JVM writes the cache when the run has ended
+TEXTS = ["My card still has not arrived", "How do I change my PIN?"]
+EVENT_HEADERS = {
+    "ce-specversion": "1.0",
+    "ce-id": "1",
+    "ce-source": "/training",
+    "ce-type": "io.softcall.classify",
+}
+
+
+def exercise(server: LocalServer) -> None:
+    """Call every endpoint; `ServerFailed` unless each answers 200."""
+    for task in ("banking77", "spamassassin"):
+        one = {"model": task, "input": TEXTS[0]}
+        many = {"model": task, "input": TEXTS, "scores": True, "truncate_prompt_tokens": -1}
+        event = {"specversion": "1.0", "id": "2", "source": "/training", "type": "io.softcall.classify"}
+        structured = {"content-type": "application/cloudevents+json"}
+        _expect_ok(server, "POST", "/v1/classify", one)
+        _expect_ok(server, "POST", "/classify", many)
+        _expect_ok(server, "POST", "/classify-text", many)
+        _expect_ok(server, "POST", "/", one, EVENT_HEADERS)
+        _expect_ok(server, "POST", "/", event | {"data": one}, structured)
+        _expect_ok(server, "GET", f"/v1/models/{task}")
+    for path in ("/v1/models", "/q/health", "/q/health/live", "/q/health/ready", "/q/metrics", "/q/openapi"):
+        _expect_ok(server, "GET", path)
+
+
+def _expect_ok(
+    server: LocalServer, method: str, path: str, body: dict | None = None, headers: dict | None = None
+) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    payload = None if body is None else json.dumps(body)
+    try:
+        connection.request(method, path, payload, {"content-type": "application/json"} | (headers or {}))
+        response = connection.getresponse()
+        answer = response.read()
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise ServerFailed(f"{method} {path} was answered {response.status}: {answer[:300]!r}")
+
+
+def train() -> None:
+    """Run the server so that its JVM writes the cache at the end."""
+    CACHE.unlink(missing_ok=True)
+    # Written elsewhere first: a run that breaks off leaves no half of a cache.
+    unfinished = CACHE.with_suffix(".unfinished")
+    options = [f"-XX:AOTCacheOutput={unfinished}", "-Xlog:aot=error"]
+    with LocalServer(ROOT / "tasks", LOGS / "training.log", options, stop_limit_s=WRITE_LIMIT_S) as server:
+        for _ in range(ROUNDS):
+            exercise(server)
+    if not unfinished.exists():
+        raise ServerFailed(f"the JVM wrote no cache; its log is {LOGS / 'training.log'}")
+    unfinished.rename(CACHE)
+
+
+def check() -> float:
+    """Start the server as users do, but with the cache compulsory; return the seconds until its first answer.
+
+    `ServerFailed` also when it copies native libraries out of their jars.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["-XX:AOTMode=on", f"-Djava.io.tmpdir={folder}", f"-Duser.home={folder}"]
+        began = time.monotonic()
+        with LocalServer(ROOT / "tasks", LOGS / "check.log", options) as server:
+            answer = server.classify("banking77", TEXTS[0])
+            took = time.monotonic() - began
+            copies = [str(file) for file in Path(folder).rglob("*") if file.suffix in (".so", ".dylib")]
+        if answer.status != 200:
+            raise ServerFailed(f"the server answered {answer.status}: {answer.body}")
+    if copies and sys.platform == "linux":
+        raise ServerFailed(f"native libraries were copied at start: {', '.join(copies)}")
+    return took
+
+
+if __name__ == "__main__":
+    try:
+        train()
+        seconds = check()
+    except ServerFailed as failure:
+        CACHE.unlink(missing_ok=True)
+        sys.exit(f"aot-cache: {failure}")
+    size = CACHE.stat().st_size / 1e6
+    print(f"{CACHE.relative_to(ROOT)}: {size:.0f} MB; with it the first answer came after {seconds:.2f} s")
