@@ -26,7 +26,7 @@ demo: ## set everything up, then show it: two tasks on one server, one of them r
 	@$(python) tools/demo.py
 
 .PHONY: test
-test: lint test-python base test-java ## check everything, Python and Java
+test: lint test-python base test-java test-native server ## check everything, Python and Java
 
 .PHONY: test-python
 test-python: ## run the tests of training-exporter
@@ -35,6 +35,10 @@ test-python: ## run the tests of training-exporter
 .PHONY: test-java
 test-java: base ## build the server and run its tests
 	$(maven) verify
+
+.PHONY: test-native
+test-native: ## build all of the native executable but the compilation, for which there need be no GraalVM
+	$(maven) package -Pnative -Dquarkus.native.sources-only=true -DskipTests -Dspotless.check.skip
 
 .PHONY: environment
 environment: $(environment) ## install the command line without PyTorch into build/venv

@@ -21,6 +21,9 @@ final class Tokenizer implements AutoCloseable {
         // Before DJL's first class is loaded: it would report home and may look for native libraries on the network.
         System.setProperty("ai.djl.offline", "true");
         System.setProperty("OPT_OUT_TRACKING", "true");
+        // DJL asks for GPUs through JNA, which would unpack a library for it; without one DJL takes the tokenizer as
+        // there is.
+        System.setProperty("jna.noclasspath", "true");
     }
 
     private final HuggingFaceTokenizer tokenizer;
