@@ -8,31 +8,43 @@ import numpy as np
 import onnx
 from rich.console import Console
 from safetensors.numpy import save_file
+from transformers import PreTrainedModel
 
-from softcall import parity
+from softcall import parity, smoothing
 from softcall.architectures import positions_served, require_expressible
 from softcall.bundle import (
     DESCRIPTION_FILE,
     FULL_PRECISION,
+    INT8,
     TOKENIZER_FILE,
+    VARIANTS,
     Bundle,
     Golden,
     OutputEmbedding,
     Variant,
+    VariantGolden,
 )
+from softcall.calibration import smoothing_factors
 from softcall.default_base import sha256_of
 from softcall.errors import SoftcallError
 from softcall.fingerprint import unscaled_kv_layout
+from softcall.int8_graph import int8_graph
+from softcall.int8_reference import int8_reference
 from softcall.new_folder import new_folder
 from softcall.progress import QUIET, step
 from softcall.source import LoadedBase
-from softcall.trunk_graph import DATA_FILE, GRAPH_FILE, head_dim, trunk_graph
-from softcall.trunk_weights import external_weights, write_weights
+from softcall.trunk_graph import head_dim, trunk_graph
+from softcall.trunk_weights import external_weights
+from softcall.variants import DATA_FILE, FILES, GRAPH_FILE, SMOOTHING_FILE, write_variant_weights
 
 GOLDEN_TEXT = "Softcall runs this row when it starts: 1, 2, 3."
 GOLDEN_TEXT_TOKENS = 24
 GOLDEN_PROMPT_TOKENS = 4
 GOLDEN_TOLERANCE = 1e-3
+INT8_TOLERANCE = 0.1
+INT8_GOLDEN_TOLERANCE = 0.2
+"""Wide, because elements between two steps may be rounded to either; damaged weights are off by about 1."""
+
 OUTPUT_EMBEDDING_FILE = "output_embedding.safetensors"
 
 
@@ -42,14 +54,16 @@ def export_base(
     *,
     name: str | None = None,
     max_positions: int | None = None,
+    variants: Sequence[str] = VARIANTS,
     replace: bool = False,
     console: Console = QUIET,
 ) -> tuple[Bundle, Sequence[parity.Measurement]]:
     """Write the base bundle of `base` into the new folder `out`; return it and what parity measured.
 
     `name` overrides the source's name, `max_positions` serves fewer positions than the model has, `replace`
-    allows `out` to be a bundle already. Raises `SoftcallError`, leaving nothing behind, for a model that the
-    graph cannot express and for a graph whose hidden rows differ from the eager model's.
+    allows `out` to be a bundle already. `variants` are those wanted; full precision is always there, because
+    it encodes the prompts. Raises `SoftcallError`, leaving nothing behind, for a model that the graph cannot
+    express and for a graph whose hidden rows differ from the eager model's.
     """
     positions = positions_served(base.model.config, max_positions)
     require_expressible(base.model.config, positions)
@@ -57,29 +71,52 @@ def export_base(
     with new_folder(Path(out), replaceable=DESCRIPTION_FILE if replace else None) as folder:
         with step(console, "trace the model"):
             graph = trunk_graph(base.model)
-        variant = _write_full_precision(graph, base, folder, console)
+        written = {FULL_PRECISION: _write_variant(FULL_PRECISION, graph, base, folder, console)}
         output_embedding = _write_output_embedding(graph, base, folder)
         (folder / TOKENIZER_FILE).write_text(base.tokenizer.to_str(), "utf-8")
         with step(console, "compute the golden row"):
             golden = _golden(base)
-        bundle = _describe(base, folder, name or base.name, positions, golden, variant, output_embedding)
+        if INT8 in variants:
+            written[INT8], reference = _write_int8(graph, base, folder, golden, console)
+        bundle = _describe(base, folder, name or base.name, positions, golden, written, output_embedding)
         bundle.write_description()
-        measurements = _check(base, bundle, console)
+        measurements = _measure(base.model, bundle, FULL_PRECISION, console)
+        parity.require_parity(measurements)
+        if INT8 in variants:
+            int8_measurements = _measure(reference, bundle, INT8, console)
+            parity.require_typical_parity(int8_measurements, INT8_TOLERANCE)
+            measurements += int8_measurements
     return Bundle.open(out), measurements
 
 
-def _write_full_precision(
-    graph: onnx.ModelProto, base: LoadedBase, folder: Path, console: Console
-) -> Variant:
-    target = folder / FULL_PRECISION
+def _write_int8(
+    full: onnx.ModelProto, base: LoadedBase, folder: Path, golden: Golden, console: Console
+) -> tuple[Variant, PreTrainedModel]:
+    """Write the int8 variant; return it and the PyTorch model that computes as it should."""
+    target = folder / INT8
     target.mkdir()
-    total = sum(info.length for info in external_weights(graph).values())
-    with step(console, "write the weights", total) as advance:
-        write_weights(graph, _parameters(base), target, advance)
-    (target / GRAPH_FILE).write_bytes(graph.SerializeToString(deterministic=True))
-    files = [f"{FULL_PRECISION}/{file}" for file in (GRAPH_FILE, DATA_FILE)]
-    hashes = {file: sha256_of(folder / file) for file in files}
-    return Variant(files[0], hashes, unscaled_kv_layout(base.fingerprint))
+    with step(console, "calibrate int8"):
+        factors = smoothing_factors(folder / FULL_PRECISION / GRAPH_FILE, _parameters(base), base.tokenizer)
+        smoothing.save(factors, target / SMOOTHING_FILE)
+    reference = int8_reference(base.model, factors)
+    hidden = parity.eager_hidden(reference, golden.input_ids, golden.prompt_embeds)
+    own = VariantGolden(hidden, INT8_GOLDEN_TOLERANCE)
+    return _write_variant(INT8, int8_graph(full), base, folder, console, own), reference
+
+
+def _write_variant(
+    name: str,
+    graph: onnx.ModelProto,
+    base: LoadedBase,
+    folder: Path,
+    console: Console,
+    golden: VariantGolden | None = None,
+) -> Variant:
+    (folder / name).mkdir(exist_ok=True)
+    (folder / name / GRAPH_FILE).write_bytes(graph.SerializeToString(deterministic=True))
+    write_variant_weights(name, folder / name, _parameters(base), console)
+    hashes = {f"{name}/{file}": sha256_of(folder / name / file) for file in FILES[name]}
+    return Variant(f"{name}/{GRAPH_FILE}", hashes, unscaled_kv_layout(base.fingerprint), golden)
 
 
 def _write_output_embedding(graph: onnx.ModelProto, base: LoadedBase, folder: Path) -> OutputEmbedding:
@@ -106,7 +143,7 @@ def _describe(
     name: str,
     positions: int,
     golden: Golden,
-    variant: Variant,
+    variants: Mapping[str, Variant],
     output_embedding: OutputEmbedding,
 ) -> Bundle:
     config = base.model.config
@@ -127,23 +164,22 @@ def _describe(
         pad_token_id=next((token for token in (pad, eos) if token is not None), 0),
         output_embedding_location=output_embedding,
         golden=golden,
-        variants={FULL_PRECISION: variant},
+        variants=variants,
         exporter={package: version(package) for package in ("softcall", "torch", "transformers", "onnx")},
     )
 
 
-def _check(base: LoadedBase, bundle: Bundle, console: Console) -> Sequence[parity.Measurement]:
-    with step(console, "compare with the eager model"):
-        onnx.checker.check_model(bundle.folder / bundle.variant().graph)
-        trunk = bundle.trunk()
-        measurements = parity.measure(base.model, trunk, bundle.max_position_embeddings)
-        parity.require_parity(measurements)
-        bundle.check_golden()
-    return measurements
+def _measure(
+    model: PreTrainedModel, bundle: Bundle, variant: str, console: Console
+) -> list[parity.Measurement]:
+    with step(console, f"compare {variant} with PyTorch"):
+        onnx.checker.check_model(bundle.folder / bundle.variant(variant).graph)
+        bundle.check_golden(variant)
+        return parity.measure(model, bundle.trunk(variant), bundle.max_position_embeddings, variant)
 
 
 def _parameters(base: LoadedBase) -> Mapping[str, np.ndarray]:
-    return {name: parameter.numpy() for name, parameter in base.model.named_parameters()}
+    return {name: parameter.detach().numpy() for name, parameter in base.model.named_parameters()}
 
 
 def _require_tokenizer_fits(base: LoadedBase) -> None:

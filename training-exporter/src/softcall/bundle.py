@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ SCHEMA = 1
 DESCRIPTION_FILE = "base.json"
 TOKENIZER_FILE = "tokenizer.json"
 FULL_PRECISION = "fp32"
+INT8 = "int8"
+VARIANTS = (FULL_PRECISION, INT8)
 MAX_DESCRIPTION_BYTES = 64 << 20
 
 
@@ -70,13 +72,25 @@ class OutputEmbedding:
             raise SoftcallError("output_embedding: either a byte offset or the name of a tensor is expected")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class VariantGolden:
+    """What a variant that is no full precision gives for the golden row, by its own arithmetic in PyTorch."""
+
+    hidden: np.ndarray
+    tolerance: float
+
+
+@dataclass(frozen=True, eq=False)
 class Variant:
-    """One precision of the trunk: `graph` and every file with its sha256, as paths inside the bundle."""
+    """One precision of the trunk: `graph` and every file with its sha256, as paths inside the bundle.
+
+    `golden` replaces hidden row and tolerance of the bundle's own.
+    """
 
     graph: str
     files: Mapping[str, str]
     kv_layout: str
+    golden: VariantGolden | None = None
 
     def __post_init__(self):
         if self.graph not in self.files:
@@ -181,7 +195,7 @@ class Bundle:
                 np.array(golden["hidden"], np.float32),
                 golden["tolerance"],
             ),
-            variants={name: Variant(**variant) for name, variant in record["variants"].items()},
+            variants={name: _variant(variant) for name, variant in record["variants"].items()},
             exporter=record["exporter"],
         )
 
@@ -218,10 +232,7 @@ class Bundle:
                 "hidden": [shortest_float(x) for x in self.golden.hidden],
                 "tolerance": self.golden.tolerance,
             },
-            "variants": {
-                name: {"graph": variant.graph, "files": dict(variant.files), "kv_layout": variant.kv_layout}
-                for name, variant in self.variants.items()
-            },
+            "variants": {name: _variant_record(variant) for name, variant in self.variants.items()},
             "exporter": dict(self.exporter),
         }
 
@@ -264,15 +275,38 @@ class Bundle:
         """Open a variant's graph with ONNX Runtime; `threads` 0 means all cores."""
         return Trunk(self.folder / self.variant(variant).graph, threads)
 
+    def golden_of(self, variant: str) -> Golden:
+        """Return the golden row that a variant is held to."""
+        own = self.variant(variant).golden
+        return (
+            self.golden if own is None else replace(self.golden, hidden=own.hidden, tolerance=own.tolerance)
+        )
+
     def check_golden(self, variant: str = FULL_PRECISION) -> float:
         """Run the golden row; return its relative difference, raise `SoftcallError` beyond tolerance."""
-        difference = self.golden.difference(self.trunk(variant))
-        if difference > self.golden.tolerance:
+        golden = self.golden_of(variant)
+        difference = golden.difference(self.trunk(variant))
+        if difference > golden.tolerance:
             raise SoftcallError(
                 f"{self.folder}: the golden row of {self.name} {variant} differs by {difference:.1e} of its "
-                f"largest element, {self.golden.tolerance:.0e} is tolerated: damaged weights or kernel"
+                f"largest element, {golden.tolerance:.0e} is tolerated: damaged weights or kernel"
             )
         return difference
+
+
+def _variant(record: dict[str, Any]) -> Variant:
+    golden = record.get("golden")
+    if golden is not None:
+        golden = VariantGolden(np.array(golden["hidden"], np.float32), golden["tolerance"])
+    return Variant(record["graph"], record["files"], record["kv_layout"], golden)
+
+
+def _variant_record(variant: Variant) -> dict[str, Any]:
+    record = {"graph": variant.graph, "files": dict(variant.files), "kv_layout": variant.kv_layout}
+    if variant.golden is not None:
+        hidden = [shortest_float(x) for x in variant.golden.hidden]
+        record["golden"] = {"hidden": hidden, "tolerance": variant.golden.tolerance}
+    return record
 
 
 def plain_tokenizer(tokenizer: Tokenizer) -> Tokenizer:

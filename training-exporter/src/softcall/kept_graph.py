@@ -7,15 +7,13 @@ To make one anew, after a change of the exporter:
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import onnx
 from rich.console import Console
 
-from softcall.bundle import DESCRIPTION_FILE, TOKENIZER_FILE, Bundle
+from softcall.bundle import DESCRIPTION_FILE, FULL_PRECISION, TOKENIZER_FILE, VARIANTS, Bundle
 from softcall.default_base import sha256_of
 from softcall.errors import SoftcallError
 from softcall.fingerprint import fingerprint
@@ -23,7 +21,7 @@ from softcall.gguf_weights import GgufWeights
 from softcall.new_folder import new_folder
 from softcall.progress import QUIET, step
 from softcall.source import Source
-from softcall.trunk_weights import external_weights, write_weights
+from softcall.variants import DATA_FILE, write_variant_weights
 
 GRAPHS = Path(__file__).parent / "graphs"
 
@@ -34,30 +32,39 @@ def kept_graphs() -> list[str]:
 
 
 def base_from_graph(
-    source: Source, out: Path, *, name: str | None = None, overwrite: bool = False, console: Console = QUIET
-) -> tuple[Bundle, float]:
+    source: Source,
+    out: Path,
+    *,
+    name: str | None = None,
+    variants: Sequence[str] = VARIANTS,
+    overwrite: bool = False,
+    console: Console = QUIET,
+) -> tuple[Bundle, Mapping[str, float]]:
     """Write a base bundle into the new folder `out` from a kept graph and the GGUF file of `source`.
 
-    Returns the bundle and the golden row's relative difference. Raises `SoftcallError`, leaving nothing
-    behind, where no graph is kept for these weights, and where anything differs from what PyTorch computed.
+    `variants` are those wanted; full precision is always there. Returns the bundle and, by variant, the
+    golden row's relative difference. Raises `SoftcallError`, leaving nothing behind, where no graph is kept
+    for these weights, and where anything differs from what PyTorch computed.
     """
     if not source.is_gguf:
         raise SoftcallError(f"{source.path}: --from-graph takes its weights from a GGUF file")
     weights = GgufWeights(source.path)
     with step(console, "identify the weights"):
         kept = _graph_of(fingerprint(weights), source)
+        wanted = {FULL_PRECISION, *variants}
+        kept = replace(kept, variants={v: kept.variants[v] for v in kept.variants if v in wanted})
     with new_folder(Path(out), replaceable=DESCRIPTION_FILE if overwrite else None) as folder:
         for file in kept_files(kept):
             (folder / file).parent.mkdir(exist_ok=True)
             shutil.copyfile(kept.folder / file, folder / file)
-        for variant in kept.variants.values():
-            _fill(folder / variant.graph, weights, console)
+        for variant in kept.variants:
+            write_variant_weights(variant, folder / variant, weights, console)
         bundle = replace(kept, folder=folder, name=name or kept.name)
         bundle.write_description()
         with step(console, "check files and golden row"):
             _require_files(bundle)
-            difference = bundle.check_golden()
-    return Bundle.open(out), difference
+            differences = {variant: bundle.check_golden(variant) for variant in bundle.variants}
+    return Bundle.open(out), differences
 
 
 def keep_graph(bundle: Bundle, folder: Path) -> None:
@@ -69,8 +76,9 @@ def keep_graph(bundle: Bundle, folder: Path) -> None:
 
 
 def kept_files(bundle: Bundle) -> list[str]:
-    """Return what of a bundle is kept: its description, its tokenizer, every variant's graph."""
-    return [DESCRIPTION_FILE, TOKENIZER_FILE, *(variant.graph for variant in bundle.variants.values())]
+    """Return what of a bundle is kept: all but the weights."""
+    files = (file for variant in bundle.variants.values() for file in variant.files)
+    return [DESCRIPTION_FILE, TOKENIZER_FILE, *(file for file in files if Path(file).name != DATA_FILE)]
 
 
 def _graph_of(weights: str, source: Source) -> Bundle:
@@ -82,13 +90,6 @@ def _graph_of(weights: str, source: Source) -> Bundle:
         f"no graph is kept for the weights of {source.path} (fingerprint {weights}), only for "
         f"{', '.join(kept_graphs())}; without --from-graph the model is exported with PyTorch"
     )
-
-
-def _fill(graph_file: Path, weights: Mapping[str, np.ndarray], console: Console) -> None:
-    graph = onnx.load(graph_file, load_external_data=False)
-    total = sum(info.length for info in external_weights(graph).values())
-    with step(console, "write the weights", total) as advance:
-        write_weights(graph, weights, graph_file.parent, advance)
 
 
 def _require_files(bundle: Bundle) -> None:

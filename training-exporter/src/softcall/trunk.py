@@ -65,6 +65,11 @@ class Trunk:
         """
         return self._session.run([HIDDEN], self._feeds(input_ids, last_index, prompt_embeds, prefix))[0]
 
+    def values(self, names: Sequence[str], input_ids: Sequence[int], prefix: Prefix) -> list[np.ndarray]:
+        """Return outputs of the graph by name, for one text behind `prefix`."""
+        feeds = self._feeds(np.array([input_ids], np.int64), np.array([len(input_ids) - 1]), None, prefix)
+        return self._session.run(list(names), feeds)
+
     def encode(self, prompt: np.ndarray) -> Prefix:
         """Return the prefix of a prompt, float32 [tokens, hidden]; its batch is 1, shared by all rows."""
         no_text = np.zeros((1, 0), np.int64)

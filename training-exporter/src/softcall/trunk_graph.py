@@ -22,10 +22,9 @@ from transformers import AttentionInterface, PreTrainedModel
 
 from softcall.trunk import HIDDEN, INPUT_IDS, LAST_INDEX, PROMPT_EMBEDS, past_names, present_names
 from softcall.trunk_weights import DATA_ALIGNMENT_BYTES, TRANSPOSED
+from softcall.variants import DATA_FILE
 
 OPSET = 23
-GRAPH_FILE = "trunk.onnx"
-DATA_FILE = "trunk.onnx.data"
 _ATTENTION = "softcall_trunk"
 
 

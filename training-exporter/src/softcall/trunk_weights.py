@@ -25,36 +25,46 @@ def external_weights(graph: onnx.ModelProto) -> dict[str, ExternalDataInfo]:
     return dict(sorted(weights.items(), key=lambda item: item[1].offset))
 
 
+def full_precision(parameters: Mapping[str, np.ndarray]) -> Callable[[str], np.ndarray]:
+    """Return what gives a full-precision graph's weight by name, from parameters by Hugging Face name."""
+
+    def weight(name: str) -> np.ndarray:
+        array = parameters[name.removesuffix(TRANSPOSED)]
+        return array.T if name.endswith(TRANSPOSED) else array
+
+    return weight
+
+
 def write_weights(
     graph: onnx.ModelProto,
-    parameters: Mapping[str, np.ndarray],
+    weight: Callable[[str], np.ndarray],
     folder: Path,
     advance: Callable[[int], None] = lambda bytes_written: None,
 ) -> None:
-    """Write the weights of `graph` into `folder`, at the offsets that the graph states.
+    """Write the weights of `graph` into `folder`, at the offsets and in the types that the graph states.
 
-    `parameters` maps Hugging Face names to arrays and is asked for one at a time. `advance` is told the bytes
-    of each weight as it is written. Raises `SoftcallError` for a parameter that is missing or of another
-    shape.
+    `weight` gives an array by its name in the graph; its `KeyError` names a parameter that the source lacks.
+    `advance` is told the bytes of each weight as it is written. Raises `SoftcallError` for a parameter that
+    is missing or of another shape.
     """
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.graph.initializer}
+    tensors = {tensor.name: tensor for tensor in graph.graph.initializer}
     weights = external_weights(graph)
     locations = {info.location for info in weights.values()}
     if len(locations) != 1:
         raise SoftcallError(f"the graph keeps its weights in {sorted(locations)}; one file is expected")
     with (folder / locations.pop()).open("wb") as file:
         for name, info in weights.items():
-            parameter = name.removesuffix(TRANSPOSED)
-            if parameter not in parameters:
+            try:
+                array = weight(name)
+            except KeyError as missing:
                 raise SoftcallError(
-                    f"the graph needs the parameter {parameter}, which the source does not have"
-                )
-            array = parameters[parameter]
-            array = array.T if name.endswith(TRANSPOSED) else array
-            if array.shape != shapes[name]:
+                    f"the graph needs the parameter {missing.args[0]}, which the source does not have"
+                ) from None
+            if array.shape != (shape := tuple(tensors[name].dims)):
                 raise SoftcallError(
-                    f"the graph expects {name} of shape {shapes[name]}, the source has {array.shape}"
+                    f"the graph expects {name} of shape {shape}, the source has {array.shape}"
                 )
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(tensors[name].data_type).newbyteorder("<")
             file.seek(info.offset)
-            file.write(np.ascontiguousarray(array, dtype="<f4").data)
+            file.write(np.ascontiguousarray(array, dtype=dtype).data)
             advance(info.length)

@@ -1,0 +1,190 @@
+"""Rewrite a trunk graph so that texts run in 8-bit integers (docs/int8.md says why in this way).
+
+Every product with a layer's weights becomes: the row (token) in 8 bits with a scale of its own, an integer
+product with 7-bit weights, and back by the row's scale and one scale per column. A row's scale depends on
+that row alone, so its answer does not depend on what shares its run.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from softcall.int8_weights import EMBEDDING, INTEGERS, SCALES
+from softcall.trunk import PROMPT_EMBEDS
+from softcall.trunk_weights import DATA_ALIGNMENT_BYTES, TRANSPOSED
+
+ROW_STEPS = 127
+"""The largest element of a row becomes this many steps from the zero point."""
+
+ROW_ZERO = 128
+_CONTRIBUTED = "com.microsoft"
+
+
+def int8_graph(full_precision: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the int8 trunk of a full-precision one: the same inputs and outputs, weights left out of both.
+
+    Its weights are `<parameter>.T.int8`, int8 [in, out], and `<parameter>.T.scale`, float32 [out]; the
+    embedding's `.int8` [vocabulary, hidden] and `.scale` [vocabulary, 1]; and, in float32, all others.
+    """
+    model = ir.serde.deserialize_model(full_precision)
+    graph = model.graph
+    rows = _Rows(graph, _keep_rows_flat(graph))
+    _quantize_embedding(graph)
+    for inputs, products in list(_products(graph)):
+        rows.quantize(inputs, products)
+    _place_weights(graph)
+    model.opset_imports[_CONTRIBUTED] = 1
+    return ir.serde.serialize_model(model)
+
+
+def _keep_rows_flat(graph: ir.Graph) -> ir.Value:
+    """Let tokens be rows [batch x text, ...] between the attentions; return the first layer's rows.
+
+    A row is what gets a scale. The graph needs no other change: heads are split by the batch's own sizes.
+    """
+    embeds = next(v for n in graph if n.op_type == "Concat" and _reads(n, PROMPT_EMBEDS) for v in n.outputs)
+    flat = _insert_after(graph, embeds, "Reshape", [_constant(graph, "rows", [-1, _hidden_size(graph)])])
+    for node in list(graph):
+        if node.op_type == "MatMul" and _is_weight(node.inputs[1]):
+            source = node.inputs[0].producer()
+            if source is not None and source.op_type == "Reshape" and source is not flat.producer():
+                width = node.inputs[1].shape[0]
+                source.replace_input_with(1, _constant(graph, f"rows of {width}", [-1, width]))
+    return flat
+
+
+def _quantize_embedding(graph: ir.Graph) -> None:
+    """Keep the embedding in 8 bits with a scale for each of its rows."""
+    weight = graph.initializers[EMBEDDING]
+    (gather,) = (node for node, _ in weight.uses())
+    integers = _weight(graph, EMBEDDING + INTEGERS, ir.DataType.INT8, weight.shape)
+    scales = _weight(graph, EMBEDDING + SCALES, ir.DataType.FLOAT, [weight.shape[0], 1])
+    nodes = _Nodes(gather.name)
+    rows = nodes.add("Cast", [nodes.add("Gather", [integers, gather.inputs[1]])], to=ir.DataType.FLOAT)
+    embeds = nodes.add("Mul", [rows, nodes.add("Gather", [scales, gather.inputs[1]])])
+    graph.insert_before(gather, nodes.made)
+    gather.outputs[0].replace_all_uses_with(embeds)
+    graph.remove(gather, safe=True)
+    del graph.initializers[EMBEDDING]
+
+
+def _products(graph: ir.Graph) -> Iterator[tuple[ir.Value, list[ir.Node]]]:
+    """The products with weights, by what they multiply: query, key and value have one input."""
+    found: dict[ir.Value, list[ir.Node]] = {}
+    for node in graph:
+        if node.op_type == "MatMul" and _is_weight(node.inputs[1]):
+            found.setdefault(node.inputs[0], []).append(node)
+    yield from found.items()
+
+
+class _Rows:
+    """Quantises rows; every product of a run has the same number of them."""
+
+    def __init__(self, graph: ir.Graph, first: ir.Value) -> None:
+        self._graph = graph
+        self._one = _constant(graph, "one", np.float32(1))
+        self._step = _constant(graph, "step of a row", np.float32(1 / ROW_STEPS))
+        self._zero = _constant(graph, "zero of a row", np.uint8(ROW_ZERO))
+        self._width = _constant(graph, "axis of a row", [1])
+        nodes = _Nodes("trunk/rows")
+        count = nodes.add("Shape", [first], start=0, end=1)
+        self._zeros = nodes.add("Expand", [self._zero, count])
+        graph.insert_after(first.producer(), nodes.made)
+
+    def quantize(self, rows: ir.Value, products: Sequence[ir.Node]) -> None:
+        """Replace the products of `rows` [rows, in] with weights; rows are quantised once for all of them."""
+        nodes = _Nodes(rows.name.rsplit("/", 1)[0] + "/int8")
+        largest = nodes.add("ReduceMax", [nodes.add("Abs", [rows]), self._width], keepdims=0)
+        # A row of zeros has the scale 0: whatever integers it gets, its product is 0 times them.
+        scale = nodes.add("Mul", [largest, self._step])
+        integers = nodes.add("QuantizeLinear", [rows, scale, self._zeros], axis=0)
+        column = nodes.add("Unsqueeze", [scale, self._width])
+        self._graph.insert_before(products[0], nodes.made)
+        for product in products:
+            self._multiply(product, integers, column)
+
+    def _multiply(self, product: ir.Node, integers: ir.Value, row_scales: ir.Value) -> None:
+        weight = product.inputs[1]
+        columns = _weight(self._graph, weight.name + INTEGERS, ir.DataType.INT8, weight.shape)
+        scales = _weight(self._graph, weight.name + SCALES, ir.DataType.FLOAT, weight.shape[1:])
+        nodes = _Nodes(product.name)
+        inputs = [integers, columns, self._one, scales, self._zero]
+        sums = nodes.add("MatMulIntegerToFloat", inputs, domain=_CONTRIBUTED)
+        result = nodes.add("Mul", [sums, row_scales])
+        self._graph.insert_before(product, nodes.made)
+        product.outputs[0].replace_all_uses_with(result)
+        self._graph.remove(product, safe=True)
+        del self._graph.initializers[weight.name]
+
+
+@dataclass
+class _Nodes:
+    """New nodes, named after the one that they replace."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        self.made: list[ir.Node] = []
+
+    def add(self, op: str, inputs: Sequence[ir.Value], domain: str = "", **attributes) -> ir.Value:
+        name = f"{self.name}/{op}"
+        name += f"_{taken}" if (taken := sum(node.op_type == op for node in self.made)) else ""
+        node = ir.node(op, inputs, attributes, domain=domain, name=name)
+        (value,) = node.outputs
+        value.name = f"{name}:0"
+        self.made.append(node)
+        return value
+
+
+def _insert_after(graph: ir.Graph, value: ir.Value, op: str, more: Sequence[ir.Value]) -> ir.Value:
+    """Put a node between `value` and all that reads it; return what it gives."""
+    nodes = _Nodes(value.producer().name)
+    output = nodes.add(op, [value, *more])
+    value.replace_all_uses_with(output)
+    output.producer().replace_input_with(0, value)
+    graph.insert_after(value.producer(), nodes.made)
+    return output
+
+
+def _reads(node: ir.Node, name: str) -> bool:
+    return any(value is not None and value.name == name for value in node.inputs)
+
+
+def _hidden_size(graph: ir.Graph) -> int:
+    return graph.initializers[EMBEDDING].shape[1]
+
+
+def _is_weight(value: ir.Value) -> bool:
+    return value.is_initializer() and value.name.endswith(TRANSPOSED)
+
+
+def _constant(graph: ir.Graph, name: str, value) -> ir.Value:
+    name = f"int8 {name}"
+    if name not in graph.initializers:
+        array = np.asarray(value, np.int64) if isinstance(value, list) else np.asarray(value)
+        graph.initializers.add(ir.Value(name=name, const_value=ir.tensor(array, name=name)))
+    return graph.initializers[name]
+
+
+def _weight(graph: ir.Graph, name: str, dtype: ir.DataType, shape) -> ir.Value:
+    value = ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(shape))
+    graph.initializers.add(value)
+    return value
+
+
+def _place_weights(graph: ir.Graph) -> None:
+    """Give every weight its place in the data file, in the order in which the graph reads them."""
+    before = {v: v.const_value for v in graph.initializers.values()}
+    location = next(t.location for t in before.values() if isinstance(t, ir.ExternalTensor))
+    read = dict.fromkeys(value for node in graph for value in node.inputs if value in before)
+    offset = 0
+    for weight in read:
+        if before[weight] is None or isinstance(before[weight], ir.ExternalTensor):
+            length = int(np.prod(weight.shape.numpy()) * weight.dtype.itemsize)
+            weight.const_value = ir.ExternalTensor(
+                location, offset, length, weight.dtype, shape=weight.shape, name=weight.name
+            )
+            offset += -(-length // DATA_ALIGNMENT_BYTES) * DATA_ALIGNMENT_BYTES

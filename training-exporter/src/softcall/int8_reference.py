@@ -1,0 +1,61 @@
+"""An int8 trunk's arithmetic in PyTorch: what the ONNX graph is held against."""
+
+import copy
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from softcall.int8_graph import ROW_STEPS, ROW_ZERO
+from softcall.int8_weights import EMBEDDING, quantized
+from softcall.smoothing import Smoothed
+from softcall.trunk_weights import TRANSPOSED
+
+_LAYERS = "model.layers."
+
+
+class QuantizedLinear(nn.Module):
+    """A linear layer with integer weights that quantises each row of its input, in float32 arithmetic.
+
+    Sums of products stay below 2^24 for up to 2,000 inputs or so, where float32 counts exactly.
+    """
+
+    def __init__(self, integers: np.ndarray, scales: np.ndarray, bias: Tensor | None) -> None:
+        """`integers` are [in, out], `scales` [out]."""
+        super().__init__()
+        self._integers = torch.from_numpy(integers.astype(np.float32))
+        self._scales = torch.from_numpy(scales)
+        self._bias = bias
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """`rows` are [..., in]; returns [..., out]."""
+        scale = rows.abs().amax(-1, keepdim=True) * np.float32(1 / ROW_STEPS)
+        steps = (rows / scale).round().clamp(-ROW_ZERO, 255 - ROW_ZERO).nan_to_num()
+        product = (steps @ self._integers) * self._scales * scale
+        return product if self._bias is None else product + self._bias
+
+
+def int8_reference(model: PreTrainedModel, factors: Mapping[str, np.ndarray]) -> PreTrainedModel:
+    """Return a copy of `model` that computes, without ONNX, what its int8 trunk should."""
+    parameters = {name: parameter.detach().numpy() for name, parameter in model.named_parameters()}
+    smoothed = Smoothed(parameters, factors)
+    reference = copy.deepcopy(model).requires_grad_(False)
+    for name, module in list(reference.named_modules()):
+        if isinstance(module, nn.Linear) and name.startswith(_LAYERS):
+            bias = f"{name}.bias"
+            reference.set_submodule(
+                name,
+                QuantizedLinear(
+                    *quantized(smoothed, f"{name}.weight{TRANSPOSED}"),
+                    torch.from_numpy(smoothed[bias]) if bias in parameters else None,
+                ),
+            )
+    for name, parameter in reference.named_parameters():
+        if name in factors:
+            parameter.copy_(torch.from_numpy(smoothed[name]))
+    integers, scales = quantized(smoothed, EMBEDDING)
+    embedding = nn.Parameter(torch.from_numpy(integers * scales), requires_grad=False)
+    reference.get_input_embeddings().weight = embedding
+    return reference

@@ -1,0 +1,55 @@
+"""The weights of an int8 trunk: 7 bits and a scale per column.
+
+Seven bits, because processors without VNNI add two products of an 8-bit input and a weight in 16 bits:
+2 x 255 x 64 just fits, 8-bit weights would saturate. So every processor computes the same sums.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from softcall.smoothing import Smoothed
+from softcall.trunk_weights import TRANSPOSED, full_precision
+
+INTEGERS = ".int8"
+SCALES = ".scale"
+EMBEDDING = "model.embed_tokens.weight"
+WEIGHT_STEPS = 64
+EMBEDDING_STEPS = 127
+
+
+def int8_weights(
+    parameters: Mapping[str, np.ndarray], factors: Mapping[str, np.ndarray]
+) -> Callable[[str], np.ndarray]:
+    """Return what gives a weight of an int8 graph by its name (see `softcall.int8_graph`).
+
+    `parameters` are the base's own by Hugging Face name, `factors` its smoothing.
+    """
+    smoothed = Smoothed(parameters, factors)
+    floats = full_precision(smoothed)
+
+    def weight(name: str) -> np.ndarray:
+        for suffix, part in ((INTEGERS, 0), (SCALES, 1)):
+            if name.endswith(suffix):
+                return quantized(smoothed, name.removesuffix(suffix))[part]
+        return floats(name)
+
+    return weight
+
+
+def quantized(smoothed: Mapping[str, np.ndarray], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return (integers, scales) of a weight; `name` is without `.int8` and `.scale`."""
+    if name == EMBEDDING:
+        integers, scales = _steps(smoothed[EMBEDDING], EMBEDDING_STEPS)
+        return integers, scales[:, None]
+    # A parameter is [out, in]: an output is a row here, and a column of what is stored.
+    integers, scales = _steps(smoothed[name.removesuffix(TRANSPOSED)], WEIGHT_STEPS)
+    return integers.T, scales
+
+
+def _steps(rows: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Divide each row into `steps` on either side of 0; a row of zeros has the scale 0."""
+    scales = (np.abs(rows).max(1) / np.float32(steps)).astype(np.float32)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        integers = np.rint(np.nan_to_num(rows / scales[:, None]))
+    return integers.astype(np.int8), scales

@@ -1,0 +1,94 @@
+"""SmoothQuant: move the size of a channel from what is quantised per row into the weights.
+
+Xiao et al. 2023, "SmoothQuant: Accurate and Efficient Post-Training Quantization for Large Language Models",
+equation 4. The factors are folded into parameters, so a smoothed model computes what it did before. Only
+channels inside a layer are scaled (the norms' outputs, the MLP's inner ones): keys and values stay as they
+are, and with them every prefix.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+ALPHA = 0.5
+"""How much of a channel's size goes into the weights: 0 none, 1 all."""
+
+_SMALLEST = 1e-5
+_LARGEST_FACTOR = 1e3
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Channels that one parameter scales and others read: their values are what is measured and smoothed.
+
+    `source` and `readers` are Hugging Face names of weights.
+    """
+
+    source: str
+    readers: tuple[str, ...]
+
+
+def channels(layers: int) -> Iterator[Channels]:
+    """Every group of channels that is smoothed, layer by layer."""
+    for layer in range(layers):
+        at = f"model.layers.{layer}"
+        heads = tuple(f"{at}.self_attn.{part}_proj.weight" for part in ("q", "k", "v"))
+        yield Channels(f"{at}.input_layernorm.weight", heads)
+        inner = tuple(f"{at}.mlp.{part}_proj.weight" for part in ("gate", "up"))
+        yield Channels(f"{at}.post_attention_layernorm.weight", inner)
+        yield Channels(f"{at}.mlp.up_proj.weight", (f"{at}.mlp.down_proj.weight",))
+
+
+def factors(largest: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
+    """What to divide channels by, float32 [channels].
+
+    `largest` [channels] is each channel's largest absolute value seen, `weights` are [out, channels].
+    """
+    inputs = np.maximum(largest, _SMALLEST) ** ALPHA
+    outputs = np.maximum(np.max([np.abs(w).max(0) for w in weights], 0), _SMALLEST) ** (1 - ALPHA)
+    return np.clip(inputs / outputs, 1 / _LARGEST_FACTOR, _LARGEST_FACTOR).astype(np.float32)
+
+
+class Smoothed(Mapping[str, np.ndarray]):
+    """The parameters of a model with its smoothing folded in, computed when they are asked for."""
+
+    def __init__(self, parameters: Mapping[str, np.ndarray], by_source: Mapping[str, np.ndarray]) -> None:
+        """`by_source` maps a `Channels.source` to its factors."""
+        self._parameters = parameters
+        self._sources = by_source
+        self._readers = {
+            reader: by_source[group.source]
+            for group in channels(len(by_source) // 3)
+            for reader in group.readers
+        }
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        array = self._parameters[name]
+        if name in self._readers:
+            array = array * self._readers[name]
+        # A bias is scaled like the weight that it goes with.
+        divisor = self._sources.get(
+            name.removesuffix(".bias") + ".weight" if name.endswith(".bias") else name
+        )
+        if divisor is not None:
+            array = array / divisor.reshape(-1, *[1] * (array.ndim - 1))
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parameters)
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+
+def save(by_source: Mapping[str, np.ndarray], file: Path) -> None:
+    """Write factors by their source; equal factors give equal bytes."""
+    save_file(dict(sorted(by_source.items())), file)
+
+
+def load(file: Path) -> Mapping[str, np.ndarray]:
+    """Read what `save` wrote."""
+    return load_file(file)

@@ -1,0 +1,39 @@
+"""The precisions of a trunk on disk: a variant's files, and how its weights come out of the base's own."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+from rich.console import Console
+
+from softcall import smoothing
+from softcall.bundle import FULL_PRECISION, INT8
+from softcall.int8_weights import int8_weights
+from softcall.progress import step
+from softcall.trunk_weights import external_weights, full_precision, write_weights
+
+GRAPH_FILE = "trunk.onnx"
+DATA_FILE = "trunk.onnx.data"
+SMOOTHING_FILE = "smoothing.safetensors"
+
+FILES = {FULL_PRECISION: (GRAPH_FILE, DATA_FILE), INT8: (GRAPH_FILE, SMOOTHING_FILE, DATA_FILE)}
+
+
+def write_variant_weights(
+    variant: str, folder: Path, parameters: Mapping[str, np.ndarray], console: Console
+) -> None:
+    """Write `DATA_FILE` of a variant into `folder`, where its other files lie already.
+
+    `parameters` are the base's own by Hugging Face name, asked for one at a time.
+    """
+    graph = onnx.load(folder / GRAPH_FILE, load_external_data=False)
+    total = sum(info.length for info in external_weights(graph).values())
+    with step(console, f"write the {variant} weights", total) as advance:
+        write_weights(graph, _weight(variant, folder, parameters), folder, advance)
+
+
+def _weight(variant: str, folder: Path, parameters: Mapping[str, np.ndarray]) -> Callable[[str], np.ndarray]:
+    if variant == INT8:
+        return int8_weights(parameters, smoothing.load(folder / SMOOTHING_FILE))
+    return full_precision(parameters)
