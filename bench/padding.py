@@ -1,7 +1,8 @@
-"""How much padding a run should bear: a simulation of the batcher on texts of mixed lengths, behind docs/batching.md.
+"""How much padding a run should bear: a simulation of the batcher on texts of mixed lengths.
 
-A run costs `START` tokens and its padded tokens. Clients send their next text as soon as the last one is answered.
-Printed is the share of the time that goes into tokens of texts. `python3 bench/padding.py` needs nothing but Python.
+Behind docs/batching.md. A run costs `START` tokens and its padded tokens. Clients send their next text as soon as
+the last one is answered. Printed is the share of the time that goes into tokens of texts.
+`python3 bench/padding.py` needs nothing but Python.
 """
 
 import random
@@ -44,6 +45,7 @@ def efficiency(lengths, clients: int, start: int, bound: int) -> float:
 
 
 def main() -> None:
+    """Print a line for each mix of lengths."""
     print(
         f"{'lengths':16} clients start "
         + " ".join(f"{bound:>6}" for bound in BOUNDS)

@@ -5,7 +5,7 @@ product with 7-bit weights, and back by the row's scale and one scale per column
 that row alone, so its answer does not depend on what shares its run.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +23,10 @@ ROW_ZERO = 128
 _CONTRIBUTED = "com.microsoft"
 
 
-def int8_graph(full_precision: onnx.ModelProto) -> onnx.ModelProto:
+def int8_graph(full_precision: onnx.ModelProto, kept: Collection[str] = ()) -> onnx.ModelProto:
     """Return the int8 trunk of a full-precision one: the same inputs and outputs, weights left out of both.
+
+    Products with weights that are called like one of `kept` (`down_proj`) stay in float32.
 
     Its weights are `<parameter>.T.int8`, int8 [in, out], and `<parameter>.T.scale`, float32 [out]; the
     embedding's `.int8` [vocabulary, hidden] and `.scale` [vocabulary, 1]; and, in float32, all others.
@@ -34,7 +36,8 @@ def int8_graph(full_precision: onnx.ModelProto) -> onnx.ModelProto:
     rows = _Rows(graph, _keep_rows_flat(graph))
     _quantize_embedding(graph)
     for inputs, products in list(_products(graph)):
-        rows.quantize(inputs, products)
+        if quantised := [p for p in products if not any(part in p.inputs[1].name for part in kept)]:
+            rows.quantize(inputs, quantised)
     _place_weights(graph)
     model.opset_imports[_CONTRIBUTED] = 1
     return ir.serde.serialize_model(model)

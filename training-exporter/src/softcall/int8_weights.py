@@ -19,11 +19,12 @@ EMBEDDING_STEPS = 127
 
 
 def int8_weights(
-    parameters: Mapping[str, np.ndarray], factors: Mapping[str, np.ndarray]
+    parameters: Mapping[str, np.ndarray], factors: Mapping[str, np.ndarray], steps: int = WEIGHT_STEPS
 ) -> Callable[[str], np.ndarray]:
     """Return what gives a weight of an int8 graph by its name (see `softcall.int8_graph`).
 
-    `parameters` are the base's own by Hugging Face name, `factors` its smoothing.
+    `parameters` are the base's own by Hugging Face name, `factors` its smoothing; a column's largest weight
+    becomes `steps`.
     """
     smoothed = Smoothed(parameters, factors)
     floats = full_precision(smoothed)
@@ -31,19 +32,21 @@ def int8_weights(
     def weight(name: str) -> np.ndarray:
         for suffix, part in ((INTEGERS, 0), (SCALES, 1)):
             if name.endswith(suffix):
-                return quantized(smoothed, name.removesuffix(suffix))[part]
+                return quantized(smoothed, name.removesuffix(suffix), steps)[part]
         return floats(name)
 
     return weight
 
 
-def quantized(smoothed: Mapping[str, np.ndarray], name: str) -> tuple[np.ndarray, np.ndarray]:
+def quantized(
+    smoothed: Mapping[str, np.ndarray], name: str, steps: int = WEIGHT_STEPS
+) -> tuple[np.ndarray, np.ndarray]:
     """Return (integers, scales) of a weight; `name` is without `.int8` and `.scale`."""
     if name == EMBEDDING:
         integers, scales = _steps(smoothed[EMBEDDING], EMBEDDING_STEPS)
         return integers, scales[:, None]
     # A parameter is [out, in]: an output is a row here, and a column of what is stored.
-    integers, scales = _steps(smoothed[name.removesuffix(TRANSPOSED)], WEIGHT_STEPS)
+    integers, scales = _steps(smoothed[name.removesuffix(TRANSPOSED)], steps)
     return integers.T, scales
 
 
