@@ -33,7 +33,7 @@ def test_it_exports_a_folder_and_prints_what_it_measured(tiny_folder, tmp_path, 
     printed = capfd.readouterr().err
     for said in (
         "trace the model",
-        f"write the weights, {TINY_WEIGHTS_BYTES:,} bytes",
+        f"write the fp32 weights, {TINY_WEIGHTS_BYTES:,} bytes",
         "unequal lengths, one prefix",
         "fingerprint",
     ):
@@ -48,8 +48,8 @@ def test_it_keeps_a_graph_on_request_and_makes_a_base_of_it(tmp_path, monkeypatc
     monkeypatch.setattr(kept_graph, "GRAPHS", graphs)
     assert run("base", tmp_path / "filled", "--source", file, "--from-graph") == 0
     printed = capfd.readouterr().err
-    assert f"write the weights, {TINY_WEIGHTS_BYTES:,} bytes" in printed
-    assert "golden row: largest relative difference" in printed
+    assert f"write the fp32 weights, {TINY_WEIGHTS_BYTES:,} bytes" in printed
+    assert "golden row, fp32: largest relative difference" in printed
     assert Bundle.open(tmp_path / "filled").variants == Bundle.open(tmp_path / "exported").variants
 
 

@@ -16,10 +16,11 @@ from softcall.base_export import export_base
 from softcall.bundle import Bundle
 from softcall.default_base import sha256_of
 from softcall.errors import SoftcallError
+from softcall.int8_graph import int8_graph
 from softcall.kept_graph import base_from_graph, keep_graph, kept_graphs
 from softcall.source import Source
 from softcall.trunk_graph import trunk_graph
-from softcall.trunk_weights import write_weights
+from softcall.trunk_weights import full_precision, write_weights
 
 
 @pytest.fixture
@@ -39,8 +40,9 @@ def _files(folder: Path) -> list[str]:
 
 def test_it_is_byte_for_byte_what_pytorch_exports(tiny, tmp_path):
     source, exported, _ = tiny
-    bundle, difference = base_from_graph(source, tmp_path / "filled")
-    assert difference < 1e-5
+    bundle, differences = base_from_graph(source, tmp_path / "filled")
+    assert differences["fp32"] < 1e-5
+    assert differences["int8"] < 0.1
     assert _files(bundle.folder) == _files(exported.folder)
     assert filecmp.cmpfiles(exported.folder, bundle.folder, _files(bundle.folder), shallow=False)[1:] == (
         [],
@@ -50,7 +52,13 @@ def test_it_is_byte_for_byte_what_pytorch_exports(tiny, tmp_path):
 
 def test_what_is_kept_is_the_bundle_without_weights(tiny):
     _, _, graph = tiny
-    assert _files(graph) == ["base.json", "fp32/trunk.onnx", "tokenizer.json"]
+    assert _files(graph) == [
+        "base.json",
+        "fp32/trunk.onnx",
+        "int8/smoothing.safetensors",
+        "int8/trunk.onnx",
+        "tokenizer.json",
+    ]
 
 
 def test_a_name_of_its_own_changes_the_description_alone(tiny, tmp_path):
@@ -89,12 +97,12 @@ def test_a_graph_that_wants_what_the_source_lacks_is_refused(tiny, tmp_path):
     _, _, graph = tiny
     model = onnx.load(graph / "fp32/trunk.onnx", load_external_data=False)
     with pytest.raises(SoftcallError, match=r"needs the parameter model\.embed_tokens\.weight"):
-        write_weights(model, {}, tmp_path)
+        write_weights(model, full_precision({}), tmp_path)
     parameters = {name: parameter.numpy()[:1] for name, parameter in tiny_base().model.named_parameters()}
     with pytest.raises(
         SoftcallError, match=r"expects model\.embed_tokens\.weight of shape \(384, 64\).*\(1, 64\)"
     ):
-        write_weights(model, parameters, tmp_path)
+        write_weights(model, full_precision(parameters), tmp_path)
 
 
 def test_the_default_bases_graph_is_kept():
@@ -106,13 +114,14 @@ def test_the_default_base_needs_neither_pytorch_nor_transformers(tmp_path):
     """In a process of its own, where importing them fails."""
     script = """
 import sys
-for module in ("torch", "transformers", "peft", "onnxscript"):
+for module in ("torch", "transformers", "peft", "onnxscript", "onnx_ir"):
     sys.modules[module] = None
 from pathlib import Path
 from softcall.kept_graph import base_from_graph
 from softcall.source import Source
-bundle, difference = base_from_graph(Source.resolve(None), Path(sys.argv[1]))
-assert difference < 1e-4, difference
+bundle, differences = base_from_graph(Source.resolve(None), Path(sys.argv[1]))
+assert differences["fp32"] < 1e-4, differences
+assert set(differences) == {"fp32", "int8"}
 assert bundle.output_embedding([1, 2]).shape == (2, 576)
 """
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "base")], check=True, timeout=120)
@@ -135,5 +144,8 @@ def test_the_kept_graph_of_the_default_base_is_what_pytorch_exports_today(tmp_pa
             text, add_special_tokens=False
         )
     assert base.tokenizer.to_str() == (kept.folder / "tokenizer.json").read_text("utf-8")
-    write_weights(graph, {name: value.numpy() for name, value in base.model.named_parameters()}, tmp_path)
+    parameters = {name: value.numpy() for name, value in base.model.named_parameters()}
+    write_weights(graph, full_precision(parameters), tmp_path)
     assert sha256_of(tmp_path / "trunk.onnx.data") == kept.variant().files["fp32/trunk.onnx.data"]
+    int8 = int8_graph(graph)
+    assert int8.SerializeToString(deterministic=True) == (kept.folder / "int8/trunk.onnx").read_bytes()

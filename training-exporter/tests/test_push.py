@@ -3,7 +3,9 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+import torch
 from make_peft_folders import FOLDER
 from make_tiny import DEFAULT_FOLDER as TINY
 from make_tiny import tiny_base
@@ -12,6 +14,7 @@ from s3_server import ACCESS_KEY, SECRET_KEY
 from typer.testing import CliRunner
 
 from softcall.artifact import Artifact
+from softcall.bundle import Bundle
 from softcall.cli import app
 from softcall.errors import SoftcallError
 from softcall.store import Store
@@ -238,3 +241,25 @@ def test_a_file_that_is_too_large_is_not_read_whole(store, tmp_path):
     with (tmp_path / "huge").open("wb") as file:
         file.truncate((64 << 20) + 1)
     assert "huge: larger than 67108864 bytes, the limit" in refusal("push", tmp_path / "huge", "a")
+
+
+def test_a_ready_prefix_is_the_models_own_cache(store):
+    """What transformers keeps after the prompt, in 16 bits."""
+    softcall("push", ARTIFACT, "acme/ready", "--base", BASE, "--prefix", "fp32")
+    artifact, plain = stored(store, "acme/ready"), Artifact.from_bytes(ARTIFACT.read_bytes())
+    model = tiny_base().model
+    with torch.no_grad():
+        prompt = torch.tensor(plain.prompt)[None]
+        cache = model(inputs_embeds=prompt, use_cache=True).past_key_values
+    expected = np.stack([np.stack([layer.keys[0], layer.values[0]]) for layer in cache.layers])
+    assert artifact.prefixes["fp32"].shape == expected.shape
+    np.testing.assert_allclose(artifact.prefixes["fp32"], expected, rtol=2e-3, atol=2e-3)
+    assert artifact.prefix_layouts == {"fp32": Bundle.open(BASE).variant("fp32").kv_layout}
+    np.testing.assert_array_equal(artifact.prompt, plain.prompt)
+
+
+def test_a_ready_prefix_needs_a_base_that_has_the_variant(store):
+    assert "--prefix needs --base" in refusal("push", ARTIFACT, "acme/ready", "--prefix", "fp32")
+    refused = refusal("push", ARTIFACT, "acme/ready", "--base", BASE, "--prefix", "int4")
+    assert "has no variant 'int4', only fp32" in refused
+    assert list(Store.open(store).tasks()) == []

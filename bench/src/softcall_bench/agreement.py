@@ -11,14 +11,14 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from softcall import smoothing
@@ -28,7 +28,7 @@ from softcall.data import read_rows
 from softcall.int8_graph import int8_graph
 from softcall.int8_weights import WEIGHT_STEPS, int8_weights
 from softcall.trunk import Trunk
-from softcall.trunk_weights import TRANSPOSED, write_weights
+from softcall.trunk_weights import TRANSPOSED, external_weights, write_weights
 from softcall_bench.machine import Machine
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,7 +38,7 @@ GRAPH = "trunk.onnx"
 
 MAX_TEXT_TOKENS = 256
 RUN_TOKENS = 1_024  # as the server fills a run
-SAMPLE_ROWS = 500  # of each task, for points that are not served
+SAMPLE_ROWS = 200  # of each task, for points that are not served
 SPEED_ROUNDS = 15
 SPEED_SHAPES = ((1, 26), (16, 26))
 EIGHT_BITS = 127
@@ -95,21 +95,22 @@ class BundleParameters(Mapping[str, np.ndarray]):
 
     def __init__(self, bundle: Bundle) -> None:
         """Reads what is asked for from the bundle's files."""
-        graph = bundle.folder / bundle.variant().graph
-        self._folder = str(graph.parent)
-        tensors = onnx.load(graph, load_external_data=False).graph.initializer
-        self._tensors = {t.name: t for t in tensors if t.name.startswith("model.")}
+        file = bundle.folder / bundle.variant().graph
+        graph = onnx.load(file, load_external_data=False)
+        shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.graph.initializer}
+        self._weights = {
+            name: np.memmap(file.parent / info.location, "<f4", "r", info.offset, shapes[name])
+            for name, info in external_weights(graph).items()
+        }
 
     def __getitem__(self, name: str) -> np.ndarray:
-        if name in self._tensors:
-            return numpy_helper.to_array(self._tensors[name], self._folder)
-        return numpy_helper.to_array(self._tensors[name + TRANSPOSED], self._folder).T
+        return self._weights[name] if name in self._weights else self._weights[name + TRANSPOSED].T
 
-    def __iter__(self):
-        return (name.removesuffix(TRANSPOSED) for name in self._tensors)
+    def __iter__(self) -> Iterator[str]:
+        return (name.removesuffix(TRANSPOSED) for name in self._weights)
 
     def __len__(self) -> int:
-        return len(self._tensors)
+        return len(self._weights)
 
 
 def build(point: Point, bundle: Bundle, folder: Path) -> Path:
@@ -136,7 +137,7 @@ def build(point: Point, bundle: Bundle, folder: Path) -> Path:
     return folder / GRAPH
 
 
-def logits(graph: Path, base: Path, task: Judged, most: int | None, threads: int) -> dict:
+def logits(graph: Path, *, base: Path, task: Judged, most: int | None, threads: int) -> dict:
     """Label logits [rows, labels] of a test set (or of `most` rows, evenly taken), and the gold labels."""
     bundle, artifact = Bundle.open(base), Artifact.from_bytes(task.artifact.read_bytes(), str(task.artifact))
     rows = read_rows(task.test, artifact.template.fields)
@@ -200,23 +201,15 @@ def main() -> None:
         }
         full = bundle.folder / bundle.variant().graph
         sample = min(options.rows, SAMPLE_ROWS) if options.rows else SAMPLE_ROWS
-        asked = {
-            (point.name, task.name): pool.submit(
-                logits,
-                graphs[point.name],
-                options.base,
-                task,
-                options.rows if point.served else sample,
-                options.threads,
-            )
-            for point in POINTS
-            for task in tasks
-        }
-        references = {
-            (most, task.name): pool.submit(logits, full, options.base, task, most, options.threads)
-            for most in {options.rows, sample}
-            for task in tasks
-        }
+        submit = partial(pool.submit, logits, base=options.base, threads=options.threads)
+        references: dict[tuple[int | None, str], Future] = {}
+        asked: dict[tuple[str, str], Future] = {}
+        for point in POINTS:
+            most = options.rows if point.served else sample
+            for task in tasks:
+                if (most, task.name) not in references:
+                    references[most, task.name] = submit(full, task=task, most=most)
+                asked[point.name, task.name] = submit(graphs[point.name], task=task, most=most)
         points = []
         for point in POINTS:
             most = options.rows if point.served else sample
@@ -227,12 +220,17 @@ def main() -> None:
                 for task in tasks
             }
             points.append({"variant": point.name, **asdict(point), "tasks": figures})
+            _write(options.out, points)  # what is known so far: the whole takes long
             print(point.name, *(f"{name} {f['agreement']:.4f}" for name, f in figures.items()), flush=True)
         times = speeds({FULL_PRECISION: full, **graphs}, options.base, tasks[0].artifact)
     for point in points:
         point["ms"] = times[point["name"]]
-    record = {"machine": asdict(Machine.here()), "shapes": SPEED_SHAPES, "fp32_ms": times[FULL_PRECISION]}
-    options.out.write_text(json.dumps(record | {"points": points}, indent=1) + "\n")
+    _write(options.out, points, fp32_ms=times[FULL_PRECISION])
+
+
+def _write(file: Path, points: Sequence[dict], **more) -> None:
+    record = {"machine": asdict(Machine.here()), "shapes": SPEED_SHAPES, **more, "points": points}
+    file.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def _compare(reference: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> dict:

@@ -4,14 +4,17 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Self
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from softcall.errors import SoftcallError
 from softcall.safetensors_file import SafetensorsFile, safetensors_bytes
 from softcall.template import Template
+
+if TYPE_CHECKING:
+    from softcall.bundle import Bundle
 
 SCHEMA = 1
 KIND = "classification"
@@ -94,6 +97,23 @@ class Artifact:
                 f"the prompt was trained for base {self.base_name} with fingerprint {self.base_fingerprint};"
                 f" base {name} has fingerprint {fingerprint}"
             )
+
+    def with_prefixes(self, bundle: "Bundle", variants: Sequence[str]) -> Self:
+        """This artifact with the prompt's keys and values ready made for variants of its base.
+
+        Full precision encodes the prompt whatever the variant; `SoftcallError` for a variant that the bundle
+        does not have.
+        """
+        self.require_base(bundle.name, bundle.fingerprint, bundle.hidden_size)
+        layouts = {variant: bundle.variant(variant).kv_layout for variant in variants}
+        # From [1, kv_heads, tokens, head_dim] of key 0, value 0, key 1 and so on.
+        rows = np.concatenate(bundle.trunk().encode(self.prompt))
+        cache = rows.reshape(bundle.num_hidden_layers, 2, *rows.shape[1:])
+        return replace(
+            self,
+            prefixes={**self.prefixes, **dict.fromkeys(layouts, cache)},
+            prefix_layouts={**self.prefix_layouts, **layouts},
+        )
 
     @property
     def metadata(self) -> dict[str, Any]:

@@ -82,9 +82,11 @@ def export_base(
         bundle.write_description()
         measurements = _measure(base.model, bundle, FULL_PRECISION, console)
         parity.require_parity(measurements)
+        bundle.check_golden(FULL_PRECISION)
         if INT8 in variants:
             int8_measurements = _measure(reference, bundle, INT8, console)
             parity.require_typical_parity(int8_measurements, INT8_TOLERANCE)
+            bundle.check_golden(INT8)
             measurements += int8_measurements
     return Bundle.open(out), measurements
 
@@ -174,7 +176,6 @@ def _measure(
 ) -> list[parity.Measurement]:
     with step(console, f"compare {variant} with PyTorch"):
         onnx.checker.check_model(bundle.folder / bundle.variant(variant).graph)
-        bundle.check_golden(variant)
         return parity.measure(model, bundle.trunk(variant), bundle.max_position_embeddings, variant)
 
 

@@ -62,6 +62,15 @@ def push(
             show_default="task.json in the folder",
         ),
     ] = None,
+    prefix: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Store the prompt's keys and values ready made for this variant of --base, such as int8; "
+            "repeated. Servers of that variant then need no full-precision base.",
+            metavar="VARIANT",
+            show_default=False,
+        ),
+    ] = None,
     create: Annotated[bool, typer.Option("--create", help="Only if the store has no such task.")] = False,
     if_version: Annotated[
         str | None,
@@ -81,6 +90,10 @@ def push(
     if create and if_version is not None:
         raise SoftcallError("--create and --if-version exclude each other")
     check_task(task)
+    if prefix and base is None:
+        raise SoftcallError(
+            "--prefix needs --base, the folder made by `softcall base` that encodes the prompt"
+        )
     target = Store.open(store, endpoint_url)
     flags = {"template": template, "labels": label, "task file": task_file}
     if source.is_dir():
@@ -92,6 +105,12 @@ def push(
             raise SoftcallError(f"{source} is an artifact, which has its own {' and '.join(given)}")
         data = read_bounded(source, MAX_ARTIFACT_BYTES)
         artifact = _artifact(data, source, base)
+
+    if prefix:
+        from softcall.bundle import Bundle
+
+        artifact = artifact.with_prefixes(Bundle.open(base), prefix)
+        data = artifact.to_bytes()
 
     from softcall.peft_folder import peft_config
 
