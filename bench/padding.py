@@ -1,7 +1,7 @@
 """How much padding a run should bear: a simulation of the batcher on texts of mixed lengths.
 
-Behind docs/batching.md. A run costs `START` tokens and its padded tokens. Clients send their next text as soon
-as the last one is answered. Printed is the share of the time that goes into tokens of texts.
+Behind docs/batching.md. A run costs `START` tokens and its padded tokens. Clients send their next text as
+soon as the last one is answered. Printed is the share of the time that goes into tokens of texts.
 `python3 bench/padding.py` needs nothing but Python.
 """
 
