@@ -41,6 +41,8 @@ public final class RealBase implements QuarkusTestResourceLifecycleManager {
             return Map.of(
                     "softcall.base.dir",
                     BASE.toString(),
+                    "softcall.base.variant",
+                    "fp32",
                     "softcall.store.uri",
                     "file:" + store,
                     "softcall.limits.call-time",

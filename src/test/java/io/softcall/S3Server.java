@@ -60,6 +60,10 @@ public final class S3Server implements QuarkusTestResourceLifecycleManager {
         Map<String, String> config = new TreeMap<>(Map.of(
                 "softcall.base.dir",
                 Tiny.BASE.toString(),
+                "softcall.base.variant",
+                "fp32",
+                "softcall.base.cache-dir",
+                Tiny.PACKED.toString(),
                 "softcall.store.uri",
                 "s3://" + BUCKET + "/" + PREFIX,
                 "quarkus.s3.endpoint-override",

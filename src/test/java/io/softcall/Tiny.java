@@ -15,6 +15,9 @@ public final class Tiny {
     private static final Path ROOT = Path.of("src/test/resources/tiny").toAbsolutePath();
 
     public static final Path BASE = ROOT.resolve("base");
+    /** Where its packed weights go: nothing is written into the sources. */
+    public static final Path PACKED = Path.of("target/packed").toAbsolutePath();
+
     public static final Path STORE = ROOT.resolve("tasks");
     public static final List<String> TASKS = List.of("sentiment", "acme/intent", "long", "pair");
 

@@ -1,6 +1,7 @@
 package io.softcall.inference;
 
 import io.quarkus.runtime.Startup;
+import io.softcall.task.PrefixLayout;
 import io.softcall.task.Requirements;
 import jakarta.enterprise.inject.Disposes;
 import jakarta.enterprise.inject.Produces;
@@ -29,7 +30,13 @@ final class Bases {
                 bundle.name(),
                 fingerprints,
                 bundle.hiddenSize(),
-                config.limits().promptTokens());
+                config.limits().promptTokens(),
+                new PrefixLayout(
+                        bundle.served().name(),
+                        bundle.served().kvLayout(),
+                        bundle.layers(),
+                        bundle.kvHeads(),
+                        bundle.headDim()));
     }
 
     @Produces
@@ -39,12 +46,17 @@ final class Bases {
         long began = System.nanoTime();
         Model model =
                 switch (config.provider()) {
-                    case CPU -> new OnnxModel(bundle, config.threads(), config.spinning());
+                    case CPU ->
+                        new OnnxModel(
+                                bundle,
+                                new Trunk.Threads(config.threads(), config.spinning()),
+                                config.base().cacheDir(),
+                                config.prefix().encoderIdle());
                 };
         LOG.infof(
                 "base %s (%s, fingerprint %.12s) serves on ONNX Runtime, %s, golden row holds, %d ms",
                 bundle.name(),
-                bundle.variant(),
+                bundle.served().name(),
                 bundle.fingerprint(),
                 config.provider(),
                 (System.nanoTime() - began) / 1_000_000);

@@ -8,6 +8,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
 
 /**
  * What {@code base.json} says of a base bundle. Contract: docs/base-bundle.md.
@@ -15,8 +18,8 @@ import java.util.Map;
  * @param fingerprint of the full-precision weights; prompts are bound to it
  * @param hiddenSize width of embeddings and hidden rows
  * @param maxPositions prompt and text together
- * @param golden a row computed by PyTorch
- * @param graph the trunk of the variant that is served
+ * @param served the trunk that texts run through
+ * @param encoder the full-precision trunk, which turns prompts into prefixes; empty where the bundle has none
  */
 record Bundle(
         String name,
@@ -27,12 +30,22 @@ record Bundle(
         int kvHeads,
         int headDim,
         int maxPositions,
-        Golden golden,
-        String variant,
-        Path graph,
+        Variant served,
+        Optional<Variant> encoder,
         Path tokenizer) {
 
+    static final String FULL_PRECISION = "fp32";
+
     private static final int SCHEMA = 1;
+
+    /**
+     * One trunk of a bundle.
+     *
+     * @param files sha256 by name, of the graph and of the weights beside it
+     * @param kvLayout digest of whatever scales keys and values
+     * @param golden a row computed by PyTorch, with this variant's weights and tolerance
+     */
+    record Variant(String name, Path graph, SortedMap<String, String> files, String kvLayout, Golden golden) {}
 
     /**
      * One row that every correct runtime reproduces.
@@ -45,10 +58,22 @@ record Bundle(
             @JsonProperty("input_ids") long[] inputIds,
             @JsonProperty("prompt_embeds") float[][] promptEmbeds,
             @JsonProperty("hidden") float[] hidden,
-            @JsonProperty("tolerance") double tolerance) {}
+            @JsonProperty("tolerance") double tolerance) {
+
+        private Golden with(GoldenJson own) {
+            return own == null ? this : new Golden(inputIds, promptEmbeds, own.hidden(), own.tolerance());
+        }
+    }
+
+    /** What a variant of lower precision gives instead of the bundle's own. */
+    private record GoldenJson(float[] hidden, double tolerance) {}
 
     @JsonIgnoreProperties(ignoreUnknown = true)
-    private record Variant(String graph) {}
+    private record VariantJson(
+            String graph,
+            TreeMap<String, String> files,
+            @JsonProperty("kv_layout") String kvLayout,
+            GoldenJson golden) {}
 
     @JsonIgnoreProperties(ignoreUnknown = true)
     private record Json(
@@ -62,7 +87,18 @@ record Bundle(
             @JsonProperty("head_dim") int headDim,
             @JsonProperty("max_position_embeddings") int maxPositions,
             Golden golden,
-            Map<String, Variant> variants) {}
+            Map<String, VariantJson> variants) {
+
+        private Optional<Variant> variant(Path dir, String variant) {
+            return Optional.ofNullable(variants.get(variant))
+                    .map(found -> new Variant(
+                            variant,
+                            dir.resolve(found.graph()),
+                            found.files(),
+                            found.kvLayout(),
+                            golden.with(found.golden())));
+        }
+    }
 
     /** @throws IllegalArgumentException when the folder is no bundle that this server reads; the message says what to do */
     static Bundle open(Path dir, String variant) {
@@ -72,23 +108,11 @@ record Bundle(
                     "softcall.base.dir=%s holds no base.json; make a base bundle with `softcall base %s`"
                             .formatted(dir.toAbsolutePath(), dir));
         }
-        Json json;
-        try {
-            JsonMapper mapper = new JsonMapper();
-            JsonNode tree = mapper.readTree(file.toFile());
-            if (tree.path("schema").asInt(-1) != SCHEMA) {
-                throw new IllegalArgumentException(
-                        "%s has schema %s, this server reads schema %d".formatted(file, tree.path("schema"), SCHEMA));
-            }
-            json = mapper.treeToValue(tree, Json.class);
-        } catch (IOException e) {
-            throw new IllegalArgumentException("%s cannot be read: %s".formatted(file, e.getMessage()), e);
-        }
-        Variant chosen = json.variants().get(variant);
-        if (chosen == null) {
-            throw new IllegalArgumentException("softcall.base.variant=%s: the bundle %s has the variants %s"
-                    .formatted(variant, dir, json.variants().keySet()));
-        }
+        Json json = read(file);
+        Variant served = json.variant(dir, variant)
+                .orElseThrow(
+                        () -> new IllegalArgumentException("softcall.base.variant=%s: the bundle %s has the variants %s"
+                                .formatted(variant, dir, json.variants().keySet())));
         return new Bundle(
                 json.name(),
                 json.architecture(),
@@ -98,9 +122,22 @@ record Bundle(
                 json.kvHeads(),
                 json.headDim(),
                 json.maxPositions(),
-                json.golden(),
-                variant,
-                dir.resolve(chosen.graph()),
+                served,
+                json.variant(dir, FULL_PRECISION),
                 dir.resolve("tokenizer.json"));
+    }
+
+    private static Json read(Path file) {
+        try {
+            JsonMapper mapper = new JsonMapper();
+            JsonNode tree = mapper.readTree(file.toFile());
+            if (tree.path("schema").asInt(-1) != SCHEMA) {
+                throw new IllegalArgumentException(
+                        "%s has schema %s, this server reads schema %d".formatted(file, tree.path("schema"), SCHEMA));
+            }
+            return mapper.treeToValue(tree, Json.class);
+        } catch (IOException e) {
+            throw new IllegalArgumentException("%s cannot be read: %s".formatted(file, e.getMessage()), e);
+        }
     }
 }

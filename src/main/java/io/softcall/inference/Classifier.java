@@ -167,7 +167,7 @@ public class Classifier {
                 Thread.yield();
             }
             long tokenized = System.nanoTime();
-            Prefix prefix = prefixes.acquire(task);
+            Prefix prefix = prefixes.acquire(task, future -> patience.await(future, "the encoder"));
             try {
                 prefixNanos = System.nanoTime() - tokenized;
                 tokenizeNanos = tokenized - began;

@@ -43,8 +43,11 @@ public interface InferenceConfig {
         @WithDefault("base")
         Path dir();
 
-        @WithDefault("fp32")
+        @WithDefault("int8")
         String variant();
+
+        /** A folder for weights as this processor wants them, which the next start maps; empty: beside the variant. */
+        Optional<Path> cacheDir();
 
         /** Fingerprints of other bases whose prompts the operator vouches for. */
         Optional<Set<String>> accept();
@@ -55,6 +58,10 @@ public interface InferenceConfig {
         /** Memory for prefixes, outside the Java heap; the least used leave first. */
         @WithDefault("512M")
         MemorySize cacheBytes();
+
+        /** How long the full-precision trunk stays open after its last prompt, where another variant is served. */
+        @WithDefault("5s")
+        Duration encoderIdle();
     }
 
     /** Rows that share a run. */

@@ -1,6 +1,7 @@
 package io.softcall.inference;
 
 import io.softcall.task.Prompt;
+import io.softcall.task.ReadyPrefix;
 import java.util.List;
 
 /** The frozen base: the one seam between Softcall and whatever computes. Safe for use by several threads. */
@@ -16,8 +17,11 @@ interface Model extends AutoCloseable {
 
     Bundle bundle();
 
-    /** Computes a prompt's KV cache. The caller owns the one reference. */
+    /** Computes a prompt's KV cache at full precision, for which the bundle must have an encoder. The caller owns the one reference. */
     Prefix encode(Prompt prompt);
+
+    /** Takes over a KV cache that was computed before. The caller owns the one reference. */
+    Prefix load(ReadyPrefix ready);
 
     /**
      * Runs texts behind their prefixes.

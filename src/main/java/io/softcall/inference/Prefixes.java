@@ -6,16 +6,18 @@ import com.github.benmanes.caffeine.cache.RemovalCause;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
 import io.softcall.task.Task;
 import io.softcall.task.TaskName;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Singleton;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.function.Function;
 
-/** The prefixes of the prompts that were called lately, each computed once a version, bounded in bytes. */
+/** The prefixes of the prompts that were called lately, each loaded or computed once a version, bounded in bytes. */
 @Singleton
 class Prefixes {
 
@@ -29,6 +31,7 @@ class Prefixes {
             Thread.ofPlatform().name("encode-", 0).daemon().factory());
 
     private final Counter encoded;
+    private final Counter ready;
 
     Prefixes(Model model, InferenceConfig config, MeterRegistry metrics) {
         this.model = model;
@@ -44,6 +47,9 @@ class Prefixes {
                 .buildAsync();
         this.encoded = Counter.builder("softcall.prefix.encoded")
                 .description("prompts turned into prefixes")
+                .register(metrics);
+        this.ready = Counter.builder("softcall.prefix.ready")
+                .description("prefixes that came with their artifacts")
                 .register(metrics);
         Gauge.builder("softcall.prefix.cached", cache, c -> c.synchronous().estimatedSize())
                 .description("prefixes in the cache")
@@ -62,17 +68,15 @@ class Prefixes {
                 .orElse(0L);
     }
 
-    /** The task's prefix, computed if need be. The caller releases it when its last run has ended. */
-    Prefix acquire(Task task) {
+    /**
+     * The task's prefix, loaded or computed if need be. The caller releases it when its last run has ended.
+     *
+     * @param await how long to wait for it; others may wait for the same
+     */
+    Prefix acquire(Task task, Function<CompletableFuture<Prefix>, Prefix> await) {
         Key key = new Key(task.name(), task.version());
         while (true) {
-            Prefix prefix;
-            try {
-                prefix = cache.get(key, (missing, executor) -> encode(task)).join();
-            } catch (CompletionException e) {
-                throw new IllegalStateException(
-                        "prefix of task %s: %s".formatted(task.name(), e.getCause()), e.getCause());
-            }
+            Prefix prefix = await.apply(cache.get(key, (missing, executor) -> make(task)));
             if (prefix.retain()) {
                 return prefix;
             }
@@ -80,7 +84,24 @@ class Prefixes {
         }
     }
 
-    private CompletableFuture<Prefix> encode(Task task) {
+    private CompletableFuture<Prefix> make(Task task) {
+        if (task.readyPrefix().isPresent()) {
+            ready.increment();
+            return CompletableFuture.completedFuture(
+                    model.load(task.readyPrefix().get()));
+        }
+        Bundle bundle = model.bundle();
+        if (bundle.encoder().isEmpty()) {
+            return CompletableFuture.failedFuture(new SoftcallException(
+                    Reason.ARTIFACT_REFUSED,
+                    "task \"%s\" has no prefix for the variant %s, and the base %s has no %s to compute one: store it with `softcall push --prefix %s`"
+                            .formatted(
+                                    task.name(),
+                                    bundle.served().name(),
+                                    bundle.name(),
+                                    Bundle.FULL_PRECISION,
+                                    bundle.served().name())));
+        }
         return CompletableFuture.supplyAsync(
                 () -> {
                     encoded.increment();

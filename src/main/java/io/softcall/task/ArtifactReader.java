@@ -4,9 +4,11 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.softcall.task.Safetensors.Tensor;
+import java.nio.ShortBuffer;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
 
@@ -38,6 +40,7 @@ final class ArtifactReader {
                 name,
                 version,
                 prompt,
+                readyPrefix(file, metadata.path("prefix_layouts"), prompt.tokens()),
                 head,
                 new Template(text(metadata, "template")),
                 temperature(metadata.path("temperature")),
@@ -128,6 +131,27 @@ final class ArtifactReader {
                 floats(file, "prompt_embeddings", (int) tokens, requirements.hidden()));
     }
 
+    /** Empty when there is none for the variant that is served, or when its keys and values are scaled in another way. */
+    private Optional<ReadyPrefix> readyPrefix(Safetensors file, JsonNode layouts, int tokens) throws RefusedException {
+        PrefixLayout layout = requirements.prefix();
+        String name = "prefix." + layout.variant();
+        Optional<Tensor> found = file.tensor(name);
+        if (found.isEmpty() || !layouts.path(layout.variant()).asText().equals(layout.digest())) {
+            return Optional.empty();
+        }
+        Tensor tensor = found.get();
+        checkShape(tensor, layout.layers(), 2, layout.kvHeads(), tokens, layout.headDim());
+        if (!tensor.dtype().equals("F16")) {
+            throw new RefusedException("tensor %s has type %s, expected F16", name, tensor.dtype());
+        }
+        ReadyPrefix prefix = new ReadyPrefix(tensor.data());
+        ShortBuffer values = prefix.values();
+        for (int i = 0; i < values.limit(); i++) {
+            checkFinite(name, i, Float.float16ToFloat(values.get(i)));
+        }
+        return Optional.of(prefix);
+    }
+
     private static double temperature(JsonNode node) throws RefusedException {
         double temperature = node.isMissingNode() ? 1 : node.asDouble(Double.NaN);
         if (!(temperature > 0) || Double.isInfinite(temperature)) {
@@ -162,19 +186,27 @@ final class ArtifactReader {
     /** A tensor of exactly this shape whose values are all finite. */
     private static float[] floats(Safetensors file, String name, int... shape) throws RefusedException {
         Tensor tensor = require(file, name);
+        checkShape(tensor, shape);
+        float[] values = tensor.floats();
+        for (int i = 0; i < values.length; i++) {
+            checkFinite(name, i, values[i]);
+        }
+        return values;
+    }
+
+    private static void checkShape(Tensor tensor, int... shape) throws RefusedException {
         List<Long> expected = new ArrayList<>();
         for (int dimension : shape) {
             expected.add((long) dimension);
         }
         if (!tensor.shape().equals(expected)) {
-            throw new RefusedException("tensor %s has shape %s, expected %s", name, tensor.shape(), expected);
+            throw new RefusedException("tensor %s has shape %s, expected %s", tensor.name(), tensor.shape(), expected);
         }
-        float[] values = tensor.floats();
-        for (int i = 0; i < values.length; i++) {
-            if (!Float.isFinite(values[i])) {
-                throw new RefusedException("tensor %s holds the value %s at element %d", name, values[i], i);
-            }
+    }
+
+    private static void checkFinite(String name, int element, float value) throws RefusedException {
+        if (!Float.isFinite(value)) {
+            throw new RefusedException("tensor %s holds the value %s at element %d", name, value, element);
         }
-        return values;
     }
 }

@@ -9,8 +9,10 @@ import java.util.Set;
  * @param fingerprints the base's own, and others that the operator vouches for
  * @param hidden width of prompt vectors and label rows
  * @param maxPromptTokens longest prompt that is served
+ * @param prefix what a prefix must be that is ready to use
  */
-public record Requirements(String baseName, Set<String> fingerprints, int hidden, int maxPromptTokens) {
+public record Requirements(
+        String baseName, Set<String> fingerprints, int hidden, int maxPromptTokens, PrefixLayout prefix) {
     public Requirements {
         fingerprints = Set.copyOf(fingerprints);
     }

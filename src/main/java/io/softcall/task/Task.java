@@ -1,12 +1,14 @@
 package io.softcall.task;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.util.Optional;
 import java.util.OptionalDouble;
 
 /**
  * A task as it was stored: everything that a call needs, checked. No half-valid task exists.
  *
  * @param version the store's word for this content
+ * @param readyPrefix the prompt's KV cache, where the artifact has one that fits the variant that is served
  * @param temperature divides the logits before the softmax; greater than 0
  * @param abstainThreshold an answer whose best probability lies below has no label
  * @param metadata the artifact's {@code softcall} metadata as it was read, for people to see
@@ -16,6 +18,7 @@ public record Task(
         TaskName name,
         String version,
         Prompt prompt,
+        Optional<ReadyPrefix> readyPrefix,
         LabelHead head,
         Template template,
         double temperature,

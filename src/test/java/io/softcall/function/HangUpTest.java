@@ -45,6 +45,10 @@ class HangUpTest {
             return Map.of(
                     "softcall.base.dir",
                     Tiny.BASE.toString(),
+                    "softcall.base.variant",
+                    "fp32",
+                    "softcall.base.cache-dir",
+                    Tiny.PACKED.toString(),
                     "softcall.store.uri",
                     "file:" + Tiny.STORE,
                     "softcall.limits.call-time",

@@ -59,6 +59,8 @@ class BatcherTest {
                 .withConverter(Duration.class, 200, new DurationConverter())
                 .withMapping(InferenceConfig.class)
                 .withDefaultValue("softcall.base.dir", Tiny.BASE.toString())
+                .withDefaultValue("softcall.base.variant", "fp32")
+                .withDefaultValue("softcall.base.cache-dir", Tiny.PACKED.toString())
                 .build()
                 .getConfigMapping(InferenceConfig.class);
         Bases bases = new Bases();

@@ -1,6 +1,7 @@
 package io.softcall.inference;
 
 import io.softcall.task.Prompt;
+import io.softcall.task.ReadyPrefix;
 import jakarta.enterprise.inject.Alternative;
 import jakarta.enterprise.inject.Disposes;
 import jakarta.enterprise.inject.Produces;
@@ -76,6 +77,11 @@ public final class GatedModel implements Model {
     @Override
     public Prefix encode(Prompt prompt) {
         return model.encode(prompt);
+    }
+
+    @Override
+    public Prefix load(ReadyPrefix ready) {
+        return model.load(ready);
     }
 
     @Override

@@ -29,6 +29,7 @@ import org.junit.jupiter.api.Test;
 /** What is kept of an answer of the store, for how long, and who shares a question. Time stands still unless moved. */
 class TasksTest {
 
+    private static final PrefixLayout LAYOUT = new PrefixLayout("fp32", "digest", 2, 2, 16);
     private static final TaskName NAME = new TaskName("sentiment");
 
     private final AtomicLong nanos = new AtomicLong();
@@ -170,7 +171,8 @@ class TasksTest {
                 .build()
                 .getConfigMapping(StoreConfig.class);
         String fingerprint = "784ded2fad3486e1b4f29e4e0f1c912bc888b820d9929784604e24c5dee4f61e";
-        return new Tasks(store, config, new Requirements("tiny-llama", Set.of(fingerprint), 64, 128), nanos::get);
+        return new Tasks(
+                store, config, new Requirements("tiny-llama", Set.of(fingerprint), 64, 128, LAYOUT), nanos::get);
     }
 
     private static String version(Tasks tasks) {

@@ -1,0 +1,127 @@
+package io.softcall.inference;
+
+import ai.onnxruntime.OrtEnvironment;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.jboss.logging.Logger;
+
+/**
+ * A variant's graph and weights as ONNX Runtime wants them on this processor. Making them costs each start time and
+ * anonymous memory; so the first start saves them, and the next ones map the file.
+ *
+ * @param folder where they are or will be; empty where the processor cannot be told from others
+ */
+record PackedWeights(Bundle.Variant variant, Optional<Path> folder) {
+
+    private static final Logger LOG = Logger.getLogger(PackedWeights.class);
+
+    private static final String GRAPH = "trunk.onnx";
+
+    /** Beside the graph. */
+    static final String WEIGHTS = "trunk.onnx.data";
+
+    /** Whatever decides on the layout is in the folder's name: the weights, ONNX Runtime's version, the processor's features. */
+    static PackedWeights of(Bundle.Variant variant, Optional<Path> cacheDir) {
+        Path parent = cacheDir.orElse(variant.graph().toAbsolutePath().getParent());
+        return new PackedWeights(
+                variant,
+                processorFeatures()
+                        .map(features -> digest(variant.files()
+                                + OrtEnvironment.getEnvironment().getVersion()
+                                + features))
+                        .map(key -> parent.resolve("prepacked-" + key)));
+    }
+
+    private static Optional<String> processorFeatures() {
+        try (Stream<String> lines = Files.lines(Path.of("/proc/cpuinfo"))) {
+            return lines.filter(line -> line.startsWith("flags") || line.startsWith("Features"))
+                    .findFirst();
+        } catch (IOException | UncheckedIOException e) {
+            return Optional.empty();
+        }
+    }
+
+    private static String digest(String text) {
+        try {
+            byte[] digest = MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
+            return HexFormat.of().formatHex(digest, 0, 8);
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every Java has SHA-256", e);
+        }
+    }
+
+    /**
+     * Opens the variant, from the saved weights if they hold the golden row, and saves them if there are none.
+     *
+     * @throws IllegalStateException when the variant itself cannot be opened or does not hold the golden row
+     */
+    Trunk open(Bundle bundle, Trunk.Threads threads) {
+        if (folder.isEmpty()) {
+            return checked(Trunk.packed(bundle, variant, threads));
+        }
+        if (!Files.exists(folder.get())) {
+            return save(bundle, threads, folder.get());
+        }
+        try {
+            return checked(Trunk.saved(bundle, variant, threads, folder.get().resolve(GRAPH)));
+        } catch (IllegalStateException e) {
+            LOG.warnf("%s; it is deleted, and this start does without", e.getMessage());
+            delete(folder.get());
+            return checked(Trunk.packed(bundle, variant, threads));
+        }
+    }
+
+    private static Trunk checked(Trunk trunk) {
+        try {
+            trunk.checkGolden();
+            return trunk;
+        } catch (RuntimeException e) {
+            trunk.close();
+            throw e;
+        }
+    }
+
+    /** Written elsewhere first: nobody maps half a file. */
+    private Trunk save(Bundle bundle, Trunk.Threads threads, Path folder) {
+        Path unfinished = folder.resolveSibling(
+                folder.getFileName() + "." + ProcessHandle.current().pid());
+        Trunk trunk;
+        try {
+            Files.createDirectories(folder.getParent());
+            Files.createDirectory(unfinished);
+            trunk = checked(Trunk.saving(bundle, variant, threads, unfinished.resolve(GRAPH)));
+        } catch (IOException | IllegalStateException e) {
+            delete(unfinished);
+            LOG.infof("each start packs the weights anew (%s): softcall.base.cache-dir names a folder for them", e);
+            return checked(Trunk.packed(bundle, variant, threads));
+        }
+        try {
+            Files.move(unfinished, folder, StandardCopyOption.ATOMIC_MOVE);
+            LOG.infof("the packed weights for the next start are in %s", folder);
+        } catch (IOException e) {
+            // Another process was faster.
+            delete(unfinished);
+        }
+        return trunk;
+    }
+
+    private static void delete(Path folder) {
+        try {
+            for (Path path : List.of(folder.resolve(GRAPH), folder.resolve(WEIGHTS), folder)) {
+                Files.deleteIfExists(path);
+            }
+        } catch (IOException e) {
+            LOG.warnf("%s cannot be deleted: %s", folder, e);
+        }
+    }
+}
