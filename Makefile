@@ -71,6 +71,11 @@ bench-charts: ## write the figures of the last bench into docs/benchmarks.md and
 	@bench/.venv/bin/python -m softcall_bench --publish
 
 # llama.cpp is compiled for this machine, once, which takes minutes.
+.PHONY: agreement
+agreement: bench-environment ## ask int8 for the labels that fp32 gives (DATA and PROMPTS: see bench/agreement/train.sh; half an hour)
+	@bench/.venv/bin/python -m softcall_bench.agreement $(if $(DATA),--data $(DATA)) $(if $(PROMPTS),--prompts $(PROMPTS))
+	@bench/.venv/bin/python -m softcall_bench.agreement_page
+
 .PHONY: bench-environment
 bench-environment: $(bundle) $(jar)
 	@tools/uv sync --frozen --project bench --extra llama || { \

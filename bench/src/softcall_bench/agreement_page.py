@@ -1,0 +1,74 @@
+"""Writes the points of agreement.json into docs/int8.md, as a table and a chart."""
+
+import json
+
+import matplotlib
+from matplotlib import pyplot
+
+from softcall_bench.agreement import RESULTS, ROOT
+from softcall_bench.machine import Machine
+
+PAGE = ROOT / "docs/int8.md"
+CHART = ROOT / "docs/charts/int8-points.svg"
+BEGIN, END = "<!-- points: make agreement -->", "<!-- end of points -->"
+
+
+def main() -> None:
+    """Replace what stands between the page's two marks, and the chart."""
+    record = json.loads(RESULTS.read_text())
+    points = [point for point in record["points"] if "ms" in point]
+    tasks = list(points[0]["tasks"])
+    fp32 = record["fp32_ms"]
+    rows = [
+        ["", *tasks, "mean", *(f"{rows} x {tokens}" for rows, tokens in record["shapes"])],
+        ["---"] * (len(tasks) + 4),
+    ]
+    for point in points:
+        figures = [point["tasks"][task] for task in tasks]
+        cells = [f"{f['agreement']:.3f} ({100 * (f['accuracy'] - f['fp32_accuracy']):+.1f})" for f in figures]
+        speed = [f"{full / ms:.2f}x" for full, ms in zip(fp32, point["ms"], strict=True)]
+        rows.append([point["name"], *cells, f"{_mean(point):.3f}", *speed])
+    served = next(point for point in points if point["served"])
+    sample = next((point for point in points if not point["served"]), served)
+    counts = ", ".join(f"{task} {served['tasks'][task]['n']:,}" for task in tasks)
+    text = (
+        "Agreement, and in brackets the points of accuracy won or lost; then how many times as fast as fp32, "
+        "for rows x tokens in bare ONNX Runtime. "
+        f"Measured on {Machine.of(record['machine'])}. `int8` is what is served, on whole test sets ({counts}); "
+        f"the others on {max(f['n'] for f in sample['tasks'].values())} rows of each.\n\n"
+    )
+    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(
+        f"{before}{BEGIN}\n\n{text}{table}\n\n![speed and agreement](charts/{CHART.name})\n\n{END}{after}"
+    )
+    _draw(points, fp32)
+
+
+def _mean(point: dict) -> float:
+    return sum(figures["agreement"] for figures in point["tasks"].values()) / len(point["tasks"])
+
+
+def _draw(points: list[dict], fp32: list[float]) -> None:
+    matplotlib.use("svg")
+    with pyplot.rc_context(
+        {"svg.hashsalt": "softcall", "svg.fonttype": "none", "axes.grid": True, "grid.alpha": 0.3}
+    ):
+        figure, axes = pyplot.subplots(figsize=(7, 3.8), layout="constrained")
+        for point in points:
+            speed, agreement = fp32[-1] / point["ms"][-1], _mean(point)
+            axes.scatter(speed, agreement, color="#1f6f4a" if point["served"] else "#8c8c8c")
+            axes.annotate(
+                point["name"], (speed, agreement), textcoords="offset points", xytext=(5, 4), fontsize=8
+            )
+        axes.set_xlabel("times as fast as fp32, 16 x 26 tokens")
+        axes.set_ylabel("mean agreement with fp32")
+        axes.margins(x=0.3)
+        CHART.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(CHART, metadata={"Date": None})
+        pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    main()
