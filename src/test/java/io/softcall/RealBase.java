@@ -19,7 +19,18 @@ public final class RealBase implements QuarkusTestResourceLifecycleManager {
     public static final List<String> PEFT_FOLDERS = List.of("english", "japanese");
     public static final Path PEFT = Path.of("src/test/resources/peft");
 
-    private static final Path BASE = Path.of("build/base").toAbsolutePath();
+    public static final Path BASE = Path.of("build/base").toAbsolutePath();
+
+    /** Where packed weights go. */
+    public static final Path PACKED = Path.of("target/packed").toAbsolutePath();
+
+    private String variant = "fp32";
+
+    /** {@code variant}: which one is served. */
+    @Override
+    public void init(Map<String, String> arguments) {
+        variant = arguments.getOrDefault("variant", variant);
+    }
 
     @Override
     public Map<String, String> start() {
@@ -42,7 +53,9 @@ public final class RealBase implements QuarkusTestResourceLifecycleManager {
                     "softcall.base.dir",
                     BASE.toString(),
                     "softcall.base.variant",
-                    "fp32",
+                    variant,
+                    "softcall.base.cache-dir",
+                    PACKED.toString(),
                     "softcall.store.uri",
                     "file:" + store,
                     "softcall.limits.call-time",

@@ -116,6 +116,9 @@ record PackedWeights(Bundle.Variant variant, Optional<Path> folder) {
     }
 
     private static void delete(Path folder) {
+        if (!Files.exists(folder)) {
+            return;
+        }
         try {
             for (Path path : List.of(folder.resolve(GRAPH), folder.resolve(WEIGHTS), folder)) {
                 Files.deleteIfExists(path);

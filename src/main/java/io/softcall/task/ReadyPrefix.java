@@ -13,7 +13,7 @@ public final class ReadyPrefix {
     private final ShortBuffer values;
 
     /** Copies the bytes, little-endian, so that they do not keep the artifact in memory. */
-    ReadyPrefix(ByteBuffer bytes) {
+    public ReadyPrefix(ByteBuffer bytes) {
         ByteBuffer copy = ByteBuffer.allocate(bytes.remaining()).order(ByteOrder.LITTLE_ENDIAN);
         copy.put(bytes.duplicate()).flip();
         this.values = copy.asShortBuffer().asReadOnlyBuffer();

@@ -1,0 +1,182 @@
+package io.softcall.inference;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.softcall.RealBase;
+import io.softcall.Tiny;
+import io.softcall.task.Prompt;
+import io.softcall.task.ReadyPrefix;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Where weights come from, and where prefixes do. */
+class OnnxModelTest {
+
+    private static final Trunk.Threads THREADS = new Trunk.Threads(0, false);
+    private static final Duration IDLE = Duration.ofMillis(200);
+    private static final long[] TEXT = {3, 1, 4, 1, 5};
+
+    @TempDir
+    Path cache;
+
+    private final Bundle tiny = Bundle.open(Tiny.BASE, "fp32");
+
+    @Test
+    void theFirstOpeningSavesPackedWeightsAndTheNextComputesTheSameFromThem() throws IOException {
+        float[] first = run(tiny);
+        Path folder = packed();
+        assertTrue(Files.size(folder.resolve(PackedWeights.WEIGHTS)) > 0);
+        var written = Files.getLastModifiedTime(folder.resolve("trunk.onnx"));
+        assertArrayEquals(first, run(tiny), 1e-6f);
+        assertEquals(written, Files.getLastModifiedTime(packed().resolve("trunk.onnx")));
+    }
+
+    @Test
+    void damagedPackedWeightsAreDeletedAndDoneWithout() throws IOException {
+        float[] first = run(tiny);
+        Path weights = packed().resolve(PackedWeights.WEIGHTS);
+        byte[] bytes = Files.readAllBytes(weights);
+        new Random(1).nextBytes(bytes);
+        Files.write(weights, bytes);
+        assertArrayEquals(first, run(tiny), 1e-6f);
+        assertTrue(folders().isEmpty());
+    }
+
+    @Test
+    void aFolderThatCannotBeWrittenIsDoneWithout() throws IOException {
+        float[] first = run(tiny);
+        Path file = Files.createFile(cache.resolve("file"));
+        try (OnnxModel model = new OnnxModel(tiny, THREADS, Optional.of(file.resolve("folder")), IDLE)) {
+            assertArrayEquals(first, run(model, model.encode(prompt(tiny))), 1e-6f);
+        }
+    }
+
+    @Test
+    void aReadyPrefixIsTheEncodedOneInHalfPrecision() {
+        try (OnnxModel model = open(tiny)) {
+            OnnxPrefix encoded = (OnnxPrefix) model.encode(prompt(tiny));
+            Prefix ready = model.load(half(encoded, tiny));
+            assertEquals(encoded.tokens(), ready.tokens());
+            assertEquals(encoded.bytes(), ready.bytes());
+            assertArrayEquals(run(model, encoded), run(model, ready), 5e-3f);
+        }
+    }
+
+    @Test
+    void aBundleWithoutFullPrecisionEncodesNothing() {
+        Bundle alone = new Bundle(
+                tiny.name(),
+                tiny.architecture(),
+                tiny.fingerprint(),
+                tiny.hiddenSize(),
+                tiny.layers(),
+                tiny.kvHeads(),
+                tiny.headDim(),
+                tiny.maxPositions(),
+                tiny.served(),
+                Optional.empty(),
+                tiny.tokenizer());
+        try (OnnxModel model = open(alone)) {
+            assertThrows(IllegalStateException.class, () -> model.encode(prompt(alone)));
+        }
+    }
+
+    /** Rounded activations move a hidden row by some percent, so the golden tolerance of the variant is what is asked. */
+    @Test
+    void theRealBaseEncodesAtFullPrecisionForInt8() {
+        Bundle int8 = Bundle.open(RealBase.BASE, "int8");
+        Bundle full = Bundle.open(RealBase.BASE, Bundle.FULL_PRECISION);
+        try (OnnxModel model = open(int8);
+                Trunk fp32 = Trunk.mapped(full, full.served(), THREADS)) {
+            OnnxPrefix prefix = (OnnxPrefix) model.encode(prompt(int8));
+            OnnxPrefix expected = (OnnxPrefix) fp32.encode(prompt(full));
+            for (int i = 0; i < 2 * int8.layers(); i++) {
+                assertEquals(-1, expected.memory(i).mismatch(prefix.memory(i)));
+            }
+            prefix.release();
+            expected.release();
+        }
+    }
+
+    @Test
+    void theEncoderIsGivenBackWhenNoPromptCame() throws InterruptedException {
+        Encoder encoder = new Encoder(() -> Trunk.mapped(tiny, tiny.served(), THREADS), IDLE);
+        assertFalse(encoder.isOpen());
+        for (int i = 0; i < 2; i++) {
+            encoder.encode(prompt(tiny)).release();
+            assertTrue(encoder.isOpen());
+            for (int wait = 0; wait < 100 && encoder.isOpen(); wait++) {
+                Thread.sleep(IDLE.toMillis());
+            }
+            assertFalse(encoder.isOpen());
+        }
+        encoder.close();
+        assertThrows(IllegalStateException.class, () -> encoder.encode(prompt(tiny)));
+    }
+
+    private OnnxModel open(Bundle bundle) {
+        return new OnnxModel(bundle, THREADS, Optional.of(cache), IDLE);
+    }
+
+    private float[] run(Bundle bundle) {
+        try (OnnxModel model = open(bundle)) {
+            return run(model, model.encode(prompt(bundle)));
+        }
+    }
+
+    private static float[] run(OnnxModel model, Prefix prefix) {
+        try {
+            return model.run(List.of(new Model.Sequence(TEXT, prefix)))[0];
+        } finally {
+            prefix.release();
+        }
+    }
+
+    private static ReadyPrefix half(OnnxPrefix prefix, Bundle bundle) {
+        ByteBuffer bytes = ByteBuffer.allocate((int) prefix.bytes() / 2).order(ByteOrder.LITTLE_ENDIAN);
+        for (int i = 0; i < 2 * bundle.layers(); i++) {
+            var floats = prefix.memory(i)
+                    .asByteBuffer()
+                    .order(ByteOrder.nativeOrder())
+                    .asFloatBuffer();
+            while (floats.hasRemaining()) {
+                bytes.putShort(Float.floatToFloat16(floats.get()));
+            }
+        }
+        return new ReadyPrefix(bytes.flip());
+    }
+
+    private static Prompt prompt(Bundle bundle) {
+        float[] values = new float[4 * bundle.hiddenSize()];
+        Random random = new Random(4);
+        for (int i = 0; i < values.length; i++) {
+            values[i] = random.nextFloat() - .5f;
+        }
+        return new Prompt(4, bundle.hiddenSize(), values);
+    }
+
+    private Path packed() throws IOException {
+        assertEquals(1, folders().size());
+        return folders().getFirst();
+    }
+
+    private List<Path> folders() throws IOException {
+        try (Stream<Path> paths = Files.list(cache)) {
+            return paths.toList();
+        }
+    }
+}
