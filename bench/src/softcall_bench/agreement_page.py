@@ -34,7 +34,7 @@ def main() -> None:
     text = (
         "Agreement, and in brackets the points of accuracy won or lost; then how many times as fast as fp32, "
         "for rows x tokens in bare ONNX Runtime. "
-        f"Measured on {Machine.of(record['machine'])}. `int8` is what is served, on whole test sets ({counts}); "
+        f"Measured on {Machine.of(record['machine'])}. `int8` is served, on whole test sets ({counts}); "
         f"the others on {max(f['n'] for f in sample['tasks'].values())} rows of each.\n\n"
     )
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
