@@ -8,12 +8,9 @@ import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import java.util.HashSet;
 import java.util.Set;
-import org.jboss.logging.Logger;
 
 /** Opens the base that the configuration names, at start, so that a server that is ready can answer. */
 final class Bases {
-
-    private static final Logger LOG = Logger.getLogger(Bases.class);
 
     @Produces
     @Singleton
@@ -42,25 +39,8 @@ final class Bases {
     @Produces
     @Singleton
     @Startup
-    Model model(Bundle bundle, InferenceConfig config) {
-        long began = System.nanoTime();
-        Model model =
-                switch (config.provider()) {
-                    case CPU ->
-                        new OnnxModel(
-                                bundle,
-                                new Trunk.Threads(config.threads(), config.spinning()),
-                                config.base().cacheDir(),
-                                config.prefix().encoderIdle());
-                };
-        LOG.infof(
-                "base %s (%s, fingerprint %.12s) serves on ONNX Runtime, %s, golden row holds, %d ms",
-                bundle.name(),
-                bundle.served().name(),
-                bundle.fingerprint(),
-                config.provider(),
-                (System.nanoTime() - began) / 1_000_000);
-        return model;
+    Model model(Opening opening) {
+        return opening.model();
     }
 
     /** The tokenizer is not disposed of: a call that is still under way would crash the process. */
@@ -71,7 +51,7 @@ final class Bases {
     @Produces
     @Singleton
     @Startup
-    Tokenizer tokenizer(Bundle bundle) {
-        return new Tokenizer(bundle.tokenizer());
+    Tokenizer tokenizer(Opening opening) {
+        return opening.tokenizer();
     }
 }

@@ -1,6 +1,7 @@
 package io.softcall.function;
 
 import static io.restassured.RestAssured.given;
+import static org.hamcrest.Matchers.containsString;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.micrometer.core.instrument.DistributionSummary;
@@ -22,6 +23,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.function.DoubleSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -123,6 +125,21 @@ class HangUpTest {
                 .then()
                 .statusCode(200);
         assertEquals(run + 2, rowsRun());
+    }
+
+    @Test
+    void anEncoderThatIsStuckHoldsNoCallLongerThanItsTime() {
+        CountDownLatch gate = model.shutEncoder();
+        try {
+            given().contentType("application/json")
+                    .body("{\"model\": \"acme/intent\", \"input\": \"x\"}")
+                    .post("/v1/classify")
+                    .then()
+                    .statusCode(504)
+                    .body("error.message", containsString("the encoder"));
+        } finally {
+            gate.countDown();
+        }
     }
 
     private CompletableFuture<Integer> patientCaller() {

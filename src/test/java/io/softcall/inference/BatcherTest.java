@@ -63,8 +63,7 @@ class BatcherTest {
                 .withDefaultValue("softcall.base.cache-dir", Tiny.PACKED.toString())
                 .build()
                 .getConfigMapping(InferenceConfig.class);
-        Bases bases = new Bases();
-        tiny = bases.model(bases.bundle(config), config);
+        tiny = Opening.open(new Bases().bundle(config), config);
         prefix = tiny.encode(prompt(4));
         longerPrefix = tiny.encode(prompt(5));
     }

@@ -21,8 +21,8 @@ public final class GatedModel implements Model {
         @Produces
         @Alternative
         @Singleton
-        GatedModel model(Bases bases, Bundle bundle, InferenceConfig config) {
-            return new GatedModel(bases.model(bundle, config));
+        GatedModel model(Opening opening) {
+            return new GatedModel(opening.model());
         }
 
         void close(@Disposes GatedModel model) {
@@ -35,6 +35,7 @@ public final class GatedModel implements Model {
     private final Semaphore atGate = new Semaphore(0);
     private volatile CountDownLatch gate = new CountDownLatch(0);
     private volatile boolean broken;
+    private volatile CountDownLatch encoderGate = new CountDownLatch(0);
 
     GatedModel(Model model) {
         this.model = model;
@@ -52,6 +53,12 @@ public final class GatedModel implements Model {
     /** Waits until a run stands before the gate. */
     public void awaitRun() {
         atGate.acquireUninterruptibly();
+    }
+
+    /** From now on each prompt waits, until the returned latch is counted down. */
+    public CountDownLatch shutEncoder() {
+        encoderGate = new CountDownLatch(1);
+        return encoderGate;
     }
 
     /** Rows of all runs so far, those before the gate included. */
@@ -76,6 +83,11 @@ public final class GatedModel implements Model {
 
     @Override
     public Prefix encode(Prompt prompt) {
+        try {
+            encoderGate.await();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
         return model.encode(prompt);
     }
 

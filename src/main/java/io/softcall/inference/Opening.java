@@ -1,0 +1,71 @@
+package io.softcall.inference;
+
+import io.quarkus.runtime.Startup;
+import jakarta.inject.Singleton;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.function.Supplier;
+import org.jboss.logging.Logger;
+
+/** Opens the trunk and the tokenizer at the same time and beside the rest of the start, each on a thread of its own. */
+@Startup(Opening.BEFORE_OTHERS)
+@Singleton
+final class Opening {
+
+    static final int BEFORE_OTHERS = 1;
+
+    private static final Logger LOG = Logger.getLogger(Opening.class);
+
+    private final CompletableFuture<Model> model;
+    private final CompletableFuture<Tokenizer> tokenizer;
+
+    Opening(Bundle bundle, InferenceConfig config) {
+        model = begin("open-trunk", () -> open(bundle, config));
+        tokenizer = begin("open-tokenizer", () -> new Tokenizer(bundle.tokenizer()));
+    }
+
+    private static <T> CompletableFuture<T> begin(String thread, Supplier<T> work) {
+        return CompletableFuture.supplyAsync(
+                work, task -> Thread.ofPlatform().name(thread).daemon().start(task));
+    }
+
+    /** Waits for the trunk. */
+    Model model() {
+        return await(model);
+    }
+
+    /** Waits for the tokenizer. */
+    Tokenizer tokenizer() {
+        return await(tokenizer);
+    }
+
+    private static <T> T await(CompletableFuture<T> future) {
+        try {
+            return future.join();
+        } catch (CompletionException e) {
+            // Without its wrapping the message is the first thing that the log of a failed start says.
+            throw e.getCause() instanceof RuntimeException cause ? cause : e;
+        }
+    }
+
+    static Model open(Bundle bundle, InferenceConfig config) {
+        long began = System.nanoTime();
+        Model model =
+                switch (config.provider()) {
+                    case CPU ->
+                        new OnnxModel(
+                                bundle,
+                                new Trunk.Threads(config.threads(), config.spinning()),
+                                config.base().cacheDir(),
+                                config.prefix().encoderIdle());
+                };
+        LOG.infof(
+                "base %s (%s, fingerprint %.12s) serves on ONNX Runtime, %s, golden row holds, %d ms",
+                bundle.name(),
+                bundle.served().name(),
+                bundle.fingerprint(),
+                config.provider(),
+                (System.nanoTime() - began) / 1_000_000);
+        return model;
+    }
+}

@@ -1,0 +1,126 @@
+package io.softcall.inference;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.node.NullNode;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import io.quarkus.runtime.configuration.DurationConverter;
+import io.quarkus.runtime.configuration.MemorySize;
+import io.quarkus.runtime.configuration.MemorySizeConverter;
+import io.smallrye.config.SmallRyeConfigBuilder;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import io.softcall.Tiny;
+import io.softcall.task.LabelHead;
+import io.softcall.task.Prompt;
+import io.softcall.task.ReadyPrefix;
+import io.softcall.task.Task;
+import io.softcall.task.TaskName;
+import io.softcall.task.Template;
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/** Whether a prefix is loaded, computed, or cannot be had. */
+class PrefixesTest {
+
+    private static final int TOKENS = 4;
+
+    private final InferenceConfig config = new SmallRyeConfigBuilder()
+            .addDiscoveredConverters()
+            .withConverter(MemorySize.class, 200, new MemorySizeConverter())
+            .withConverter(Duration.class, 200, new DurationConverter())
+            .withMapping(InferenceConfig.class)
+            .build()
+            .getConfigMapping(InferenceConfig.class);
+    private final Bundle bundle = Bundle.open(Tiny.BASE, "fp32");
+    private final SimpleMeterRegistry metrics = new SimpleMeterRegistry();
+    private Prefixes prefixes;
+
+    private void serve(Bundle served) {
+        prefixes = new Prefixes(
+                new OnnxModel(served, new Trunk.Threads(1, false), Optional.of(Tiny.PACKED), Duration.ofSeconds(1)),
+                config,
+                metrics);
+    }
+
+    @AfterEach
+    void close() {
+        prefixes.close();
+    }
+
+    @Test
+    void anArtifactWithoutPrefixIsEncodedOnce() {
+        serve(bundle);
+        Prefix first = prefixes.acquire(task(Optional.empty()), CompletableFuture::join);
+        assertSame(first, prefixes.acquire(task(Optional.empty()), CompletableFuture::join));
+        assertEquals(1, count("encoded"));
+        assertEquals(0, count("ready"));
+    }
+
+    @Test
+    void aReadyPrefixNeedsNoEncoder() {
+        serve(withoutEncoder());
+        Prefix prefix = prefixes.acquire(task(Optional.of(zeros())), CompletableFuture::join);
+        assertEquals(TOKENS, prefix.tokens());
+        assertEquals(0, count("encoded"));
+        assertEquals(1, count("ready"));
+    }
+
+    @Test
+    void withoutEitherTheArtifactIsRefused() {
+        serve(withoutEncoder());
+        CompletionException e = assertThrows(
+                CompletionException.class, () -> prefixes.acquire(task(Optional.empty()), CompletableFuture::join));
+        SoftcallException refused = (SoftcallException) e.getCause();
+        assertEquals(Reason.ARTIFACT_REFUSED, refused.reason());
+        assertTrue(refused.getMessage().contains("`softcall push --prefix fp32`"), refused::getMessage);
+    }
+
+    private double count(String what) {
+        return metrics.counter("softcall.prefix." + what).count();
+    }
+
+    private Bundle withoutEncoder() {
+        return new Bundle(
+                bundle.name(),
+                bundle.architecture(),
+                bundle.fingerprint(),
+                bundle.hiddenSize(),
+                bundle.layers(),
+                bundle.kvHeads(),
+                bundle.headDim(),
+                bundle.maxPositions(),
+                bundle.served(),
+                Optional.empty(),
+                bundle.tokenizer());
+    }
+
+    private ReadyPrefix zeros() {
+        int elements = 2 * bundle.layers() * bundle.kvHeads() * TOKENS * bundle.headDim();
+        return new ReadyPrefix(ByteBuffer.allocate(elements * Short.BYTES));
+    }
+
+    private Task task(Optional<ReadyPrefix> ready) {
+        return new Task(
+                new TaskName("task"),
+                "1",
+                new Prompt(TOKENS, bundle.hiddenSize(), new float[TOKENS * bundle.hiddenSize()]),
+                ready,
+                new LabelHead(List.of("a", "b"), new float[2 * bundle.hiddenSize()], new float[2]),
+                new Template("{text}"),
+                1,
+                OptionalDouble.empty(),
+                NullNode.getInstance(),
+                1);
+    }
+}
