@@ -22,6 +22,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletionException;
 import org.eclipse.microprofile.openapi.annotations.Operation;
+import org.eclipse.microprofile.openapi.annotations.enums.SchemaType;
+import org.eclipse.microprofile.openapi.annotations.media.Schema;
 
 /** The tasks that the store holds. */
 @Path("/v1/models")
@@ -64,7 +66,7 @@ class ModelsResource {
             String version,
             @JsonProperty("prompt_tokens") int promptTokens,
             @JsonProperty("artifact_bytes") long artifactBytes,
-            JsonNode task) {
+            @Schema(type = SchemaType.OBJECT) JsonNode task) {
         Details(Task task) {
             this(
                     task.name().value(),
