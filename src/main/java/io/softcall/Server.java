@@ -1,26 +1,57 @@
-package io.softcall.inference;
+package io.softcall;
 
 import io.quarkus.runtime.LaunchMode;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.StartupEvent;
+import io.quarkus.runtime.annotations.QuarkusMain;
 import jakarta.enterprise.event.Observes;
 import java.lang.reflect.Proxy;
 import java.util.Map;
 
 /**
- * Lets calls that are under way end before the process does.
+ * Starts the server, and on SIGTERM and SIGINT lets calls that are under way end before the process does.
  *
  * <p>ONNX Runtime closes itself in a shutdown hook of its own. Hooks run side by side, so on a bare SIGTERM it would go away
- * under a run, and the process would crash. Here a signal stops the application first, gracefully, and only then exits.
+ * under a run, or while it opens the base, and the process would crash. Here a signal stops the application first, gracefully,
+ * and only then exits. One that comes before the application can be stopped waits until it can.
  */
-final class TerminationSignals {
+@QuarkusMain
+public final class Server {
 
     /** Exit statuses as a shell reports them: 128 and the number of the signal. */
     private static final Map<String, Integer> STATUSES = Map.of("TERM", 143, "INT", 130);
 
-    void register(@Observes StartupEvent event) {
+    private static boolean started;
+    private static int awaited;
+
+    public static void main(String... args) {
+        listen();
+        Quarkus.run(args);
+    }
+
+    void start(@Observes StartupEvent event) {
         if (LaunchMode.current() == LaunchMode.NORMAL) {
-            STATUSES.forEach((name, status) -> handle(name, () -> Quarkus.asyncExit(status)));
+            listen(); // again: in a native executable Quarkus has listened since
+            started();
+        }
+    }
+
+    private static void listen() {
+        STATUSES.forEach((name, status) -> handle(name, () -> exit(status)));
+    }
+
+    private static synchronized void exit(int status) {
+        if (started) {
+            Quarkus.asyncExit(status);
+        } else {
+            awaited = status;
+        }
+    }
+
+    private static synchronized void started() {
+        started = true;
+        if (awaited != 0) {
+            Quarkus.asyncExit(awaited);
         }
     }
 
