@@ -59,7 +59,7 @@ class PrefixesTest {
     }
 
     @Test
-    void anArtifactWithoutPrefixIsEncodedOnce() {
+    void anArtifactWithoutPrefixIsEncodedOnce() throws Exception {
         serve(bundle);
         Prefix first = prefixes.acquire(task(Optional.empty()), CompletableFuture::join);
         assertSame(first, prefixes.acquire(task(Optional.empty()), CompletableFuture::join));
@@ -68,7 +68,7 @@ class PrefixesTest {
     }
 
     @Test
-    void aReadyPrefixNeedsNoEncoder() {
+    void aReadyPrefixNeedsNoEncoder() throws Exception {
         serve(withoutEncoder());
         Prefix prefix = prefixes.acquire(task(Optional.of(zeros())), CompletableFuture::join);
         assertEquals(TOKENS, prefix.tokens());
@@ -77,7 +77,7 @@ class PrefixesTest {
     }
 
     @Test
-    void withoutEitherTheArtifactIsRefused() {
+    void withoutEitherTheArtifactIsRefused() throws Exception {
         serve(withoutEncoder());
         CompletionException e = assertThrows(
                 CompletionException.class, () -> prefixes.acquire(task(Optional.empty()), CompletableFuture::join));
@@ -110,7 +110,7 @@ class PrefixesTest {
         return new ReadyPrefix(ByteBuffer.allocate(elements * Short.BYTES));
     }
 
-    private Task task(Optional<ReadyPrefix> ready) {
+    private Task task(Optional<ReadyPrefix> ready) throws Exception {
         return new Task(
                 new TaskName("task"),
                 "1",
