@@ -38,6 +38,7 @@ def int8_graph(full_precision: onnx.ModelProto, kept: Collection[str] = ()) -> o
     for inputs, products in list(_products(graph)):
         if quantised := [p for p in products if not any(part in p.inputs[1].name for part in kept)]:
             rows.quantize(inputs, quantised)
+    _name_sizes(graph)
     _place_weights(graph)
     model.opset_imports[_CONTRIBUTED] = 1
     return ir.serde.serialize_model(model)
@@ -157,7 +158,7 @@ def _reads(node: ir.Node, name: str) -> bool:
 
 
 def _hidden_size(graph: ir.Graph) -> int:
-    return graph.initializers[EMBEDDING].shape[1]
+    return next(value for value in graph.inputs if value.name == PROMPT_EMBEDS).shape[2]
 
 
 def _is_weight(value: ir.Value) -> bool:
@@ -176,6 +177,41 @@ def _weight(graph: ir.Graph, name: str, dtype: ir.DataType, shape) -> ir.Value:
     value = ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(shape))
     graph.initializers.add(value)
     return value
+
+
+def _name_sizes(graph: ir.Graph) -> None:
+    """Name the sizes that inference loses; from there on ONNX Runtime finds them by itself.
+
+    Where sizes have no names it compares every buffer with every other when it opens the graph, which takes as long
+    as all the rest.
+    """
+    cache = next(value for value in graph.inputs if value.name.startswith("past_key_values."))
+    head = cache.shape[3]
+    length = "prompt + text"
+    for node in graph:
+        (value,) = node.outputs[:1]
+        if node.op_type == "Concat" and _reads(node, PROMPT_EMBEDS):
+            _set_shape(value, ["batch", length, _hidden_size(graph)])
+        elif node.op_type == "MatMulIntegerToFloat":
+            _set_shape(value, ["rows", node.inputs[1].shape[1]])
+        elif node.op_type == "Reshape" and node.inputs[1].is_initializer():
+            width = node.inputs[1].const_value.numpy().tolist()[1:]
+            if width:
+                _set_shape(value, ["rows", *width])
+        elif node.op_type == "Reshape" and (columns := _columns(node.inputs[0])):
+            _set_shape(value, ["batch", length, columns // head, head])
+
+
+def _columns(value: ir.Value) -> int | None:
+    """How many columns a product of rows with weights has, with or without a bias; None for anything else."""
+    node = value.producer()
+    while node is not None and node.op_type in ("Add", "Mul"):
+        node = next((v.producer() for v in node.inputs if v.producer() is not None), None)
+    return node.inputs[1].shape[1] if node is not None and node.op_type == "MatMulIntegerToFloat" else None
+
+
+def _set_shape(value: ir.Value, sizes: Sequence[str | int]) -> None:
+    value.type, value.shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape(sizes)
 
 
 def _place_weights(graph: ir.Graph) -> None:
