@@ -2,22 +2,31 @@
 
 The cache (JEP 483, 514, 515) holds the classes that the run loaded and linked, and what the JVM learned of
 their methods. The JVM drops a cache without a word when a jar, its time or an option of Java is another: so
-one start has to succeed where using the cache is compulsory. Needs nothing but the standard library.
+one start has to succeed where using the cache is compulsory. Others are broken off by SIGTERM. Needs nothing
+but the standard library.
 """
 
 import http.client
 import json
+import signal
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from local_server import APP, ROOT, LocalServer, ServerFailed
+from local_server import APP, ROOT, START_LIMIT_S, STOPPED_BY_SIGTERM, LocalServer, ServerFailed, launch
 
 CACHE = APP / "server.aot"
 LOGS = ROOT / "build/aot"
 ROUNDS = 3  # from the second on, calls find their prompt in the caches
 WRITE_LIMIT_S = 120  # the JVM writes the cache when the run has ended
+BREAK_OFF_S = (
+    0.1,
+    0.3,
+    0.5,
+    0.8,
+)  # after the start of the process: before Java, in Quarkus, as the base is opened
 TEXTS = ["My card still has not arrived", "How do I change my PIN?"]
 EVENT_HEADERS = {
     "ce-specversion": "1.0",
@@ -92,10 +101,32 @@ def check() -> float:
     return took
 
 
+def break_off(seconds: float) -> None:
+    """Stop a server with SIGTERM while it starts; `ServerFailed` unless it ends in good order."""
+    with tempfile.TemporaryDirectory() as folder:
+        crash, log = Path(folder) / "crash.log", LOGS / "broken-off.log"
+        process = launch(ROOT / "tasks", log, [f"-XX:ErrorFile={crash}"])
+        time.sleep(seconds)
+        process.send_signal(signal.SIGTERM)
+        try:
+            status = process.wait(START_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            status = process.wait()
+        # Until Java has its own handler, SIGTERM ends the process as it ends any.
+        if status not in (STOPPED_BY_SIGTERM, -signal.SIGTERM) or crash.exists():
+            raise ServerFailed(
+                f"a server stopped {seconds} s after its start ended with status {status},"
+                f" expected {STOPPED_BY_SIGTERM}; its log is {log}"
+            )
+
+
 if __name__ == "__main__":
     try:
         train()
         seconds = check()
+        for moment in BREAK_OFF_S:
+            break_off(moment)
     except ServerFailed as failure:
         CACHE.unlink(missing_ok=True)
         sys.exit(f"aot-cache: {failure}")

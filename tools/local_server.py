@@ -45,6 +45,28 @@ def _java_home() -> str:
     return subprocess.run([finder], check=True, capture_output=True, text=True).stdout.strip()
 
 
+def launch(tasks: Path, log: Path, java_options: Sequence[str] = ()) -> subprocess.Popen:
+    """Start a server on a free port, with the folder `tasks` as its store; what it writes goes to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "JAVA_HOME": _java_home(),
+        "SOFTCALL_BASE_DIR": str(ROOT / "build/base"),
+        "SOFTCALL_STORE_URI": f"file:{tasks}",
+        "QUARKUS_HTTP_HOST": "127.0.0.1",
+        "QUARKUS_HTTP_PORT": "0",  # a free one, which the log names
+        "SOFTCALL_LIMITS_CALL_TIME": "60s",  # 32 long e-mails in one call, on two busy cores
+    }
+    with log.open("wb") as output:
+        # A session of its own: Ctrl-C reaches this script alone, which then stops the server.
+        return subprocess.Popen(
+            [APP / "softcall-server", *java_options],
+            env=os.environ | settings,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+
 class LocalServer(contextlib.AbstractContextManager):
     """`with LocalServer(tasks, log) as server`: a server on a free port, asked over one kept connection.
 
@@ -57,24 +79,7 @@ class LocalServer(contextlib.AbstractContextManager):
         """Start it with the folder `tasks` as its store; what it writes goes to `log`."""
         self._log = log
         self._stop_limit_s = stop_limit_s
-        log.parent.mkdir(parents=True, exist_ok=True)
-        settings = {
-            "JAVA_HOME": _java_home(),
-            "SOFTCALL_BASE_DIR": str(ROOT / "build/base"),
-            "SOFTCALL_STORE_URI": f"file:{tasks}",
-            "QUARKUS_HTTP_HOST": "127.0.0.1",
-            "QUARKUS_HTTP_PORT": "0",  # a free one, which the log names
-            "SOFTCALL_LIMITS_CALL_TIME": "60s",  # 32 long e-mails in one call, on two busy cores
-        }
-        with log.open("wb") as output:
-            # A session of its own: Ctrl-C reaches this script alone, which then stops the server.
-            self._process = subprocess.Popen(
-                [APP / "softcall-server", *java_options],
-                env=os.environ | settings,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+        self._process = launch(tasks, log, java_options)
         try:
             self.port = self._wait_for_port()
             self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=CALL_LIMIT_S)
