@@ -182,7 +182,7 @@ def _weight(graph: ir.Graph, name: str, dtype: ir.DataType, shape) -> ir.Value:
 def _name_sizes(graph: ir.Graph) -> None:
     """Name the sizes that inference loses; from there on ONNX Runtime finds them by itself.
 
-    Where sizes have no names, planning which buffers can share memory takes longer than all the rest of opening.
+    Without names, planning which buffers can share memory takes longer than all the rest of opening.
     """
     cache = next(value for value in graph.inputs if value.name.startswith("past_key_values."))
     head = cache.shape[3]
