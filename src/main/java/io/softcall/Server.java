@@ -1,5 +1,6 @@
 package io.softcall;
 
+import ai.onnxruntime.OrtEnvironment;
 import io.quarkus.runtime.LaunchMode;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.StartupEvent;
@@ -26,6 +27,8 @@ public final class Server {
 
     public static void main(String... args) {
         listen();
+        // Its library is loaded beside Quarkus. If that fails, opening the base says so.
+        Thread.ofPlatform().name("onnxruntime").daemon().start(OrtEnvironment::getEnvironment);
         Quarkus.run(args);
     }
 
