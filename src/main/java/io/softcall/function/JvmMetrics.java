@@ -6,7 +6,7 @@ import io.micrometer.core.instrument.binder.jvm.JvmThreadMetrics;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 
-/** What {@code /q/metrics} says of the JVM. All that Quarkus would bind, its heap pressure above all, takes a tenth of the start. */
+/** What {@code /q/metrics} says of the JVM. Quarkus would also bind the heap's pressure, which is slow to set up at each start. */
 final class JvmMetrics {
 
     @Produces
