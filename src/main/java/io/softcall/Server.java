@@ -1,10 +1,10 @@
 package io.softcall;
 
-import ai.onnxruntime.OrtEnvironment;
 import io.quarkus.runtime.LaunchMode;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.StartupEvent;
 import io.quarkus.runtime.annotations.QuarkusMain;
+import io.softcall.inference.EarlyOpening;
 import jakarta.enterprise.event.Observes;
 import java.lang.reflect.Proxy;
 import java.util.Map;
@@ -27,8 +27,7 @@ public final class Server {
 
     public static void main(String... args) {
         listen();
-        // Its library is loaded beside Quarkus. If that fails, opening the base says so.
-        Thread.ofPlatform().name("onnxruntime").daemon().start(OrtEnvironment::getEnvironment);
+        EarlyOpening.begin();
         Quarkus.run(args);
     }
 

@@ -2,7 +2,6 @@ package io.softcall.inference;
 
 import io.softcall.task.Prompt;
 import io.softcall.task.ReadyPrefix;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -18,14 +17,13 @@ final class OnnxModel implements Model {
     private final Optional<Encoder> encoder;
 
     /**
-     * Opens the trunk and checks the golden row.
-     *
-     * @param cacheDir for weights as this processor wants them; empty: beside the variant
-     * @throws IllegalStateException when the trunk cannot be opened or computes something else than PyTorch did
+     * @param served the open trunk of the variant that is served; closed with this
+     * @param threads of the trunk that encodes prompts
+     * @param encoderIdle how long that one stays open when no prompt comes
      */
-    OnnxModel(Bundle bundle, Trunk.Threads threads, Optional<Path> cacheDir, Duration encoderIdle) {
+    OnnxModel(Bundle bundle, Trunk served, Trunk.Threads threads, Duration encoderIdle) {
         this.bundle = bundle;
-        this.served = PackedWeights.of(bundle.served(), cacheDir).open(bundle, threads);
+        this.served = served;
         this.encoder = bundle.encoder()
                 .filter(variant -> !variant.equals(bundle.served()))
                 .map(variant -> new Encoder(() -> Trunk.mapped(bundle, variant, threads), encoderIdle));

@@ -2,6 +2,7 @@ package io.softcall.inference;
 
 import io.quarkus.runtime.Startup;
 import jakarta.inject.Singleton;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.function.Supplier;
@@ -20,11 +21,13 @@ final class Opening {
     private final CompletableFuture<Tokenizer> tokenizer;
 
     Opening(Bundle bundle, InferenceConfig config) {
-        model = begin("open-trunk", () -> open(bundle, config));
-        tokenizer = begin("open-tokenizer", () -> new Tokenizer(bundle.tokenizer()));
+        Optional<EarlyOpening> early = EarlyOpening.take(EarlyOpening.Wanted.of(config));
+        model = begin("open-trunk", () -> open(bundle, config, early.flatMap(EarlyOpening::trunk)));
+        tokenizer = begin("open-tokenizer", () -> early.flatMap(EarlyOpening::tokenizer)
+                .orElseGet(() -> new Tokenizer(bundle.tokenizer())));
     }
 
-    private static <T> CompletableFuture<T> begin(String thread, Supplier<T> work) {
+    static <T> CompletableFuture<T> begin(String thread, Supplier<T> work) {
         return CompletableFuture.supplyAsync(
                 work, task -> Thread.ofPlatform().name(thread).daemon().start(task));
     }
@@ -48,19 +51,22 @@ final class Opening {
         }
     }
 
-    static Model open(Bundle bundle, InferenceConfig config) {
+    static Model open(Bundle bundle, InferenceConfig config, Optional<Trunk> early) {
         long began = System.nanoTime();
+        Trunk.Threads threads = new Trunk.Threads(config.threads(), config.spinning());
         Model model =
                 switch (config.provider()) {
                     case CPU ->
                         new OnnxModel(
                                 bundle,
-                                new Trunk.Threads(config.threads(), config.spinning()),
-                                config.base().cacheDir(),
+                                early.orElseGet(() -> PackedWeights.of(
+                                                bundle.served(), config.base().cacheDir())
+                                        .open(bundle, threads)),
+                                threads,
                                 config.prefix().encoderIdle());
                 };
         LOG.infof(
-                "base %s (%s, fingerprint %.12s) serves on ONNX Runtime, %s, golden row holds, %d ms",
+                "base %s (%s, fingerprint %.12s) serves on ONNX Runtime, %s, golden row holds, waited %d ms",
                 bundle.name(),
                 bundle.served().name(),
                 bundle.fingerprint(),

@@ -23,6 +23,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutionException;
@@ -63,7 +64,7 @@ class BatcherTest {
                 .withDefaultValue("softcall.base.cache-dir", Tiny.PACKED.toString())
                 .build()
                 .getConfigMapping(InferenceConfig.class);
-        tiny = Opening.open(new Bases().bundle(config), config);
+        tiny = Opening.open(new Bases().bundle(config), config, Optional.empty());
         prefix = tiny.encode(prompt(4));
         longerPrefix = tiny.encode(prompt(5));
     }

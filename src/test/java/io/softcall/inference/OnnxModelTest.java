@@ -60,7 +60,7 @@ class OnnxModelTest {
     void aFolderThatCannotBeWrittenIsDoneWithout() throws IOException {
         float[] first = run(tiny);
         Path file = Files.createFile(cache.resolve("file"));
-        try (OnnxModel model = new OnnxModel(tiny, THREADS, Optional.of(file.resolve("folder")), IDLE)) {
+        try (OnnxModel model = open(tiny, file.resolve("folder"))) {
             assertArrayEquals(first, run(model, model.encode(prompt(tiny))), 1e-6f);
         }
     }
@@ -109,7 +109,12 @@ class OnnxModelTest {
     }
 
     private OnnxModel open(Bundle bundle) {
-        return new OnnxModel(bundle, THREADS, Optional.of(cache), IDLE);
+        return open(bundle, cache);
+    }
+
+    private OnnxModel open(Bundle bundle, Path packed) {
+        Trunk trunk = PackedWeights.of(bundle.served(), Optional.of(packed)).open(bundle, THREADS);
+        return new OnnxModel(bundle, trunk, THREADS, IDLE);
     }
 
     private float[] run(Bundle bundle) {

@@ -42,13 +42,20 @@ class PrefixesTest {
             .withMapping(InferenceConfig.class)
             .build()
             .getConfigMapping(InferenceConfig.class);
+    private static final Trunk.Threads THREADS = new Trunk.Threads(1, false);
+
     private final Bundle bundle = Bundle.open(Tiny.BASE, "fp32");
     private final SimpleMeterRegistry metrics = new SimpleMeterRegistry();
     private Prefixes prefixes;
 
     private void serve(Bundle served) {
         prefixes = new Prefixes(
-                new OnnxModel(served, new Trunk.Threads(1, false), Optional.of(Tiny.PACKED), Duration.ofSeconds(1)),
+                new OnnxModel(
+                        served,
+                        PackedWeights.of(served.served(), Optional.of(Tiny.PACKED))
+                                .open(served, THREADS),
+                        THREADS,
+                        Duration.ofSeconds(1)),
                 config,
                 metrics);
     }

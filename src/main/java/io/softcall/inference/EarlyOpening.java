@@ -1,0 +1,102 @@
+package io.softcall.inference;
+
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+
+/**
+ * Opens trunk and tokenizer while Quarkus starts, which takes as long and needs neither.
+ *
+ * <p>What to open is read from system properties and the environment alone, because nothing else is known that early. Where the
+ * configuration turns out to say otherwise (it may be a file), this was in vain, and {@link Opening} opens what it says.
+ */
+public final class EarlyOpening {
+
+    private static Optional<EarlyOpening> begun = Optional.empty();
+
+    /** Whatever an opened trunk depends on. */
+    record Wanted(Path dir, String variant, Optional<Path> cacheDir, Trunk.Threads threads) {
+
+        static Wanted of(InferenceConfig config) {
+            return new Wanted(
+                    config.base().dir(),
+                    config.base().variant(),
+                    config.base().cacheDir(),
+                    new Trunk.Threads(config.threads(), config.spinning()));
+        }
+
+        /** The defaults are those of {@link InferenceConfig}. */
+        static Wanted ofEnvironment() {
+            return new Wanted(
+                    Path.of(setting("softcall.base.dir").orElse("base")),
+                    setting("softcall.base.variant").orElse("int8"),
+                    setting("softcall.base.cache-dir").map(Path::of),
+                    new Trunk.Threads(
+                            setting("softcall.threads").map(Integer::valueOf).orElse(0),
+                            setting("softcall.spinning").map(Boolean::valueOf).orElse(false)));
+        }
+
+        private static Optional<String> setting(String name) {
+            String variable = name.replaceAll("[^a-z]", "_").toUpperCase(Locale.ROOT);
+            return Optional.ofNullable(System.getProperty(name))
+                    .or(() -> Optional.ofNullable(System.getenv(variable)))
+                    .filter(value -> !value.isEmpty());
+        }
+    }
+
+    private final Wanted wanted;
+    private final CompletableFuture<Trunk> trunk;
+    private final CompletableFuture<Tokenizer> tokenizer;
+
+    private EarlyOpening(Wanted wanted) {
+        this.wanted = wanted;
+        CompletableFuture<Bundle> bundle =
+                Opening.begin("open-bundle", () -> Bundle.open(wanted.dir(), wanted.variant()));
+        trunk = Opening.begin("open-trunk", () -> PackedWeights.of(bundle.join().served(), wanted.cacheDir())
+                .open(bundle.join(), wanted.threads()));
+        tokenizer = Opening.begin(
+                "open-tokenizer", () -> new Tokenizer(bundle.join().tokenizer()));
+    }
+
+    /** Begins; to be called once, as the first thing in the process. */
+    public static synchronized void begin() {
+        try {
+            begun = Optional.of(new EarlyOpening(Wanted.ofEnvironment()));
+        } catch (IllegalArgumentException e) {
+            // A setting that is none. The configuration says so with its name, as soon as it is read.
+        }
+    }
+
+    /** What was begun, if it is what is wanted; it is handed out once, and closed if it is something else. */
+    static synchronized Optional<EarlyOpening> take(Wanted wanted) {
+        Optional<EarlyOpening> early = begun;
+        begun = Optional.empty();
+        early.filter(other -> !other.wanted.equals(wanted)).ifPresent(EarlyOpening::close);
+        return early.filter(same -> same.wanted.equals(wanted));
+    }
+
+    private void close() {
+        trunk.thenAccept(Trunk::close);
+        tokenizer.thenAccept(Tokenizer::close);
+    }
+
+    /** Waits for the trunk; empty when it could not be opened, which the next attempt will explain. */
+    Optional<Trunk> trunk() {
+        return await(trunk);
+    }
+
+    /** Waits for the tokenizer; empty when it could not be opened. */
+    Optional<Tokenizer> tokenizer() {
+        return await(tokenizer);
+    }
+
+    private static <T> Optional<T> await(CompletableFuture<T> future) {
+        try {
+            return Optional.of(future.join());
+        } catch (CompletionException e) {
+            return Optional.empty();
+        }
+    }
+}

@@ -1,0 +1,81 @@
+package io.softcall.inference;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.smallrye.config.SmallRyeConfigBuilder;
+import io.softcall.Tiny;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+class EarlyOpeningTest {
+
+    @Test
+    void whatTheEnvironmentSaysIsWhatTheConfigurationSays() {
+        assertEquals(configured(Map.of()), EarlyOpening.Wanted.ofEnvironment());
+        Map<String, String> settings = Map.of(
+                "softcall.base.dir", "elsewhere",
+                "softcall.base.variant", "fp32",
+                "softcall.base.cache-dir", "cache",
+                "softcall.threads", "3",
+                "softcall.spinning", "true");
+        withProperties(settings, () -> assertEquals(configured(settings), EarlyOpening.Wanted.ofEnvironment()));
+    }
+
+    @Test
+    void whatIsOpenedEarlyIsHandedOutOnceAndToTheOneThatWantsIt() {
+        withProperties(tiny(), () -> {
+            EarlyOpening.begin();
+            EarlyOpening.Wanted wanted = EarlyOpening.Wanted.ofEnvironment();
+            EarlyOpening early = EarlyOpening.take(wanted).orElseThrow();
+            early.trunk().orElseThrow().close();
+            early.tokenizer().orElseThrow().close();
+            assertTrue(EarlyOpening.take(wanted).isEmpty());
+
+            EarlyOpening.begin();
+            var other = new EarlyOpening.Wanted(Path.of("other"), "fp32", Optional.empty(), wanted.threads());
+            assertTrue(EarlyOpening.take(other).isEmpty());
+            assertTrue(EarlyOpening.take(wanted).isEmpty());
+        });
+    }
+
+    @Test
+    void whatCannotBeOpenedOrReadIsLeftToTheConfiguration() {
+        withProperties(Map.of("softcall.base.dir", "no-such-folder"), () -> {
+            EarlyOpening.begin();
+            EarlyOpening early =
+                    EarlyOpening.take(EarlyOpening.Wanted.ofEnvironment()).orElseThrow();
+            assertTrue(early.trunk().isEmpty());
+            assertTrue(early.tokenizer().isEmpty());
+        });
+        withProperties(Map.of("softcall.threads", "many"), EarlyOpening::begin);
+        assertTrue(EarlyOpening.take(configured(Map.of())).isEmpty());
+    }
+
+    private static Map<String, String> tiny() {
+        return Map.of(
+                "softcall.base.dir", Tiny.BASE.toString(),
+                "softcall.base.variant", "fp32",
+                "softcall.base.cache-dir", Tiny.PACKED.toString());
+    }
+
+    private static EarlyOpening.Wanted configured(Map<String, String> settings) {
+        return EarlyOpening.Wanted.of(new SmallRyeConfigBuilder()
+                .addDiscoveredConverters()
+                .withMapping(InferenceConfig.class)
+                .withDefaultValues(settings)
+                .build()
+                .getConfigMapping(InferenceConfig.class));
+    }
+
+    private static void withProperties(Map<String, String> settings, Runnable action) {
+        settings.forEach(System::setProperty);
+        try {
+            action.run();
+        } finally {
+            settings.keySet().forEach(System::clearProperty);
+        }
+    }
+}
