@@ -70,14 +70,14 @@ bench-quick: bench-environment ## the same with fewer and shorter rounds
 bench-charts: ## write the figures of the last bench into docs/benchmarks.md and docs/charts
 	@bench/.venv/bin/python -m softcall_bench --publish
 
-# llama.cpp is compiled for this machine, once, which takes minutes.
 .PHONY: agreement
 agreement: bench-environment ## ask int8 for the labels that fp32 gives (DATA and PROMPTS: see bench/agreement/train.sh; half an hour)
 	@bench/.venv/bin/python -m softcall_bench.agreement $(if $(DATA),--data $(DATA)) $(if $(PROMPTS),--prompts $(PROMPTS))
 	@bench/.venv/bin/python -m softcall_bench.agreement_page
 
+# llama.cpp is compiled for this machine, once, which takes minutes.
 .PHONY: bench-environment
-bench-environment: $(bundle) $(jar)
+bench-environment: $(bundle) $(server)
 	@tools/uv sync --frozen --project bench --extra llama || { \
 		echo "bench: llama.cpp cannot be built here; it is left out" >&2; tools/uv sync --frozen --project bench; }
 
