@@ -13,7 +13,7 @@ import onnx
 import onnx_ir as ir
 
 from softcall.int8_weights import EMBEDDING, INTEGERS, SCALES
-from softcall.trunk import PROMPT_EMBEDS
+from softcall.trunk import BATCH, PROMPT_EMBEDS, ROWS
 from softcall.trunk_weights import DATA_ALIGNMENT_BYTES, TRANSPOSED
 
 ROW_STEPS = 127
@@ -84,19 +84,35 @@ def _products(graph: ir.Graph) -> Iterator[tuple[ir.Value, list[ir.Node]]]:
     yield from found.items()
 
 
+def _last_rows(graph: ir.Graph) -> dict[ir.Value, None]:
+    """What is computed for the last row of each text alone: the choice of these rows, and all that follows."""
+    found: dict[ir.Value, None] = {}
+    for node in graph:
+        chooses = node.op_type == "Gather" and node.inputs[0].dtype == ir.DataType.FLOAT
+        if (chooses and not node.inputs[0].is_initializer()) or any(value in found for value in node.inputs):
+            found.update(dict.fromkeys(node.outputs))
+    return found
+
+
 class _Rows:
-    """Quantises rows; every product of a run has the same number of them."""
+    """Quantises rows: those of all tokens, and after the last attention one of each text."""
 
     def __init__(self, graph: ir.Graph, first: ir.Value) -> None:
         self._graph = graph
+        self._last = _last_rows(graph)
         self._one = _constant(graph, "one", np.float32(1))
         self._step = _constant(graph, "step of a row", np.float32(1 / ROW_STEPS))
         self._zero = _constant(graph, "zero of a row", np.uint8(ROW_ZERO))
         self._width = _constant(graph, "axis of a row", [1])
-        nodes = _Nodes("trunk/rows")
-        count = nodes.add("Shape", [first], start=0, end=1)
-        self._zeros = nodes.add("Expand", [self._zero, count])
-        graph.insert_after(first.producer(), nodes.made)
+        self._zeros = self._zeros_for(first, "trunk/rows")
+        self._last_zeros = self._zeros_for(next(iter(self._last)), "trunk/last rows")
+
+    def _zeros_for(self, rows: ir.Value, name: str) -> ir.Value:
+        nodes = _Nodes(name)
+        count = nodes.add("Shape", [rows], start=0, end=1)
+        zeros = nodes.add("Expand", [self._zero, count])
+        self._graph.insert_after(rows.producer(), nodes.made)
+        return zeros
 
     def quantize(self, rows: ir.Value, products: Sequence[ir.Node]) -> None:
         """Replace the products of `rows` [rows, in] with weights; rows are quantised once for all of them."""
@@ -104,7 +120,8 @@ class _Rows:
         largest = nodes.add("ReduceMax", [nodes.add("Abs", [rows]), self._width], keepdims=0)
         # A row of zeros has the scale 0: whatever integers it gets, its product is 0 times them.
         scale = nodes.add("Mul", [largest, self._step])
-        integers = nodes.add("QuantizeLinear", [rows, scale, self._zeros], axis=0)
+        zeros = self._last_zeros if rows in self._last else self._zeros
+        integers = nodes.add("QuantizeLinear", [rows, scale, zeros], axis=0)
         column = nodes.add("Unsqueeze", [scale, self._width])
         self._graph.insert_before(products[0], nodes.made)
         for product in products:
@@ -180,33 +197,16 @@ def _weight(graph: ir.Graph, name: str, dtype: ir.DataType, shape) -> ir.Value:
 
 
 def _name_sizes(graph: ir.Graph) -> None:
-    """Name the sizes that inference loses; from there on ONNX Runtime finds them by itself.
-
-    Without names, planning which buffers can share memory takes longer than all the rest of opening.
-    """
-    cache = next(value for value in graph.inputs if value.name.startswith("past_key_values."))
-    head = cache.shape[3]
-    length = "prompt + text"
+    """Name the sizes that inference loses, as in a trunk of full precision; but rows are flat here."""
+    last = _last_rows(graph)
     for node in graph:
-        (value,) = node.outputs[:1]
-        if node.op_type == "Concat" and _reads(node, PROMPT_EMBEDS):
-            _set_shape(value, ["batch", length, _hidden_size(graph)])
-        elif node.op_type == "MatMulIntegerToFloat":
-            _set_shape(value, ["rows", node.inputs[1].shape[1]])
+        if node.op_type == "MatMulIntegerToFloat":
+            count = BATCH if node.inputs[0] in last else ROWS
+            _set_shape(node.outputs[0], [count, node.inputs[1].shape[1]])
         elif node.op_type == "Reshape" and node.inputs[1].is_initializer():
             width = node.inputs[1].const_value.numpy().tolist()[1:]
             if width:
-                _set_shape(value, ["rows", *width])
-        elif node.op_type == "Reshape" and (columns := _columns(node.inputs[0])):
-            _set_shape(value, ["batch", length, columns // head, head])
-
-
-def _columns(value: ir.Value) -> int | None:
-    """How many columns a product of rows with weights has, with or without a bias; None for anything else."""
-    node = value.producer()
-    while node is not None and node.op_type in ("Add", "Mul"):
-        node = next((v.producer() for v in node.inputs if v.producer() is not None), None)
-    return node.inputs[1].shape[1] if node is not None and node.op_type == "MatMulIntegerToFloat" else None
+                _set_shape(node.outputs[0], [ROWS, *width])
 
 
 def _set_shape(value: ir.Value, sizes: Sequence[str | int]) -> None:

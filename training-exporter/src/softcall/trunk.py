@@ -13,6 +13,9 @@ PROMPT_EMBEDS = "prompt_embeds"
 LAST_INDEX = "last_index"
 HIDDEN = "hidden"
 
+BATCH, LENGTH, ROWS = "batch", "prompt + text", "batch x (prompt + text)"
+"""What the graph calls its sizes."""
+
 Prefix = Sequence[np.ndarray]
 """Keys and values of every layer in turn (key 0, value 0, key 1, ...).
 

@@ -20,12 +20,24 @@ import torch
 from onnx_ir.passes import common as passes
 from transformers import AttentionInterface, PreTrainedModel
 
-from softcall.trunk import HIDDEN, INPUT_IDS, LAST_INDEX, PROMPT_EMBEDS, past_names, present_names
+from softcall.trunk import (
+    BATCH,
+    HIDDEN,
+    INPUT_IDS,
+    LAST_INDEX,
+    LENGTH,
+    PROMPT_EMBEDS,
+    ROWS,
+    past_names,
+    present_names,
+)
 from softcall.trunk_weights import DATA_ALIGNMENT_BYTES, TRANSPOSED
 from softcall.variants import DATA_FILE
 
 OPSET = 23
 _ATTENTION = "softcall_trunk"
+_BY_ROW = {"Add", "Gelu", "MatMul", "Mul", "RMSNormalization", "Sigmoid", "Swish", "Tanh"}
+"""Operators that compute each row of states from that row, and from weights."""
 
 
 def trunk_graph(model: PreTrainedModel) -> onnx.ModelProto:
@@ -45,6 +57,7 @@ def trunk_graph(model: PreTrainedModel) -> onnx.ModelProto:
         _forget_weights(traced, parameters)
         _fuse(traced)
     _store_transposed(traced.graph)
+    _run_last_rows_alone(traced.graph)
     _name_inputs_and_outputs(traced.graph, model.config)
     _share_past(traced.graph)
     _name_inside(traced.graph, parameters)
@@ -178,15 +191,41 @@ def _store_transposed(graph: ir.Graph) -> None:
             del graph.initializers[weight.name]
 
 
+def _run_last_rows_alone(graph: ir.Graph) -> None:
+    """Choose the rows at `last_index` right after the last attention: nobody reads the others from there on."""
+    choice = graph.outputs[0].producer()
+    joined, index = choice.inputs[0].producer(), choice.inputs[1]
+    after = {joined}
+    for node in reversed(graph):
+        if node.op_type in _BY_ROW and all(user in after for user, _ in node.outputs[0].uses()):
+            after.add(node)
+    for value in dict.fromkeys(value for node in graph if node in after for value in node.inputs):
+        if value.producer() is None or value.producer() in after:
+            continue
+        width = ir.Value(name=f"width {value.name}", const_value=ir.tensor([-1, value.shape[-1]]))
+        graph.initializers.add(width)
+        rows = ir.node("Reshape", [value, width])
+        chosen = ir.node("Gather", [*rows.outputs, index], {"axis": 0})
+        for output in (*rows.outputs, *chosen.outputs):
+            output.type, output.shape = value.type, ir.Shape([None, value.shape[-1]])
+        for user, position in list(value.uses()):
+            if user in after:
+                user.replace_input_with(position, chosen.outputs[0])
+        graph.extend([rows, chosen])
+    graph.outputs[0] = joined.inputs[0]
+    graph.remove([choice, joined], safe=True)
+    graph.sort()
+
+
 def _name_inputs_and_outputs(graph: ir.Graph, config) -> None:
     layers, heads, head = config.num_hidden_layers, config.num_key_value_heads, head_dim(config)
     shapes = {
-        INPUT_IDS: ["batch", "text"],
-        PROMPT_EMBEDS: ["batch", "prompt", config.hidden_size],
-        LAST_INDEX: ["batch"],
+        INPUT_IDS: [BATCH, "text"],
+        PROMPT_EMBEDS: [BATCH, "prompt", config.hidden_size],
+        LAST_INDEX: [BATCH],
         **{name: ["past_batch", heads, "past", head] for name in past_names(layers)},
-        HIDDEN: ["batch", config.hidden_size],
-        **{name: ["batch", heads, "past + prompt + text", head] for name in present_names(layers)},
+        HIDDEN: [BATCH, config.hidden_size],
+        **{name: [BATCH, heads, "past + prompt + text", head] for name in present_names(layers)},
     }
     values = [*graph.inputs, *graph.outputs]
     for value, (name, shape) in zip(values, shapes.items(), strict=True):
@@ -213,7 +252,7 @@ def _share_past(graph: ir.Graph) -> None:
 def _name_inside(graph: ir.Graph, parameters: list[str]) -> None:
     """Name nodes `<module>/<operator>` and what they give `<node>:<output>`; number the constants.
 
-    The inner values' shapes are dropped: they hold the tracer's own names of dimensions.
+    The inner values' shapes hold the tracer's own names of dimensions; they get ours, or none.
     """
     used = Counter()
     ends = {*graph.inputs, *graph.outputs}
@@ -225,10 +264,28 @@ def _name_inside(graph: ir.Graph, parameters: list[str]) -> None:
         used[name] += 1
         for index, value in enumerate(node.outputs):
             if value not in ends:
-                value.name, value.shape, value.type = f"{node.name}:{index}", None, None
+                value.name = f"{node.name}:{index}"
+                value.shape, value.type = _sizes(node.op_type, value)
     constants = [v for v in graph.initializers.values() if v.name.removesuffix(TRANSPOSED) not in parameters]
     for number, value in enumerate(constants):
         value.name = f"constant.{number}"
+
+
+def _sizes(op_type: str, value: ir.Value) -> tuple[ir.Shape | None, ir.TypeProtocol | None]:
+    """Return shape and type of a value if inference would lose them; from these ONNX Runtime finds all others.
+
+    Where it does not know a size, planning which buffers share memory takes longer than the rest of opening.
+    """
+    leading = {
+        ("Gather", 2): [BATCH],
+        ("Reshape", 2): [ROWS],
+        ("Reshape", 3): [BATCH, LENGTH],
+        ("Reshape", 4): [BATCH, LENGTH],
+        ("Concat", 3): [BATCH, LENGTH],
+    }.get((op_type, len(value.shape or ())))
+    if leading is None or value.dtype != ir.DataType.FLOAT:
+        return None, None
+    return ir.Shape([*leading, *value.shape[len(leading) :]]), value.type
 
 
 def _place_weights(graph: ir.Graph, parameters: list[str]) -> None:
