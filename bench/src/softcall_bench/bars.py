@@ -2,7 +2,6 @@
 
 import json
 import math
-import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -74,10 +73,15 @@ def _crowd(book: Book, _machine: Machine) -> Iterator[Bar]:
     peft = Key("speed", "peft", "", BATCH)
     for variant, wanted in ((INT8, 4.5), (FULL_PRECISION, 3.1)):
         served = Key("speed", "softcall", variant, BATCH)
-        batches = [Key("speed", "onnxruntime", variant, size) for size in speed.BATCHES]
+        batches = [Key("speed", "onnxruntime", variant, size) for size in speed.COMPARED]
         shares = [book.ratio(served, batch, "texts_per_s") for batch in batches if batch in book.measured()]
         share = min((share for share in shares if share is not None), default=None)
-        yield Bar(f"16 clients, {variant}: share of bare ONNX Runtime's best batch", share, 0.9)
+        yield Bar(
+            f"16 clients, {variant}: share of bare ONNX Runtime's best batch",
+            share,
+            0.9,
+            note=f"of {' and '.join(map(str, speed.COMPARED))}; larger ones are no faster",
+        )
         faster = book.ratio(served, peft, "texts_per_s")
         yield Bar(f"16 clients, {variant}: texts/s over PEFT's batch of 16", faster, wanted, "x")
 
@@ -85,12 +89,10 @@ def _crowd(book: Book, _machine: Machine) -> Iterator[Bar]:
 def _overhead(book: Book, _machine: Machine) -> Iterator[Bar]:
     for variant in (INT8, FULL_PRECISION):
         bare, served = Key("speed", "onnxruntime", variant), Key("speed", "softcall", variant)
-        pairs = zip(book.rounds(served), book.rounds(bare), strict=False)
-        added = [over["p50_ms"] - under["p50_ms"] for over, under in pairs]
         bare_ms = book.median(bare, "p50_ms")
         yield Bar(
             f"1 client, {variant}: HTTP, JSON, tokenizer and batching add",
-            statistics.median(added) if added else None,
+            book.difference(served, bare, "p50_ms"),
             max(2.0, 0.15 * bare_ms) if bare_ms is not None else math.nan,
             " ms",
             at_most=True,
@@ -107,11 +109,10 @@ def _revalidation(book: Book, _machine: Machine) -> Iterator[Bar]:
     away = revalidation.delay(10)
     slower = book.ratio(key(1, away), key(1, revalidation.OFF), "p50_ms")
     yield Bar(f"1 client, {variant}: p50 with a {away} over p50 without asking", slower, 1.05, at_most=True)
-    on, off = (book.median(key(16, detail), "p50_ms") for detail in (away, revalidation.OFF))
     trip = book.median(key(16, away), "round_trip_ms")
     yield Bar(
         f"16 clients, {variant}: p50 that a {away} adds",
-        None if on is None or off is None else on - off,
+        book.difference(key(16, away), key(16, revalidation.OFF), "p50_ms"),
         trip if trip is not None else math.nan,
         " ms",
         at_most=True,
@@ -176,7 +177,7 @@ def _overload(book: Book, _machine: Machine) -> Iterator[Bar]:
         bound if bound is not None else math.nan,
         " ms",
         at_most=True,
-        note="the time that a full queue and one run take",
+        note="the time that a full queue and one run take at the pace of that minute",
     )
     share = book.median(key, "share_of_capacity_after")
     yield Bar(f"overload, {variant}: share of full speed 2 s after", share, 0.9)

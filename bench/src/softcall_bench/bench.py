@@ -16,6 +16,7 @@ RESULTS = ROOT / "build/bench"
 FILE_STORE = f"file:{ROOT / 'tasks'}"
 FULL_PRECISION = "fp32"
 INT8 = "int8"
+WARM_CLIENTS, WARM_S = 16, 15
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class Bench:
     def say(self, what: str) -> None:
         """Show that time passes."""
         self.console.print(f"  {what}", style="dim", highlight=False)
+
+    def warm(self, server: Server) -> None:
+        """Answer short texts for a while: what is measured next shall not be the JVM's own warming up."""
+        closed_loop(self.wrk, server.url, self.workload.bodies(self.workload.shortest), WARM_CLIENTS, WARM_S)
 
     def load(
         self,

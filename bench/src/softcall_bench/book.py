@@ -65,6 +65,12 @@ class Book:
         ]
         return statistics.median(ratios) if ratios else None
 
+    def difference(self, above: Key, below: Key, figure: str) -> float | None:
+        """The median over rounds of the difference within a round; None where either was not measured."""
+        pairs = zip(self.rounds(above), self.rounds(below), strict=False)
+        differences = [a[figure] - b[figure] for a, b in pairs]
+        return statistics.median(differences) if differences else None
+
     def records(self) -> list[dict]:
         """Everything as JSON."""
         return [

@@ -49,6 +49,11 @@ class Workload:
         """All test sentences that have `TEXT_TOKENS` tokens."""
         return [text for text in self._sentences if len(text.ids) == TEXT_TOKENS]
 
+    @property
+    def shortest(self) -> list[Text]:
+        """Some of the shortest test sentences."""
+        return sorted(self._sentences, key=lambda text: len(text.ids))[:20]
+
     def texts_of(self, tokens: int, count: int) -> list[Text]:
         """`count` texts of exactly `tokens` tokens: test sentences in a row, cut between words."""
         found: list[Text] = []

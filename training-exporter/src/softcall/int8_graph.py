@@ -85,7 +85,7 @@ def _products(graph: ir.Graph) -> Iterator[tuple[ir.Value, list[ir.Node]]]:
 
 
 def _last_rows(graph: ir.Graph) -> dict[ir.Value, None]:
-    """What is computed for the last row of each text alone: the choice of these rows, and all that follows."""
+    """What is computed for the last row of each text alone: their choice, and all that follows."""
     found: dict[ir.Value, None] = {}
     for node in graph:
         chooses = node.op_type == "Gather" and node.inputs[0].dtype == ir.DataType.FLOAT

@@ -192,7 +192,7 @@ def _store_transposed(graph: ir.Graph) -> None:
 
 
 def _run_last_rows_alone(graph: ir.Graph) -> None:
-    """Choose the rows at `last_index` right after the last attention: nobody reads the others from there on."""
+    """Choose the rows at `last_index` right after the last attention: nobody reads the others."""
     choice = graph.outputs[0].producer()
     joined, index = choice.inputs[0].producer(), choice.inputs[1]
     after = {joined}
@@ -272,7 +272,7 @@ def _name_inside(graph: ir.Graph, parameters: list[str]) -> None:
 
 
 def _sizes(op_type: str, value: ir.Value) -> tuple[ir.Shape | None, ir.TypeProtocol | None]:
-    """Return shape and type of a value if inference would lose them; from these ONNX Runtime finds all others.
+    """Return shape and type of a value if inference would lose them; from these ONNX Runtime finds the rest.
 
     Where it does not know a size, planning which buffers share memory takes longer than the rest of opening.
     """

@@ -2,7 +2,7 @@
 
 import contextlib
 import statistics
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from softcall_bench import sides
 from softcall_bench.bench import FILE_STORE, Bench
@@ -13,8 +13,9 @@ from softcall_bench.workload import TEXT_TOKENS
 
 SCENARIO = "speed"
 ROUNDS = 5
-BATCHED_EVERY = 2  # batches take long, and each holds many rows: every other round is enough
-BATCHES = (2, 4, 8, 16, 32, 64)
+SIZES = (2, 4, 8, 16, 32, 64)  # of batches, and where `CLIENT_S` has them of crowds
+COMPARED = (8, 16)  # in every round; the others in every `ALL_SIZES_EVERY`-th
+ALL_SIZES_EVERY = 4
 CLIENT_S = {1: 4, 4: 6, 16: 8, 64: 15}  # long enough for several answers to each
 
 
@@ -25,10 +26,8 @@ def run(bench: Bench) -> None:
         for round_ in range(rounds := bench.rounds(ROUNDS)):
             bench.say(f"round {round_ + 1} of {rounds}: one text")
             _single(bench, library, servers)
-            if round_ % BATCHED_EVERY == 0:
-                bench.say(f"round {round_ + 1} of {rounds}: batches and crowds")
-                _batches(bench, library)
-                _crowds(bench, servers)
+            bench.say(f"round {round_ + 1} of {rounds}: batches and crowds")
+            _batches(bench, library, servers, SIZES if round_ % ALL_SIZES_EVERY == 0 else COMPARED)
         for (name, variant), side in library.items():
             bench.book.add(Key("memory", name, variant, detail="after the load"), side.memory_mb())
         for variant, server in servers.items():
@@ -64,7 +63,7 @@ def _warm(bench: Bench, library: Sides, servers: dict[str, Server]) -> None:
     for side in library.values():
         side.seconds(rows[:1], 2)
     for server in servers.values():
-        bench.load(server, 16, CLIENT_S[16])
+        bench.warm(server)
 
 
 def _single(bench: Bench, library: Sides, servers: dict[str, Server]) -> None:
@@ -82,24 +81,19 @@ def _single(bench: Bench, library: Sides, servers: dict[str, Server]) -> None:
             bench.book.add(Key(SCENARIO, "softcall", variant), bench.load(servers[variant], 1, CLIENT_S[1]))
 
 
-def _batches(bench: Bench, library: Sides) -> None:
+def _batches(bench: Bench, library: Sides, servers: dict[str, Server], sizes: Collection[int]) -> None:
     rows = [list(text.ids) for text in bench.workload.texts]
     for (name, variant), side in library.items():
         if name == "llama.cpp":
             continue  # a row at a time: its batch is no faster a row
-        for size in BATCHES if name == "onnxruntime" else (16,):
+        for size in sizes if name == "onnxruntime" else (16,):
             batch = [rows[number % len(rows)] for number in range(size)]
             side.seconds(batch, 1)
             bench.book.add(Key(SCENARIO, name, variant, size), _figures(side.seconds(batch, 2), size))
-
-
-def _crowds(bench: Bench, servers: dict[str, Server]) -> None:
-    for clients, seconds in CLIENT_S.items():
-        if clients == 1:
-            continue
-        for variant, server in servers.items():
-            figures = bench.load(server, clients, seconds)
-            bench.book.add(Key(SCENARIO, "softcall", variant, clients), figures)
+            if size in CLIENT_S and name == "onnxruntime":
+                # As many clients of its own server, seen in the same moment of the machine.
+                crowd = bench.load(servers[variant], size, CLIENT_S[size])
+                bench.book.add(Key(SCENARIO, "softcall", variant, size), crowd)
 
 
 def _figures(took_s: list[float], rows: int) -> dict[str, float]:

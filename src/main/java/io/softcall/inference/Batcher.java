@@ -143,6 +143,20 @@ class Batcher {
     }
 
     /**
+     * Refuses rows that {@link #submit} would refuse now, before they have cost anything.
+     *
+     * @throws SoftcallException {@code OVERLOADED}
+     */
+    void requireRoom(TaskName task, int rows) {
+        lock.lock();
+        try {
+            admit(task, rows);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /**
      * A task may hold as many rows of the queue as are free, so whoever floods it leaves room for others (Choudhury and Hahne
      * 1998, Dynamic queue length thresholds).
      */

@@ -69,6 +69,7 @@ public class Classifier {
      */
     public Classification classify(Call call, CompletableFuture<Void> hungUp) {
         check(call);
+        batcher.requireRoom(call.task(), call.items().size());
         if (!calls.tryAcquire()) {
             throw SoftcallException.overloaded(
                     "%d calls are under way, as many as allowed (softcall.limits.calls)".formatted(limits.calls()),

@@ -24,7 +24,7 @@ public final class EarlyOpening {
                     config.base().dir(),
                     config.base().variant(),
                     config.base().cacheDir(),
-                    new Trunk.Threads(config.threads(), config.spinning()));
+                    new Trunk.Threads(config.threads(), config.spinMicros()));
         }
 
         /** The defaults are those of {@link InferenceConfig}. */
@@ -35,7 +35,9 @@ public final class EarlyOpening {
                     setting("softcall.base.cache-dir").map(Path::of),
                     new Trunk.Threads(
                             setting("softcall.threads").map(Integer::valueOf).orElse(0),
-                            setting("softcall.spinning").map(Boolean::valueOf).orElse(false)));
+                            setting("softcall.spin-micros")
+                                    .map(Integer::valueOf)
+                                    .orElse(20)));
         }
 
         private static Optional<String> setting(String name) {

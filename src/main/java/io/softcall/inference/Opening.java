@@ -53,7 +53,7 @@ final class Opening {
 
     static Model open(Bundle bundle, InferenceConfig config, Optional<Trunk> early) {
         long began = System.nanoTime();
-        Trunk.Threads threads = new Trunk.Threads(config.threads(), config.spinning());
+        Trunk.Threads threads = new Trunk.Threads(config.threads(), config.spinMicros());
         Model model =
                 switch (config.provider()) {
                     case CPU ->

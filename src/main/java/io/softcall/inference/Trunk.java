@@ -42,9 +42,9 @@ final class Trunk implements AutoCloseable {
      * The threads of one run.
      *
      * @param count 0: one a core
-     * @param spinning whether they spin while they wait
+     * @param spinMicros how long each spins for its next piece of work before it sleeps; 0: not at all
      */
-    record Threads(int count, boolean spinning) {}
+    record Threads(int count, int spinMicros) {}
 
     /** What ways of opening a session differ in. */
     private interface Settings {
@@ -60,7 +60,8 @@ final class Trunk implements AutoCloseable {
         try (SessionOptions options = new SessionOptions()) {
             environment.setTelemetry(false);
             options.setIntraOpNumThreads(threads.count());
-            options.addConfigEntry("session.intra_op.allow_spinning", threads.spinning() ? "1" : "0");
+            options.addConfigEntry("session.intra_op.allow_spinning", threads.spinMicros() > 0 ? "1" : "0");
+            options.addConfigEntry("session.intra_op.spin_duration_us", Integer.toString(threads.spinMicros()));
             // Lengths differ from run to run: a memory plan of the last one is of no use to the next.
             options.setMemoryPatternOptimization(false);
             settings.apply(options);

@@ -20,7 +20,7 @@ class EarlyOpeningTest {
                 "softcall.base.variant", "fp32",
                 "softcall.base.cache-dir", "cache",
                 "softcall.threads", "3",
-                "softcall.spinning", "true");
+                "softcall.spin-micros", "50");
         withProperties(settings, () -> assertEquals(configured(settings), EarlyOpening.Wanted.ofEnvironment()));
     }
 

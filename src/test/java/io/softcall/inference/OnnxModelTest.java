@@ -26,7 +26,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Where weights come from, and where prefixes do. */
 class OnnxModelTest {
 
-    private static final Trunk.Threads THREADS = new Trunk.Threads(0, false);
+    private static final Trunk.Threads THREADS = new Trunk.Threads(0, 0);
     private static final Duration IDLE = Duration.ofMillis(200);
     private static final long[] TEXT = {3, 1, 4, 1, 5};
 

@@ -42,7 +42,7 @@ class PrefixesTest {
             .withMapping(InferenceConfig.class)
             .build()
             .getConfigMapping(InferenceConfig.class);
-    private static final Trunk.Threads THREADS = new Trunk.Threads(1, false);
+    private static final Trunk.Threads THREADS = new Trunk.Threads(1, 0);
 
     private final Bundle bundle = Bundle.open(Tiny.BASE, "fp32");
     private final SimpleMeterRegistry metrics = new SimpleMeterRegistry();
