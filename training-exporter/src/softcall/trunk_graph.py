@@ -213,7 +213,10 @@ def _run_last_rows_alone(graph: ir.Graph) -> None:
                 user.replace_input_with(position, chosen.outputs[0])
         graph.extend([rows, chosen])
     graph.outputs[0] = joined.inputs[0]
+    flat = joined.inputs[1]
     graph.remove([choice, joined], safe=True)
+    if not flat.uses():
+        del graph.initializers[flat.name]
     graph.sort()
 
 
