@@ -66,16 +66,21 @@ public final class S3Server implements QuarkusTestResourceLifecycleManager {
                 Tiny.PACKED.toString(),
                 "softcall.store.uri",
                 "s3://" + BUCKET + "/" + PREFIX,
-                "quarkus.s3.endpoint-override",
+                "aws.endpointUrl",
                 endpoint.toString(),
-                "quarkus.s3.aws.credentials.type",
-                "static",
-                "quarkus.s3.aws.credentials.static-provider.access-key-id",
+                "aws.accessKeyId",
                 ACCESS_KEY,
-                "quarkus.s3.aws.credentials.static-provider.secret-access-key",
+                "aws.secretAccessKey",
                 SECRET_KEY));
         config.putAll(arguments);
+        // The AWS SDK reads no configuration but its own, and that of this process, where the server is not one of its
+        // own.
+        config.keySet().stream().filter(S3Server::isForAws).forEach(name -> System.setProperty(name, config.get(name)));
         return config;
+    }
+
+    private static boolean isForAws(String name) {
+        return name.startsWith("aws.");
     }
 
     private void run(int port) throws IOException {
@@ -179,6 +184,9 @@ public final class S3Server implements QuarkusTestResourceLifecycleManager {
 
     @Override
     public void stop() {
+        System.getProperties().stringPropertyNames().stream()
+                .filter(S3Server::isForAws)
+                .forEach(System::clearProperty);
         if (process != null) {
             process.destroyForcibly();
         }

@@ -15,10 +15,7 @@ import org.junit.jupiter.api.Test;
 @QuarkusTest
 @WithTestResource(
         value = S3Server.class,
-        initArgs =
-                @ResourceArg(
-                        name = "quarkus.s3.aws.credentials.static-provider.secret-access-key",
-                        value = "not-the-secret"))
+        initArgs = @ResourceArg(name = "aws.secretAccessKey", value = "not-the-secret"))
 class StoreDeniedTest {
 
     @Test
