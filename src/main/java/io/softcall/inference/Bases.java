@@ -14,8 +14,8 @@ final class Bases {
 
     @Produces
     @Singleton
-    Bundle bundle(InferenceConfig config) {
-        return Bundle.open(config.base().dir(), config.base().variant());
+    Bundle bundle(Opening opening) {
+        return opening.bundle();
     }
 
     @Produces

@@ -19,6 +19,15 @@ public final class EarlyOpening {
     /** Whatever an opened trunk depends on. */
     record Wanted(Path dir, String variant, Optional<Path> cacheDir, Trunk.Threads threads) {
 
+        /** {@code equals} of a record is generated when it is first called, which takes milliseconds. */
+        boolean same(Wanted other) {
+            return dir.equals(other.dir)
+                    && variant.equals(other.variant)
+                    && cacheDir.equals(other.cacheDir)
+                    && threads.count() == other.threads.count()
+                    && threads.spinning() == other.threads.spinning();
+        }
+
         static Wanted of(InferenceConfig config) {
             return new Wanted(
                     config.base().dir(),
@@ -49,13 +58,13 @@ public final class EarlyOpening {
     }
 
     private final Wanted wanted;
+    private final CompletableFuture<Bundle> bundle;
     private final CompletableFuture<Trunk> trunk;
     private final CompletableFuture<Tokenizer> tokenizer;
 
     private EarlyOpening(Wanted wanted) {
         this.wanted = wanted;
-        CompletableFuture<Bundle> bundle =
-                Opening.begin("open-bundle", () -> Bundle.open(wanted.dir(), wanted.variant()));
+        bundle = Opening.begin("open-bundle", () -> Bundle.open(wanted.dir(), wanted.variant()));
         trunk = Opening.begin("open-trunk", () -> PackedWeights.of(bundle.join().served(), wanted.cacheDir())
                 .open(bundle.join(), wanted.threads()));
         tokenizer = Opening.begin(
@@ -75,13 +84,18 @@ public final class EarlyOpening {
     static synchronized Optional<EarlyOpening> take(Wanted wanted) {
         Optional<EarlyOpening> early = begun;
         begun = Optional.empty();
-        early.filter(other -> !other.wanted.equals(wanted)).ifPresent(EarlyOpening::close);
-        return early.filter(same -> same.wanted.equals(wanted));
+        early.filter(other -> !other.wanted.same(wanted)).ifPresent(EarlyOpening::close);
+        return early.filter(other -> other.wanted.same(wanted));
     }
 
     private void close() {
         trunk.thenAccept(Trunk::close);
         tokenizer.thenAccept(Tokenizer::close);
+    }
+
+    /** Waits for what {@code base.json} says; empty when it could not be read, which the next attempt will explain. */
+    Optional<Bundle> bundle() {
+        return await(bundle);
     }
 
     /** Waits for the trunk; empty when it could not be opened, which the next attempt will explain. */

@@ -17,11 +17,14 @@ final class Opening {
 
     private static final Logger LOG = Logger.getLogger(Opening.class);
 
+    private final Bundle bundle;
     private final CompletableFuture<Model> model;
     private final CompletableFuture<Tokenizer> tokenizer;
 
-    Opening(Bundle bundle, InferenceConfig config) {
+    Opening(InferenceConfig config) {
         Optional<EarlyOpening> early = EarlyOpening.take(EarlyOpening.Wanted.of(config));
+        bundle = early.flatMap(EarlyOpening::bundle)
+                .orElseGet(() -> Bundle.open(config.base().dir(), config.base().variant()));
         model = begin("open-trunk", () -> open(bundle, config, early.flatMap(EarlyOpening::trunk)));
         tokenizer = begin("open-tokenizer", () -> early.flatMap(EarlyOpening::tokenizer)
                 .orElseGet(() -> new Tokenizer(bundle.tokenizer())));
@@ -30,6 +33,10 @@ final class Opening {
     static <T> CompletableFuture<T> begin(String thread, Supplier<T> work) {
         return CompletableFuture.supplyAsync(
                 work, task -> Thread.ofPlatform().name(thread).daemon().start(task));
+    }
+
+    Bundle bundle() {
+        return bundle;
     }
 
     /** Waits for the trunk. */

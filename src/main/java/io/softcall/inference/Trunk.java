@@ -14,7 +14,6 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
-import java.nio.ShortBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -139,14 +138,9 @@ final class Trunk implements AutoCloseable {
 
     /** The prefix that an artifact carries. The caller owns the one reference. */
     Prefix prefix(ReadyPrefix ready) {
-        ShortBuffer values = ready.values();
-        int tokens = values.remaining() / (2 * bundle.layers() * bundle.kvHeads() * bundle.headDim());
+        int tokens = ready.size() / (2 * bundle.layers() * bundle.kvHeads() * bundle.headDim());
         try {
-            return new OnnxPrefix(bundle, tokens, (i, to) -> {
-                while (to.hasRemaining()) {
-                    to.put(Float.float16ToFloat(values.get()));
-                }
-            });
+            return new OnnxPrefix(bundle, tokens, (i, to) -> to.put(ready.floats(i * to.remaining(), to.remaining())));
         } catch (OrtException e) {
             throw new IllegalStateException("loading a prefix failed: " + e.getMessage(), e);
         }

@@ -64,7 +64,7 @@ class BatcherTest {
                 .withDefaultValue("softcall.base.cache-dir", Tiny.PACKED.toString())
                 .build()
                 .getConfigMapping(InferenceConfig.class);
-        tiny = Opening.open(new Bases().bundle(config), config, Optional.empty());
+        tiny = Opening.open(Bundle.open(Tiny.BASE, "fp32"), config, Optional.empty());
         prefix = tiny.encode(prompt(4));
         longerPrefix = tiny.encode(prompt(5));
     }

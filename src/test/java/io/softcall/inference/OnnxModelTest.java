@@ -66,7 +66,7 @@ class OnnxModelTest {
     }
 
     @Test
-    void aReadyPrefixIsTheEncodedOneInHalfPrecision() {
+    void aReadyPrefixIsTheEncodedOneInHalfPrecision() throws Exception {
         try (OnnxModel model = open(tiny)) {
             OnnxPrefix encoded = (OnnxPrefix) model.encode(prompt(tiny));
             Prefix ready = model.load(half(encoded, tiny));
@@ -131,7 +131,7 @@ class OnnxModelTest {
         }
     }
 
-    private static ReadyPrefix half(OnnxPrefix prefix, Bundle bundle) {
+    private static ReadyPrefix half(OnnxPrefix prefix, Bundle bundle) throws Exception {
         ByteBuffer bytes = ByteBuffer.allocate((int) prefix.bytes() / 2).order(ByteOrder.LITTLE_ENDIAN);
         for (int i = 0; i < 2 * bundle.layers(); i++) {
             var floats = prefix.memory(i)
@@ -142,7 +142,7 @@ class OnnxModelTest {
                 bytes.putShort(Float.floatToFloat16(floats.get()));
             }
         }
-        return new ReadyPrefix(bytes.flip());
+        return new ReadyPrefix("half", bytes.flip());
     }
 
     private static Prompt prompt(Bundle bundle) {

@@ -112,9 +112,9 @@ class PrefixesTest {
                 bundle.tokenizer());
     }
 
-    private ReadyPrefix zeros() {
+    private ReadyPrefix zeros() throws Exception {
         int elements = 2 * bundle.layers() * bundle.kvHeads() * TOKENS * bundle.headDim();
-        return new ReadyPrefix(ByteBuffer.allocate(elements * Short.BYTES));
+        return new ReadyPrefix("zeros", ByteBuffer.allocate(elements * Short.BYTES));
     }
 
     private Task task(Optional<ReadyPrefix> ready) throws Exception {

@@ -27,8 +27,8 @@ class ReadyPrefixTest {
     void oneThatFitsIsUsed() throws Exception {
         ReadyPrefix prefix =
                 read(artifact("fp32", DIGEST, "F16", ONE, SHAPE)).readyPrefix().orElseThrow();
-        assertEquals(2 * 2 * 2 * TOKENS * 16, prefix.values().remaining());
-        assertEquals(ONE, prefix.values().get());
+        assertEquals(2 * 2 * 2 * TOKENS * 16, prefix.size());
+        assertEquals(1, prefix.floats(0, 1)[0]);
     }
 
     @Test
