@@ -41,6 +41,18 @@ class Keys {
                         Reason.FORBIDDEN, "API key \"%s\" may not call task \"%s\"".formatted(name, task));
             }
         }
+
+        /**
+         * For jobs, whose rows may name any task.
+         *
+         * @throws SoftcallException {@code FORBIDDEN}
+         */
+        void requireAll() {
+            if (!patterns.contains("*")) {
+                throw new SoftcallException(
+                        Reason.FORBIDDEN, "API key \"%s\" may not call all tasks, as jobs need".formatted(name));
+            }
+        }
     }
 
     private static final Caller ANYBODY = new Caller("none", List.of("*"));

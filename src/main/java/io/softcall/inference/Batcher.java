@@ -37,6 +37,8 @@ class Batcher {
 
     private static final Logger LOG = Logger.getLogger(Batcher.class);
 
+    private static final Duration FOREVER = Duration.ofDays(365);
+
     /**
      * A row's outcome.
      *
@@ -53,6 +55,9 @@ class Batcher {
         private final Prefix prefix;
         private final long submittedNanos = System.nanoTime();
         private final long deadlineNanos;
+        /** Whether they take places that callers may find full. */
+        private final boolean counted;
+
         private final CompletableFuture<List<Output>> outputs = new CompletableFuture<>();
         /** Guarded by {@code lock}, as the two below. */
         private final Deque<Row> waiting = new ArrayDeque<>();
@@ -60,10 +65,11 @@ class Batcher {
         private final Output[] done;
         private int unfinished;
 
-        private Rows(TaskName task, Prefix prefix, List<long[]> texts, long deadlineNanos) {
+        private Rows(TaskName task, Prefix prefix, List<long[]> texts, long deadlineNanos, boolean counted) {
             this.task = task;
             this.prefix = prefix;
             this.deadlineNanos = deadlineNanos;
+            this.counted = counted;
             this.done = new Output[texts.size()];
             this.unfinished = texts.size();
             for (int i = 0; i < texts.size(); i++) {
@@ -126,16 +132,11 @@ class Batcher {
      * @throws SoftcallException {@code OVERLOADED} when they do not fit
      */
     Rows submit(TaskName task, Prefix prefix, List<long[]> texts, long deadlineNanos) {
-        Rows rows = new Rows(task, prefix, texts, deadlineNanos);
+        Rows rows = new Rows(task, prefix, texts, deadlineNanos, true);
         lock.lock();
         try {
             admit(task, texts.size());
-            if (!prefix.retain()) {
-                throw new IllegalStateException("the caller does not hold the prefix");
-            }
-            queue.computeIfAbsent(task, name -> new ArrayDeque<>()).addLast(rows);
-            waiting += texts.size();
-            arrived.signal();
+            enqueue(rows);
         } finally {
             lock.unlock();
         }
@@ -157,20 +158,50 @@ class Batcher {
     }
 
     /**
+     * Queues rows of somebody who bounds how many wait: they are never refused, have no deadline, and take no places of the
+     * queue from callers. In the turns they are a call like any other.
+     *
+     * @param prefix and texts as for {@link #submit}
+     */
+    Rows submitBounded(TaskName task, Prefix prefix, List<long[]> texts) {
+        Rows rows = new Rows(task, prefix, texts, System.nanoTime() + FOREVER.toNanos(), false);
+        lock.lock();
+        try {
+            enqueue(rows);
+        } finally {
+            lock.unlock();
+        }
+        return rows;
+    }
+
+    private void enqueue(Rows rows) {
+        if (!rows.prefix.retain()) {
+            throw new IllegalStateException("the caller does not hold the prefix");
+        }
+        queue.computeIfAbsent(rows.task, name -> new ArrayDeque<>()).addLast(rows);
+        waiting += rows.waiting.size();
+        arrived.signal();
+    }
+
+    /**
      * A task may hold as many rows of the queue as are free, so whoever floods it leaves room for others (Choudhury and Hahne
      * 1998, Dynamic queue length thresholds).
      */
     private void admit(TaskName task, int rows) {
-        int free = config.queueRows() - waiting;
-        int own = queue.getOrDefault(task, new ArrayDeque<>()).stream()
-                .mapToInt(call -> call.waiting.size())
-                .sum();
+        int free = config.queueRows() - counted(queue.values().stream().flatMap(Collection::stream));
+        int own = counted(queue.getOrDefault(task, new ArrayDeque<>()).stream());
         if (own + rows > free) {
             throw SoftcallException.overloaded(
                     "task \"%s\" has %d rows waiting; with %d more it would have more than the %d that are free of %d (softcall.batch.queue-rows)"
                             .formatted(task, own, rows, free, config.queueRows()),
                     drainRate.timeFor(waiting));
         }
+    }
+
+    private static int counted(Stream<Rows> calls) {
+        return calls.filter(call -> call.counted)
+                .mapToInt(call -> call.waiting.size())
+                .sum();
     }
 
     /** How long the rows that wait now will take, by the pace of the latest runs. */

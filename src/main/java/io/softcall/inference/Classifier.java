@@ -84,6 +84,96 @@ public class Classifier {
         }
     }
 
+    /** What became of one row of {@link #start}: an answer, or a problem of this row alone. */
+    public sealed interface Outcome {
+
+        record Answered(Classification.Row row) implements Outcome {}
+
+        record Refused(SoftcallException problem) implements Outcome {}
+    }
+
+    /**
+     * Classifies rows with a version of a task that the caller holds; the store is not asked. The caller bounds how many rows
+     * it has under way: they are never refused for want of places, and have no deadline. Blocks until the rows are queued.
+     *
+     * @param rows each has one text, or two for a task on pairs
+     * @param truncateTokens as in {@link Call}
+     */
+    public Started start(Task task, List<List<String>> rows, OptionalInt truncateTokens) {
+        Started started = new Started(task);
+        for (List<String> texts : rows) {
+            started.add(texts, limit(task, truncateTokens), truncateTokens.isPresent());
+        }
+        if (!started.ids.isEmpty()) {
+            Prefix prefix = prefixes.acquire(task, future -> Patience.result(future, "the encoder"));
+            try {
+                started.rows = Optional.of(batcher.submitBounded(task.name(), prefix, started.ids));
+            } finally {
+                prefix.release();
+            }
+        }
+        return started;
+    }
+
+    /** Rows under way. */
+    public final class Started {
+
+        private final Task task;
+        private final List<long[]> ids = new ArrayList<>();
+        /** A row's problem, or nothing for those that run. */
+        private final List<Optional<SoftcallException>> problems = new ArrayList<>();
+
+        private Optional<Batcher.Rows> rows = Optional.empty();
+
+        private Started(Task task) {
+            this.task = task;
+        }
+
+        private void add(List<String> texts, int limit, boolean truncate) {
+            try {
+                check("the row", texts);
+                ids.add(tokenizer.encode(task.template(), texts, limit, truncate));
+                problems.add(Optional.empty());
+            } catch (SoftcallException e) {
+                problems.add(Optional.of(e));
+            }
+        }
+
+        /**
+         * Waits as long as it takes.
+         *
+         * @return an outcome a row, in order
+         * @throws SoftcallException when a run failed, or the server is stopping
+         */
+        public List<Outcome> await() {
+            List<Batcher.Output> outputs = rows.map(waiting -> Patience.result(waiting.outputs(), "the model"))
+                    .orElse(List.of());
+            List<Outcome> outcomes = new ArrayList<>();
+            int run = 0;
+            for (Optional<SoftcallException> problem : problems) {
+                if (problem.isPresent()) {
+                    outcomes.add(new Outcome.Refused(problem.get()));
+                } else {
+                    float[] hidden = outputs.get(run).hidden();
+                    outcomes.add(new Outcome.Answered(Scoring.score(task, hidden, ids.get(run).length)));
+                    run++;
+                }
+            }
+            return outcomes;
+        }
+
+        /** Drops rows that were not run yet. */
+        public void cancel() {
+            rows.ifPresent(Batcher.Rows::cancel);
+        }
+    }
+
+    /** Tokens of one text with its template. */
+    private int limit(Task task, OptionalInt truncateTokens) {
+        int positions = model.bundle().maxPositions() - task.prompt().tokens();
+        return Math.min(Math.min(limits.tokens(), positions), truncateTokens.orElse(Integer.MAX_VALUE));
+    }
+
     private void check(Call call) {
         if (call.items().isEmpty() || call.items().size() > limits.texts()) {
             throw SoftcallException.invalid(
@@ -91,16 +181,20 @@ public class Classifier {
                     call.items().size(), limits.texts());
         }
         for (int i = 0; i < call.items().size(); i++) {
-            for (String text : call.items().get(i)) {
-                if (text.isBlank()) {
-                    throw SoftcallException.invalid("input[%d] has an empty text", i);
-                }
-                if (text.length() > limits.characters()) {
-                    throw new SoftcallException(
-                            Reason.TEXT_TOO_LONG,
-                            "input[%d] has %d characters, at most %d are accepted (softcall.limits.characters)"
-                                    .formatted(i, text.length(), limits.characters()));
-                }
+            check("input[" + i + "]", call.items().get(i));
+        }
+    }
+
+    private void check(String name, List<String> texts) {
+        for (String text : texts) {
+            if (text.isBlank()) {
+                throw SoftcallException.invalid("%s has an empty text", name);
+            }
+            if (text.length() > limits.characters()) {
+                throw new SoftcallException(
+                        Reason.TEXT_TOO_LONG,
+                        "%s has %d characters, at most %d are accepted (softcall.limits.characters)"
+                                .formatted(name, text.length(), limits.characters()));
             }
         }
     }
@@ -150,9 +244,7 @@ public class Classifier {
 
         private void start(Call call, Patience patience) {
             long began = System.nanoTime();
-            int positions = model.bundle().maxPositions() - task.prompt().tokens();
-            int limit = Math.min(
-                    Math.min(limits.tokens(), positions), call.truncateTokens().orElse(Integer.MAX_VALUE));
+            int limit = limit(task, call.truncateTokens());
             for (int i = 0; i < call.items().size(); i++) {
                 patience.check();
                 try {
@@ -237,6 +329,18 @@ public class Classifier {
                         Reason.DEADLINE_EXCEEDED,
                         "no answer from %s within %d ms (softcall.limits.call-time)".formatted(whom, limit.toMillis()),
                         e);
+            } catch (ExecutionException e) {
+                throw failure(e.getCause(), whom);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new SoftcallException(Reason.DEADLINE_EXCEEDED, "the server is stopping", e);
+            }
+        }
+
+        /** Waits as long as it takes. */
+        static <T> T result(CompletableFuture<T> future, String whom) {
+            try {
+                return future.get();
             } catch (ExecutionException e) {
                 throw failure(e.getCause(), whom);
             } catch (InterruptedException e) {

@@ -1,14 +1,10 @@
 package io.softcall.store;
 
 import io.softcall.SoftcallException;
-import io.softcall.SoftcallException.Reason;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
-import software.amazon.awssdk.core.exception.ApiCallTimeoutException;
-import software.amazon.awssdk.core.exception.SdkClientException;
 import software.amazon.awssdk.core.exception.SdkException;
 import software.amazon.awssdk.core.sync.ResponseTransformer;
 import software.amazon.awssdk.http.AbortableInputStream;
@@ -25,15 +21,6 @@ final class S3Store implements Store {
 
     /** A bound on the foreign objects that one listing looks past. */
     private static final int MAX_LIST_REQUESTS = 20;
-
-    private static final Set<String> CREDENTIAL_ERRORS = Set.of(
-            "AccessDenied",
-            "InvalidAccessKeyId",
-            "SignatureDoesNotMatch",
-            "ExpiredToken",
-            "InvalidToken",
-            "RequestTimeTooSkewed",
-            "NoSuchBucket");
 
     private final S3Client client;
     private final String bucket;
@@ -128,33 +115,6 @@ final class S3Store implements Store {
     }
 
     private SoftcallException failure(SdkException e) {
-        if (e instanceof S3Exception s3 && s3.awsErrorDetails() != null) {
-            String code = s3.awsErrorDetails().errorCode();
-            String message = "store %s answered %d %s: %s"
-                    .formatted(
-                            uri(), s3.statusCode(), code, s3.awsErrorDetails().errorMessage());
-            boolean denied = s3.statusCode() == 403 || s3.statusCode() == 401 || CREDENTIAL_ERRORS.contains(code);
-            return denied
-                    ? new SoftcallException(
-                            Reason.STORE_DENIED,
-                            message + "; check the credentials, their policy and the bucket's name",
-                            e)
-                    : new SoftcallException(Reason.STORE_UNAVAILABLE, message, e);
-        }
-        if (e instanceof ApiCallTimeoutException) {
-            return new SoftcallException(
-                    Reason.STORE_UNAVAILABLE,
-                    "store %s did not answer in time (softcall.store.timeout)".formatted(uri()),
-                    e);
-        }
-        if (e instanceof SdkClientException && String.valueOf(e.getMessage()).contains("Unable to load credentials")) {
-            return new SoftcallException(
-                    Reason.STORE_DENIED,
-                    "store %s: no credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a role"
-                            .formatted(uri()),
-                    e);
-        }
-        return new SoftcallException(
-                Reason.STORE_UNAVAILABLE, "store %s cannot be reached: %s".formatted(uri(), e.getMessage()), e);
+        return S3Failures.of(uri(), e);
     }
 }

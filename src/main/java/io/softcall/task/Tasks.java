@@ -188,20 +188,10 @@ public class Tasks {
             now = switch (store.get(name.key(), version)) {
                 case Store.Unchanged() -> proven(before.orElseThrow(), asked);
                 case Store.Found(String found, byte[] bytes) -> read(name, found, bytes, before, asked);
-                case Store.TooLarge(String found, long bytes, long limit) ->
-                    refused(
-                            name,
-                            found,
-                            "%d bytes, at most %d are accepted (softcall.store.max-artifact-bytes)"
-                                    .formatted(bytes, limit),
-                            before,
-                            asked);
+                case Store.TooLarge large -> refused(name, large.version(), tooLarge(large), before, asked);
                 case Store.Missing() -> {
                     known.invalidate(name);
-                    throw new SoftcallException(
-                            Reason.UNKNOWN_TASK,
-                            "task \"%s\" does not exist: store %s has no object %s"
-                                    .formatted(name, store.uri(), name.key()));
+                    throw missing(name);
                 }
             };
         } catch (SoftcallException e) {
@@ -214,13 +204,57 @@ public class Tasks {
         remember(name, now);
         return switch (now.content()) {
             case Content.Good(Task task) -> new Proven(task, Optional.empty());
-            case Content.Refused(String reason) ->
-                stale(now)
-                        .orElseThrow(() -> new SoftcallException(
-                                Reason.ARTIFACT_REFUSED,
-                                "task \"%s\": object %s in store %s (version %s) is refused: %s"
-                                        .formatted(name, name.key(), store.uri(), now.version(), reason)));
+            case Content.Refused(String reason) -> stale(now).orElseThrow(() -> refusal(name, now.version(), reason));
         };
+    }
+
+    /**
+     * An artifact as the store holds it now. Whoever keeps the bytes can {@link #read} the same version at any later time.
+     *
+     * @param bytes not to be changed
+     */
+    public record Artifact(TaskName name, String version, byte[] bytes) {}
+
+    /**
+     * Fetches an artifact, unread. Blocks.
+     *
+     * @throws SoftcallException {@code UNKNOWN_TASK}, {@code ARTIFACT_REFUSED}, {@code STORE_UNAVAILABLE}, {@code
+     *     STORE_DENIED}
+     */
+    public Artifact fetch(TaskName name) {
+        return switch (store.get(name.key(), Optional.empty())) {
+            case Store.Found(String version, byte[] bytes) -> new Artifact(name, version, bytes);
+            case Store.TooLarge large -> throw refusal(name, large.version(), tooLarge(large));
+            case Store.Missing() -> throw missing(name);
+            case Store.Unchanged() -> throw new IllegalStateException("no version was named");
+        };
+    }
+
+    /** @throws SoftcallException {@code ARTIFACT_REFUSED} */
+    public Task read(Artifact artifact) {
+        try {
+            return reader.read(artifact.name(), artifact.version(), artifact.bytes());
+        } catch (RefusedException e) {
+            throw refusal(artifact.name(), artifact.version(), e.getMessage());
+        }
+    }
+
+    private SoftcallException missing(TaskName name) {
+        return new SoftcallException(
+                Reason.UNKNOWN_TASK,
+                "task \"%s\" does not exist: store %s has no object %s".formatted(name, store.uri(), name.key()));
+    }
+
+    private SoftcallException refusal(TaskName name, String version, String reason) {
+        return new SoftcallException(
+                Reason.ARTIFACT_REFUSED,
+                "task \"%s\": object %s in store %s (version %s) is refused: %s"
+                        .formatted(name, name.key(), store.uri(), version, reason));
+    }
+
+    private static String tooLarge(Store.TooLarge object) {
+        return "%d bytes, at most %d are accepted (softcall.store.max-artifact-bytes)"
+                .formatted(object.bytes(), object.limit());
     }
 
     /** Answers may come in another order than their questions were asked: the newest question's counts. */

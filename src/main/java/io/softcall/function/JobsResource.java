@@ -1,0 +1,57 @@
+package io.softcall.function;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.smallrye.common.annotation.RunOnVirtualThread;
+import io.softcall.jobs.JobReport;
+import io.softcall.jobs.JobStatus;
+import io.softcall.jobs.Jobs;
+import jakarta.ws.rs.Consumes;
+import jakarta.ws.rs.GET;
+import jakarta.ws.rs.HeaderParam;
+import jakarta.ws.rs.POST;
+import jakarta.ws.rs.Path;
+import jakarta.ws.rs.PathParam;
+import jakarta.ws.rs.Produces;
+import jakarta.ws.rs.core.HttpHeaders;
+import jakarta.ws.rs.core.MediaType;
+import java.util.Optional;
+import org.eclipse.microprofile.openapi.annotations.Operation;
+import org.eclipse.microprofile.openapi.annotations.enums.SchemaType;
+import org.eclipse.microprofile.openapi.annotations.media.Content;
+import org.eclipse.microprofile.openapi.annotations.media.Schema;
+import org.eclipse.microprofile.openapi.annotations.parameters.RequestBody;
+import org.jboss.resteasy.reactive.RestResponse;
+
+/** Jobs over plain HTTP: how far one is, and storage events from those who do not speak CloudEvents. */
+@Path("/v1/jobs")
+@RunOnVirtualThread
+@Produces(MediaType.APPLICATION_JSON)
+class JobsResource {
+
+    private final Keys keys;
+    private final Jobs jobs;
+
+    JobsResource(Keys keys, Jobs jobs) {
+        this.keys = keys;
+        this.jobs = jobs;
+    }
+
+    @POST
+    @Consumes(MediaType.APPLICATION_JSON)
+    @Operation(summary = "Classify the rows of a stored file, named by a notification of S3, and wait for the end")
+    @RequestBody(required = true, content = @Content(schema = @Schema(type = SchemaType.OBJECT)))
+    public RestResponse<JobReport> handle(
+            @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization, JsonNode notification) {
+        keys.caller(authorization).requireAll();
+        return jobs.handle(notification).map(RestResponse::ok).orElseGet(RestResponse::noContent);
+    }
+
+    @GET
+    @Path("/{id: .+}")
+    @Operation(summary = "Show how far a job is, by its file's key and ETag")
+    public JobStatus show(
+            @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization, @PathParam("id") String id) {
+        keys.caller(authorization).requireAll();
+        return jobs.status(id);
+    }
+}

@@ -1,0 +1,91 @@
+package io.softcall.jobs;
+
+import com.github.benmanes.caffeine.cache.Cache;
+import com.github.benmanes.caffeine.cache.Caffeine;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import io.softcall.jobs.Folder.Fixed;
+import io.softcall.task.Task;
+import io.softcall.task.TaskName;
+import io.softcall.task.Tasks;
+import java.util.Locale;
+
+/**
+ * The tasks of jobs, each in the version that was stored when its job used it first. A copy lies in the job's folder, so the
+ * version holds whatever becomes of the task.
+ */
+final class FixedTasks {
+
+    /** Parsed artifacts of the jobs under way. */
+    private static final long CACHE_BYTES = 64 << 20;
+
+    private static final int ERROR_BYTES = 1_024;
+
+    private final Tasks tasks;
+    private final Patience patience;
+    private final Cache<Key, Version> cache = Caffeine.newBuilder()
+            .maximumWeight(CACHE_BYTES)
+            .weigher((Key key, Version version) -> version.bytes())
+            .build();
+
+    private record Key(String job, TaskName task) {}
+
+    /** What a job has for a task. */
+    sealed interface Version {
+
+        record Present(Task task) implements Version {}
+
+        /** Every row of it is this error. */
+        record Absent(String code, String message) implements Version {}
+
+        private int bytes() {
+            return this instanceof Present(Task task)
+                    ? (int) Math.min(task.artifactBytes(), Integer.MAX_VALUE)
+                    : ERROR_BYTES;
+        }
+    }
+
+    FixedTasks(Tasks tasks, Patience patience) {
+        this.tasks = tasks;
+        this.patience = patience;
+    }
+
+    /** The version that a job uses, which this call fixes if it is the first. */
+    Version get(Folder folder, TaskName name) {
+        return cache.get(new Key(folder.job(), name), key -> {
+            Fixed fixed = folder.read(folder.fixed(name), Fixed.class)
+                    .orElseGet(() -> folder.agree(folder.fixed(name), copy(folder, name), Fixed.class));
+            return open(folder, name, fixed);
+        });
+    }
+
+    private Fixed copy(Folder folder, TaskName name) {
+        try {
+            Tasks.Artifact artifact = patience.ask(() -> tasks.fetch(name));
+            tasks.read(artifact);
+            folder.output().create(folder.key(folder.artifact(name, artifact.version())), artifact.bytes());
+            return new Fixed(artifact.version(), null, null);
+        } catch (SoftcallException e) {
+            if (e.reason() == Reason.UNKNOWN_TASK || e.reason() == Reason.ARTIFACT_REFUSED) {
+                return new Fixed(null, code(e.reason()), e.getMessage());
+            }
+            throw e;
+        }
+    }
+
+    private Version open(Folder folder, TaskName name, Fixed fixed) {
+        if (fixed.version() == null) {
+            return new Version.Absent(fixed.code(), fixed.message());
+        }
+        String copy = folder.artifact(name, fixed.version());
+        byte[] bytes = folder.bytes(copy)
+                .orElseThrow(() -> new SoftcallException(
+                        Reason.INTERNAL, "%s%s was deleted while its job runs".formatted(folder.uri(), copy)));
+        return new Version.Present(tasks.read(new Tasks.Artifact(name, fixed.version(), bytes)));
+    }
+
+    /** How results and manifests write a reason. */
+    static String code(Reason reason) {
+        return reason.name().toLowerCase(Locale.ROOT);
+    }
+}

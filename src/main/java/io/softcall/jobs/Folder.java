@@ -1,0 +1,121 @@
+package io.softcall.jobs;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.datatype.jsr310.JavaTimeModule;
+import io.quarkus.runtime.annotations.RegisterForReflection;
+import io.softcall.store.Bucket;
+import io.softcall.task.TaskName;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.util.List;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * A job's folder: the names of what lies in it, and how one version of each comes to lie there. docs/jobs.md has the list.
+ *
+ * @param output where all jobs' results go
+ * @param job the job's id
+ */
+record Folder(Bucket output, String job) {
+
+    static final String PLAN = "_PLAN";
+    static final String SUCCESS = "_SUCCESS";
+    static final String FAILED = "_FAILED";
+
+    private static final String PART = "part-";
+    private static final Pattern PART_NAME = Pattern.compile(".*/part-([0-9]{5,9})\\.jsonl");
+    /** Parts that one listing looks at. */
+    private static final int MAX_LISTED = 100_000;
+
+    private static final JsonMapper JSON = JsonMapper.builder()
+            .addModule(new JavaTimeModule())
+            .disable(SerializationFeature.WRITE_DATES_AS_TIMESTAMPS)
+            .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+            .build();
+
+    /** Which copy of a prompt a job uses; or why it has none. */
+    @RegisterForReflection
+    record Fixed(String version, String code, String message) {}
+
+    String uri() {
+        return output.uri() + job + "/";
+    }
+
+    static String partName(int part) {
+        return "%s%05d.jsonl".formatted(PART, part);
+    }
+
+    String key(String name) {
+        return job + "/" + name;
+    }
+
+    String artifact(TaskName task, String version) {
+        return "tasks/%s/%s/adapter_model.safetensors".formatted(task, version);
+    }
+
+    String fixed(TaskName task) {
+        return "tasks/%s/_VERSION".formatted(task);
+    }
+
+    /** Numbers of the parts that are finished, ascending. */
+    List<Integer> parts() {
+        return output.list(key(PART), MAX_LISTED).stream()
+                .map(PART_NAME::matcher)
+                .filter(Matcher::matches)
+                .map(name -> Integer.valueOf(name.group(1)))
+                .toList();
+    }
+
+    boolean has(String name) {
+        return output.stat(key(name)).isPresent();
+    }
+
+    <T> Optional<T> read(String name, Class<T> type) {
+        return open(name).map(in -> {
+            try (in) {
+                return JSON.readValue(in, type);
+            } catch (IOException e) {
+                throw new UncheckedIOException(uri() + name + " cannot be read", e);
+            }
+        });
+    }
+
+    Optional<byte[]> bytes(String name) {
+        return open(name).map(in -> {
+            try (in) {
+                return in.readAllBytes();
+            } catch (IOException e) {
+                throw new UncheckedIOException(uri() + name + " cannot be read", e);
+            }
+        });
+    }
+
+    /** The stored object as a stream; empty when there is none. */
+    Optional<InputStream> open(String name) {
+        return output.stat(key(name))
+                .map(now -> now.bytes() == 0
+                        ? new ByteArrayInputStream(new byte[0])
+                        : new ObjectStream(output, new Input(output.uri(), key(name), now.version(), now.bytes()), 0));
+    }
+
+    /** Creates an object, or finds the one that somebody else created: in either case what is stored from now on. */
+    <T> T agree(String name, T proposal, Class<T> type) {
+        output.create(key(name), json(proposal));
+        return read(name, type).orElseThrow(() -> new IllegalStateException(uri() + name + " was deleted"));
+    }
+
+    private static byte[] json(Object value) {
+        try {
+            return JSON.writeValueAsBytes(value);
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+}

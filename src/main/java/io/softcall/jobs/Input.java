@@ -1,0 +1,17 @@
+package io.softcall.jobs;
+
+import io.quarkus.runtime.annotations.RegisterForReflection;
+
+/**
+ * One version of one file.
+ *
+ * @param etag the object's version
+ */
+@RegisterForReflection
+record Input(String bucket, String key, String etag, long bytes) {
+
+    /** The job's id, and the folder of its results. */
+    String job() {
+        return key + "/" + etag;
+    }
+}

@@ -1,0 +1,44 @@
+package io.softcall.jobs;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonProperty;
+import io.quarkus.runtime.annotations.RegisterForReflection;
+
+/**
+ * How far a job is.
+ *
+ * @param state {@code running}, {@code completed} or {@code failed}
+ * @param parts of the job; null where they show only while the file is read
+ * @param partsDone parts that are stored
+ * @param report how it ended; null while it runs
+ */
+@RegisterForReflection
+@JsonInclude(JsonInclude.Include.NON_NULL)
+public record JobStatus(
+        String id,
+        String object,
+        String state,
+        String output,
+        Integer parts,
+        @JsonProperty("parts_done") Integer partsDone,
+        JobReport report) {
+
+    static JobStatus ended(Manifest manifest) {
+        JobReport report = JobReport.of(manifest);
+        Integer parts = manifest.parts() == null ? null : manifest.parts().size();
+        String state = report.hasFailed() ? "failed" : "completed";
+        return new JobStatus(manifest.job(), "job", state, manifest.output(), parts, parts, report);
+    }
+
+    static JobStatus running(Folder folder, Plan plan) {
+        Integer parts = plan.isSplit() ? plan.parts().size() : null;
+        return new JobStatus(
+                folder.job(),
+                "job",
+                "running",
+                folder.uri(),
+                parts,
+                folder.parts().size(),
+                null);
+    }
+}

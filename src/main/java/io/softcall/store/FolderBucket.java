@@ -1,0 +1,144 @@
+package io.softcall.store;
+
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+
+/** A folder as a bucket. A version is a file's size and time of change: jobs are too large to hash before they begin. */
+final class FolderBucket implements Bucket {
+
+    private final Path root;
+
+    FolderBucket(Path root) {
+        this.root = root.toAbsolutePath().normalize();
+    }
+
+    @Override
+    public Optional<Stat> stat(String key) {
+        Path file = file(key);
+        try {
+            if (!Files.isRegularFile(file)) {
+                // A folder that is away (an unmounted disk) must not read as "everything is gone".
+                if (!Files.isDirectory(root)) {
+                    throw new NoSuchFileException(root.toString());
+                }
+                return Optional.empty();
+            }
+            var attributes = Files.readAttributes(file, BasicFileAttributes.class);
+            long changed = attributes.lastModifiedTime().to(TimeUnit.NANOSECONDS);
+            return Optional.of(new Stat("%x-%x".formatted(attributes.size(), changed), attributes.size()));
+        } catch (IOException e) {
+            throw failure(file, e);
+        }
+    }
+
+    @Override
+    public Optional<byte[]> read(String key, String version, long from, int length) {
+        Path file = file(key);
+        if (!isStill(key, version)) {
+            return Optional.empty();
+        }
+        ByteBuffer bytes = ByteBuffer.allocate(length);
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+            while (bytes.hasRemaining() && channel.read(bytes, from + bytes.position()) > 0) {}
+        } catch (NoSuchFileException e) {
+            return Optional.empty();
+        } catch (IOException e) {
+            throw failure(file, e);
+        }
+        return isStill(key, version) ? Optional.of(Arrays.copyOf(bytes.array(), bytes.position())) : Optional.empty();
+    }
+
+    private boolean isStill(String key, String version) {
+        return stat(key).filter(now -> now.version().equals(version)).isPresent();
+    }
+
+    @Override
+    public boolean create(String key, Path content) {
+        return create(key, staged -> Files.copy(content, staged));
+    }
+
+    @Override
+    public boolean create(String key, byte[] content) {
+        return create(key, staged -> Files.write(staged, content));
+    }
+
+    private interface Content {
+        void writeTo(Path file) throws IOException;
+    }
+
+    /** Written under another name first: a link appears at once and whole, and fails where there is a file already. */
+    private boolean create(String key, Content content) {
+        Path file = file(key);
+        try {
+            Files.createDirectories(file.getParent());
+            Path staged = file.resolveSibling("." + UUID.randomUUID());
+            try {
+                content.writeTo(staged);
+                try (FileChannel channel = FileChannel.open(staged, StandardOpenOption.WRITE)) {
+                    channel.force(true);
+                }
+                Files.createLink(file, staged);
+                return true;
+            } catch (FileAlreadyExistsException e) {
+                return false;
+            } finally {
+                Files.deleteIfExists(staged);
+            }
+        } catch (IOException e) {
+            throw failure(file, e);
+        }
+    }
+
+    @Override
+    public List<String> list(String prefix, int limit) {
+        Path folder = file(prefix).getParent();
+        if (!Files.isDirectory(folder)) {
+            return List.of();
+        }
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.filter(Files::isRegularFile)
+                    .map(file -> root.relativize(file).toString())
+                    .filter(key -> key.startsWith(prefix))
+                    .sorted()
+                    .limit(limit)
+                    .toList();
+        } catch (IOException | java.io.UncheckedIOException e) {
+            throw failure(folder, e);
+        }
+    }
+
+    @Override
+    public String uri() {
+        return "file:" + root + "/";
+    }
+
+    private Path file(String key) {
+        Path file = root.resolve(key).normalize();
+        if (!file.startsWith(root)) {
+            throw SoftcallException.invalid("key \"%s\" leads out of %s", key, uri());
+        }
+        return file;
+    }
+
+    private SoftcallException failure(Path file, Exception e) {
+        return e instanceof AccessDeniedException
+                ? new SoftcallException(Reason.STORE_DENIED, "store %s: no permission for %s".formatted(uri(), file), e)
+                : new SoftcallException(Reason.STORE_UNAVAILABLE, "store %s cannot be used: %s".formatted(uri(), e), e);
+    }
+}
