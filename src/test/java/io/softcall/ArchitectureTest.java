@@ -7,7 +7,7 @@ import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
 
-/** Dependencies point one way: function, inference, task, store. */
+/** Dependencies point one way: function, jobs, inference, task, store. */
 @AnalyzeClasses(packages = "io.softcall", importOptions = DoNotIncludeTests.class)
 class ArchitectureTest {
 
@@ -16,6 +16,8 @@ class ArchitectureTest {
             .consideringOnlyDependenciesInLayers()
             .layer("function")
             .definedBy("io.softcall.function..")
+            .layer("jobs")
+            .definedBy("io.softcall.jobs..")
             .layer("inference")
             .definedBy("io.softcall.inference..")
             .layer("task")
@@ -24,10 +26,12 @@ class ArchitectureTest {
             .definedBy("io.softcall.store..")
             .whereLayer("function")
             .mayNotBeAccessedByAnyLayer()
-            .whereLayer("inference")
+            .whereLayer("jobs")
             .mayOnlyBeAccessedByLayers("function")
+            .whereLayer("inference")
+            .mayOnlyBeAccessedByLayers("function", "jobs")
             .whereLayer("task")
-            .mayOnlyBeAccessedByLayers("function", "inference")
+            .mayOnlyBeAccessedByLayers("function", "jobs", "inference")
             .whereLayer("store")
-            .mayOnlyBeAccessedByLayers("function", "inference", "task");
+            .mayOnlyBeAccessedByLayers("function", "jobs", "inference", "task");
 }

@@ -118,6 +118,11 @@ public final class S3Server implements QuarkusTestResourceLifecycleManager {
                 .replace("\"", "");
     }
 
+    /** For objects that are no tasks. */
+    public S3Client client() {
+        return client;
+    }
+
     public void delete(String task) {
         client.deleteObject(request -> request.bucket(BUCKET).key(key(task)));
     }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import io.smallrye.config.ConfigMappings.ConfigClass;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.inference.InferenceConfig;
+import io.softcall.jobs.JobsConfig;
 import io.softcall.store.StoreConfig;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -25,7 +26,7 @@ class ReadmeTest {
     @Test
     void everyConfigurationNameAndDefault() {
         Map<String, String> code = new TreeMap<>();
-        for (Class<?> config : List.of(StoreConfig.class, InferenceConfig.class, HttpConfig.class)) {
+        for (Class<?> config : List.of(StoreConfig.class, InferenceConfig.class, HttpConfig.class, JobsConfig.class)) {
             ConfigClass.configClass(config).getProperties().forEach((name, value) -> {
                 // A list appears a second time, by element.
                 if (!name.contains("[")) code.put(name.replace("*", "NAME"), value == null ? "" : value);

@@ -1,0 +1,433 @@
+package io.softcall.function;
+
+import static io.restassured.RestAssured.given;
+import static org.hamcrest.Matchers.closeTo;
+import static org.hamcrest.Matchers.containsString;
+import static org.hamcrest.Matchers.is;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.github.luben.zstd.Zstd;
+import io.quarkus.test.common.ResourceArg;
+import io.quarkus.test.common.WithTestResource;
+import io.quarkus.test.junit.QuarkusTest;
+import io.restassured.response.ValidatableResponse;
+import io.softcall.S3Server;
+import io.softcall.Tiny;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.zip.GZIPOutputStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import software.amazon.awssdk.core.sync.RequestBody;
+import software.amazon.awssdk.services.s3.model.S3Object;
+
+/** Jobs without a broker, on a real S3 server: what they read, what they write, and that nobody can change it. */
+@QuarkusTest
+@WithTestResource(
+        value = S3Server.class,
+        initArgs = {
+            @ResourceArg(name = "softcall.jobs.output", value = "s3://softcall-tests/results"),
+            @ResourceArg(name = "softcall.jobs.buckets", value = "softcall-tests"),
+            @ResourceArg(name = "softcall.jobs.rules.a.keys", value = "in/sentiment/*"),
+            @ResourceArg(name = "softcall.jobs.rules.a.task", value = "sentiment"),
+            @ResourceArg(name = "softcall.jobs.rules.b.keys", value = "in/pair/*"),
+            @ResourceArg(name = "softcall.jobs.rules.b.task", value = "pair"),
+            @ResourceArg(name = "softcall.jobs.part-bytes", value = "1000"),
+            @ResourceArg(name = "softcall.jobs.part-rows", value = "20"),
+            @ResourceArg(name = "softcall.jobs.row-bytes", value = "5000"),
+            @ResourceArg(name = "softcall.jobs.store-patience", value = "90S"),
+        })
+class JobsTest {
+
+    private static final JsonMapper JSON = new JsonMapper();
+    private static final List<Tiny.Row> SENTIMENT = Tiny.golden("sentiment");
+    private static final List<Tiny.Row> PAIR = Tiny.golden("pair");
+
+    S3Server store;
+
+    /** Rows of PEFT's golden texts, the same again and again. */
+    private static String jsonl(int rows) {
+        StringBuilder lines = new StringBuilder();
+        for (int i = 0; i < rows; i++) {
+            Tiny.Row row = SENTIMENT.get(i % SENTIMENT.size());
+            lines.append(JSON.createObjectNode()
+                            .put("id", i)
+                            .put("text", row.texts().getFirst()))
+                    .append('\n');
+        }
+        return lines.toString();
+    }
+
+    @Test
+    void aSplitFileGivesAllRowsInOrderAsPeftLabelsThem() throws Exception {
+        String etag = put("in/sentiment/a b+ü.jsonl", jsonl(60).getBytes(StandardCharsets.UTF_8));
+        String version = store.overwrite("sentiment", Tiny.artifact("sentiment"));
+        String id = "in/sentiment/a b+ü.jsonl/" + etag;
+        notify("in/sentiment/a b+ü.jsonl")
+                .statusCode(200)
+                .body("job", is(id))
+                .body("rows", is(60))
+                .body("errors", is(0))
+                .body("tasks.sentiment", is(version))
+                .body("output", is("s3://softcall-tests/results/" + id + "/"));
+        List<JsonNode> rows = rows(id);
+        assertEquals(60, rows.size());
+        assertTrue(parts(id).size() > 3, "parts: " + parts(id));
+        for (int i = 0; i < rows.size(); i++) {
+            assertEquals(i, rows.get(i).get("id").intValue());
+            assertAnswer(SENTIMENT.get(i % SENTIMENT.size()), rows.get(i));
+            assertEquals(version, rows.get(i).get("version").textValue());
+        }
+        assertManifest(id);
+        given().urlEncodingEnabled(true)
+                .get("/v1/jobs/{key}/{etag}", "in/sentiment/a b+ü.jsonl", etag)
+                .then()
+                .statusCode(200)
+                .body("state", is("completed"))
+                .body("report.rows", is(60));
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "x.jsonl",
+                "x.ndjson",
+                "x.jsonl.gz",
+                "x.jsonl.zst",
+                "x.csv",
+                "x.csv.gz",
+                "x.parquet",
+                "zstd.parquet"
+            })
+    void everyFormatGivesTheSame(String name) throws Exception {
+        String key = "in/sentiment/formats/" + name;
+        String id = key + "/" + put(key, file(name));
+        notify(key).statusCode(200).body("rows", is(50)).body("errors", is(0));
+        List<JsonNode> rows = rows(id);
+        for (int i = 0; i < rows.size(); i++) {
+            assertEquals(Integer.toString(i), rows.get(i).get("id").asText());
+            assertAnswer(SENTIMENT.get(i % SENTIMENT.size()), rows.get(i));
+        }
+        assertManifest(id);
+    }
+
+    private static byte[] file(String name) throws IOException {
+        byte[] lines = jsonl(50).getBytes(StandardCharsets.UTF_8);
+        if (name.endsWith(".parquet")) {
+            // 50 rows in row groups of 30, made by training-exporter/tests/make_parquet.py
+            return Files.readAllBytes(
+                    Path.of("src/test/resources/jobs", name.startsWith("zstd") ? "zstd.parquet" : "snappy.parquet"));
+        }
+        if (name.contains(".csv")) {
+            StringBuilder csv = new StringBuilder("\ufeffnote,text,id\r\n");
+            for (int i = 0; i < 50; i++) {
+                String text = SENTIMENT.get(i % SENTIMENT.size()).texts().getFirst();
+                csv.append("\"a\nb\",\"")
+                        .append(text.replace("\"", "\"\""))
+                        .append("\",")
+                        .append(i)
+                        .append("\r\n");
+            }
+            lines = csv.toString().getBytes(StandardCharsets.UTF_8);
+        }
+        if (name.endsWith(".zst")) {
+            return Zstd.compress(lines);
+        }
+        return name.endsWith(".gz") ? gzip(lines) : lines;
+    }
+
+    private static byte[] gzip(byte[] bytes) throws IOException {
+        var out = new ByteArrayOutputStream();
+        try (var gzip = new GZIPOutputStream(out)) {
+            gzip.write(bytes);
+        }
+        return out.toByteArray();
+    }
+
+    @Test
+    void pairsAndTasksByRow() throws Exception {
+        String key = "in/pair/mixed.jsonl";
+        List<String> lines = new ArrayList<>();
+        for (int i = 0; i < 12; i++) {
+            Tiny.Row pair = PAIR.get(i % PAIR.size());
+            lines.add(JSON.createObjectNode()
+                    .put("text1", pair.texts().get(0))
+                    .put("text2", pair.texts().get(1))
+                    .toString());
+            lines.add(JSON.createObjectNode()
+                    .put("task", "sentiment")
+                    .put("text", SENTIMENT.get(i % SENTIMENT.size()).texts().getFirst())
+                    .put("other", "ignored")
+                    .toString());
+        }
+        String id = key + "/" + put(key, String.join("\n", lines).getBytes(StandardCharsets.UTF_8));
+        notify(key).statusCode(200).body("rows", is(24)).body("errors", is(0));
+        List<JsonNode> rows = rows(id);
+        for (int i = 0; i < 12; i++) {
+            assertAnswer(PAIR.get(i % PAIR.size()), rows.get(2 * i));
+            assertAnswer(SENTIMENT.get(i % SENTIMENT.size()), rows.get(2 * i + 1));
+        }
+    }
+
+    @Test
+    void aBadRowCostsARow() throws Exception {
+        store.overwrite("broken/nan", Tiny.broken("nan"));
+        Map<String, String> bad = new java.util.LinkedHashMap<>();
+        bad.put("{\"id\": 1, \"text\": ", "invalid_request");
+        bad.put("[1]", "invalid_request");
+        bad.put("{\"id\": 3}", "invalid_request");
+        bad.put("{\"id\": 4, \"text\": 5}", "invalid_request");
+        bad.put("{\"id\": 5, \"text\": \"  \"}", "invalid_request");
+        bad.put("{\"id\": 6, \"text1\": \"a\", \"text2\": \"b\"}", "invalid_request");
+        bad.put("{\"id\": 7, \"text\": \"a\", \"task\": \"../x\"}", "invalid_request");
+        bad.put("{\"id\": 8, \"text\": \"a\", \"task\": \"no/such\"}", "unknown_task");
+        bad.put("{\"id\": 9, \"text\": \"a\", \"task\": \"broken/nan\"}", "artifact_refused");
+        bad.put("{\"id\": 10, \"text\": \"" + "long ".repeat(900) + "\"}", "text_too_long");
+        bad.put("{\"id\": 11, \"text\": \"" + "x".repeat(6_000) + "\"}", "invalid_request");
+        bad.put("{\"id\": 12, \"text\": \"a\"} {}", "invalid_request");
+        String good = jsonl(1).strip();
+        String key = "in/sentiment/bad-rows.jsonl";
+        StringBuilder lines = new StringBuilder();
+        bad.keySet()
+                .forEach(line -> lines.append(line).append("\n\n").append(good).append('\n'));
+        String id = key + "/" + put(key, lines.toString().getBytes(StandardCharsets.UTF_8));
+        notify(key).statusCode(200).body("rows", is(2 * bad.size())).body("errors", is(bad.size()));
+        List<JsonNode> rows = rows(id);
+        List<String> codes = List.copyOf(bad.values());
+        for (int i = 0; i < codes.size(); i++) {
+            assertEquals(
+                    codes.get(i),
+                    rows.get(2 * i).at("/error/code").textValue(),
+                    rows.get(2 * i).toString());
+            assertFalse(rows.get(2 * i).has("label"));
+            assertAnswer(SENTIMENT.getFirst(), rows.get(2 * i + 1));
+        }
+    }
+
+    @Test
+    void aBadFileCostsTheJobAndStaysBad() throws Exception {
+        byte[] gzip = gzip(jsonl(2_000).getBytes(StandardCharsets.UTF_8));
+        byte[] parquet = file("x.parquet");
+        parquet[parquet.length / 3] ^= 0x55;
+        Map<String, byte[]> files = Map.of(
+                "x.txt", new byte[] {1},
+                "cut.jsonl.gz", java.util.Arrays.copyOf(gzip, gzip.length / 2),
+                "x.csv", "a,b\n1,2\n".getBytes(StandardCharsets.UTF_8),
+                "open.csv", "text\n\"never closed".getBytes(StandardCharsets.UTF_8),
+                "no.parquet", "PAR1 or not".getBytes(StandardCharsets.UTF_8),
+                "no.jsonl.zst", "not zstd".getBytes(StandardCharsets.UTF_8));
+        for (var file : files.entrySet()) {
+            String key = "in/sentiment/bad/" + file.getKey();
+            String id = key + "/" + put(key, file.getValue());
+            for (int i = 0; i < 2; i++) {
+                notify(key).statusCode(200).body("error.code", is("bad_file"));
+            }
+            JsonNode manifest = JSON.readTree(get(id + "/_FAILED"));
+            assertEquals("bad_file", manifest.at("/error/code").textValue());
+            assertFalse(keys(id).contains("results/" + id + "/_SUCCESS"));
+        }
+    }
+
+    @Test
+    void anEmptyFileIsAJobToo() throws Exception {
+        String key = "in/sentiment/empty.jsonl";
+        String id = key + "/" + put(key, new byte[0]);
+        notify(key).statusCode(200).body("rows", is(0));
+        assertManifest(id);
+    }
+
+    @Test
+    void finishedPartsAreNotDoneAgainAndVersionsStayWhenTheTaskChanges() throws Exception {
+        String version = store.overwrite("kept", Tiny.artifact("sentiment"));
+        String key = "in/kept.csv";
+        StringBuilder csv = new StringBuilder("id,task,text\n");
+        for (int i = 0; i < 50; i++) {
+            csv.append(i).append(",kept,").append("A joy.\n");
+        }
+        String id = key + "/" + put(key, csv.toString().getBytes(StandardCharsets.UTF_8));
+        notify(key).statusCode(200).body("tasks.kept", is(version));
+        byte[] last = get(id + "/part-00002.jsonl");
+        String first = store.client()
+                .headObject(r -> r.bucket(S3Server.BUCKET).key("results/" + id + "/part-00000.jsonl"))
+                .lastModified()
+                .toString();
+        // As if killed before the last part, and the task deleted meanwhile.
+        delete(id + "/_SUCCESS");
+        delete(id + "/part-00002.jsonl");
+        store.delete("kept");
+        notify(key).statusCode(200).body("rows", is(50)).body("errors", is(0)).body("tasks.kept", is(version));
+        assertEquals(
+                new String(last, StandardCharsets.UTF_8),
+                new String(get(id + "/part-00002.jsonl"), StandardCharsets.UTF_8));
+        assertEquals(
+                first,
+                store.client()
+                        .headObject(r -> r.bucket(S3Server.BUCKET).key("results/" + id + "/part-00000.jsonl"))
+                        .lastModified()
+                        .toString());
+    }
+
+    @Test
+    void aVersionThatIsGoneEndsTheJobAndTheNewOneIsAnother() {
+        String key = "in/sentiment/over.jsonl";
+        String before = put(key, jsonl(3).getBytes(StandardCharsets.UTF_8));
+        put(key, jsonl(4).getBytes(StandardCharsets.UTF_8));
+        given().contentType("application/json")
+                .body(notification(S3Server.BUCKET, key, before))
+                .post("/v1/jobs")
+                .then()
+                .statusCode(200)
+                .body("error.code", is("input_gone"));
+        notify(key).statusCode(200).body("rows", is(4));
+        notify("in/sentiment/never.jsonl").statusCode(200).body("error.code", is("input_gone"));
+    }
+
+    @Test
+    void onlyListedBucketsAndNoResultsOfOurOwn() {
+        event(notification("other", "in/x.jsonl", ""))
+                .statusCode(403)
+                .body("error.message", containsString("softcall.jobs.buckets"));
+        event(notification("file:/etc", "x.csv", "")).statusCode(403);
+        event(notification(S3Server.BUCKET, "results/x/part-00000.jsonl", "")).statusCode(204);
+        event(notification(S3Server.BUCKET, "in/folder/", "")).statusCode(204);
+        event(notification(S3Server.BUCKET, "in/../x.jsonl", "")).statusCode(400);
+        given().get("/v1/jobs/in/nothing.jsonl/abc").then().statusCode(404).body("error.type", is("not_found"));
+    }
+
+    @Test
+    void aStoreThatIsAwayForAWhileDelaysAJob() throws Exception {
+        String key = "in/sentiment/away.jsonl";
+        String id = key + "/" + put(key, jsonl(300).getBytes(StandardCharsets.UTF_8));
+        var answer = java.util.concurrent.CompletableFuture.supplyAsync(
+                () -> notify(key).extract().response());
+        Thread.sleep(300);
+        store.kill();
+        Thread.sleep(3_000);
+        store.restart();
+        assertEquals(200, answer.get().statusCode(), answer.get().asString());
+        assertEquals(300, rows(id).size());
+        assertManifest(id);
+    }
+
+    private void assertAnswer(Tiny.Row expected, JsonNode row) {
+        assertFalse(row.has("error"), row.toString());
+        double best = java.util.Arrays.stream(expected.probs()).max().orElseThrow();
+        assertTrue(closeTo(best, 1e-4).matches(row.get("score").doubleValue()), row.toString());
+    }
+
+    /** Rows count from 0 within their parts, and the manifest says what is stored. */
+    private void assertManifest(String id) throws Exception {
+        JsonNode manifest = JSON.readTree(get(id + "/_SUCCESS"));
+        long rows = 0;
+        List<String> names = parts(id);
+        assertEquals(names.size(), manifest.get("parts").size());
+        for (int part = 0; part < names.size(); part++) {
+            JsonNode entry = manifest.get("parts").get(part);
+            assertEquals("part-%05d.jsonl".formatted(part), entry.get("name").textValue());
+            byte[] stored = get(id + "/" + entry.get("name").textValue());
+            assertEquals(
+                    HexFormat.of()
+                            .formatHex(MessageDigest.getInstance("SHA-256").digest(stored)),
+                    entry.get("sha256").textValue());
+            assertEquals(stored.length, entry.get("bytes").longValue());
+            List<String> lines =
+                    new String(stored, StandardCharsets.UTF_8).lines().toList();
+            for (int row = 0; row < lines.size(); row++) {
+                assertEquals(row, JSON.readTree(lines.get(row)).get("row").intValue());
+                assertEquals(part, JSON.readTree(lines.get(row)).get("part").intValue());
+            }
+            rows += lines.size();
+        }
+        assertEquals(rows, manifest.get("rows").longValue());
+    }
+
+    private List<JsonNode> rows(String id) throws IOException {
+        List<JsonNode> rows = new ArrayList<>();
+        for (String part : parts(id)) {
+            for (String line : new String(get(id + "/" + part), StandardCharsets.UTF_8)
+                    .lines()
+                    .toList()) {
+                rows.add(JSON.readTree(line));
+            }
+        }
+        return rows;
+    }
+
+    private List<String> parts(String id) {
+        return keys(id).stream()
+                .map(key -> key.substring(key.lastIndexOf('/') + 1))
+                .filter(name -> name.startsWith("part-"))
+                .toList();
+    }
+
+    private List<String> keys(String id) {
+        return store
+                .client()
+                .listObjectsV2(r -> r.bucket(S3Server.BUCKET).prefix("results/" + id + "/"))
+                .contents()
+                .stream()
+                .map(S3Object::key)
+                .toList();
+    }
+
+    private byte[] get(String name) {
+        return store.client()
+                .getObjectAsBytes(r -> r.bucket(S3Server.BUCKET).key("results/" + name))
+                .asByteArray();
+    }
+
+    private void delete(String name) {
+        store.client().deleteObject(r -> r.bucket(S3Server.BUCKET).key("results/" + name));
+    }
+
+    private String put(String key, byte[] content) {
+        return store.client()
+                .putObject(r -> r.bucket(S3Server.BUCKET).key(key), RequestBody.fromBytes(content))
+                .eTag()
+                .replace("\"", "");
+    }
+
+    private static ValidatableResponse notify(String key) {
+        return event(notification(S3Server.BUCKET, key, ""));
+    }
+
+    private static ValidatableResponse event(Map<String, Object> notification) {
+        return given().contentType("application/json")
+                .body(notification)
+                .post("/v1/jobs")
+                .then();
+    }
+
+    /** As S3 sends it. */
+    private static Map<String, Object> notification(String bucket, String key, String etag) {
+        return Map.of(
+                "Records",
+                List.of(Map.of(
+                        "eventVersion", "2.1",
+                        "eventSource", "aws:s3",
+                        "eventName", "ObjectCreated:Put",
+                        "s3",
+                                Map.of(
+                                        "bucket", Map.of("name", bucket, "arn", "arn:aws:s3:::" + bucket),
+                                        "object",
+                                                Map.of(
+                                                        "key",
+                                                        URLEncoder.encode(key, StandardCharsets.UTF_8),
+                                                        "eTag",
+                                                        etag)))));
+    }
+}
