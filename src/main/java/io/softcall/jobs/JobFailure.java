@@ -29,7 +29,7 @@ final class JobFailure extends IOException {
     static JobFailure inputGone(Input input) {
         return new JobFailure(
                 Code.INPUT_GONE,
-                "%s in bucket %s no longer is the version %s: it was overwritten or deleted"
+                "%s in bucket %s is not, or no longer, the version %s: it was overwritten or deleted"
                         .formatted(input.key(), input.bucket(), input.etag()));
     }
 
