@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,10 +45,15 @@ def _java_home() -> str:
     return subprocess.run([finder], check=True, capture_output=True, text=True).stdout.strip()
 
 
-def launch(tasks: Path, log: Path, java_options: Sequence[str] = ()) -> subprocess.Popen:
-    """Start a server on a free port, with the folder `tasks` as its store; what it writes goes to `log`."""
+def launch(
+    tasks: Path, log: Path, java_options: Sequence[str] = (), settings: Mapping[str, str] | None = None
+) -> subprocess.Popen:
+    """Start a server on a free port, with the folder `tasks` as its store; what it writes goes to `log`.
+
+    `settings` are environment variables that win over those chosen here.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
-    settings = {
+    environment = os.environ | {
         "JAVA_HOME": _java_home(),
         "SOFTCALL_BASE_DIR": str(ROOT / "build/base"),
         "SOFTCALL_STORE_URI": f"file:{tasks}",
@@ -60,7 +65,7 @@ def launch(tasks: Path, log: Path, java_options: Sequence[str] = ()) -> subproce
         # A session of its own: Ctrl-C reaches this script alone, which then stops the server.
         return subprocess.Popen(
             [APP / "softcall-server", *java_options],
-            env=os.environ | settings,
+            env=environment | dict(settings or {}),
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -74,12 +79,17 @@ class LocalServer(contextlib.AbstractContextManager):
     """
 
     def __init__(
-        self, tasks: Path, log: Path, java_options: Sequence[str] = (), stop_limit_s: float = STOP_LIMIT_S
+        self,
+        tasks: Path,
+        log: Path,
+        java_options: Sequence[str] = (),
+        stop_limit_s: float = STOP_LIMIT_S,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         """Start it with the folder `tasks` as its store; what it writes goes to `log`."""
         self._log = log
         self._stop_limit_s = stop_limit_s
-        self._process = launch(tasks, log, java_options)
+        self._process = launch(tasks, log, java_options, settings)
         try:
             self.port = self._wait_for_port()
             self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=CALL_LIMIT_S)
@@ -96,6 +106,11 @@ class LocalServer(contextlib.AbstractContextManager):
     def classify(self, task: str, text: str, **options) -> Answer:
         """Ask for one text's label."""
         return self._ask("POST", "/v1/classify", {"model": task, "input": text, **options})
+
+    def kill(self) -> None:
+        """End the server's process at once, as `kill -9` does."""
+        self._process.kill()
+        self._process.wait()
 
     def stop(self) -> None:
         """End the server, in good order if it complies."""

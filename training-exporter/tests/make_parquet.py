@@ -2,8 +2,9 @@
 
     ../tools/uv run --no-project --with pyarrow==22.0.0 python tests/make_parquet.py
 
-Row i has the id i and the text i of the task `sentiment`, from the first again after the last, in row groups of 30; `other`
-is a column that jobs ignore. One file is compressed with Snappy, pyarrow's default, the other with Zstandard.
+Row i has the id i and the text i of the task `sentiment`, from the first again after the last, in row groups
+of 30; `other` is a column that jobs ignore. One file is compressed with Snappy, pyarrow's default, the other
+with Zstandard.
 """
 
 import json

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
+import io.quarkus.runtime.StartupEvent;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.inference.Classifier;
@@ -12,6 +13,8 @@ import io.softcall.store.Buckets;
 import io.softcall.task.TaskName;
 import io.softcall.task.Tasks;
 import jakarta.annotation.PreDestroy;
+import jakarta.enterprise.event.Observes;
+import jakarta.enterprise.inject.Instance;
 import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.time.Instant;
@@ -94,6 +97,13 @@ public class Jobs {
         Gauge.builder("softcall.jobs.running", executor, ThreadPoolExecutor::getActiveCount)
                 .description("jobs, or parts of jobs, under way")
                 .register(metrics);
+    }
+
+    /** What is wrong with the configuration of jobs, a server that has jobs says at its start. */
+    static void check(@Observes StartupEvent start, JobsConfig config, Instance<Jobs> jobs) {
+        if (config.output().isPresent()) {
+            jobs.get();
+        }
     }
 
     private static Counter counter(MeterRegistry metrics, String name, String description, String... tags) {
