@@ -67,6 +67,35 @@ class KeysTest {
                 .statusCode(403);
     }
 
+    @Test
+    void jobsAskForAKeyThatMayCallAllTasks() {
+        given().contentType("application/json")
+                .body("{}")
+                .post("/v1/jobs")
+                .then()
+                .statusCode(401);
+        given().contentType("application/json")
+                .header("authorization", "Bearer acme-key")
+                .body("{}")
+                .post("/v1/jobs")
+                .then()
+                .statusCode(403);
+        given().contentType("application/json")
+                .header("authorization", "Bearer acme-key")
+                .header("ce-specversion", "1.0")
+                .header("ce-id", "1")
+                .header("ce-source", "test")
+                .header("ce-type", "any.type")
+                .body("{}")
+                .post("/")
+                .then()
+                .statusCode(403);
+        given().header("authorization", "Bearer acme-key")
+                .get("/v1/jobs/x/y")
+                .then()
+                .statusCode(403);
+    }
+
     private static ValidatableResponse classify(String authorization, String task) {
         return given().contentType("application/json")
                 .header("authorization", authorization)

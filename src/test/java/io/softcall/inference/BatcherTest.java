@@ -246,6 +246,24 @@ class BatcherTest {
     }
 
     @Test
+    void rowsOfJobsAreNeverRefusedAndTakeNoPlacesFromCallers() throws Exception {
+        List<Batcher.Rows> jobs = new ArrayList<>();
+        for (int i = 0; i < 3; i++) {
+            jobs.add(batcher.submitBounded(new TaskName("task"), prefix, texts(lengths(600, 30))));
+        }
+        assertEquals(1_800, waiting());
+        Batcher.Rows sameTask = submit("task", 50);
+        Batcher.Rows other = submit("other", 60);
+        assertEquals(511, flood("task", 1_000));
+        finish(sameTask, other);
+        assertTrue(runOf(60) <= 2, () -> "the other task's row was in run " + runOf(60));
+        assertTrue(runOf(50) <= 8, () -> "the row behind three calls of jobs was in run " + runOf(50));
+        for (Batcher.Rows job : jobs) {
+            assertEquals(600, job.outputs().get().size());
+        }
+    }
+
+    @Test
     void theBacklogIsTheTimeThatTheWaitingRowsWillTake() throws Exception {
         assertEquals(Duration.ZERO, batcher.backlog());
         Batcher.Rows slow = submit("slow", 90);

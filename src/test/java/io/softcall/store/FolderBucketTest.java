@@ -1,0 +1,94 @@
+package io.softcall.store;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A folder keeps the promises of a bucket. */
+class FolderBucketTest {
+
+    @TempDir
+    Path folder;
+
+    private FolderBucket bucket;
+
+    @BeforeEach
+    void open() {
+        bucket = new FolderBucket(folder);
+    }
+
+    @Test
+    void ofManyWritersOneCreatesTheObjectAndItIsWhole() throws IOException {
+        for (int round = 0; round < 20; round++) {
+            String key = "a/b/" + round;
+            List<String> winners = IntStream.range(0, 16)
+                    .parallel()
+                    .mapToObj(i -> "content %d ".formatted(i).repeat(10_000))
+                    .filter(content -> bucket.create(key, content.getBytes(StandardCharsets.UTF_8)))
+                    .toList();
+            assertEquals(List.of(Files.readString(folder.resolve(key))), winners);
+        }
+        try (var files = Files.list(folder.resolve("a/b"))) {
+            assertEquals(20, files.count(), "something was left behind");
+        }
+    }
+
+    @Test
+    void readsExactlyTheVersionThatIsNamed() throws IOException {
+        bucket.create("x", new byte[] {1, 2, 3, 4});
+        Bucket.Stat stat = bucket.stat("x").orElseThrow();
+        assertEquals(4, stat.bytes());
+        assertArrayEquals(
+                new byte[] {2, 3}, bucket.read("x", stat.version(), 1, 2).orElseThrow());
+        assertArrayEquals(
+                new byte[] {4}, bucket.read("x", stat.version(), 3, 100).orElseThrow());
+        Files.write(folder.resolve("x"), new byte[] {5, 6, 7, 8});
+        Files.setLastModifiedTime(
+                folder.resolve("x"), FileTime.from(Instant.now().plusSeconds(2)));
+        assertTrue(bucket.read("x", stat.version(), 1, 2).isEmpty());
+        Files.delete(folder.resolve("x"));
+        assertTrue(bucket.read("x", stat.version(), 1, 2).isEmpty());
+        assertEquals(Optional.empty(), bucket.stat("x"));
+    }
+
+    @Test
+    void listsInOrder() {
+        for (String key : List.of("job/part-2", "job/part-1", "job/other", "job/part-1x/y", "part-1")) {
+            assertTrue(bucket.create(key, new byte[1]));
+        }
+        assertEquals(List.of("job/part-1", "job/part-2"), bucket.list("job/part-", 10));
+        assertEquals(List.of("job/part-1"), bucket.list("job/part-", 1));
+        assertEquals(List.of(), bucket.list("none/part-", 10));
+    }
+
+    @Test
+    void nothingOutsideIsReached() {
+        SoftcallException e = assertThrows(SoftcallException.class, () -> bucket.stat("../x"));
+        assertEquals(Reason.INVALID_REQUEST, e.reason());
+    }
+
+    @Test
+    void aFolderThatIsAwayIsNoEmptyBucket() {
+        FolderBucket away = new FolderBucket(folder.resolve("away"));
+        SoftcallException e = assertThrows(SoftcallException.class, () -> away.stat("x"));
+        assertEquals(Reason.STORE_UNAVAILABLE, e.reason());
+        assertFalse(Files.exists(folder.resolve("away")));
+    }
+}
