@@ -26,7 +26,7 @@ demo: ## set everything up, then show it: two tasks on one server, one of them r
 	@$(python) tools/demo.py
 
 .PHONY: test
-test: lint test-python base test-java test-native server ## check everything, Python and Java
+test: lint test-python base test-java test-native server test-jobs ## check everything, Python and Java
 
 .PHONY: test-python
 test-python: ## run the tests of training-exporter
@@ -39,6 +39,14 @@ test-java: base ## build the server and run its tests
 .PHONY: test-native
 test-native: ## build all of the native executable but the compilation, for which there need be no GraalVM
 	$(maven) package -Pnative -Dquarkus.native.sources-only=true -DskipTests -Dspotless.check.skip
+
+.PHONY: test-jobs
+test-jobs: $(environment) $(server) ## kill servers in the middle of jobs, a few times
+	@$(python) tools/chaos.py --kills 2 --rows 4000
+
+.PHONY: chaos
+chaos: $(environment) $(server) ## the same, 20 times
+	@$(python) tools/chaos.py --kills 20 --rows 40000
 
 .PHONY: environment
 environment: $(environment) ## install the command line without PyTorch into build/venv
