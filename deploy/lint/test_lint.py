@@ -18,37 +18,37 @@ KAFKA = "kubernetes/overlays/kafka"
 REMOVED = object()
 # A manifest, the path of one of its values, what is put there, and what the message has to name.
 FAULTS = [
-    (f"{CPU}:Deployment/softcall", "spec.template.spec.containers.0.imgae", "x", "imgae"),
-    (f"{CPU}:Deployment/softcall", "spec.template.spec.containers.0.ports.0.containerPort", "http", "http"),
-    (f"{CPU}:Deployment/softcall", "spec.selector", REMOVED, "selector"),
-    (f"{CPU}:HorizontalPodAutoscaler/softcall", "spec.maxReplicas", "ten", "ten"),
-    (f"{CPU}:PodDisruptionBudget/softcall", "spec.maxUnavailabel", 1, "maxUnavailabel"),
-    (f"{CPU}:NetworkPolicy/softcall", "spec.ingres", [], "ingres"),
+    (f"{CPU}:Deployment/softcall", "spec template spec containers 0 imgae", "x", "imgae"),
+    (f"{CPU}:Deployment/softcall", "spec template spec containers 0 ports 0 containerPort", "http", "http"),
+    (f"{CPU}:Deployment/softcall", "spec selector", REMOVED, "selector"),
+    (f"{CPU}:HorizontalPodAutoscaler/softcall", "spec maxReplicas", "ten", "ten"),
+    (f"{CPU}:PodDisruptionBudget/softcall", "spec maxUnavailabel", 1, "maxUnavailabel"),
+    (f"{CPU}:NetworkPolicy/softcall", "spec ingres", [], "ingres"),
     (f"{CPU}:Service/softcall", "kind", "Servise", "Servise"),
-    (f"{KAFKA}:ScaledObject/softcall-kafka", "spec.triggers.0.metadata.lagThreshold", 1000, "1000"),
-    (f"{KAFKA}:ScaledObject/softcall-kafka", "spec.triggers.0.metadata.consumergroup", "x", "consumergroup"),
-    (f"{KAFKA}:ScaledObject/softcall-kafka", "spec.scaleTargetRef.name", REMOVED, "name"),
-    ("knative:Service/softcall", "spec.template.spec.containerConcurrency", -1, "-1"),
-    ("knative:Service/softcall", "spec.template.spec.hostNetwork", True, "hostNetwork"),
-    ("knative:Service/softcall", "spec.template.spec.containers.0.lifecycle", {}, "lifecycle"),
+    (f"{KAFKA}:ScaledObject/softcall-kafka", "spec triggers 0 metadata lagThreshold", 1000, "1000"),
+    (f"{KAFKA}:ScaledObject/softcall-kafka", "spec triggers 0 metadata consumergroup", "x", "consumergroup"),
+    (f"{KAFKA}:ScaledObject/softcall-kafka", "spec scaleTargetRef name", REMOVED, "name"),
+    ("knative:Service/softcall", "spec template spec containerConcurrency", -1, "-1"),
+    ("knative:Service/softcall", "spec template spec hostNetwork", True, "hostNetwork"),
+    ("knative:Service/softcall", "spec template spec containers 0 lifecycle", {}, "lifecycle"),
     (
         "knative:Service/softcall",
-        "spec.template.spec.containers.0.startupProbe.failureTreshold",
+        "spec template spec containers 0 startupProbe failureTreshold",
         3,
         "failureTreshold",
     ),
     (
         "knative:Service/softcall",
-        "spec.template.metadata.annotations.autoscaling/knative/dev/minScale",
+        "spec template metadata annotations autoscaling.knative.dev/minScale",
         "0",
         "minScale",
     ),
-    ("knative:Broker/softcall", "spec.delivery.backoffDelay", "1s", "1s"),
-    ("knative:Broker/softcall", "spec.delivery.retries", 3, "retries"),
-    ("knative:Trigger/softcall-classify", "spec.subscriber", REMOVED, "subscriber"),
-    ("knative:Trigger/softcall-classify", "spec.filter.attributes.ceType", "x", "ceType"),
-    ("knative:KafkaSource/softcall", "spec.topics", [], "[]"),
-    ("knative:KafkaSource/softcall", "spec.ordering", "strict", "strict"),
+    ("knative:Broker/softcall", "spec delivery backoffDelay", "1s", "1s"),
+    ("knative:Broker/softcall", "spec delivery retries", 3, "retries"),
+    ("knative:Trigger/softcall-classify", "spec subscriber", REMOVED, "subscriber"),
+    ("knative:Trigger/softcall-classify", "spec filter attributes ceType", "x", "ceType"),
+    ("knative:KafkaSource/softcall", "spec topics", [], "[]"),
+    ("knative:KafkaSource/softcall", "spec ordering", "strict", "strict"),
 ]
 
 
@@ -135,13 +135,12 @@ def test_faults_in_the_container_file_are_refused(tmp_path: Path) -> None:
 
 
 def _with(manifest: dict, path: str, value: object) -> dict:
-    """The manifest with another value at the path, whose steps are parted by dots; a slash stands for a dot in a name."""
+    """The manifest with another value at the path, whose steps are parted by spaces."""
     changed = copy.deepcopy(manifest)
-    *steps, last = (step for step in path.split("."))
+    *steps, last = path.split()
     at = changed
     for step in steps:
         at = at[int(step) if isinstance(at, list) else step]
-    last = "autoscaling.knative.dev/" + last.rsplit("/", 1)[1] if "/" in last else last
     if value is REMOVED:
         del at[last]
     else:
