@@ -2,8 +2,8 @@
 
 Kustomize builds each folder that has a kustomization. Its objects are validated by Kubernetes' own schemas,
 strictly, and the resources that extensions define by the files of `schemas`, which are named
-`<group>_<version>_<Kind>.yaml`. The template of AWS is expanded as SAM would, the result goes to cfn-lint, its
-state machine to statelint. hadolint reads the container files.
+`<group>_<version>_<Kind>.yaml`. The template of AWS is expanded as SAM would; the result goes to cfn-lint,
+the state machine to statelint. hadolint reads the container file.
 """
 
 import copy
@@ -65,7 +65,7 @@ def validate(manifest: dict) -> None:
 
 
 def sam(template: Path) -> None:
-    """Raise `Refused` unless SAM expands the template, and CloudFormation and Step Functions take the outcome."""
+    """Raise `Refused` unless SAM expands the template, and CloudFormation and Step Functions take it."""
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")  # whose names SAM fills in
     content = yaml_parse(template.read_text())
     for name, resource in content["Resources"].items():

@@ -47,6 +47,8 @@ FAULTS = [
     ("knative:Broker/softcall", "spec delivery retries", 3, "retries"),
     ("knative:Trigger/softcall-classify", "spec subscriber", REMOVED, "subscriber"),
     ("knative:Trigger/softcall-classify", "spec filter attributes ceType", "x", "ceType"),
+    ("knative:Trigger/softcall-files", "spec filters 0 any", REMOVED, "filters"),
+    ("knative:SinkBinding/softcall", "spec subject name", REMOVED, "subject"),
     ("knative:KafkaSource/softcall", "spec topics", [], "[]"),
     ("knative:KafkaSource/softcall", "spec ordering", "strict", "strict"),
 ]
