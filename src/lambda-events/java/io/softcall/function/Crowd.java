@@ -1,0 +1,105 @@
+package io.softcall.function;
+
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import io.softcall.inference.Classification;
+import io.softcall.inference.Classifier;
+import io.softcall.inference.InferenceConfig;
+import io.softcall.task.TaskName;
+import jakarta.inject.Singleton;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+
+/**
+ * Classifies calls that arrived together. Those of one task become one call: their texts share runs, and the store is asked
+ * once. Each call has an outcome of its own all the same.
+ */
+@Singleton
+class Crowd {
+
+    private final Classifier classifier;
+    private final int texts;
+
+    Crowd(Classifier classifier, InferenceConfig config) {
+        this.classifier = classifier;
+        this.texts = config.limits().texts();
+    }
+
+    /** What became of a call. */
+    sealed interface Outcome {}
+
+    record Answered(Classification answer) implements Outcome {}
+
+    record Failed(SoftcallException problem) implements Outcome {}
+
+    /** Calls that may be one: of the same task, and cut alike. */
+    private record Kind(TaskName task, OptionalInt truncateTokens) {}
+
+    /** A call with its place among those that arrived. */
+    private record Member(int index, Classifier.Call call) {}
+
+    /** @return one outcome a call, in the order of the calls */
+    List<Outcome> classify(List<Classifier.Call> calls) {
+        Outcome[] outcomes = new Outcome[calls.size()];
+        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+            for (List<Member> group : groups(calls)) {
+                threads.execute(() -> classify(group, outcomes, threads));
+            }
+        }
+        return List.of(outcomes);
+    }
+
+    /** Calls of one kind, together at most as many texts as one call may have. */
+    private List<List<Member>> groups(List<Classifier.Call> calls) {
+        List<List<Member>> groups = new ArrayList<>();
+        Map<Kind, List<Member>> open = new LinkedHashMap<>();
+        for (int i = 0; i < calls.size(); i++) {
+            Classifier.Call call = calls.get(i);
+            List<Member> group = open.get(new Kind(call.task(), call.truncateTokens()));
+            if (group == null || texts(group) + call.items().size() > texts) {
+                group = new ArrayList<>();
+                groups.add(group);
+                open.put(new Kind(call.task(), call.truncateTokens()), group);
+            }
+            group.add(new Member(i, call));
+        }
+        return groups;
+    }
+
+    private static int texts(List<Member> group) {
+        return group.stream().mapToInt(member -> member.call().items().size()).sum();
+    }
+
+    private void classify(List<Member> group, Outcome[] outcomes, ExecutorService threads) {
+        Classifier.Call first = group.getFirst().call();
+        List<List<String>> items = new ArrayList<>();
+        group.forEach(member -> items.addAll(member.call().items()));
+        try {
+            Classification all = classifier.classify(
+                    new Classifier.Call(first.task(), items, first.truncateTokens()), new CompletableFuture<>());
+            int from = 0;
+            for (Member member : group) {
+                int to = from + member.call().items().size();
+                outcomes[member.index()] = new Answered(new Classification(
+                        all.task(), all.staleness(), all.rows().subList(from, to), all.timings()));
+                from = to;
+            }
+        } catch (SoftcallException e) {
+            boolean aText = e.reason() == Reason.INVALID_REQUEST || e.reason() == Reason.TEXT_TOO_LONG;
+            if (aText && group.size() > 1) {
+                // Only the call whose text it is shall fail.
+                group.forEach(member -> threads.execute(() -> classify(List.of(member), outcomes, threads)));
+            } else {
+                group.forEach(member -> outcomes[member.index()] = new Failed(e));
+            }
+        } catch (RuntimeException e) {
+            group.forEach(member -> outcomes[member.index()] = new Failed(Errors.unwrap(e)));
+        }
+    }
+}
