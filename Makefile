@@ -15,6 +15,7 @@ environment := build/venv/complete
 bundle := build/base/base.json
 jar := target/quarkus-app/quarkus-run.jar
 server := target/quarkus-app/server.aot
+lambdas := target/lambda-http/quarkus-app/quarkus-run.jar target/lambda-events/quarkus-app/quarkus-run.jar
 
 .PHONY: help
 help: ## list what there is
@@ -26,7 +27,7 @@ demo: ## set everything up, then show it: two tasks on one server, one of them r
 	@$(python) tools/demo.py
 
 .PHONY: test
-test: lint test-python base test-java test-native server test-jobs ## check everything, Python and Java
+test: lint test-python base test-java test-native test-lambda server test-jobs ## check everything, Python and Java
 
 .PHONY: test-python
 test-python: ## run the tests of training-exporter
@@ -47,6 +48,13 @@ test-jobs: $(environment) $(server) ## kill servers in the middle of jobs, a few
 .PHONY: chaos
 chaos: $(environment) $(server) ## the same, 20 times
 	@$(python) tools/chaos.py --kills 20 --rows 40000
+
+.PHONY: test-lambda
+test-lambda: lambda ## run the builds for Lambda behind AWS's emulator
+	$(maven) test -Dtest='Lambda*Test' -DexcludedGroups=none -Dspotless.check.skip
+
+.PHONY: lambda
+lambda: $(lambdas) ## package the two builds for AWS Lambda
 
 .PHONY: environment
 environment: $(environment) ## install the command line without PyTorch into build/venv
@@ -118,6 +126,11 @@ $(bundle): $(wildcard training-exporter/src/softcall/graphs/*/*) | $(environment
 
 $(jar): pom.xml $(shell find src/main -type f)
 	$(maven) package -DskipTests
+	@touch $@
+
+target/%/quarkus-app/quarkus-run.jar: pom.xml $(shell find src/main src/lambda src/lambda-events -type f)
+	$(maven) package -P$* -Dmaven.test.skip -Dspotless.check.skip
+	rm -f $(@D)/function.zip
 	@touch $@
 
 # Anew whenever the jars are: the cache fits only them.

@@ -8,6 +8,7 @@ import io.softcall.inference.InferenceConfig;
 import io.softcall.task.TaskName;
 import jakarta.inject.Singleton;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -47,12 +48,25 @@ class Crowd {
     /** @return one outcome a call, in the order of the calls */
     List<Outcome> classify(List<Classifier.Call> calls) {
         Outcome[] outcomes = new Outcome[calls.size()];
+        List<List<Member>> spoiled = sideBySide(groups(calls), outcomes);
+        // Only the call whose text it is shall fail: each alone.
+        sideBySide(spoiled.stream().flatMap(List::stream).map(List::of).toList(), outcomes);
+        return List.of(outcomes);
+    }
+
+    /** @return groups without an outcome: one of their texts is wrong */
+    private List<List<Member>> sideBySide(List<List<Member>> groups, Outcome[] outcomes) {
+        List<List<Member>> spoiled = Collections.synchronizedList(new ArrayList<>());
         try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
-            for (List<Member> group : groups(calls)) {
-                threads.execute(() -> classify(group, outcomes, threads));
+            for (List<Member> group : groups) {
+                threads.execute(() -> {
+                    if (!classify(group, outcomes)) {
+                        spoiled.add(group);
+                    }
+                });
             }
         }
-        return List.of(outcomes);
+        return spoiled;
     }
 
     /** Calls of one kind, together at most as many texts as one call may have. */
@@ -76,7 +90,8 @@ class Crowd {
         return group.stream().mapToInt(member -> member.call().items().size()).sum();
     }
 
-    private void classify(List<Member> group, Outcome[] outcomes, ExecutorService threads) {
+    /** @return false when one of several calls has a text that is wrong, so that none has an outcome yet */
+    private boolean classify(List<Member> group, Outcome[] outcomes) {
         Classifier.Call first = group.getFirst().call();
         List<List<String>> items = new ArrayList<>();
         group.forEach(member -> items.addAll(member.call().items()));
@@ -90,16 +105,14 @@ class Crowd {
                         all.task(), all.staleness(), all.rows().subList(from, to), all.timings()));
                 from = to;
             }
-        } catch (SoftcallException e) {
-            boolean aText = e.reason() == Reason.INVALID_REQUEST || e.reason() == Reason.TEXT_TOO_LONG;
-            if (aText && group.size() > 1) {
-                // Only the call whose text it is shall fail.
-                group.forEach(member -> threads.execute(() -> classify(List.of(member), outcomes, threads)));
-            } else {
-                group.forEach(member -> outcomes[member.index()] = new Failed(e));
-            }
         } catch (RuntimeException e) {
-            group.forEach(member -> outcomes[member.index()] = new Failed(Errors.unwrap(e)));
+            SoftcallException problem = Errors.unwrap(e);
+            boolean aText = problem.reason() == Reason.INVALID_REQUEST || problem.reason() == Reason.TEXT_TOO_LONG;
+            if (aText && group.size() > 1) {
+                return false;
+            }
+            group.forEach(member -> outcomes[member.index()] = new Failed(problem));
         }
+        return true;
     }
 }

@@ -1,0 +1,106 @@
+package io.softcall;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * A function as it is packaged for Lambda, behind AWS's own runtime interface emulator, on the tiny base. The first event
+ * starts it, as in Lambda.
+ */
+public final class Lambda implements AutoCloseable {
+
+    private static final JsonMapper JSON = new JsonMapper();
+    private static final Duration START = Duration.ofSeconds(60);
+    private static final String INVOCATIONS = "http://127.0.0.1:%d/2015-03-31/functions/function/invocations";
+
+    private final Process process;
+    private final Path log;
+    private final int port;
+
+    /**
+     * @param build the Maven profile: {@code lambda-http} or {@code lambda-events}
+     * @param environment on top of that of the tiny base
+     */
+    public Lambda(String build, Map<String, String> environment) throws IOException {
+        Path script = Path.of("target", build, "quarkus-app", "softcall-server").toAbsolutePath();
+        if (!Files.exists(script)) {
+            throw new IllegalStateException("there is no " + script + ": run `make lambda` first");
+        }
+        port = freePort();
+        log = Files.createTempFile("softcall-" + build, ".log");
+        ProcessBuilder builder = new ProcessBuilder(
+                        Path.of("tools/lambda/emulator").toAbsolutePath().toString(),
+                        "--runtime-interface-emulator-address",
+                        "127.0.0.1:" + port,
+                        "--runtime-api-address",
+                        "127.0.0.1:" + freePort(),
+                        script.toString())
+                .redirectErrorStream(true)
+                .redirectOutput(log.toFile());
+        builder.environment()
+                .putAll(Map.of(
+                        "SOFTCALL_BASE_DIR", Tiny.BASE.toString(),
+                        "SOFTCALL_BASE_VARIANT", "fp32",
+                        "SOFTCALL_BASE_CACHE_DIR", Tiny.PACKED.toString(),
+                        "SOFTCALL_STORE_URI", "file:" + Tiny.STORE,
+                        "AWS_REGION", "us-east-1"));
+        builder.environment().putAll(environment);
+        process = builder.start();
+    }
+
+    static int freePort() throws IOException {
+        try (ServerSocket socket = new ServerSocket(0)) {
+            return socket.getLocalPort();
+        }
+    }
+
+    /** Hands the function an event; returns its answer, or what it reports as its error ({@code errorType}, {@code errorMessage}). */
+    public JsonNode invoke(Object event) throws IOException, InterruptedException {
+        HttpRequest request = HttpRequest.newBuilder(URI.create(INVOCATIONS.formatted(port)))
+                .timeout(START)
+                .POST(HttpRequest.BodyPublishers.ofString(JSON.writeValueAsString(event)))
+                .build();
+        try (HttpClient client = HttpClient.newHttpClient()) {
+            long end = System.nanoTime() + START.toNanos();
+            while (true) {
+                try {
+                    return JSON.readTree(client.send(request, HttpResponse.BodyHandlers.ofString())
+                            .body());
+                } catch (java.net.ConnectException e) {
+                    // The emulator itself is still being built, or starts.
+                    if (!process.isAlive() || System.nanoTime() > end) {
+                        throw new IOException("the emulator does not listen: " + Files.readString(log), e);
+                    }
+                    TimeUnit.MILLISECONDS.sleep(50);
+                }
+            }
+        }
+    }
+
+    /** What emulator and function have written. */
+    public String log() throws IOException {
+        return Files.readString(log);
+    }
+
+    /** Ends the emulator with the function, which is a child of it. */
+    @Override
+    public void close() throws IOException {
+        List<ProcessHandle> children = process.descendants().toList();
+        process.destroyForcibly();
+        children.forEach(ProcessHandle::destroyForcibly);
+        process.onExit().join();
+        Files.delete(log);
+    }
+}
