@@ -3,7 +3,7 @@
 Kustomize builds each folder that has a kustomization. Its objects are validated by Kubernetes' own schemas,
 strictly, and the resources that extensions define by the files of `schemas`, which are named
 `<group>_<version>_<Kind>.yaml`. The template of AWS is expanded as SAM would; the result goes to cfn-lint,
-the state machine to statelint. hadolint reads the container file.
+the state machine to statelint. hadolint reads the container files.
 """
 
 import copy
@@ -30,7 +30,7 @@ DEPLOY = HERE.parent
 KUBERNETES = "1.37"
 BIN = Path(sys.executable).parent
 TEMPLATE = DEPLOY / "aws/template.yaml"
-CONTAINERFILE = DEPLOY / "container/Containerfile"
+CONTAINERFILES = sorted(DEPLOY.rglob("Containerfile"))
 
 
 class Refused(Exception):

@@ -124,16 +124,15 @@ def test_faults_in_the_template_of_aws_are_refused(
     assert named in str(refusal.value)
 
 
-def test_the_container_file_is_valid() -> None:
-    lint.hadolint(lint.CONTAINERFILE)
+@pytest.mark.parametrize("containerfile", lint.CONTAINERFILES, ids=lambda file: file.parent.name)
+def test_container_file_is_valid_and_a_fault_in_it_is_not(containerfile: Path, tmp_path: Path) -> None:
+    lint.hadolint(containerfile)
 
-
-def test_faults_in_the_container_file_are_refused(tmp_path: Path) -> None:
-    containerfile = tmp_path / "Containerfile"
-    containerfile.write_text(lint.CONTAINERFILE.read_text().replace("WORKDIR /app", "WORKDIR app"))
+    broken = tmp_path / "Containerfile"
+    broken.write_text(containerfile.read_text().replace("WORKDIR /app", "WORKDIR app"))
 
     with pytest.raises(lint.Refused, match="DL3000"):
-        lint.hadolint(containerfile)
+        lint.hadolint(broken)
 
 
 def _with(manifest: dict, path: str, value: object) -> dict:
