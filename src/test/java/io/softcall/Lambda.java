@@ -51,11 +51,16 @@ public final class Lambda implements AutoCloseable {
                 .redirectOutput(log.toFile());
         builder.environment()
                 .putAll(Map.of(
-                        "SOFTCALL_BASE_DIR", Tiny.BASE.toString(),
-                        "SOFTCALL_BASE_VARIANT", "fp32",
-                        "SOFTCALL_BASE_CACHE_DIR", Tiny.PACKED.toString(),
-                        "SOFTCALL_STORE_URI", "file:" + Tiny.STORE,
-                        "AWS_REGION", "us-east-1"));
+                        "SOFTCALL_BASE_DIR",
+                        Tiny.BASE.toString(),
+                        "SOFTCALL_BASE_VARIANT",
+                        "fp32",
+                        "SOFTCALL_BASE_CACHE_DIR",
+                        Tiny.PACKED.toString(),
+                        "SOFTCALL_STORE_URI",
+                        "file:" + Tiny.STORE,
+                        "AWS_REGION",
+                        "us-east-1"));
         builder.environment().putAll(environment);
         process = builder.start();
     }

@@ -52,10 +52,14 @@ public final class Queues implements AutoCloseable {
     /** What a function needs to know of them. */
     public Map<String, String> environment(String queueUrl) {
         return Map.of(
-                "AWS_ENDPOINT_URL_SQS", endpoint.toString(),
-                "AWS_ACCESS_KEY_ID", "test",
-                "AWS_SECRET_ACCESS_KEY", "testsecret",
-                "SOFTCALL_LAMBDA_RESULTS_QUEUE", queueUrl);
+                "AWS_ENDPOINT_URL_SQS",
+                endpoint.toString(),
+                "AWS_ACCESS_KEY_ID",
+                "test",
+                "AWS_SECRET_ACCESS_KEY",
+                "testsecret",
+                "SOFTCALL_LAMBDA_RESULTS_QUEUE",
+                queueUrl);
     }
 
     /** Makes a queue; returns its URL. One whose name ends with {@code .fifo} is such. */

@@ -45,7 +45,8 @@ class RouterErrors {
             response.putHeader("connection", "close");
         }
         response.setStatusCode(Errors.status(problem.reason()))
-                .putHeader("content-type", "application/json")
+                // Quarkus's binding for Lambda knows a text by this spelling alone.
+                .putHeader("Content-Type", "application/json")
                 .end(JsonObject.mapFrom(Errors.body(problem)).toBuffer());
         if (unread) {
             // What is still on its way is not read. Not at once: the answer must reach a caller that is still sending.

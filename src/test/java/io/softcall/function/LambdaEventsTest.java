@@ -17,6 +17,8 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.StreamSupport;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
@@ -26,30 +28,41 @@ class LambdaEventsTest {
 
     private static final JsonMapper JSON = new JsonMapper();
 
+    private static Queues queues;
+
+    @BeforeAll
+    static void start() throws IOException, InterruptedException {
+        queues = new Queues();
+    }
+
+    @AfterAll
+    static void stop() {
+        queues.close();
+    }
+
     @Test
     void oneBadMessageComesBackAlone() throws Exception {
         List<Tiny.Row> sentiment = Tiny.golden("sentiment");
         List<Map<String, Object>> messages = new ArrayList<>();
         for (int i = 0; i < sentiment.size(); i++) {
-            messages.add(message("s" + i, null, request("sentiment", sentiment.get(i).input())));
+            messages.add(
+                    message("s" + i, null, request("sentiment", sentiment.get(i).input())));
         }
         messages.add(message("not-json", null, "{\"model\": "));
         Tiny.Row pair = Tiny.golden("pair").getFirst();
         messages.add(message("pair", null, request("pair", List.of(pair.input()))));
-        try (Queues queues = new Queues()) {
-            String url = queues.create("results");
-            try (Lambda function = sqs(queues, url)) {
-                assertEquals(List.of("not-json"), failures(function.invoke(Map.of("Records", messages))));
-            }
-            Map<String, JsonNode> answers = new HashMap<>();
-            queues.drain(url).forEach(message -> answers.put(message.requestId(), message.body()));
-
-            assertEquals(sentiment.size() + 1, answers.size());
-            for (int i = 0; i < sentiment.size(); i++) {
-                assertAnswer(sentiment.get(i), answers.get("s" + i));
-            }
-            assertAnswer(pair, answers.get("pair"));
+        String url = queues.create("of-one-bad-message");
+        try (Lambda function = sqs(url)) {
+            assertEquals(List.of("not-json"), failures(function.invoke(Map.of("Records", messages))));
         }
+        Map<String, JsonNode> answers = new HashMap<>();
+        queues.drain(url).forEach(message -> answers.put(message.requestId(), message.body()));
+
+        assertEquals(sentiment.size() + 1, answers.size());
+        for (int i = 0; i < sentiment.size(); i++) {
+            assertAnswer(sentiment.get(i), answers.get("s" + i));
+        }
+        assertAnswer(pair, answers.get("pair"));
     }
 
     /** A text that only the tokenizer finds too long spoils the call that its task's messages share, but none of them. */
@@ -62,17 +75,15 @@ class LambdaEventsTest {
                 message("blank", null, request("sentiment", " ")),
                 message("unknown", null, request("no/such", "x")),
                 message("last", null, request("sentiment", rows.get(1).input())));
-        try (Queues queues = new Queues()) {
-            String url = queues.create("results");
-            try (Lambda function = sqs(queues, url)) {
-                List<String> failed = failures(function.invoke(Map.of("Records", messages)));
-                assertEquals(Set.of("long", "blank", "unknown"), Set.copyOf(failed));
-                assertEquals(3, failed.size());
-            }
-            assertEquals(
-                    Set.of("first", "last"),
-                    queues.drain(url).stream().map(Queues.Message::requestId).collect(Collectors.toSet()));
+        String url = queues.create("of-a-long-text");
+        try (Lambda function = sqs(url)) {
+            List<String> failed = failures(function.invoke(Map.of("Records", messages)));
+            assertEquals(Set.of("long", "blank", "unknown"), Set.copyOf(failed));
+            assertEquals(3, failed.size());
         }
+        assertEquals(
+                Set.of("first", "last"),
+                queues.drain(url).stream().map(Queues.Message::requestId).collect(Collectors.toSet()));
     }
 
     @Test
@@ -86,24 +97,23 @@ class LambdaEventsTest {
         messages.add(message("b0", "b", good));
         messages.add(message("b1", "b", "[]"));
         messages.add(message("b2", "b", good));
-        try (Queues queues = new Queues()) {
-            String url = queues.create("results.fifo");
-            try (Lambda function = sqs(queues, url)) {
-                Map<String, Object> event = Map.of("Records", messages);
-                assertEquals(List.of("b1", "b2"), failures(function.invoke(event)));
-                // Delivered again: the queue of results knows these ids.
-                assertEquals(List.of("b1", "b2"), failures(function.invoke(event)));
-            }
-            List<String> ids =
-                    queues.drain(url).stream().map(Queues.Message::requestId).toList();
-
-            assertEquals(
-                    messages.subList(0, 12).stream()
-                            .map(message -> message.get("messageId"))
-                            .toList(),
-                    ids.stream().filter(id -> id.startsWith("a")).toList());
-            assertEquals(List.of("b0"), ids.stream().filter(id -> id.startsWith("b")).toList());
+        String url = queues.create("results.fifo");
+        try (Lambda function = sqs(url)) {
+            Map<String, Object> event = Map.of("Records", messages);
+            assertEquals(List.of("b1", "b2"), failures(function.invoke(event)));
+            // Delivered again: the queue of results knows these ids.
+            assertEquals(List.of("b1", "b2"), failures(function.invoke(event)));
         }
+        List<String> ids =
+                queues.drain(url).stream().map(Queues.Message::requestId).toList();
+
+        assertEquals(
+                messages.subList(0, 12).stream()
+                        .map(message -> message.get("messageId"))
+                        .toList(),
+                ids.stream().filter(id -> id.startsWith("a")).toList());
+        assertEquals(
+                List.of("b0"), ids.stream().filter(id -> id.startsWith("b")).toList());
     }
 
     @Test
@@ -115,13 +125,19 @@ class LambdaEventsTest {
             items.add(Map.of("id", i, "text", rows.get(i).texts().getFirst()));
         }
         items.add(Map.of(
-                "id", "p", "task", "pair", "text1", pair.texts().get(0), "text2", pair.texts().get(1)));
+                "id",
+                "p",
+                "task",
+                "pair",
+                "text1",
+                pair.texts().get(0),
+                "text2",
+                pair.texts().get(1)));
         items.add(Map.of("id", "u", "task", "no/such", "text", "x"));
         items.add(Map.of("id", "e", "text", " "));
         items.add(Map.of("id", "n", "txt", "x"));
         try (Lambda function = new Lambda("lambda-events", Map.of("QUARKUS_LAMBDA_HANDLER", "items"))) {
-            JsonNode answer =
-                    function.invoke(Map.of("Items", items, "BatchInput", Map.of("task", "sentiment")));
+            JsonNode answer = function.invoke(Map.of("Items", items, "BatchInput", Map.of("task", "sentiment")));
             JsonNode results = answer.get("results");
 
             assertEquals(items.size(), results.size(), answer::toString);
@@ -135,7 +151,10 @@ class LambdaEventsTest {
             assertProblem("e", "invalid_request", results.get(rows.size() + 2));
             assertProblem("n", "invalid_request", results.get(rows.size() + 3));
 
-            assertTrue(function.invoke(Map.of("Nothing", 1)).get("errorMessage").textValue().contains("Items"));
+            assertTrue(function.invoke(Map.of("Nothing", 1))
+                    .get("errorMessage")
+                    .textValue()
+                    .contains("Items"));
         }
     }
 
@@ -151,11 +170,12 @@ class LambdaEventsTest {
         try (Lambda function = new Lambda("lambda-events", away)) {
             JsonNode answer = function.invoke(Map.of("Items", List.of(Map.of("task", "sentiment", "text", "x"))));
 
-            assertEquals("io.softcall.SoftcallException", answer.path("errorType").textValue(), answer::toString);
+            assertEquals(
+                    "io.softcall.SoftcallException", answer.path("errorType").textValue(), answer::toString);
         }
     }
 
-    private static Lambda sqs(Queues queues, String url) throws IOException {
+    private static Lambda sqs(String url) throws IOException {
         Map<String, String> environment = new TreeMap<>(queues.environment(url));
         environment.put("QUARKUS_LAMBDA_HANDLER", "sqs");
         return new Lambda("lambda-events", environment);
@@ -167,14 +187,22 @@ class LambdaEventsTest {
 
     private static Map<String, Object> message(String id, String group, String body) {
         return Map.of(
-                "messageId", id,
-                "receiptHandle", "handle-" + id,
-                "body", body,
-                "attributes", group == null ? Map.of() : Map.of("MessageGroupId", group),
-                "messageAttributes", Map.of(),
-                "eventSource", "aws:sqs",
-                "eventSourceARN", "arn:aws:sqs:us-east-1:123456789012:requests",
-                "awsRegion", "us-east-1");
+                "messageId",
+                id,
+                "receiptHandle",
+                "handle-" + id,
+                "body",
+                body,
+                "attributes",
+                group == null ? Map.of() : Map.of("MessageGroupId", group),
+                "messageAttributes",
+                Map.of(),
+                "eventSource",
+                "aws:sqs",
+                "eventSourceARN",
+                "arn:aws:sqs:us-east-1:123456789012:requests",
+                "awsRegion",
+                "us-east-1");
     }
 
     private static List<String> failures(JsonNode answer) {

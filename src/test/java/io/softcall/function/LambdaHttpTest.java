@@ -120,13 +120,20 @@ class LambdaHttpTest {
     private static Map<String, Object> event(
             String method, String path, String body, Map<String, String> headers, boolean base64) {
         Map<String, Object> event = new TreeMap<>(Map.of(
-                "version", "2.0",
-                "routeKey", "$default",
-                "rawPath", path,
-                "rawQueryString", "",
-                "headers", headers,
-                "requestContext", Map.of("http", Map.of("method", method, "path", path, "sourceIp", "192.0.2.1")),
-                "isBase64Encoded", base64));
+                "version",
+                "2.0",
+                "routeKey",
+                "$default",
+                "rawPath",
+                path,
+                "rawQueryString",
+                "",
+                "headers",
+                headers,
+                "requestContext",
+                Map.of("http", Map.of("method", method, "path", path, "sourceIp", "192.0.2.1")),
+                "isBase64Encoded",
+                base64));
         if (body != null) {
             event.put("body", base64 ? Base64.getEncoder().encodeToString(body.getBytes()) : body);
         }
