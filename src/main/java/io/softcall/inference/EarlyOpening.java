@@ -25,7 +25,7 @@ public final class EarlyOpening {
                     && variant.equals(other.variant)
                     && cacheDir.equals(other.cacheDir)
                     && threads.count() == other.threads.count()
-                    && threads.spinning() == other.threads.spinning();
+                    && threads.spinMicros() == other.threads.spinMicros();
         }
 
         static Wanted of(InferenceConfig config) {
