@@ -73,7 +73,7 @@ def _expect_ok(
 
 
 def _with_ready_prefix(artifact: bytes, variant: str) -> bytes:
-    """The artifact with a ready prefix for `variant`. Its values are zeros: training needs the way, not the answer."""
+    """The artifact with a ready prefix for `variant`: zeros, for training needs the way, not the answer."""
     base = json.loads((ROOT / "build/base/base.json").read_text())
     start = 8 + int.from_bytes(artifact[:8], "little")
     header, data = json.loads(artifact[8:start]), artifact[start:]

@@ -7,11 +7,13 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.softcall.Lambda;
 import io.softcall.Queues;
+import io.softcall.S3Server;
 import io.softcall.Tiny;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -21,8 +23,9 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import software.amazon.awssdk.core.sync.RequestBody;
 
-/** The build {@code lambda-events}: messages of SQS, and items of a Distributed Map. */
+/** The build {@code lambda-events}: messages of SQS, notifications of S3, and items of a Distributed Map. */
 @Tag("lambda")
 class LambdaEventsTest {
 
@@ -173,6 +176,58 @@ class LambdaEventsTest {
             assertEquals(
                     "io.softcall.SoftcallException", answer.path("errorType").textValue(), answer::toString);
         }
+    }
+
+    @Test
+    void aFileThatLandsBecomesAJob() throws Exception {
+        List<Tiny.Row> rows = Tiny.golden("sentiment");
+        StringBuilder lines = new StringBuilder();
+        for (Tiny.Row row : rows) {
+            lines.append(JSON.writeValueAsString(Map.of("text", row.texts().getFirst())))
+                    .append('\n');
+        }
+        S3Server store = new S3Server();
+        try {
+            Map<String, String> environment = new TreeMap<>(Map.of(
+                    "QUARKUS_LAMBDA_HANDLER", "s3",
+                    "SOFTCALL_JOBS_BUCKETS", S3Server.BUCKET,
+                    "SOFTCALL_JOBS_OUTPUT", "s3://" + S3Server.BUCKET + "/results",
+                    "SOFTCALL_JOBS_RULES_ALL_KEYS", "in/*",
+                    "SOFTCALL_JOBS_RULES_ALL_TASK", "sentiment"));
+            store.start().forEach((name, value) -> environment.put(variable(name), value));
+            store.client()
+                    .putObject(
+                            request -> request.bucket(S3Server.BUCKET).key("in/a b.jsonl"),
+                            RequestBody.fromString(lines.toString()));
+            Map<String, Object> created = Map.of(
+                    "eventSource", "aws:s3",
+                    "eventName", "ObjectCreated:Put",
+                    "s3", Map.of("bucket", Map.of("name", S3Server.BUCKET), "object", Map.of("key", "in/a+b.jsonl")));
+            try (Lambda function = new Lambda("lambda-events", environment)) {
+                JsonNode report = function.invoke(Map.of("Records", List.of(created)));
+
+                assertEquals(rows.size(), report.path("rows").intValue(), report::toString);
+                assertEquals(0, report.path("errors").intValue(), report::toString);
+                String part = report.get("output").textValue().replace("s3://" + S3Server.BUCKET + "/", "");
+                String[] results = store.client()
+                        .getObjectAsBytes(
+                                request -> request.bucket(S3Server.BUCKET).key(part + "part-00000.jsonl"))
+                        .asUtf8String()
+                        .split("\n");
+                for (int i = 0; i < rows.size(); i++) {
+                    assertScore(rows.get(i), JSON.readTree(results[i]).get("score"));
+                }
+            }
+        } finally {
+            store.stop();
+        }
+    }
+
+    /** The environment's name for a setting: {@code aws.accessKeyId} is AWS_ACCESS_KEY_ID. */
+    private static String variable(String setting) {
+        return setting.replaceAll("([a-z])([A-Z])", "$1_$2")
+                .replaceAll("[^A-Za-z]", "_")
+                .toUpperCase(Locale.ROOT);
     }
 
     private static Lambda sqs(String url) throws IOException {
