@@ -38,8 +38,13 @@ record ClassifyRequest(Classifier.Call call, boolean scores, boolean logits) {
 
     /** @throws SoftcallException {@code INVALID_REQUEST}, naming the field, its value and what is accepted */
     static ClassifyRequest parse(byte[] body) {
+        return of(read(body));
+    }
+
+    /** @throws SoftcallException {@code INVALID_REQUEST} when this is no JSON */
+    static JsonNode read(byte[] body) {
         try {
-            return of(JSON.readTree(body));
+            return JSON.readTree(body);
         } catch (JsonProcessingException e) {
             var at = e.getLocation();
             throw SoftcallException.invalid(

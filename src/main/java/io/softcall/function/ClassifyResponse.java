@@ -74,6 +74,11 @@ record ClassifyResponse(
                 new Usage(tokens, tokens, 0));
     }
 
+    /** The same answer under another id. */
+    ClassifyResponse withId(String id) {
+        return new ClassifyResponse(id, object, created, model, version, staleMs, data, usage);
+    }
+
     private static Item item(int index, ClassifyRequest request, List<String> labels, Classification.Row row) {
         double[] probs = row.probabilities();
         Map<String, Double> scores = null;

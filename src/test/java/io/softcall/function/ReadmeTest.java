@@ -26,7 +26,8 @@ class ReadmeTest {
     @Test
     void everyConfigurationNameAndDefault() {
         Map<String, String> code = new TreeMap<>();
-        for (Class<?> config : List.of(StoreConfig.class, InferenceConfig.class, HttpConfig.class, JobsConfig.class)) {
+        for (Class<?> config : List.of(
+                StoreConfig.class, InferenceConfig.class, HttpConfig.class, JobsConfig.class, KafkaConfig.class)) {
             ConfigClass.configClass(config).getProperties().forEach((name, value) -> {
                 // A list appears a second time, by element.
                 if (!name.contains("[")) code.put(name.replace("*", "NAME"), value == null ? "" : value);

@@ -1,0 +1,177 @@
+package io.softcall.function;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.Producer;
+import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.errors.InterruptException;
+import org.apache.kafka.common.errors.RecordTooLargeException;
+import org.apache.kafka.common.header.Headers;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.jboss.logging.Logger;
+
+/** Writes answers, and the dead letters of requests that have none. For one thread. */
+final class KafkaAnswers implements AutoCloseable {
+
+    private static final Logger LOG = Logger.getLogger(KafkaAnswers.class);
+
+    private static final Duration CLOSE_LIMIT = Duration.ofSeconds(2);
+
+    private final KafkaConfig config;
+    private final ObjectMapper json;
+    private final MeterRegistry metrics;
+    private final Producer<byte[], byte[]> producer;
+
+    /** @param client settings of the connection */
+    KafkaAnswers(KafkaConfig config, Map<String, Object> client, ObjectMapper json, MeterRegistry metrics) {
+        Map<String, Object> settings = new HashMap<>(client);
+        settings.put(ProducerConfig.ACKS_CONFIG, "all");
+        settings.put(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG, true);
+        // An answer that was given up on would leave a gap, and the one behind it would come first.
+        settings.put(ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG, Integer.MAX_VALUE);
+        settings.put(ProducerConfig.MAX_BLOCK_MS_CONFIG, Long.MAX_VALUE);
+        // What is too large is for the topic to say.
+        settings.put(ProducerConfig.MAX_REQUEST_SIZE_CONFIG, Integer.MAX_VALUE);
+        settings.put(ProducerConfig.LINGER_MS_CONFIG, 0);
+        this.config = config;
+        this.json = json;
+        this.metrics = metrics;
+        this.producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer());
+    }
+
+    private record Sent(KafkaChunk.Fate fate, Future<RecordMetadata> acknowledged) {}
+
+    /**
+     * Writes them in order, and returns when the broker has acknowledged all.
+     *
+     * @throws KafkaException when it refuses one; those before it may have been written
+     */
+    void write(List<KafkaChunk.Fate> fates) {
+        List<KafkaChunk.Fate> refused = send(fates);
+        if (!send(refused).isEmpty()) {
+            throw new KafkaException(
+                    "topic %s refuses a dead letter as too large: its max.message.bytes must be some KB more than that of %s"
+                            .formatted(config.deadLetters(), config.requests()));
+        }
+    }
+
+    /** @return dead letters for those that the topic refuses as too large */
+    private List<KafkaChunk.Fate> send(List<KafkaChunk.Fate> fates) {
+        List<Sent> sent = new ArrayList<>();
+        for (KafkaChunk.Fate fate : fates) {
+            sent.add(new Sent(fate, producer.send(message(fate))));
+        }
+        producer.flush();
+        List<KafkaChunk.Fate> refused = new ArrayList<>();
+        for (Sent one : sent) {
+            try {
+                one.acknowledged().get();
+                count(one.fate());
+            } catch (ExecutionException e) {
+                if (!(e.getCause() instanceof RecordTooLargeException)) {
+                    throw new KafkaException("the broker refuses an answer: " + e.getCause(), e.getCause());
+                }
+                refused.add(new KafkaChunk.DeadLetter(
+                        one.fate().message(),
+                        new SoftcallException(
+                                Reason.INVALID_REQUEST,
+                                "the answer is larger than a record of %s may be: ask for fewer texts a record"
+                                        .formatted(config.answers()))));
+            } catch (InterruptedException e) {
+                throw new InterruptException(e);
+            }
+        }
+        return refused;
+    }
+
+    private ProducerRecord<byte[], byte[]> message(KafkaChunk.Fate fate) {
+        return switch (fate) {
+            case KafkaChunk.Answer answer -> message(answer);
+            case KafkaChunk.DeadLetter letter -> message(letter);
+        };
+    }
+
+    private ProducerRecord<byte[], byte[]> message(KafkaChunk.Answer answer) {
+        ConsumerRecord<byte[], byte[]> request = answer.message();
+        ProducerRecord<byte[], byte[]> message = new ProducerRecord<>(
+                config.answers(), partition(config.answers(), request), request.key(), body(answer.response()));
+        Headers headers = message.headers();
+        add(headers, "ce_specversion", "1.0");
+        add(headers, "ce_type", "io.softcall.classified");
+        add(headers, "ce_source", "softcall");
+        add(headers, "ce_id", answer.eventId());
+        add(headers, "content-type", "application/json");
+        return message;
+    }
+
+    private ProducerRecord<byte[], byte[]> message(KafkaChunk.DeadLetter letter) {
+        ConsumerRecord<byte[], byte[]> request = letter.message();
+        Errors.Error error = Errors.body(letter.problem()).error();
+        LOG.warnf(
+                "%s/%d/%d becomes a dead letter: %s",
+                request.topic(), request.partition(), request.offset(), error.type());
+        ProducerRecord<byte[], byte[]> message = new ProducerRecord<>(
+                config.deadLetters(),
+                partition(config.deadLetters(), request),
+                request.timestamp(),
+                request.key(),
+                request.value(),
+                request.headers());
+        Headers headers = message.headers();
+        add(headers, "dead-letter-code", error.type());
+        add(headers, "dead-letter-reason", error.message());
+        add(headers, "dead-letter-topic", request.topic());
+        add(headers, "dead-letter-partition", Integer.toString(request.partition()));
+        add(headers, "dead-letter-offset", Long.toString(request.offset()));
+        return message;
+    }
+
+    /** One partition goes to one partition: its order is kept, whatever the keys. */
+    private int partition(String topic, ConsumerRecord<byte[], byte[]> request) {
+        return request.partition() % producer.partitionsFor(topic).size();
+    }
+
+    private byte[] body(ClassifyResponse response) {
+        try {
+            return json.writeValueAsBytes(response);
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException("an answer is always JSON", e);
+        }
+    }
+
+    private static void add(Headers headers, String name, String value) {
+        headers.add(name, value.getBytes(StandardCharsets.UTF_8));
+    }
+
+    private void count(KafkaChunk.Fate fate) {
+        String outcome =
+                switch (fate) {
+                    case KafkaChunk.Answer answer -> "ok";
+                    case KafkaChunk.DeadLetter(var message, var problem) ->
+                        problem.reason().name().toLowerCase(Locale.ROOT);
+                };
+        metrics.counter("softcall.kafka.records", "outcome", outcome).increment();
+    }
+
+    @Override
+    public void close() {
+        producer.close(CLOSE_LIMIT);
+    }
+}

@@ -1,0 +1,143 @@
+package io.softcall.function;
+
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.EnumSet;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.common.TopicPartition;
+import org.jboss.logging.Logger;
+
+/** Records that were polled together, and what becomes of each. What may pass is waited for. */
+final class KafkaChunk {
+
+    private static final Logger LOG = Logger.getLogger(KafkaChunk.class);
+
+    /** What the record is to blame for, or the task that it names: tried again, it would fail again. */
+    private static final Set<Reason> OF_THE_RECORD =
+            EnumSet.of(Reason.INVALID_REQUEST, Reason.TEXT_TOO_LONG, Reason.UNKNOWN_TASK, Reason.ARTIFACT_REFUSED);
+
+    /** A fault of ours may be the record's doing all the same. */
+    private static final int ATTEMPTS_AFTER_A_FAULT = 6;
+
+    private static final Duration FIRST_WAIT = Duration.ofMillis(100);
+    private static final Duration LONGEST_WAIT = Duration.ofSeconds(10);
+
+    /** What becomes of a record. */
+    sealed interface Fate {
+
+        ConsumerRecord<byte[], byte[]> message();
+    }
+
+    /** @param eventId {@link KafkaRequest#eventId} */
+    record Answer(ConsumerRecord<byte[], byte[]> message, String eventId, ClassifyResponse response) implements Fate {}
+
+    record DeadLetter(ConsumerRecord<byte[], byte[]> message, SoftcallException problem) implements Fate {}
+
+    private final List<ConsumerRecord<byte[], byte[]>> messages;
+    private final Fate[] fates;
+    private final Set<TopicPartition> dropped = new HashSet<>();
+
+    KafkaChunk(Iterable<ConsumerRecord<byte[], byte[]>> polled) {
+        List<ConsumerRecord<byte[], byte[]>> all = new ArrayList<>();
+        polled.forEach(all::add);
+        this.messages = List.copyOf(all);
+        this.fates = new Fate[messages.size()];
+    }
+
+    int size() {
+        return messages.size();
+    }
+
+    private record Open(int index, KafkaRequest request) {}
+
+    /** Seals the fate of every record, however long it takes. */
+    void classify(Crowd crowd) throws InterruptedException {
+        List<Open> open = new ArrayList<>();
+        for (int i = 0; i < fates.length; i++) {
+            try {
+                open.add(new Open(i, KafkaRequest.parse(messages.get(i))));
+            } catch (SoftcallException e) {
+                fates[i] = new DeadLetter(messages.get(i), e);
+            }
+        }
+        Duration wait = FIRST_WAIT;
+        for (int attempt = 1; !open.isEmpty(); attempt++) {
+            open = attempt(crowd, open, attempt);
+            if (!open.isEmpty()) {
+                Thread.sleep(wait);
+                wait = wait.multipliedBy(2).compareTo(LONGEST_WAIT) < 0 ? wait.multipliedBy(2) : LONGEST_WAIT;
+            }
+        }
+    }
+
+    /** @return those that may have another outcome later */
+    private List<Open> attempt(Crowd crowd, List<Open> open, int attempt) {
+        List<Crowd.Outcome> outcomes = crowd.classify(
+                open.stream().map(one -> one.request().request().call()).toList());
+        List<Open> again = new ArrayList<>();
+        Optional<SoftcallException> inTheWay = Optional.empty();
+        for (int i = 0; i < outcomes.size(); i++) {
+            KafkaRequest request = open.get(i).request();
+            ConsumerRecord<byte[], byte[]> message = messages.get(open.get(i).index());
+            switch (outcomes.get(i)) {
+                case Crowd.Answered(var answer) ->
+                    fates[open.get(i).index()] = new Answer(
+                            message,
+                            request.eventId(),
+                            ClassifyResponse.of(request.request(), answer).withId(request.id()));
+                case Crowd.Failed(var problem)
+                when isFinal(problem.reason(), attempt) ->
+                    fates[open.get(i).index()] = new DeadLetter(message, problem);
+                case Crowd.Failed(var problem) -> {
+                    again.add(open.get(i));
+                    inTheWay = Optional.of(problem);
+                }
+            }
+        }
+        inTheWay.ifPresent(problem -> LOG.warnf(
+                "%d records of Kafka wait, attempt %d: %s: %s",
+                again.size(), attempt, problem.reason(), problem.getMessage()));
+        return again;
+    }
+
+    private static boolean isFinal(Reason reason, int attempt) {
+        return OF_THE_RECORD.contains(reason) || (reason == Reason.INTERNAL && attempt == ATTEMPTS_AFTER_A_FAULT);
+    }
+
+    /** Forgets the records of partitions that are another process's now. */
+    void drop(Collection<TopicPartition> partitions) {
+        dropped.addAll(partitions);
+    }
+
+    /** In the order of the partitions' offsets; to be asked for when all are sealed. */
+    List<Fate> fates() {
+        return List.of(fates).stream()
+                .filter(fate -> !dropped.contains(partition(fate.message())))
+                .toList();
+    }
+
+    /** Where the partitions go on after this chunk. */
+    Map<TopicPartition, OffsetAndMetadata> offsets() {
+        Map<TopicPartition, OffsetAndMetadata> next = new HashMap<>();
+        for (Fate fate : fates()) {
+            next.put(
+                    partition(fate.message()),
+                    new OffsetAndMetadata(fate.message().offset() + 1));
+        }
+        return next;
+    }
+
+    private static TopicPartition partition(ConsumerRecord<byte[], byte[]> message) {
+        return new TopicPartition(message.topic(), message.partition());
+    }
+}

@@ -1,0 +1,29 @@
+package io.softcall.function;
+
+import io.smallrye.config.ConfigMapping;
+import io.smallrye.config.WithDefault;
+
+/** Which topics are read and written, once {@code kafka.bootstrap.servers} says where they are. */
+@ConfigMapping(prefix = "softcall.kafka")
+public interface KafkaConfig {
+
+    /** The topic of requests. */
+    @WithDefault("softcall.classify")
+    String requests();
+
+    /** The topic of answers. */
+    @WithDefault("softcall.classified")
+    String answers();
+
+    /** The topic of requests that cannot be answered, with the reason in their headers. */
+    @WithDefault("softcall.dead-letters")
+    String deadLetters();
+
+    /** Processes of one group share the partitions. */
+    @WithDefault("softcall")
+    String group();
+
+    /** Records under way at once, and so the most that a crash repeats. */
+    @WithDefault("384")
+    int recordsInFlight();
+}

@@ -1,0 +1,254 @@
+package io.softcall.function;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.smallrye.common.annotation.Identifier;
+import jakarta.inject.Singleton;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Collection;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.apache.kafka.clients.consumer.CommitFailedException;
+import org.apache.kafka.clients.consumer.Consumer;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
+import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.RebalanceInProgressException;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.jboss.logging.Logger;
+
+/**
+ * Reads requests from a topic and writes their answers to another, a few chunks of records at a time. One thread talks to the
+ * broker; chunks are classified beside it. What this guarantees: docs/kafka.md.
+ */
+@Singleton
+class KafkaLoop {
+
+    private static final Logger LOG = Logger.getLogger(KafkaLoop.class);
+
+    /** Of which one is nearly done, one runs, and one waits. */
+    private static final int CHUNKS = 3;
+
+    private static final int MAX_FETCH_BYTES = 16 << 20;
+
+    private static final Duration IDLE_POLL = Duration.ofSeconds(1);
+    /** While chunks are under way: as much later than they may their answers leave. */
+    private static final Duration BUSY_POLL = Duration.ofMillis(5);
+
+    private static final Duration BETWEEN_SESSIONS = Duration.ofSeconds(2);
+    /** What is under way when the server stops may end in that time; the next owner does the rest again. */
+    private static final Duration STOP_LIMIT = Duration.ofSeconds(5);
+
+    private final KafkaConfig config;
+    private final Map<String, Object> client;
+    private final Crowd crowd;
+    private final ObjectMapper json;
+    private final MeterRegistry metrics;
+    private final Thread thread = Thread.ofPlatform().name("kafka").daemon().unstarted(this::run);
+    private volatile boolean stopping;
+    private volatile long lag;
+
+    KafkaLoop(
+            KafkaConfig config,
+            @Identifier("default-kafka-broker") Map<String, Object> client,
+            Crowd crowd,
+            ObjectMapper json,
+            MeterRegistry metrics) {
+        if (config.recordsInFlight() < CHUNKS) {
+            throw new IllegalArgumentException("softcall.kafka.records-in-flight is %d, expected %d or more"
+                    .formatted(config.recordsInFlight(), CHUNKS));
+        }
+        this.config = config;
+        this.client = client;
+        this.crowd = crowd;
+        this.json = json;
+        this.metrics = metrics;
+        Gauge.builder("softcall.kafka.lag", () -> lag)
+                .baseUnit("records")
+                .description("records of this process's partitions whose answers are not committed")
+                .register(metrics);
+    }
+
+    void start() {
+        thread.start();
+    }
+
+    /** Ends what is under way, if that is soon done, and leaves the group. */
+    void stop() {
+        stopping = true;
+        try {
+            thread.join(STOP_LIMIT.plusSeconds(1));
+            thread.interrupt();
+            thread.join(STOP_LIMIT);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Sessions, one after the other: whatever breaks one, the next begins where the last has committed. */
+    private void run() {
+        while (!stopping) {
+            try (Session session = new Session()) {
+                session.run();
+            } catch (KafkaException e) {
+                if (!stopping) {
+                    LOG.errorf(e, "Kafka failed, begins again in %d s", BETWEEN_SESSIONS.toSeconds());
+                    pause(BETWEEN_SESSIONS);
+                }
+            }
+        }
+    }
+
+    private static void pause(Duration time) {
+        try {
+            Thread.sleep(time);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private Map<String, Object> consumerSettings() {
+        Map<String, Object> settings = new HashMap<>(client);
+        settings.putIfAbsent(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "earliest");
+        settings.putIfAbsent(
+                ConsumerConfig.PARTITION_ASSIGNMENT_STRATEGY_CONFIG, CooperativeStickyAssignor.class.getName());
+        settings.put(ConsumerConfig.GROUP_ID_CONFIG, config.group());
+        settings.put(ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG, false);
+        settings.put(ConsumerConfig.ALLOW_AUTO_CREATE_TOPICS_CONFIG, false);
+        settings.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, config.recordsInFlight() / CHUNKS);
+        settings.put(ConsumerConfig.FETCH_MAX_BYTES_CONFIG, MAX_FETCH_BYTES);
+        return settings;
+    }
+
+    /** A member of the group, from joining to leaving. */
+    private final class Session implements ConsumerRebalanceListener, AutoCloseable {
+
+        private record UnderWay(KafkaChunk chunk, Future<?> sealed) {}
+
+        private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
+        private final KafkaAnswers answers = new KafkaAnswers(config, client, json, metrics);
+        private final Consumer<byte[], byte[]> consumer =
+                new KafkaConsumer<>(consumerSettings(), new ByteArrayDeserializer(), new ByteArrayDeserializer());
+        /** In the order of their records. */
+        private final Deque<UnderWay> underWay = new ArrayDeque<>();
+        /** Answered, and to be committed. */
+        private final Map<TopicPartition, OffsetAndMetadata> due = new HashMap<>();
+
+        void run() {
+            consumer.subscribe(List.of(config.requests()), this);
+            LOG.infof("reads %s as a member of group %s", config.requests(), config.group());
+            while (!stopping) {
+                if (underWay.size() >= CHUNKS) {
+                    consumer.pause(consumer.assignment());
+                } else {
+                    consumer.resume(consumer.paused());
+                }
+                start(consumer.poll(underWay.isEmpty() && due.isEmpty() ? IDLE_POLL : BUSY_POLL));
+                deliver();
+                lag = lag();
+            }
+            long end = System.nanoTime() + STOP_LIMIT.toNanos();
+            while (!underWay.isEmpty() && System.nanoTime() - end < 0) {
+                pause(BUSY_POLL);
+                deliver();
+            }
+        }
+
+        private void start(ConsumerRecords<byte[], byte[]> polled) {
+            if (!polled.isEmpty()) {
+                KafkaChunk chunk = new KafkaChunk(polled);
+                underWay.addLast(new UnderWay(chunk, threads.submit(() -> {
+                    chunk.classify(crowd);
+                    return null;
+                })));
+            }
+        }
+
+        /** Writes what is ready, oldest first, then commits. */
+        private void deliver() {
+            while (!underWay.isEmpty() && underWay.getFirst().sealed().isDone()) {
+                UnderWay oldest = underWay.getFirst();
+                require(oldest.sealed());
+                answers.write(oldest.chunk().fates());
+                underWay.removeFirst();
+                due.putAll(oldest.chunk().offsets());
+            }
+            commit();
+        }
+
+        private void require(Future<?> sealed) {
+            try {
+                sealed.get();
+            } catch (ExecutionException e) {
+                throw new KafkaException("records could not be classified", e.getCause());
+            } catch (InterruptedException e) {
+                throw new KafkaException("the server is stopping", e);
+            }
+        }
+
+        private void commit() {
+            if (!due.isEmpty()) {
+                try {
+                    consumer.commitSync(due);
+                    due.clear();
+                } catch (RebalanceInProgressException | CommitFailedException e) {
+                    // The next poll ends the rebalance, and takes away from what is due the partitions that are lost.
+                    LOG.debugf(e, "to be committed after the rebalance: %s", due);
+                }
+            }
+        }
+
+        /** What is ready is written while the partitions still are ours. */
+        @Override
+        public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
+            deliver();
+            drop(partitions);
+        }
+
+        @Override
+        public void onPartitionsLost(Collection<TopicPartition> partitions) {
+            drop(partitions);
+        }
+
+        private void drop(Collection<TopicPartition> partitions) {
+            underWay.forEach(one -> one.chunk().drop(partitions));
+            due.keySet().removeAll(partitions);
+        }
+
+        @Override
+        public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
+            if (!partitions.isEmpty()) {
+                LOG.infof("took over %s", partitions);
+            }
+        }
+
+        private long lag() {
+            long unread = consumer.assignment().stream()
+                    .mapToLong(partition -> consumer.currentLag(partition).orElse(0))
+                    .sum();
+            return unread
+                    + underWay.stream().mapToLong(one -> one.chunk().size()).sum();
+        }
+
+        @Override
+        public void close() {
+            threads.shutdownNow();
+            try (answers) {
+                consumer.close();
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+package io.softcall;
+
+import io.quarkus.test.common.QuarkusTestResourceLifecycleManager;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.Consumer;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.Producer;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/** A real Kafka broker with Softcall's topics, started by the repository's script; tests get it injected by its type. */
+public final class KafkaBroker implements QuarkusTestResourceLifecycleManager {
+
+    public static final String REQUESTS = "softcall.classify";
+    public static final String ANSWERS = "softcall.classified";
+    public static final String DEAD_LETTERS = "softcall.dead-letters";
+    public static final String GROUP = "softcall";
+    public static final int PARTITIONS = 4;
+
+    private Process process;
+    private String address;
+    private Admin admin;
+    private Producer<byte[], byte[]> producer;
+
+    @Override
+    public Map<String, String> start() {
+        try {
+            Path folder = Files.createTempDirectory("softcall-kafka");
+            process = new ProcessBuilder("tools/kafka/start", "--port", "0", "--data", folder.toString())
+                    .redirectError(folder.resolve("broker.log").toFile())
+                    .start();
+            BufferedReader out =
+                    new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
+            String line = out.readLine();
+            if (line == null || !line.startsWith("ready ")) {
+                throw new IOException("tools/kafka/start did not come up, see " + folder.resolve("broker.log"));
+            }
+            address = line.substring("ready ".length());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        admin = Admin.create(client());
+        producer = new KafkaProducer<>(client(), new ByteArraySerializer(), new ByteArraySerializer());
+        await(admin.createTopics(Stream.of(REQUESTS, ANSWERS, DEAD_LETTERS)
+                        .map(topic -> new NewTopic(topic, PARTITIONS, (short) 1))
+                        .toList())
+                .all());
+        return Map.of("kafka.bootstrap.servers", address);
+    }
+
+    public String address() {
+        return address;
+    }
+
+    public Admin admin() {
+        return admin;
+    }
+
+    public Producer<byte[], byte[]> producer() {
+        return producer;
+    }
+
+    private Map<String, Object> client() {
+        return Map.of("bootstrap.servers", address);
+    }
+
+    /** Where the topic's partitions end now: what comes later is read from there. */
+    public Map<TopicPartition, Long> ends(String topic) {
+        try (Consumer<byte[], byte[]> consumer = consumer()) {
+            return consumer.endOffsets(consumer.partitionsFor(topic).stream()
+                    .map(info -> new TopicPartition(topic, info.partition()))
+                    .toList());
+        }
+    }
+
+    /** Reads a topic until what was read is enough, or the time is up. */
+    public List<ConsumerRecord<byte[], byte[]>> read(
+            Map<TopicPartition, Long> from, Duration limit, Predicate<List<ConsumerRecord<byte[], byte[]>>> enough) {
+        List<ConsumerRecord<byte[], byte[]>> records = new ArrayList<>();
+        try (Consumer<byte[], byte[]> consumer = consumer()) {
+            consumer.assign(from.keySet());
+            from.forEach(consumer::seek);
+            long end = System.nanoTime() + limit.toNanos();
+            while (!enough.test(records) && System.nanoTime() - end < 0) {
+                consumer.poll(Duration.ofMillis(100)).forEach(records::add);
+            }
+        }
+        return records;
+    }
+
+    private Consumer<byte[], byte[]> consumer() {
+        return new KafkaConsumer<>(client(), new ByteArrayDeserializer(), new ByteArrayDeserializer());
+    }
+
+    public static <T> T await(Future<T> future) {
+        try {
+            return future.get();
+        } catch (ExecutionException e) {
+            throw new IllegalStateException(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException(e);
+        }
+    }
+
+    @Override
+    public void stop() {
+        if (process != null) {
+            process.destroyForcibly();
+        }
+    }
+
+    @Override
+    public void inject(TestInjector injector) {
+        injector.injectIntoFields(this, new TestInjector.MatchesType(KafkaBroker.class));
+    }
+}
