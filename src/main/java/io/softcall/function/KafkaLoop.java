@@ -27,6 +27,7 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.RebalanceInProgressException;
+import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.jboss.logging.Logger;
 
@@ -47,6 +48,9 @@ class KafkaLoop {
     private static final Duration IDLE_POLL = Duration.ofSeconds(1);
     /** While chunks are under way: as much later than they may their answers leave. */
     private static final Duration BUSY_POLL = Duration.ofMillis(5);
+
+    private static final Duration LAG_EVERY = Duration.ofSeconds(2);
+    private static final Duration LAG_LIMIT = Duration.ofMillis(500);
 
     private static final Duration BETWEEN_SESSIONS = Duration.ofSeconds(2);
     /** What is under way when the server stops may end in that time; the next owner does the rest again. */
@@ -147,6 +151,8 @@ class KafkaLoop {
         /** Answered, and to be committed. */
         private final Map<TopicPartition, OffsetAndMetadata> due = new HashMap<>();
 
+        private long lagMeasuredNanos = System.nanoTime();
+
         void run() {
             consumer.subscribe(List.of(config.requests()), this);
             LOG.infof("reads %s as a member of group %s", config.requests(), config.group());
@@ -158,7 +164,7 @@ class KafkaLoop {
                 }
                 start(consumer.poll(underWay.isEmpty() && due.isEmpty() ? IDLE_POLL : BUSY_POLL));
                 deliver();
-                lag = lag();
+                measureLag();
             }
             long end = System.nanoTime() + STOP_LIMIT.toNanos();
             while (!underWay.isEmpty() && System.nanoTime() - end < 0) {
@@ -235,12 +241,23 @@ class KafkaLoop {
             }
         }
 
-        private long lag() {
-            long unread = consumer.assignment().stream()
-                    .mapToLong(partition -> consumer.currentLag(partition).orElse(0))
-                    .sum();
-            return unread
-                    + underWay.stream().mapToLong(one -> one.chunk().size()).sum();
+        /** Asks the broker, now and then: what the client knows of the ends is old while partitions are paused. */
+        private void measureLag() {
+            if (System.nanoTime() - lagMeasuredNanos < LAG_EVERY.toNanos()) {
+                return;
+            }
+            lagMeasuredNanos = System.nanoTime();
+            try {
+                long unread = 0;
+                for (var end :
+                        consumer.endOffsets(consumer.assignment(), LAG_LIMIT).entrySet()) {
+                    unread += end.getValue() - consumer.position(end.getKey(), LAG_LIMIT);
+                }
+                lag = unread
+                        + underWay.stream().mapToLong(one -> one.chunk().size()).sum();
+            } catch (TimeoutException e) {
+                LOG.debug("the broker does not say in time where the partitions end", e);
+            }
         }
 
         @Override

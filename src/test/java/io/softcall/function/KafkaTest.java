@@ -179,7 +179,7 @@ class KafkaTest {
             for (int i = 0; i < 500; i++) {
                 places.add(send("k", body));
             }
-            Thread.sleep(3_000);
+            Thread.sleep(4_000);
             assertEquals(
                     1,
                     kafka.read(answers, Duration.ofSeconds(1), records -> false).size());
@@ -194,7 +194,7 @@ class KafkaTest {
                 read.stream().map(record -> json(record).get("id").textValue()).toList());
         assertTrue(kafka.read(deadLetters, Duration.ofMillis(500), records -> false)
                 .isEmpty());
-        Thread.sleep(1_500);
+        Thread.sleep(4_000);
         assertLag("0.0");
     }
 
