@@ -130,7 +130,8 @@ final class KafkaAnswers implements AutoCloseable {
         ProducerRecord<byte[], byte[]> message = new ProducerRecord<>(
                 config.deadLetters(),
                 partition(config.deadLetters(), request),
-                request.timestamp(),
+                // Not the request's: old ones would leave their topic as soon as they come.
+                null,
                 request.key(),
                 request.value(),
                 request.headers());
@@ -140,6 +141,7 @@ final class KafkaAnswers implements AutoCloseable {
         add(headers, "dead-letter-topic", request.topic());
         add(headers, "dead-letter-partition", Integer.toString(request.partition()));
         add(headers, "dead-letter-offset", Long.toString(request.offset()));
+        add(headers, "dead-letter-timestamp", Long.toString(request.timestamp()));
         return message;
     }
 

@@ -123,6 +123,7 @@ class KafkaTest {
                 "unknown_task",
                 "{\"model\": \"sentiment\", \"input\": \"" + "word ".repeat(5_000) + "\"}",
                 "text_too_long"));
+        long yesterday = System.currentTimeMillis() - Duration.ofDays(1).toMillis();
         List<String> places = new ArrayList<>();
         poison.keySet().forEach(value -> {
             places.add(send("k", good));
@@ -156,7 +157,8 @@ class KafkaTest {
             ConsumerRecord<byte[], byte[]> letter = dead.get(i);
             assertArrayEquals(bytes("k"), letter.key());
             assertArrayEquals(bytes(values.get(i)), letter.value());
-            assertEquals(1L, letter.timestamp());
+            assertEquals(Long.toString(yesterday), header(letter, "dead-letter-timestamp"));
+            assertTrue(letter.timestamp() > yesterday);
             assertEquals("kept", header(letter, "note"));
             assertEquals(poison.get(values.get(i)), header(letter, "dead-letter-code"));
             assertEquals(KafkaBroker.REQUESTS, header(letter, "dead-letter-topic"));
