@@ -130,7 +130,7 @@ class KafkaTest {
             send(new ProducerRecord<>(
                     KafkaBroker.REQUESTS,
                     null,
-                    1L,
+                    yesterday,
                     bytes("k"),
                     bytes(value),
                     new RecordHeaders().add("note", bytes("kept"))));
