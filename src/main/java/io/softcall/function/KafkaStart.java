@@ -8,7 +8,7 @@ import jakarta.inject.Singleton;
 import java.util.Optional;
 import org.eclipse.microprofile.config.inject.ConfigProperty;
 
-/** Reads from Kafka where a broker is named. Elsewhere no class of the client is loaded. */
+/** Reads from Kafka where a broker is named. Elsewhere no client is made. */
 @Singleton
 class KafkaStart {
 
