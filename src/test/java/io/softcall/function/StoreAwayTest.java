@@ -26,7 +26,7 @@ class StoreAwayTest {
         store.kill();
         assertUnavailable();
         store.restart();
-        classify("sentiment").statusCode(200);
+        awaitAnswer("sentiment");
         classify("long").statusCode(200);
     }
 
@@ -39,7 +39,7 @@ class StoreAwayTest {
         } finally {
             store.resume();
         }
-        classify("sentiment").statusCode(200);
+        awaitAnswer("sentiment");
     }
 
     /** Known and unknown tasks alike, by many callers at once. */
@@ -56,6 +56,14 @@ class StoreAwayTest {
         classify("sentiment").statusCode(503);
         assertTrue(System.nanoTime() - began < Duration.ofSeconds(2).toNanos());
         given().get("/q/health/ready").then().statusCode(200);
+    }
+
+    /** A store that has just come up may need longer for its first answers than a call waits. */
+    private static void awaitAnswer(String task) {
+        long end = System.nanoTime() + Duration.ofSeconds(20).toNanos();
+        while (classify(task).extract().statusCode() != 200) {
+            assertTrue(System.nanoTime() < end, "the store is back, and the server does not see it");
+        }
     }
 
     private static ValidatableResponse classify(String task) {
