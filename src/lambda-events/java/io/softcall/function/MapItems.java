@@ -6,17 +6,14 @@ import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.softcall.SoftcallException;
-import io.softcall.SoftcallException.Reason;
 import io.softcall.inference.Classification;
 import io.softcall.inference.Classifier;
 import io.softcall.task.TaskName;
 import jakarta.inject.Named;
 import jakarta.inject.Singleton;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.OptionalInt;
-import java.util.Set;
 
 /**
  * Items of a Step Functions Distributed Map, in batches: rows of a file. A row that is wrong has an error for an answer; where
@@ -25,10 +22,6 @@ import java.util.Set;
 @Named("items")
 @Singleton
 public class MapItems implements RequestHandler<MapItems.Batch, MapItems.Results> {
-
-    /** What a row, or its task, is to blame for: tried again, it would fail again. */
-    private static final Set<Reason> OF_THE_ROW =
-            EnumSet.of(Reason.INVALID_REQUEST, Reason.TEXT_TOO_LONG, Reason.UNKNOWN_TASK, Reason.ARTIFACT_REFUSED);
 
     private final Crowd crowd;
 
@@ -116,7 +109,7 @@ public class MapItems implements RequestHandler<MapItems.Batch, MapItems.Results
     private static Result result(JsonNode id, Crowd.Outcome outcome) {
         return switch (outcome) {
             case Crowd.Answered(var answer) -> answered(id, answer);
-            case Crowd.Failed(var problem) when OF_THE_ROW.contains(problem.reason()) -> failed(id, problem);
+            case Crowd.Failed failed when failed.isFinal() -> failed(id, failed.problem());
             case Crowd.Failed(var problem) -> throw problem.again();
         };
     }

@@ -5,7 +5,6 @@ import io.softcall.SoftcallException.Reason;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -21,10 +20,6 @@ import org.jboss.logging.Logger;
 final class KafkaChunk {
 
     private static final Logger LOG = Logger.getLogger(KafkaChunk.class);
-
-    /** What the record is to blame for, or the task that it names: tried again, it would fail again. */
-    private static final Set<Reason> OF_THE_RECORD =
-            EnumSet.of(Reason.INVALID_REQUEST, Reason.TEXT_TOO_LONG, Reason.UNKNOWN_TASK, Reason.ARTIFACT_REFUSED);
 
     /** A fault of ours may be the record's doing all the same. */
     private static final int ATTEMPTS_AFTER_A_FAULT = 6;
@@ -95,9 +90,8 @@ final class KafkaChunk {
                             message,
                             request.eventId(),
                             ClassifyResponse.of(request.request(), answer).withId(request.id()));
-                case Crowd.Failed(var problem)
-                when isFinal(problem.reason(), attempt) ->
-                    fates[open.get(i).index()] = new DeadLetter(message, problem);
+                case Crowd.Failed failed
+                when isFinal(failed, attempt) -> fates[open.get(i).index()] = new DeadLetter(message, failed.problem());
                 case Crowd.Failed(var problem) -> {
                     again.add(open.get(i));
                     inTheWay = Optional.of(problem);
@@ -110,8 +104,8 @@ final class KafkaChunk {
         return again;
     }
 
-    private static boolean isFinal(Reason reason, int attempt) {
-        return OF_THE_RECORD.contains(reason) || (reason == Reason.INTERNAL && attempt == ATTEMPTS_AFTER_A_FAULT);
+    private static boolean isFinal(Crowd.Failed failed, int attempt) {
+        return failed.isFinal() || (failed.problem().reason() == Reason.INTERNAL && attempt == ATTEMPTS_AFTER_A_FAULT);
     }
 
     /** Forgets the records of partitions that are another process's now. */
