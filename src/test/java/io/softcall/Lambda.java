@@ -49,18 +49,8 @@ public final class Lambda implements AutoCloseable {
                         script.toString())
                 .redirectErrorStream(true)
                 .redirectOutput(log.toFile());
-        builder.environment()
-                .putAll(Map.of(
-                        "SOFTCALL_BASE_DIR",
-                        Tiny.BASE.toString(),
-                        "SOFTCALL_BASE_VARIANT",
-                        "fp32",
-                        "SOFTCALL_BASE_CACHE_DIR",
-                        Tiny.PACKED.toString(),
-                        "SOFTCALL_STORE_URI",
-                        "file:" + Tiny.STORE,
-                        "AWS_REGION",
-                        "us-east-1"));
+        builder.environment().putAll(Tiny.environment(Tiny.SETTINGS));
+        builder.environment().put("AWS_REGION", "us-east-1");
         builder.environment().putAll(environment);
         process = builder.start();
     }

@@ -57,13 +57,8 @@ public final class S3Server implements QuarkusTestResourceLifecycleManager {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        Map<String, String> config = new TreeMap<>(Map.of(
-                "softcall.base.dir",
-                Tiny.BASE.toString(),
-                "softcall.base.variant",
-                "fp32",
-                "softcall.base.cache-dir",
-                Tiny.PACKED.toString(),
+        Map<String, String> config = new TreeMap<>(Tiny.SETTINGS);
+        config.putAll(Map.of(
                 "softcall.store.uri",
                 "s3://" + BUCKET + "/" + PREFIX,
                 "aws.endpointUrl",

@@ -7,7 +7,9 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.TreeMap;
 
 /** A tiny random base with a few tasks, and what PEFT computes with them. Made by training-exporter/tests/make_tiny.py. */
 public final class Tiny {
@@ -21,7 +23,29 @@ public final class Tiny {
     public static final Path STORE = ROOT.resolve("tasks");
     public static final List<String> TASKS = List.of("sentiment", "acme/intent", "long", "pair");
 
+    /** A server's settings for this base and these tasks. */
+    public static final Map<String, String> SETTINGS = Map.of(
+            "softcall.base.dir",
+            BASE.toString(),
+            "softcall.base.variant",
+            "fp32",
+            "softcall.base.cache-dir",
+            PACKED.toString(),
+            "softcall.store.uri",
+            "file:" + STORE);
+
     private Tiny() {}
+
+    /** Settings as the environment of a process has them: {@code aws.accessKeyId} is AWS_ACCESS_KEY_ID. */
+    public static Map<String, String> environment(Map<String, String> settings) {
+        Map<String, String> environment = new TreeMap<>();
+        settings.forEach((name, value) -> environment.put(
+                name.replaceAll("([a-z])([A-Z])", "$1_$2")
+                        .replaceAll("[^A-Za-z]", "_")
+                        .toUpperCase(Locale.ROOT),
+                value));
+        return environment;
+    }
 
     /** What PEFT computes for one input. */
     public record Row(List<String> texts, long[] ids, float[] hidden, float[] logits, double[] probs) {

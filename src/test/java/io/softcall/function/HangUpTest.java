@@ -22,6 +22,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.function.DoubleSupplier;
@@ -44,17 +45,9 @@ class HangUpTest {
 
         @Override
         public Map<String, String> getConfigOverrides() {
-            return Map.of(
-                    "softcall.base.dir",
-                    Tiny.BASE.toString(),
-                    "softcall.base.variant",
-                    "fp32",
-                    "softcall.base.cache-dir",
-                    Tiny.PACKED.toString(),
-                    "softcall.store.uri",
-                    "file:" + Tiny.STORE,
-                    "softcall.limits.call-time",
-                    "5S");
+            Map<String, String> settings = new TreeMap<>(Tiny.SETTINGS);
+            settings.put("softcall.limits.call-time", "5S");
+            return settings;
         }
     }
 

@@ -111,20 +111,13 @@ class KafkaGroupIT {
 
     private Process startServer(String name) throws IOException {
         ProcessBuilder builder = new ProcessBuilder("target/quarkus-app/softcall-server", "-XX:TieredStopAtLevel=1");
+        builder.environment().putAll(Tiny.environment(Tiny.SETTINGS));
         builder.environment()
                 .putAll(Map.of(
                         "JAVA_HOME",
                         System.getProperty("java.home"),
                         "QUARKUS_HTTP_PORT",
                         "0",
-                        "SOFTCALL_BASE_DIR",
-                        Tiny.BASE.toString(),
-                        "SOFTCALL_BASE_VARIANT",
-                        "fp32",
-                        "SOFTCALL_BASE_CACHE_DIR",
-                        Tiny.PACKED.toString(),
-                        "SOFTCALL_STORE_URI",
-                        "file:" + Tiny.STORE,
                         "KAFKA_BOOTSTRAP_SERVERS",
                         kafka.address(),
                         // A member that is killed is missed after that time.

@@ -13,7 +13,6 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -194,7 +193,7 @@ class LambdaEventsTest {
                     "SOFTCALL_JOBS_OUTPUT", "s3://" + S3Server.BUCKET + "/results",
                     "SOFTCALL_JOBS_RULES_ALL_KEYS", "in/*",
                     "SOFTCALL_JOBS_RULES_ALL_TASK", "sentiment"));
-            store.start().forEach((name, value) -> environment.put(variable(name), value));
+            environment.putAll(Tiny.environment(store.start()));
             store.client()
                     .putObject(
                             request -> request.bucket(S3Server.BUCKET).key("in/a b.jsonl"),
@@ -221,13 +220,6 @@ class LambdaEventsTest {
         } finally {
             store.stop();
         }
-    }
-
-    /** The environment's name for a setting: {@code aws.accessKeyId} is AWS_ACCESS_KEY_ID. */
-    private static String variable(String setting) {
-        return setting.replaceAll("([a-z])([A-Z])", "$1_$2")
-                .replaceAll("[^A-Za-z]", "_")
-                .toUpperCase(Locale.ROOT);
     }
 
     private static Lambda sqs(String url) throws IOException {

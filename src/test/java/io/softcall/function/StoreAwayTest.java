@@ -39,7 +39,7 @@ class StoreAwayTest {
         } finally {
             store.resume();
         }
-        awaitAnswer("sentiment");
+        classify("sentiment").statusCode(200);
     }
 
     /** Known and unknown tasks alike, by many callers at once. */
