@@ -87,7 +87,7 @@ bench-charts: ## write the figures of the last bench into docs/benchmarks.md and
 	@bench/.venv/bin/python -m softcall_bench --publish
 
 .PHONY: agreement
-agreement: bench-environment ## ask int8 for the labels that fp32 gives (DATA and PROMPTS: see bench/agreement/train.sh; half an hour)
+agreement: bench-environment ## ask int8 for the labels that fp32 gives (DATA and PROMPTS: see bench/agreement/train.sh; an hour)
 	@bench/.venv/bin/python -m softcall_bench.agreement $(if $(DATA),--data $(DATA)) $(if $(PROMPTS),--prompts $(PROMPTS))
 	@bench/.venv/bin/python -m softcall_bench.agreement_page
 

@@ -80,7 +80,7 @@ def _crowd(book: Book, _machine: Machine) -> Iterator[Bar]:
             f"16 clients, {variant}: share of bare ONNX Runtime's best batch",
             share,
             0.9,
-            note=f"of {' and '.join(map(str, speed.COMPARED))}; larger ones are no faster",
+            note=f"of {' and '.join(map(str, speed.COMPARED))} rows, measured in every round",
         )
         faster = book.ratio(served, peft, "texts_per_s")
         yield Bar(f"16 clients, {variant}: texts/s over PEFT's batch of 16", faster, wanted, "x")
@@ -177,7 +177,7 @@ def _overload(book: Book, _machine: Machine) -> Iterator[Bar]:
         bound if bound is not None else math.nan,
         " ms",
         at_most=True,
-        note="the time that a full queue and one run take at the pace of that minute",
+        note="the time that a full queue and one run take",
     )
     share = book.median(key, "share_of_capacity_after")
     yield Bar(f"overload, {variant}: share of full speed 2 s after", share, 0.9)
