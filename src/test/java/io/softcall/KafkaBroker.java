@@ -33,6 +33,8 @@ public final class KafkaBroker implements QuarkusTestResourceLifecycleManager {
     public static final String REQUESTS = "softcall.classify";
     public static final String ANSWERS = "softcall.classified";
     public static final String DEAD_LETTERS = "softcall.dead-letters";
+    public static final String FILES = "softcall.files";
+    public static final String JOBS = "softcall.jobs";
     public static final String GROUP = "softcall";
     public static final int PARTITIONS = 4;
 
@@ -60,7 +62,7 @@ public final class KafkaBroker implements QuarkusTestResourceLifecycleManager {
         }
         admin = Admin.create(client());
         producer = new KafkaProducer<>(client(), new ByteArraySerializer(), new ByteArraySerializer());
-        await(admin.createTopics(Stream.of(REQUESTS, ANSWERS, DEAD_LETTERS)
+        await(admin.createTopics(Stream.of(REQUESTS, ANSWERS, DEAD_LETTERS, FILES, JOBS)
                         .map(topic -> new NewTopic(topic, PARTITIONS, (short) 1))
                         .toList())
                 .all());

@@ -109,7 +109,7 @@ public class MapItems implements RequestHandler<MapItems.Batch, MapItems.Results
     private static Result result(JsonNode id, Crowd.Outcome outcome) {
         return switch (outcome) {
             case Crowd.Answered(var answer) -> answered(id, answer);
-            case Crowd.Failed failed when failed.isFinal() -> failed(id, failed.problem());
+            case Crowd.Failed(var problem) when Errors.isFinal(problem) -> failed(id, problem);
             case Crowd.Failed(var problem) -> throw problem.again();
         };
     }

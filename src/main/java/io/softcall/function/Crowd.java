@@ -9,12 +9,10 @@ import io.softcall.task.TaskName;
 import jakarta.inject.Singleton;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -39,16 +37,7 @@ class Crowd {
 
     record Answered(Classification answer) implements Outcome {}
 
-    record Failed(SoftcallException problem) implements Outcome {
-
-        private static final Set<Reason> OF_THE_CALL =
-                EnumSet.of(Reason.INVALID_REQUEST, Reason.TEXT_TOO_LONG, Reason.UNKNOWN_TASK, Reason.ARTIFACT_REFUSED);
-
-        /** Whether the call is to blame, or the task that it names: tried again, it would fail again. */
-        boolean isFinal() {
-            return OF_THE_CALL.contains(problem.reason());
-        }
-    }
+    record Failed(SoftcallException problem) implements Outcome {}
 
     /** Calls that may be one: of the same task, and cut alike. */
     private record Kind(TaskName task, OptionalInt truncateTokens) {}

@@ -2,13 +2,22 @@ package io.softcall.function;
 
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
+import java.util.EnumSet;
 import java.util.Locale;
+import java.util.Set;
 import java.util.concurrent.CompletionException;
 
 /** The one table from what went wrong to what the caller sees. README.md repeats it, and a test compares the two. */
 final class Errors {
 
     private static final long MAX_RETRY_AFTER_S = 60;
+
+    private static final Set<Reason> OF_THE_REQUEST = EnumSet.of(
+            Reason.INVALID_REQUEST,
+            Reason.FORBIDDEN,
+            Reason.TEXT_TOO_LONG,
+            Reason.UNKNOWN_TASK,
+            Reason.ARTIFACT_REFUSED);
 
     private Errors() {}
 
@@ -50,6 +59,11 @@ final class Errors {
 
     static Body body(SoftcallException e) {
         return new Body(new Error(e.getMessage(), e.reason().name().toLowerCase(Locale.ROOT), status(e.reason())));
+    }
+
+    /** Whether the request is to blame, or the task that it names: asked again, it would fail again. */
+    static boolean isFinal(SoftcallException e) {
+        return OF_THE_REQUEST.contains(e.reason());
     }
 
     /** The reason of an HTTP status that a framework chose. */

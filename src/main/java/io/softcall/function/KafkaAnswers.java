@@ -12,6 +12,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -27,20 +28,20 @@ import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.jboss.logging.Logger;
 
-/** Writes answers, and the dead letters of requests that have none. For one thread. */
+/** Writes what was done for the records of a topic, and dead letters of those for which nothing could be. For one thread. */
 final class KafkaAnswers implements AutoCloseable {
 
     private static final Logger LOG = Logger.getLogger(KafkaAnswers.class);
 
     private static final Duration CLOSE_LIMIT = Duration.ofSeconds(2);
 
-    private final KafkaConfig config;
+    private final KafkaTopic topic;
     private final ObjectMapper json;
     private final MeterRegistry metrics;
     private final Producer<byte[], byte[]> producer;
 
     /** @param client settings of the connection */
-    KafkaAnswers(KafkaConfig config, Map<String, Object> client, ObjectMapper json, MeterRegistry metrics) {
+    KafkaAnswers(KafkaTopic topic, Map<String, Object> client, ObjectMapper json, MeterRegistry metrics) {
         Map<String, Object> settings = new HashMap<>(client);
         settings.put(ProducerConfig.ACKS_CONFIG, "all");
         settings.put(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG, true);
@@ -50,7 +51,7 @@ final class KafkaAnswers implements AutoCloseable {
         // What is too large is for the topic to say.
         settings.put(ProducerConfig.MAX_REQUEST_SIZE_CONFIG, Integer.MAX_VALUE);
         settings.put(ProducerConfig.LINGER_MS_CONFIG, 0);
-        this.config = config;
+        this.topic = topic;
         this.json = json;
         this.metrics = metrics;
         this.producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer());
@@ -68,7 +69,7 @@ final class KafkaAnswers implements AutoCloseable {
         if (!send(refused).isEmpty()) {
             throw new KafkaException(
                     "topic %s refuses a dead letter as too large: its max.message.bytes must be some KB more than that of %s"
-                            .formatted(config.deadLetters(), config.requests()));
+                            .formatted(topic.deadLetters(), topic.name()));
         }
     }
 
@@ -76,7 +77,8 @@ final class KafkaAnswers implements AutoCloseable {
     private List<KafkaChunk.Fate> send(List<KafkaChunk.Fate> fates) {
         List<Sent> sent = new ArrayList<>();
         for (KafkaChunk.Fate fate : fates) {
-            sent.add(new Sent(fate, producer.send(message(fate))));
+            message(fate)
+                    .ifPresentOrElse(message -> sent.add(new Sent(fate, producer.send(message))), () -> count(fate));
         }
         producer.flush();
         List<KafkaChunk.Fate> refused = new ArrayList<>();
@@ -93,7 +95,7 @@ final class KafkaAnswers implements AutoCloseable {
                         new SoftcallException(
                                 Reason.INVALID_REQUEST,
                                 "the answer is larger than a record of %s may be: ask for fewer texts a record"
-                                        .formatted(config.answers()))));
+                                        .formatted(topic.answers()))));
             } catch (InterruptedException e) {
                 throw new InterruptException(e);
             }
@@ -101,22 +103,22 @@ final class KafkaAnswers implements AutoCloseable {
         return refused;
     }
 
-    private ProducerRecord<byte[], byte[]> message(KafkaChunk.Fate fate) {
+    private Optional<ProducerRecord<byte[], byte[]>> message(KafkaChunk.Fate fate) {
         return switch (fate) {
-            case KafkaChunk.Answer answer -> message(answer);
-            case KafkaChunk.DeadLetter letter -> message(letter);
+            case KafkaChunk.Answer(var request, var event) -> event.map(told -> message(request, told));
+            case KafkaChunk.DeadLetter letter -> Optional.of(message(letter));
         };
     }
 
-    private ProducerRecord<byte[], byte[]> message(KafkaChunk.Answer answer) {
-        ConsumerRecord<byte[], byte[]> request = answer.message();
+    private ProducerRecord<byte[], byte[]> message(ConsumerRecord<byte[], byte[]> request, KafkaWork.Event event) {
         ProducerRecord<byte[], byte[]> message = new ProducerRecord<>(
-                config.answers(), partition(config.answers(), request), request.key(), body(answer.response()));
+                topic.answers(), partition(topic.answers(), request), request.key(), body(event.data()));
         Headers headers = message.headers();
         add(headers, "ce_specversion", "1.0");
-        add(headers, "ce_type", "io.softcall.classified");
+        add(headers, "ce_type", event.type());
         add(headers, "ce_source", "softcall");
-        add(headers, "ce_id", answer.eventId());
+        add(headers, "ce_id", event.id());
+        event.subject().ifPresent(subject -> add(headers, "ce_subject", subject));
         add(headers, "content-type", "application/json");
         return message;
     }
@@ -128,8 +130,8 @@ final class KafkaAnswers implements AutoCloseable {
                 "%s/%d/%d becomes a dead letter: %s",
                 request.topic(), request.partition(), request.offset(), error.type());
         ProducerRecord<byte[], byte[]> message = new ProducerRecord<>(
-                config.deadLetters(),
-                partition(config.deadLetters(), request),
+                topic.deadLetters(),
+                partition(topic.deadLetters(), request),
                 // Not the request's: old ones would leave their topic as soon as they come.
                 null,
                 request.key(),
@@ -146,13 +148,13 @@ final class KafkaAnswers implements AutoCloseable {
     }
 
     /** One partition goes to one partition: its order is kept, whatever the keys. */
-    private int partition(String topic, ConsumerRecord<byte[], byte[]> request) {
-        return request.partition() % producer.partitionsFor(topic).size();
+    private int partition(String name, ConsumerRecord<byte[], byte[]> request) {
+        return request.partition() % producer.partitionsFor(name).size();
     }
 
-    private byte[] body(ClassifyResponse response) {
+    private byte[] body(Object data) {
         try {
-            return json.writeValueAsBytes(response);
+            return json.writeValueAsBytes(data);
         } catch (JsonProcessingException e) {
             throw new IllegalStateException("an answer is always JSON", e);
         }
@@ -169,7 +171,8 @@ final class KafkaAnswers implements AutoCloseable {
                     case KafkaChunk.DeadLetter(var message, var problem) ->
                         problem.reason().name().toLowerCase(Locale.ROOT);
                 };
-        metrics.counter("softcall.kafka.records", "outcome", outcome).increment();
+        metrics.counter("softcall.kafka.records", "topic", topic.name(), "outcome", outcome)
+                .increment();
     }
 
     @Override

@@ -16,8 +16,12 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 
-/** Records that were polled together, and what becomes of each. What may pass is waited for. */
-final class KafkaChunk {
+/**
+ * Records that were polled together, and what becomes of each. What may pass is waited for.
+ *
+ * @param <R> what a record asks for
+ */
+final class KafkaChunk<R> {
 
     private static final Logger LOG = Logger.getLogger(KafkaChunk.class);
 
@@ -33,8 +37,8 @@ final class KafkaChunk {
         ConsumerRecord<byte[], byte[]> message();
     }
 
-    /** @param eventId {@link KafkaRequest#eventId} */
-    record Answer(ConsumerRecord<byte[], byte[]> message, String eventId, ClassifyResponse response) implements Fate {}
+    /** @param event what is told of it; empty where there is nothing to tell */
+    record Answer(ConsumerRecord<byte[], byte[]> message, Optional<KafkaWork.Event> event) implements Fate {}
 
     record DeadLetter(ConsumerRecord<byte[], byte[]> message, SoftcallException problem) implements Fate {}
 
@@ -53,21 +57,21 @@ final class KafkaChunk {
         return messages.size();
     }
 
-    private record Open(int index, KafkaRequest request) {}
+    private record Open<R>(int index, R request) {}
 
     /** Seals the fate of every record, however long it takes. */
-    void classify(Crowd crowd) throws InterruptedException {
-        List<Open> open = new ArrayList<>();
+    void seal(KafkaWork<R> work) throws InterruptedException {
+        List<Open<R>> open = new ArrayList<>();
         for (int i = 0; i < fates.length; i++) {
             try {
-                open.add(new Open(i, KafkaRequest.parse(messages.get(i))));
+                open.add(new Open<>(i, work.parse(messages.get(i))));
             } catch (SoftcallException e) {
                 fates[i] = new DeadLetter(messages.get(i), e);
             }
         }
         Duration wait = FIRST_WAIT;
         for (int attempt = 1; !open.isEmpty(); attempt++) {
-            open = attempt(crowd, open, attempt);
+            open = attempt(work, open, attempt);
             if (!open.isEmpty()) {
                 Thread.sleep(wait);
                 wait = wait.multipliedBy(2).compareTo(LONGEST_WAIT) < 0 ? wait.multipliedBy(2) : LONGEST_WAIT;
@@ -76,23 +80,19 @@ final class KafkaChunk {
     }
 
     /** @return those that may have another outcome later */
-    private List<Open> attempt(Crowd crowd, List<Open> open, int attempt) {
-        List<Crowd.Outcome> outcomes = crowd.classify(
-                open.stream().map(one -> one.request().request().call()).toList());
-        List<Open> again = new ArrayList<>();
+    private List<Open<R>> attempt(KafkaWork<R> work, List<Open<R>> open, int attempt) {
+        List<KafkaWork.Outcome> outcomes =
+                work.attempt(open.stream().map(Open::request).toList());
+        List<Open<R>> again = new ArrayList<>();
         Optional<SoftcallException> inTheWay = Optional.empty();
         for (int i = 0; i < outcomes.size(); i++) {
-            KafkaRequest request = open.get(i).request();
-            ConsumerRecord<byte[], byte[]> message = messages.get(open.get(i).index());
+            int index = open.get(i).index();
+            ConsumerRecord<byte[], byte[]> message = messages.get(index);
             switch (outcomes.get(i)) {
-                case Crowd.Answered(var answer) ->
-                    fates[open.get(i).index()] = new Answer(
-                            message,
-                            request.eventId(),
-                            ClassifyResponse.of(request.request(), answer).withId(request.id()));
-                case Crowd.Failed failed
-                when isFinal(failed, attempt) -> fates[open.get(i).index()] = new DeadLetter(message, failed.problem());
-                case Crowd.Failed(var problem) -> {
+                case KafkaWork.Done(var event) -> fates[index] = new Answer(message, event);
+                case KafkaWork.Failed(var problem)
+                when isFinal(problem, attempt) -> fates[index] = new DeadLetter(message, problem);
+                case KafkaWork.Failed(var problem) -> {
                     again.add(open.get(i));
                     inTheWay = Optional.of(problem);
                 }
@@ -104,8 +104,8 @@ final class KafkaChunk {
         return again;
     }
 
-    private static boolean isFinal(Crowd.Failed failed, int attempt) {
-        return failed.isFinal() || (failed.problem().reason() == Reason.INTERNAL && attempt == ATTEMPTS_AFTER_A_FAULT);
+    private static boolean isFinal(SoftcallException problem, int attempt) {
+        return Errors.isFinal(problem) || (problem.reason() == Reason.INTERNAL && attempt == ATTEMPTS_AFTER_A_FAULT);
     }
 
     /** Forgets the records of partitions that are another process's now. */

@@ -2,6 +2,7 @@ package io.softcall.function;
 
 import io.smallrye.config.ConfigMapping;
 import io.smallrye.config.WithDefault;
+import java.util.Optional;
 
 /** Which topics are read and written, once {@code kafka.bootstrap.servers} says where they are. */
 @ConfigMapping(prefix = "softcall.kafka")
@@ -18,6 +19,13 @@ public interface KafkaConfig {
     /** The topic of requests that cannot be answered, with the reason in their headers. */
     @WithDefault("softcall.dead-letters")
     String deadLetters();
+
+    /** The topic of storage events, whose files are classified. None: files are not read from Kafka. */
+    Optional<String> files();
+
+    /** The topic that is told how jobs ended. */
+    @WithDefault("softcall.jobs")
+    String jobs();
 
     /** Processes of one group share the partitions. */
     @WithDefault("softcall")

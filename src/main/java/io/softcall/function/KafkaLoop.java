@@ -3,8 +3,6 @@ package io.softcall.function;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
-import io.smallrye.common.annotation.Identifier;
-import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Collection;
@@ -32,22 +30,21 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.jboss.logging.Logger;
 
 /**
- * Reads requests from a topic and writes their answers to another, a few chunks of records at a time. One thread talks to the
- * broker; chunks are classified beside it. What this guarantees: docs/kafka.md.
+ * Reads a topic and writes to others what was done, a few chunks of records at a time. One thread talks to the broker; the work
+ * is done beside it. What this guarantees: docs/kafka.md.
+ *
+ * @param <R> what a record asks for
  */
-@Singleton
-class KafkaLoop {
+final class KafkaLoop<R> {
 
     private static final Logger LOG = Logger.getLogger(KafkaLoop.class);
 
     /** Of which one is nearly done, one runs, and one waits. */
-    private static final int CHUNKS = 3;
+    static final int CHUNKS = 3;
 
     private static final int MAX_FETCH_BYTES = 16 << 20;
 
     private static final Duration IDLE_POLL = Duration.ofSeconds(1);
-    /** While chunks are under way: as much later than they may their answers leave. */
-    private static final Duration BUSY_POLL = Duration.ofMillis(5);
 
     private static final Duration LAG_EVERY = Duration.ofSeconds(2);
     private static final Duration LAG_LIMIT = Duration.ofMillis(500);
@@ -56,32 +53,28 @@ class KafkaLoop {
     /** What is under way when the server stops may end in that time; the next owner does the rest again. */
     private static final Duration STOP_LIMIT = Duration.ofSeconds(5);
 
-    private final KafkaConfig config;
+    private final KafkaTopic topic;
+    private final KafkaWork<R> work;
     private final Map<String, Object> client;
-    private final Crowd crowd;
     private final ObjectMapper json;
     private final MeterRegistry metrics;
-    private final Thread thread = Thread.ofPlatform().name("kafka").daemon().unstarted(this::run);
+    private final Gauge lagGauge;
+    private final Thread thread;
     private volatile boolean stopping;
     private volatile long lag;
 
+    /** @param client settings of the connection */
     KafkaLoop(
-            KafkaConfig config,
-            @Identifier("default-kafka-broker") Map<String, Object> client,
-            Crowd crowd,
-            ObjectMapper json,
-            MeterRegistry metrics) {
-        if (config.recordsInFlight() < CHUNKS) {
-            throw new IllegalArgumentException("softcall.kafka.records-in-flight is %d, expected %d or more"
-                    .formatted(config.recordsInFlight(), CHUNKS));
-        }
-        this.config = config;
+            KafkaTopic topic, KafkaWork<R> work, Map<String, Object> client, ObjectMapper json, MeterRegistry metrics) {
+        this.topic = topic;
+        this.work = work;
         this.client = client;
-        this.crowd = crowd;
         this.json = json;
         this.metrics = metrics;
-        Gauge.builder("softcall.kafka.lag", () -> lag)
+        this.thread = Thread.ofPlatform().name("kafka-" + topic.name()).daemon().unstarted(this::run);
+        this.lagGauge = Gauge.builder("softcall.kafka.lag", () -> lag)
                 .baseUnit("records")
+                .tag("topic", topic.name())
                 .description("records of this process's partitions whose answers are not committed")
                 .register(metrics);
     }
@@ -90,9 +83,14 @@ class KafkaLoop {
         thread.start();
     }
 
-    /** Ends what is under way, if that is soon done, and leaves the group. */
+    /** Asks for the end; {@link #awaitEnd} waits for it. */
     void stop() {
         stopping = true;
+    }
+
+    /** Ends what is under way, if that is soon done, and leaves the group. */
+    void awaitEnd() {
+        metrics.remove(lagGauge);
         try {
             thread.join(STOP_LIMIT.plusSeconds(1));
             thread.interrupt();
@@ -129,10 +127,10 @@ class KafkaLoop {
         settings.putIfAbsent(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "earliest");
         settings.putIfAbsent(
                 ConsumerConfig.PARTITION_ASSIGNMENT_STRATEGY_CONFIG, CooperativeStickyAssignor.class.getName());
-        settings.put(ConsumerConfig.GROUP_ID_CONFIG, config.group());
+        settings.put(ConsumerConfig.GROUP_ID_CONFIG, topic.group());
         settings.put(ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG, false);
         settings.put(ConsumerConfig.ALLOW_AUTO_CREATE_TOPICS_CONFIG, false);
-        settings.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, config.recordsInFlight() / CHUNKS);
+        settings.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, topic.records());
         settings.put(ConsumerConfig.FETCH_MAX_BYTES_CONFIG, MAX_FETCH_BYTES);
         return settings;
     }
@@ -140,44 +138,44 @@ class KafkaLoop {
     /** A member of the group, from joining to leaving. */
     private final class Session implements ConsumerRebalanceListener, AutoCloseable {
 
-        private record UnderWay(KafkaChunk chunk, Future<?> sealed) {}
+        private record UnderWay<R>(KafkaChunk<R> chunk, Future<?> sealed) {}
 
         private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
-        private final KafkaAnswers answers = new KafkaAnswers(config, client, json, metrics);
+        private final KafkaAnswers answers = new KafkaAnswers(topic, client, json, metrics);
         private final Consumer<byte[], byte[]> consumer =
                 new KafkaConsumer<>(consumerSettings(), new ByteArrayDeserializer(), new ByteArrayDeserializer());
         /** In the order of their records. */
-        private final Deque<UnderWay> underWay = new ArrayDeque<>();
+        private final Deque<UnderWay<R>> underWay = new ArrayDeque<>();
         /** Answered, and to be committed. */
         private final Map<TopicPartition, OffsetAndMetadata> due = new HashMap<>();
 
         private long lagMeasuredNanos = System.nanoTime();
 
         void run() {
-            consumer.subscribe(List.of(config.requests()), this);
-            LOG.infof("reads %s as a member of group %s", config.requests(), config.group());
+            consumer.subscribe(List.of(topic.name()), this);
+            LOG.infof("reads %s as a member of group %s", topic.name(), topic.group());
             while (!stopping) {
                 if (underWay.size() >= CHUNKS) {
                     consumer.pause(consumer.assignment());
                 } else {
                     consumer.resume(consumer.paused());
                 }
-                start(consumer.poll(underWay.isEmpty() && due.isEmpty() ? IDLE_POLL : BUSY_POLL));
+                start(consumer.poll(underWay.isEmpty() && due.isEmpty() ? IDLE_POLL : topic.busyPoll()));
                 deliver();
                 measureLag();
             }
             long end = System.nanoTime() + STOP_LIMIT.toNanos();
             while (!underWay.isEmpty() && System.nanoTime() - end < 0) {
-                pause(BUSY_POLL);
+                pause(topic.busyPoll());
                 deliver();
             }
         }
 
         private void start(ConsumerRecords<byte[], byte[]> polled) {
             if (!polled.isEmpty()) {
-                KafkaChunk chunk = new KafkaChunk(polled);
-                underWay.addLast(new UnderWay(chunk, threads.submit(() -> {
-                    chunk.classify(crowd);
+                KafkaChunk<R> chunk = new KafkaChunk<>(polled);
+                underWay.addLast(new UnderWay<>(chunk, threads.submit(() -> {
+                    chunk.seal(work);
                     return null;
                 })));
             }
@@ -186,7 +184,7 @@ class KafkaLoop {
         /** Writes what is ready, oldest first, then commits. */
         private void deliver() {
             while (!underWay.isEmpty() && underWay.getFirst().sealed().isDone()) {
-                UnderWay oldest = underWay.getFirst();
+                UnderWay<R> oldest = underWay.getFirst();
                 require(oldest.sealed());
                 answers.write(oldest.chunk().fates());
                 underWay.removeFirst();
@@ -199,7 +197,7 @@ class KafkaLoop {
             try {
                 sealed.get();
             } catch (ExecutionException e) {
-                throw new KafkaException("records could not be classified", e.getCause());
+                throw new KafkaException("the work of some records broke off", e.getCause());
             } catch (InterruptedException e) {
                 throw new KafkaException("the server is stopping", e);
             }

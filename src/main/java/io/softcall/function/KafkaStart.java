@@ -13,18 +13,18 @@ import org.eclipse.microprofile.config.inject.ConfigProperty;
 class KafkaStart {
 
     private final Optional<String> servers;
-    private final Instance<KafkaLoop> loop;
+    private final Instance<Kafka> kafka;
 
-    KafkaStart(@ConfigProperty(name = "kafka.bootstrap.servers") Optional<String> servers, Instance<KafkaLoop> loop) {
+    KafkaStart(@ConfigProperty(name = "kafka.bootstrap.servers") Optional<String> servers, Instance<Kafka> kafka) {
         this.servers = servers;
-        this.loop = loop;
+        this.kafka = kafka;
     }
 
     void start(@Observes StartupEvent event) {
-        servers.ifPresent(named -> loop.get().start());
+        servers.ifPresent(named -> kafka.get().start());
     }
 
     void stop(@Observes ShutdownEvent event) {
-        servers.ifPresent(named -> loop.get().stop());
+        servers.ifPresent(named -> kafka.get().stop());
     }
 }

@@ -212,7 +212,10 @@ class KafkaTest {
     }
 
     private static void assertLag(String records) {
-        given().get("/q/metrics").then().statusCode(200).body(containsString("softcall_kafka_lag_records " + records));
+        given().get("/q/metrics")
+                .then()
+                .statusCode(200)
+                .body(containsString("softcall_kafka_lag_records{topic=\"softcall.classify\"} " + records));
     }
 
     private static void expect(

@@ -1,0 +1,65 @@
+package io.softcall.function;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.smallrye.common.annotation.Identifier;
+import io.softcall.jobs.Jobs;
+import io.softcall.jobs.JobsConfig;
+import jakarta.enterprise.inject.Instance;
+import jakarta.inject.Singleton;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/** The topics that this process reads. */
+@Singleton
+class Kafka {
+
+    private static final Duration BETWEEN_POLLS = Duration.ofMillis(5);
+    /** Jobs take seconds to hours. */
+    private static final Duration BETWEEN_POLLS_OF_JOBS = Duration.ofMillis(100);
+
+    private final List<KafkaLoop<?>> loops = new ArrayList<>();
+
+    Kafka(
+            KafkaConfig config,
+            @Identifier("default-kafka-broker") Map<String, Object> client,
+            Crowd crowd,
+            JobsConfig jobsConfig,
+            Instance<Jobs> jobs,
+            ObjectMapper json,
+            MeterRegistry metrics) {
+        if (config.recordsInFlight() < KafkaLoop.CHUNKS) {
+            throw new IllegalArgumentException("softcall.kafka.records-in-flight is %d, expected %d or more"
+                    .formatted(config.recordsInFlight(), KafkaLoop.CHUNKS));
+        }
+        KafkaTopic requests = new KafkaTopic(
+                config.requests(),
+                config.answers(),
+                config.deadLetters(),
+                config.group(),
+                config.recordsInFlight() / KafkaLoop.CHUNKS,
+                BETWEEN_POLLS);
+        loops.add(new KafkaLoop<>(requests, new KafkaClassify(crowd), client, json, metrics));
+        config.files().ifPresent(name -> {
+            if (jobsConfig.output().isEmpty()) {
+                throw new IllegalArgumentException(
+                        "softcall.kafka.files is %s, but jobs are off: softcall.jobs.output says where results go"
+                                .formatted(name));
+            }
+            KafkaTopic files = new KafkaTopic(
+                    name, config.jobs(), config.deadLetters(), config.group() + "-files", 1, BETWEEN_POLLS_OF_JOBS);
+            loops.add(new KafkaLoop<>(files, new KafkaJobs(jobs.get()), client, json, metrics));
+        });
+    }
+
+    void start() {
+        loops.forEach(KafkaLoop::start);
+    }
+
+    void stop() {
+        loops.forEach(KafkaLoop::stop);
+        loops.forEach(KafkaLoop::awaitEnd);
+    }
+}
