@@ -12,6 +12,9 @@ softcall := build/venv/bin/softcall
 ruff_files := . ../tools ../bench ../deploy
 
 environment := build/venv/complete
+# The same with a client of Kafka.
+events_python := build/venv-events/bin/python
+events_environment := build/venv-events/complete
 bundle := build/base/base.json
 jar := target/quarkus-app/quarkus-run.jar
 server := target/quarkus-app/server.aot
@@ -42,12 +45,12 @@ test-native: ## build all of the native executable but the compilation, for whic
 	$(maven) package -Pnative -Dquarkus.native.sources-only=true -DskipTests -Dspotless.check.skip
 
 .PHONY: test-jobs
-test-jobs: $(environment) $(server) ## kill servers in the middle of jobs, a few times
-	@$(python) tools/chaos.py --kills 2 --rows 4000
+test-jobs: $(events_environment) $(server) ## kill servers in the middle of their work and fail their store, a few times
+	@$(events_python) tools/chaos.py --kills 2 --rows 4000 --messages 4000
 
 .PHONY: chaos
-chaos: $(environment) $(server) ## the same, 20 times
-	@$(python) tools/chaos.py --kills 20 --rows 40000
+chaos: $(events_environment) $(server) ## the same, 20 times, and with 50,000 messages
+	@$(events_python) tools/chaos.py --kills 20 --rows 40000 --messages 50000
 
 .PHONY: test-lambda
 test-lambda: lambda ## run the builds for Lambda behind AWS's emulator
@@ -119,6 +122,10 @@ clean: ## remove what was built; downloads stay in the caches of uv, Maven and s
 
 $(environment): training-exporter/pyproject.toml training-exporter/uv.lock
 	UV_PROJECT_ENVIRONMENT="$(CURDIR)/build/venv" tools/uv sync --frozen --no-default-groups --directory training-exporter
+	@touch $@
+
+$(events_environment): training-exporter/pyproject.toml training-exporter/uv.lock
+	UV_PROJECT_ENVIRONMENT="$(CURDIR)/build/venv-events" tools/uv sync --frozen --no-default-groups --group events --directory training-exporter
 	@touch $@
 
 $(bundle): $(wildcard training-exporter/src/softcall/graphs/*/*) | $(environment)

@@ -1,6 +1,5 @@
 """wrk, versitygw and toxiproxy: taken from the PATH, or installed into a cache folder, once."""
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -9,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from softcall.default_base import cache_folder
+from softcall_bench.server import ROOT
 
 GO_MODULES = {
     "versitygw": "github.com/versity/versitygw/cmd/versitygw@v1.8.0",
     "toxiproxy-server": "github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0",
 }
+GO_PROGRAM = ROOT / "tools/go-program"
 DEBIAN_PACKAGES = ("wrk", "libluajit-5.1-2", "libluajit-5.1-common")
 
 
@@ -52,28 +53,15 @@ def go_program(name: str) -> Program:
     """`versitygw` or `toxiproxy-server`, built by Go where they are not installed."""
     if found := shutil.which(name):
         return Program(Path(found))
-    file = folder() / "bin" / name
-    if not file.is_file():
-        with tempfile.TemporaryDirectory() as built:
-            _run(["go", "install", GO_MODULES[name]], name, built, {"GOBIN": built})
-            file.parent.mkdir(parents=True, exist_ok=True)
-            (program,) = Path(built).iterdir()
-            shutil.move(program, file)
-    return Program(file)
+    built = subprocess.run([GO_PROGRAM, GO_MODULES[name]], stdout=subprocess.PIPE, text=True, check=False)
+    if built.returncode != 0:
+        raise ProgramMissing(f"{name} is not on the PATH, and `tools/go-program {GO_MODULES[name]}` failed")
+    return Program(Path(built.stdout.strip()))
 
 
-def _run(
-    command: list[str], program: str, directory: str, environment: Mapping[str, str] | None = None
-) -> None:
+def _run(command: list[str], program: str, directory: str) -> None:
     try:
-        done = subprocess.run(
-            command,
-            cwd=directory,
-            env=os.environ | (environment or {}),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise ProgramMissing(
             f"{program} is not on the PATH, nor {command[0]}, which would fetch it"
