@@ -29,6 +29,10 @@ demo: ## set everything up, then show it: two tasks on one server, one of them r
 	@python3 tools/prepare.py
 	@$(python) tools/demo.py
 
+.PHONY: events
+events: $(events_environment) $(bundle) $(server) ## run S3, Kafka and the server: drop a file, see its results
+	@$(events_python) tools/events.py $(EVENTS)
+
 .PHONY: test
 test: lint test-python base test-java test-native test-lambda server test-jobs ## check everything, Python and Java
 
@@ -84,6 +88,10 @@ bench: bench-environment ## measure Softcall beside PEFT, llama.cpp and ONNX Run
 .PHONY: bench-quick
 bench-quick: bench-environment ## the same with fewer and shorter rounds
 	@bench/.venv/bin/python -m softcall_bench --quick
+
+.PHONY: bench-batch
+bench-batch: bench-environment ## measure jobs: 20,000 rows on the real base, 1,000,000 on a tiny one (20 minutes)
+	@bench/.venv/bin/python -m softcall_bench.batch
 
 .PHONY: bench-charts
 bench-charts: ## write the figures of the last bench into docs/benchmarks.md and docs/charts

@@ -76,7 +76,9 @@ def _kind(outcome: dict | None) -> str:
 def _send(address: str, messages: int, rng: random.Random) -> dict[str, tuple[int, str]]:
     """The partition of each id, in the order of the partitions, and what shall become of it."""
     asked: dict[str, tuple[int, str]] = {}
-    producer = Producer({"bootstrap.servers": address, "acks": "all", "enable.idempotence": True})
+    producer = Producer(
+        {"bootstrap.servers": address, "acks": "all", "enable.idempotence": True, "log_level": 0}
+    )
     for number in range(messages):
         bad = number % BAD_EACH == BAD_EACH - 1
         request = {
@@ -104,7 +106,9 @@ def _send(address: str, messages: int, rng: random.Random) -> dict[str, tuple[in
 
 def _read(address: str, messages: int, progress: Callable[[int], object]) -> Outcomes:
     """Read results until every message has one and nothing more comes; `progress` is told how many have."""
-    consumer = Consumer({"bootstrap.servers": address, "group.id": "chaos", "enable.auto.commit": False})
+    consumer = Consumer(
+        {"bootstrap.servers": address, "group.id": "chaos", "enable.auto.commit": False, "log_level": 0}
+    )
     topics = (ANSWERS, DEAD_LETTERS)
     consumer.assign([TopicPartition(topic, p, 0) for topic in topics for p in range(PARTITIONS)])
     found, told = Outcomes(), time.monotonic()

@@ -102,7 +102,7 @@ def kafka(data: Path, topics: Sequence[str], partitions: int) -> Iterator[str]:
     """The address of a Kafka broker that has `topics`."""
     command = [ROOT / "tools/kafka/start", "--port", "0", "--data", data]
     with _ready(command, data.with_suffix(".log")) as address:
-        admin = AdminClient({"bootstrap.servers": address})
+        admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
         created = admin.create_topics([NewTopic(topic, partitions, 1) for topic in topics])
         for future in created.values():
             future.result()

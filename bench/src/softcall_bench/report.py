@@ -42,7 +42,7 @@ def report(book: Book, machine: Machine, console: Console) -> None:
         console.print(note, style="yellow", markup=False)
     console.rule("bars", align="left")
     for bar in bars(book, machine):
-        console.print(_line(bar), highlight=False, soft_wrap=True)
+        console.print(bar_line(bar), highlight=False, soft_wrap=True)
 
 
 def limit_texts_per_s(book: Book, key: Key, tokens: int = TEXT_TOKENS) -> float | None:
@@ -130,7 +130,8 @@ def _other_table(book: Book) -> Table:
     return table
 
 
-def _line(bar: Bar) -> str:
+def bar_line(bar: Bar) -> str:
+    """A bar in one line, with rich's markup."""
     style = VERDICT_STYLES[bar.verdict]
     note = f" ({bar.note})" if bar.note else ""
     return f"{bar.name:<78} {bar.figure_text:>12}  {bar.wanted_text:<18} [{style}]{bar.verdict}[/]{note}"

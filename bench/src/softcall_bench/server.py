@@ -10,7 +10,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -102,11 +102,13 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(store: str, variant: str, name: str, wait: bool = True, **settings: str) -> Iterator[Server]:
+def serving(
+    store: str, variant: str, name: str, wait: bool = True, options: Sequence[str] = (), **settings: str
+) -> Iterator[Server]:
     """A server of `variant` on the tasks of `store`, for as long as the block lasts.
 
-    `settings` are environment variables over the server's defaults. With `wait` it listens when the
-    block begins.
+    `options` are Java's; `settings` are environment variables over the server's defaults. With `wait` it
+    listens when the block begins.
     """
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"server-{name}.log"
@@ -124,7 +126,12 @@ def serving(store: str, variant: str, name: str, wait: bool = True, **settings: 
         started = time.perf_counter()
         # A session of its own: Ctrl-C reaches the bench alone, which then stops the server.
         process = subprocess.Popen(
-            command(), cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
+            [*command(), *options],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     server = Server(process, port, log, started)
     try:

@@ -52,6 +52,7 @@ public class Jobs {
 
     private final JobsConfig config;
     private final Buckets buckets;
+    private final Pattern ours;
     private final Map<String, Pattern> rules = new TreeMap<>();
     private final Optional<Bucket> output;
     private final Patience patience;
@@ -75,6 +76,7 @@ public class Jobs {
         this.output =
                 config.output().map(uri -> new PatientBucket(buckets.open("softcall.jobs.output", uri), patience));
         config.output().ifPresent(this::requireListedOutput);
+        this.ours = keys(config.keys());
         config.rules().forEach((name, rule) -> {
             new TaskName(rule.task());
             rules.put(name, keys(rule.keys()));
@@ -224,9 +226,11 @@ public class Jobs {
     /** A file was stored: its job is planned, and done or handed out. */
     private Optional<Manifest> created(Event.Created created) {
         Bucket bucket = input(created.bucket());
-        boolean ours =
+        boolean result =
                 (bucket.uri() + created.key()).startsWith(output.orElseThrow().uri());
-        if (created.key().endsWith("/") || ours) {
+        if (created.key().endsWith("/")
+                || result
+                || !ours.matcher(created.key()).matches()) {
             return Optional.empty();
         }
         Instant started = Manifests.now();

@@ -19,6 +19,10 @@ public interface JobsConfig {
     /** The only buckets that are read or written: names of S3 buckets, or {@code file:/dir}. */
     Optional<List<String>> buckets();
 
+    /** Pattern of the keys whose files are classified, in which {@code *} stands for any characters; others are passed over. */
+    @WithDefault("*")
+    String keys();
+
     /** Tasks by a name of your choice; the first whose pattern fits a key is that of rows without a task. */
     Map<String, Rule> rules();
 

@@ -33,6 +33,7 @@ import software.amazon.awssdk.core.sync.RequestBody;
         initArgs = {
             @ResourceArg(name = "softcall.jobs.output", value = "s3://softcall-tests/results"),
             @ResourceArg(name = "softcall.jobs.buckets", value = "softcall-tests"),
+            @ResourceArg(name = "softcall.jobs.keys", value = "in/*"),
             @ResourceArg(name = "softcall.kafka.files", value = KafkaBroker.FILES),
         })
 @WithTestResource(KafkaBroker.class)
@@ -111,6 +112,8 @@ class KafkaJobsTest {
         send("{");
         send("{\"Event\": \"s3:TestEvent\"}");
         send(created("softcall-tests", "in/gone.jsonl").replace("ObjectCreated:Put", "ObjectRemoved:Delete"));
+        put("elsewhere/x.jsonl", ROW.formatted(1));
+        send(created("softcall-tests", "elsewhere/x.jsonl"));
         send(created("not-listed", "in/x.jsonl"));
         put("in/last.jsonl", ROW.formatted(1));
         send(created("softcall-tests", "in/last.jsonl"));
