@@ -201,6 +201,25 @@ class KafkaTest {
     }
 
     @Test
+    void aCallerOverHttpDoesNotWaitForTheTopic() {
+        int records = 3_000;
+        Map<String, Object> body = Map.of("model", "sentiment", "input", "The food was cold. ".repeat(12));
+        for (int i = 0; i < records; i++) {
+            kafka.producer().send(new ProducerRecord<>(KafkaBroker.REQUESTS, bytes("k" + i), bytes(body)));
+        }
+        kafka.producer().flush();
+        kafka.read(answers, LIMIT, read -> read.size() >= 500);
+        given().contentType("application/json").body(bytes(body)).post("/v1/classify").then().statusCode(200);
+        int then = kafka.ends(KafkaBroker.ANSWERS).entrySet().stream()
+                .mapToInt(end -> (int) (end.getValue() - answers.get(end.getKey())))
+                .sum();
+        assertTrue(then < records, "the call was answered after all records");
+        assertEquals(
+                records,
+                kafka.read(answers, LIMIT, read -> read.size() == records).size());
+    }
+
+    @Test
     void aRequestThatIsSentTwiceIsAnsweredUnderOneId() {
         Map<String, Object> body = Map.of("model", "sentiment", "input", "A joy.");
         send(binary("k", event("twice", body)));
