@@ -6,12 +6,15 @@ import java.time.Duration;
 import java.util.Optional;
 import software.amazon.awssdk.core.checksums.RequestChecksumCalculation;
 import software.amazon.awssdk.core.checksums.ResponseChecksumValidation;
+import software.amazon.awssdk.http.SdkHttpClient;
 import software.amazon.awssdk.http.apache.ApacheHttpClient;
 import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.regions.providers.AwsProfileRegionProvider;
 import software.amazon.awssdk.regions.providers.AwsRegionProviderChain;
 import software.amazon.awssdk.regions.providers.SystemSettingsRegionProvider;
 import software.amazon.awssdk.services.s3.S3Client;
+import software.amazon.awssdk.services.s3.S3Configuration;
+import software.amazon.awssdk.services.s3.presigner.S3Presigner;
 
 /**
  * Makes the S3 client, with credentials, endpoint and region from where the AWS SDK finds them: environment, system properties,
@@ -23,20 +26,29 @@ class S3Clients {
     private static final int MAX_CONNECTIONS = 256;
     private static final Duration CONNECTION_TIMEOUT = Duration.ofSeconds(1);
 
+    private final SdkHttpClient http = ApacheHttpClient.builder()
+            .maxConnections(MAX_CONNECTIONS)
+            .connectionTimeout(CONNECTION_TIMEOUT)
+            .build();
     private final S3Client client;
+    private final S3Revalidation revalidation;
 
     S3Clients(StoreConfig config) {
+        Region region = region();
         client = S3Client.builder()
-                .region(region())
-                .httpClientBuilder(ApacheHttpClient.builder()
-                        .maxConnections(MAX_CONNECTIONS)
-                        .connectionTimeout(CONNECTION_TIMEOUT))
+                .region(region)
+                .httpClient(http)
                 .overrideConfiguration(override -> override.apiCallTimeout(config.timeout()))
                 // What servers other than AWS's can do.
                 .forcePathStyle(true)
                 .requestChecksumCalculation(RequestChecksumCalculation.WHEN_REQUIRED)
                 .responseChecksumValidation(ResponseChecksumValidation.WHEN_REQUIRED)
                 .build();
+        S3Configuration paths =
+                S3Configuration.builder().pathStyleAccessEnabled(true).build();
+        revalidation = new S3Revalidation(
+                http,
+                S3Presigner.builder().region(region).serviceConfiguration(paths).build());
     }
 
     /** Never the SDK's last resort, which is to ask AWS's machines: elsewhere nobody answers, and any region does. */
@@ -55,8 +67,14 @@ class S3Clients {
         return client;
     }
 
+    S3Revalidation revalidation() {
+        return revalidation;
+    }
+
     @PreDestroy
     void close() {
+        revalidation.close();
         client.close();
+        http.close();
     }
 }

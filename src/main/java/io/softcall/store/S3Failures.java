@@ -23,6 +23,12 @@ final class S3Failures {
     private S3Failures() {}
 
     /** @param uri of the store, for the message */
+    static SoftcallException late(String uri) {
+        return new SoftcallException(
+                Reason.STORE_UNAVAILABLE, "store %s did not answer in time (softcall.store.timeout)".formatted(uri));
+    }
+
+    /** @param uri of the store, for the message */
     static SoftcallException of(String uri, SdkException e) {
         if (e instanceof S3Exception s3 && s3.awsErrorDetails() != null) {
             String code = s3.awsErrorDetails().errorCode();
@@ -37,10 +43,7 @@ final class S3Failures {
                     : new SoftcallException(Reason.STORE_UNAVAILABLE, message, e);
         }
         if (e instanceof ApiCallTimeoutException) {
-            return new SoftcallException(
-                    Reason.STORE_UNAVAILABLE,
-                    "store %s did not answer in time (softcall.store.timeout)".formatted(uri),
-                    e);
+            return late(uri);
         }
         if (e instanceof SdkClientException && String.valueOf(e.getMessage()).contains("Unable to load credentials")) {
             return new SoftcallException(

@@ -1,7 +1,9 @@
 package io.softcall.store;
 
 import io.softcall.SoftcallException;
+import io.softcall.store.S3Revalidation.Said;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -23,13 +25,20 @@ final class S3Store implements Store {
     private static final int MAX_LIST_REQUESTS = 20;
 
     private final S3Client client;
+    private final S3Revalidation revalidation;
     private final String bucket;
     private final String prefix;
     private final long maxBytes;
+    private final Duration timeout;
 
-    /** @param prefix empty, or a key prefix that ends in {@code /} */
-    S3Store(S3Client client, String bucket, String prefix, long maxBytes) {
-        this.client = client;
+    /**
+     * @param prefix empty, or a key prefix that ends in {@code /}
+     * @param timeout for one answer
+     */
+    S3Store(S3Clients clients, String bucket, String prefix, long maxBytes, Duration timeout) {
+        this.client = clients.client();
+        this.revalidation = clients.revalidation();
+        this.timeout = timeout;
         this.bucket = bucket;
         this.prefix = prefix;
         this.maxBytes = maxBytes;
@@ -37,7 +46,20 @@ final class S3Store implements Store {
 
     @Override
     public Answer get(String key, Optional<String> known) {
-        var request = GetObjectRequest.builder().bucket(bucket).key(prefix + key);
+        long began = System.nanoTime();
+        Said said = known.map(version -> revalidation.ask(bucket, prefix + key, version, timeout))
+                .orElse(Said.NOTHING);
+        if (said == Said.UNCHANGED) {
+            return new Unchanged();
+        }
+        Duration left = timeout.minusNanos(System.nanoTime() - began);
+        if (!left.isPositive()) {
+            throw S3Failures.late(uri());
+        }
+        var request = GetObjectRequest.builder()
+                .bucket(bucket)
+                .key(prefix + key)
+                .overrideConfiguration(override -> override.apiCallTimeout(left));
         known.ifPresent(version -> request.ifNoneMatch('"' + version + '"'));
         try {
             // A transformer runs inside the client's timeouts and retries; a plain stream would be read outside them.
@@ -47,7 +69,12 @@ final class S3Store implements Store {
             return new Missing();
         } catch (S3Exception e) {
             return switch (e.statusCode()) {
-                case 304 -> new Unchanged();
+                case 304 -> {
+                    if (said == Said.SOMETHING_ELSE) {
+                        revalidation.leaveToTheSdk(bucket, prefix + key);
+                    }
+                    yield new Unchanged();
+                }
                 case 404 -> missing(e);
                 default -> throw failure(e);
             };

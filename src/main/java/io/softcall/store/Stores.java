@@ -15,7 +15,7 @@ final class Stores {
         long maxBytes = config.maxArtifactBytes().asLongValue();
         return switch (Location.of("softcall.store.uri", config.uri())) {
             case Location.S3(String bucket, String prefix) ->
-                new S3Store(s3.get().client(), bucket, prefix, maxBytes);
+                new S3Store(s3.get(), bucket, prefix, maxBytes, config.timeout());
             case Location.Folder folder -> new FileStore(folder.path(), maxBytes);
         };
     }

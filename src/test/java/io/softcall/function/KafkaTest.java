@@ -209,7 +209,11 @@ class KafkaTest {
         }
         kafka.producer().flush();
         kafka.read(answers, LIMIT, read -> read.size() >= 500);
-        given().contentType("application/json").body(bytes(body)).post("/v1/classify").then().statusCode(200);
+        given().contentType("application/json")
+                .body(bytes(body))
+                .post("/v1/classify")
+                .then()
+                .statusCode(200);
         int then = kafka.ends(KafkaBroker.ANSWERS).entrySet().stream()
                 .mapToInt(end -> (int) (end.getValue() - answers.get(end.getKey())))
                 .sum();
