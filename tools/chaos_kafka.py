@@ -51,8 +51,11 @@ def run(storage: Storage, folder: Path, messages: int, rng: random.Random, bar: 
         began = time.monotonic()
         asked = _send(address, messages, rng)
         first = LocalServer(ROOT, folder / "kafka-first.log", settings=servers)
-        with LocalServer(ROOT, folder / "kafka-second.log", settings=servers):
-            found = _read(address, messages, lambda so_far: so_far >= messages // 2 and first.kill())
+        try:
+            with LocalServer(ROOT, folder / "kafka-second.log", settings=servers):
+                found = _read(address, messages, lambda so_far: so_far >= messages // 2 and first.kill())
+        finally:
+            first.kill()
         seconds = time.monotonic() - began
     outcomes = found.first.keys()
     wrong = sum(expected != _kind(found.first.get(request)) for request, (_, expected) in asked.items())
