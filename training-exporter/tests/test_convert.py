@@ -1,4 +1,4 @@
-"""`softcall convert` and `export`: plain PEFT folders out of everything, and tasks that come back the same."""
+"""`softcall convert` and `export`: plain PEFT folders out of everything, and tasks that come back."""
 
 import json
 

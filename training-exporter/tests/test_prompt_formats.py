@@ -1,4 +1,4 @@
-"""Prompts that other software has trained: each format gives what PEFT gives, or is refused with the reason."""
+"""Prompts that others trained: each format gives what PEFT gives, or is refused with the reason."""
 
 import json
 import os
