@@ -6,6 +6,7 @@ import typer
 
 from softcall.commands.base import base
 from softcall.commands.convert import convert
+from softcall.commands.data import data
 from softcall.commands.eval import evaluate
 from softcall.commands.export import export
 from softcall.commands.ls import ls
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command()(base)
 app.command()(convert)
+app.command()(data)
 app.command("eval")(evaluate)
 app.command()(export)
 app.command()(ls)
