@@ -11,6 +11,9 @@ from softcall.cli import app
 from softcall.data import Row
 from softcall.data_checks import Severity, check_rows
 from softcall.data_report import tokenizer_of
+from softcall.errors import SoftcallError
+from softcall.train_config import TrainConfig
+from softcall.train_data import TrainingRows
 
 DATASETS = Path(__file__).parent / "dataset_layouts"
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -74,7 +77,20 @@ def test_a_folder_is_held_together_by_its_parts():
         ]
         assert report["parts"][0]["labels"] == {"negative": 4, "neutral": 4, "positive": 3}
         messages = [found["message"] for found in report["findings"]]
-        assert "test: none of the 3 rows has a label; it is left out" in messages
+        assert "test: none of the 3 rows has a label, so they are left out" in messages
+
+
+def test_a_test_part_has_labels_or_none(tmp_path):
+    """As `softcall train` has it: a part of secret labels is left out, one with gaps is a mistake."""
+    for part in ("train", "test"):
+        rows = [{"text": f"{part} {i}", "label": "ab"[i % 2]} for i in range(20)]
+        if part == "test":
+            rows[3]["label"] = None
+        (tmp_path / f"{part}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    status, printed = softcall(tmp_path)
+    assert status == 1 and "error    test: 1 of 20 rows have no label" in printed
+    with pytest.raises(SoftcallError, match=r"test\.jsonl line 4: no label in field 'label'"):
+        TrainingRows.read(TrainConfig(data=tmp_path, out=tmp_path / "a.safetensors"))
 
 
 def test_rows_that_training_refuses_are_errors(tmp_path):

@@ -70,8 +70,8 @@ def report_of(
         return DataReport((), template or "", findings)
     shown = Template(template or default_template(next(iter(parts.values()))))
     lengths = {name: measure(rows, shown, tokenizer, limit) for name, rows in parts.items()}
-    for name in [name for name, rows in parts.items() if rows[0].label is None]:
-        findings += _unlabelled(name, parts[name])
+    for name, rows in parts.items():
+        findings += _unlabelled(name, rows)
     labelled = {name: rows for name, rows in parts.items() if any(row.label is not None for row in rows)}
     findings += check_rows(labelled) + check_lengths(lengths, limit)
     counted = [
@@ -117,10 +117,9 @@ def _refused(name: str, refusals: Refusals) -> list[Finding]:
 def _unlabelled(name: str, rows: Sequence[Row]) -> list[Finding]:
     """Public data sets often keep the labels of their test part secret, and training leaves it out then."""
     missing = sum(row.label is None for row in rows)
+    if not missing:
+        return []
     if missing == len(rows):
-        return [
-            Finding(Severity.WARNING, f"{name}: none of the {missing:,} rows has a label; it is left out")
-        ]
-    return [Finding(Severity.ERROR, f"{name}: {missing:,} of {len(rows):,} rows have no label")] * bool(
-        missing
-    )
+        message = f"{name}: none of the {missing:,} rows has a label, so they are left out"
+        return [Finding(Severity.WARNING, message)]
+    return [Finding(Severity.ERROR, f"{name}: {missing:,} of {len(rows):,} rows have no label")]

@@ -85,6 +85,8 @@ class TrainingRows:
             if all(row.label is None for row in test):
                 notes.append(f"test: none of the {len(test):,} rows has a label, so they are left out")
                 test = []
+            elif any(row.label is None for row in test):
+                read_rows(config.data, fields, columns=columns, part=TEST)  # refused: it says which
         test_identity = {"test_sha256": files_sha256(config.test or config.data, TEST)} if test else {}
         return cls(train, dev, test, identity, test_identity, notes)
 
