@@ -1,13 +1,15 @@
 """Labelled files: what is read, what is refused and with which words, and how a dev set is carved out."""
 
 import gzip
+import hashlib
 import json
+import subprocess
 from collections import Counter
 
 import pytest
 
-from softcall import data
-from softcall.data import Row, labels_of, read_rows, split_dev
+from softcall import data, record_file
+from softcall.data import Refusals, Row, files_sha256, labels_of, read_rows, split_dev
 from softcall.errors import SoftcallError
 
 
@@ -62,11 +64,20 @@ GOOD = '{"text": "a", "label": "x"}\n'
     ("name", "content", "message"),
     [
         ("a.jsonl", GOOD + '{"text": " ", "label": "x"}', "a.jsonl line 2: field 'text' is empty"),
-        ("a.jsonl", '{"text": "a"}', "line 1: no field 'label'; it has 'text'"),
-        ("a.jsonl", '{"text": "a", "label": null}', "line 1: no field 'label'"),
-        ("a.jsonl", '{"text1": "a", "label": "x"}', "line 1: no field 'text2'; it has 'text1', 'label'"),
+        ("a.jsonl", '{"text": "a"}', "a.jsonl: no column is known as the label; it has 'text': name one"),
+        (
+            "a.jsonl",
+            '{"text": "a", "label": null}',
+            "line 1: no label in field 'label'; it has 'text', 'label'",
+        ),
+        (
+            "a.jsonl",
+            '{"text1": "a", "label": "x"}',
+            "no column is known as the text; it has 'text1', 'label': name one",
+        ),
         ("a.jsonl", '{"text": ["a"], "label": "x"}', "line 1: field 'text' holds a list, expected a string"),
         ("a.jsonl", '{"text": "a", "label": 1.5}', "line 1: field 'label' holds a number"),
+        ("a.jsonl", GOOD + '{"label": "x"}', "a.jsonl line 2: no field 'text'; it has 'label'"),
         ("a.jsonl", '{"text": "a", "label": true}', "line 1: field 'label' holds true or false"),
         ("a.jsonl", '{"text": "a", "label": " "}', "line 1: field 'label' is empty"),
         ("a.jsonl", '{"text": "a", "label": "x "}', "line 1: field 'label' is 'x ', with spaces around it"),
@@ -81,10 +92,10 @@ GOOD = '{"text": "a", "label": "x"}\n'
         ("a.csv", "text,label\na,x\nb\n", "a.csv line 3: has 1 column(s), the header names 2"),
         ("a.csv", "text,text\na,x\n", "line 1: the header names a column twice"),
         ("a.csv", 'text,label\n"a,x\n', "line 2: not valid CSV"),
-        ("a.csv", "text\na\n", "line 2: no field 'label'; it has 'text'"),
+        ("a.csv", "text\na\n", "a.csv: no column is known as the label; it has 'text'"),
         ("a.csv", "text,label\n,x\n", "line 2: field 'text' is empty"),
         ("a.csv", "text,label\n", "a.csv holds no rows"),
-        ("a.tsv", "text\tlabel\n", "a.tsv: cannot tell its format; names ending in .jsonl or .csv"),
+        ("a.tsv", "text\tlabel\n", "a.tsv: cannot tell its format; names ending in .jsonl or .csv (also"),
         ("a.jsonl.gz", b"not gzip", "a.jsonl.gz: not a whole gzip file"),
         ("a.jsonl.gz", gzip.compress(GOOD.encode())[:-9], "a.jsonl.gz: not a whole gzip file"),
     ],
@@ -98,9 +109,9 @@ def test_bad_files_are_refused_by_file_line_and_field(tmp_path, name, content, m
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     with pytest.raises(SoftcallError, match=r"none\.jsonl: no such file"):
         read_rows(tmp_path / "none.jsonl")
-    (tmp_path / "folder.jsonl").mkdir()
-    with pytest.raises(SoftcallError, match=r"folder\.jsonl: cannot be read"):
-        read_rows(tmp_path / "folder.jsonl")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(SoftcallError, match=r"folder holds no rows; expected \.jsonl, \.csv, \.parquet or"):
+        read_rows(tmp_path / "folder")
 
 
 def test_rows_and_bytes_are_bounded(tmp_path, monkeypatch):
@@ -109,9 +120,27 @@ def test_rows_and_bytes_are_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "MAX_ROWS", 9)
     with pytest.raises(SoftcallError, match="line 10: more than 9 rows"):
         read_rows(file)
-    monkeypatch.setattr(data, "MAX_FILE_BYTES", 5 * len(line))
+    monkeypatch.setattr(record_file, "MAX_FILE_BYTES", 5 * len(line))
     with pytest.raises(SoftcallError, match="line 6: the file has more than 140 bytes"):
         read_rows(file)
+
+
+def test_rows_that_are_refused_can_be_counted_instead(tmp_path):
+    lines = [GOOD, '{"text": "", "label": "x"}\n', '{"text": "a", "label": 1.5}\n', GOOD]
+    refusals = Refusals()
+    rows = read_rows(write(tmp_path / "a.jsonl", "".join(lines * 4)), refusals=refusals)
+    assert (len(rows), refusals.count, len(refusals.reasons)) == (8, 8, 5)
+    assert refusals.reasons[0].endswith("a.jsonl line 2: field 'text' is empty")
+
+
+def test_the_sha256_of_several_files_is_that_of_what_sha256sum_prints(tmp_path):
+    for name in ("train-1.csv", "train-2.csv"):
+        write(tmp_path / name, f"text,label\n{name},x\n")
+    printed = subprocess.run(
+        ["sha256sum", "train-1.csv", "train-2.csv"], cwd=tmp_path, capture_output=True, check=True
+    ).stdout
+    assert files_sha256(tmp_path, "train") == hashlib.sha256(printed).hexdigest()
+    assert files_sha256(tmp_path / "train-1.csv") == printed.decode().split()[0]
 
 
 def test_labels_are_sorted_and_at_least_two():

@@ -1,5 +1,6 @@
 """Scoring a task with PyTorch and over HTTP: its figures, and a server's refusals in its own words."""
 
+import csv
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -94,6 +95,18 @@ def test_pytorch_gives_peft_s_labels(tmp_path, tiny_folder, task):
     )
     assert (result.scores.accuracy, result.scores.rows) == (1.0, len(GOLDEN[task]))
     assert result.answered_by == "tiny-llama on cpu" and result.ms_per_text > 0
+
+
+def test_the_columns_of_a_file_may_have_any_names(tmp_path, tiny_folder):
+    labels = Artifact.from_bytes(artifact_path("pair").read_bytes()).labels
+    file = tmp_path / "odd.csv"
+    with file.open("w", newline="") as opened:
+        rows = zip(GOLDEN["pair"], peft_labels("pair", labels), strict=True)
+        csv.writer(opened).writerows([("one", "two", "is"), *((*row["texts"], label) for row, label in rows)])
+    options = ["--text-column", "one", "--text-column", "two", "--label-column", "is"]
+    arguments = ["eval", artifact_path("pair"), file, "--base", tiny_folder, "--json", *options]
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert json.loads(done.stdout)["accuracy"] == 1.0
 
 
 def test_an_uncertain_answer_abstains_as_it_does_when_served(tmp_path, tiny_folder):

@@ -238,9 +238,11 @@ def test_a_store_must_be_named(monkeypatch):
 
 
 def test_a_file_that_is_too_large_is_not_read_whole(store, tmp_path):
-    with (tmp_path / "huge").open("wb") as file:
+    with (tmp_path / "huge.safetensors").open("wb") as file:
         file.truncate((64 << 20) + 1)
-    assert "huge: larger than 67108864 bytes, the limit" in refusal("push", tmp_path / "huge", "a")
+    assert "huge.safetensors: larger than 67108864 bytes, the limit" in refusal(
+        "push", tmp_path / "huge.safetensors", "a"
+    )
 
 
 def test_a_ready_prefix_is_the_models_own_cache(store):

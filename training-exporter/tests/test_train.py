@@ -171,7 +171,44 @@ def test_texts_shared_by_train_and_test_are_pointed_out(workshop, tmp_path, toy_
     test = tmp_path / "test.jsonl"
     test.write_text("".join(json.dumps(row) + "\n" for row in toy_rows))
     _, told = workshop(steps=2, test=test)
-    assert "216 of the test rows have a text that is in the training rows too" in told
+    assert "216 of the test rows have a text that is in the train rows too" in told
+
+
+def test_a_strangers_csv_needs_no_flags(tmp_path, tiny_folder, toy_rows):
+    """Headers are found by their names, and recorded where a flag named them."""
+    data = tmp_path / "sentences.csv"
+    data.write_text("sentence,category\n" + "".join(f"{row['text']},{row['label']}\n" for row in toy_rows))
+    out = tmp_path / "a.safetensors"
+    options = {"out": out, "base": str(tiny_folder), "steps": 2, "tokens": 8, "run_dir": tmp_path / "run"}
+    artifact = train(TrainConfig(data=data, **options), Console(quiet=True))
+    assert (artifact.labels, artifact.metrics["dev_rows"]) == (("bad", "good"), 24)
+    assert "columns" not in artifact.training
+    named = {"text_columns": ("sentence",), "label_column": "category", "run_dir": tmp_path / "named"}
+    again = train(TrainConfig(data=data, **options | named), Console(quiet=True))
+    assert again.training["columns"] == ["sentence", "category"]
+    np.testing.assert_array_equal(again.prompt, artifact.prompt)
+
+
+def test_a_folder_brings_its_own_dev_and_test(tmp_path, tiny_folder, toy_rows):
+    """Of a test part whose labels are kept secret nothing is scored."""
+    parts = {"train": toy_rows[:200], "validation": toy_rows[200:220], "test": toy_rows[220:]}
+    for name, rows in parts.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = {"base": str(tiny_folder), "steps": 2, "tokens": 8}
+    config = TrainConfig(data=tmp_path, out=tmp_path / "a.out.safetensors", run_dir=tmp_path / "a", **options)
+    artifact = train(config, Console(quiet=True))
+    made, metrics = artifact.training, artifact.metrics
+    assert (made["train_rows"], metrics["dev_rows"], metrics["test_rows"]) == (200, 20, 20)
+    for part, name in (("data", "train"), ("dev", "validation"), ("test", "test")):
+        assert made[f"{part}_sha256"] == file_sha256(tmp_path / f"{name}.jsonl")
+    (tmp_path / "test.jsonl").write_text(
+        "".join(json.dumps({"text": row["text"]}) + "\n" for row in toy_rows)
+    )
+    told = io.StringIO()
+    config = TrainConfig(data=tmp_path, out=tmp_path / "b.out.safetensors", run_dir=tmp_path / "b", **options)
+    artifact = train(config, Console(file=told, width=80))
+    assert "test_rows" not in artifact.metrics and "test_sha256" not in artifact.training
+    assert "warning   test: none of the 240 rows has a label, so they are left out" in told.getvalue()
 
 
 # A run that is cut off
@@ -285,7 +322,7 @@ def test_labels_that_training_never_saw_are_refused(workshop, tmp_path):
     other = tmp_path / "other.jsonl"
     other.write_text('{"text": "a", "label": "good"}\n{"text": "a", "label": "ugly"}\n')
     for part in ("dev", "test"):
-        with pytest.raises(SoftcallError, match=f"--{part} line 2: label 'ugly' does not occur"):
+        with pytest.raises(SoftcallError, match=r"other\.jsonl line 2: label 'ugly' does not occur"):
             workshop(**{part: other})
 
 
@@ -296,7 +333,10 @@ def test_bad_input_is_refused_before_any_step(workshop, tmp_path, toy_rows, tiny
         ({"verbalizers": {"ugly": " ugly"}}, "--verbalizer names 'ugly', which is no label of"),
         ({"verbalizers": {"good": " the", "bad": " the"}}, "are the same tokens"),
         ({"template": "no field"}, "template 'no field' has no field"),
-        ({"template": "{text1} {text2}"}, "line 1: no field 'text1'; it has 'text', 'label'"),
+        (
+            {"template": "{text1} {text2}"},
+            "no two columns are known as a pair of texts; it has 'text', 'label'",
+        ),
         ({"max_text_tokens": 5}, "the template alone has 7 tokens; at most 5 are accepted"),
         ({"max_text_tokens": 1020}, "together more than the 1024 positions of tiny-llama"),
         ({"base": str(tmp_path / "nowhere")}, "nowhere does not exist"),

@@ -5,12 +5,15 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from softcall.bounded_file import read_bounded
 from softcall.errors import SoftcallError
 from softcall.safetensors_file import SafetensorsFile, safetensors_bytes
+from softcall.store import MAX_ARTIFACT_BYTES
 from softcall.template import Template
 
 if TYPE_CHECKING:
@@ -146,6 +149,21 @@ class Artifact:
             raise SoftcallError(f"{where}: {error}") from None
 
     @classmethod
+    def open(cls, path: Path) -> tuple[Self, bytes] | None:
+        """The artifact in a file, and its bytes; None for a file or folder that does not claim to be one.
+
+        `SoftcallError`, which begins with `path`, for one that cannot be read.
+        """
+        if path.suffix != ".safetensors" or path.is_dir():
+            return None
+        data = read_bounded(path, MAX_ARTIFACT_BYTES)
+        try:
+            claimed = _METADATA in SafetensorsFile(data).metadata
+        except SoftcallError as error:
+            raise SoftcallError(f"{path}: {error}") from None
+        return (cls.from_bytes(data, str(path)), data) if claimed else None
+
+    @classmethod
     def _of_file(cls, file: SafetensorsFile) -> Self:
         refuse_multitask(file.names)
         metadata = _metadata(file)
@@ -171,15 +189,10 @@ class Artifact:
         )
 
     def _check_tensors(self) -> None:
-        if self.prompt.ndim != 2 or 0 in self.prompt.shape:
-            raise SoftcallError(f"{PROMPT} has shape {list(self.prompt.shape)}; expected [tokens, hidden]")
-        if self.tokens > MAX_PROMPT_TOKENS:
-            raise SoftcallError(
-                f"{PROMPT} has {self.tokens} tokens; at most {MAX_PROMPT_TOKENS} are accepted"
-            )
+        check_prompt(self.prompt)
         _require_shape(_HEAD, self.label_head, (len(self.labels), self.hidden_size))
         _require_shape(_BIAS, self.label_bias, (len(self.labels),))
-        for name, tensor in ((PROMPT, self.prompt), (_HEAD, self.label_head), (_BIAS, self.label_bias)):
+        for name, tensor in ((_HEAD, self.label_head), (_BIAS, self.label_bias)):
             _require_finite(name, tensor)
 
     def _check_prefixes(self) -> None:
@@ -220,6 +233,15 @@ def check_labels(labels: Sequence[str]) -> None:
         if label in seen:
             raise SoftcallError(f"label {label!r} appears twice; expected distinct names")
         seen.add(label)
+
+
+def check_prompt(prompt: np.ndarray) -> None:
+    """`SoftcallError` unless `prompt` [tokens, hidden] is finite and of a length that is served."""
+    if prompt.ndim != 2 or 0 in prompt.shape:
+        raise SoftcallError(f"{PROMPT} has shape {list(prompt.shape)}; expected [tokens, hidden]")
+    if len(prompt) > MAX_PROMPT_TOKENS:
+        raise SoftcallError(f"{PROMPT} has {len(prompt)} tokens; at most {MAX_PROMPT_TOKENS} are accepted")
+    _require_finite(PROMPT, prompt)
 
 
 def _frozen(values: Any, dtype: type[np.floating]) -> np.ndarray:

@@ -16,6 +16,7 @@ from softcall.bundle import (
     DESCRIPTION_FILE,
     FULL_PRECISION,
     INT8,
+    REPLACE_ADVICE,
     TOKENIZER_FILE,
     VARIANTS,
     Bundle,
@@ -68,7 +69,9 @@ def export_base(
     positions = positions_served(base.model.config, max_positions)
     require_expressible(base.model.config, positions)
     _require_tokenizer_fits(base)
-    with new_folder(Path(out), replaceable=DESCRIPTION_FILE if replace else None) as folder:
+    with new_folder(
+        Path(out), replaceable=DESCRIPTION_FILE if replace else None, advice=REPLACE_ADVICE
+    ) as folder:
         with step(console, "trace the model"):
             graph = trunk_graph(base.model)
         written = {FULL_PRECISION: _write_variant(FULL_PRECISION, graph, base, folder, console)}

@@ -16,6 +16,7 @@ from softcall.trunk import Trunk
 
 SCHEMA = 1
 DESCRIPTION_FILE = "base.json"
+REPLACE_ADVICE = "name a new folder, or pass --replace to overwrite a base bundle"
 TOKENIZER_FILE = "tokenizer.json"
 FULL_PRECISION = "fp32"
 INT8 = "int8"

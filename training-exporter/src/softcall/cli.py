@@ -5,7 +5,10 @@ import sys
 import typer
 
 from softcall.commands.base import base
+from softcall.commands.convert import convert
+from softcall.commands.data import data
 from softcall.commands.eval import evaluate
+from softcall.commands.export import export
 from softcall.commands.ls import ls
 from softcall.commands.push import push
 from softcall.commands.rm import rm
@@ -21,7 +24,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(base)
+app.command()(convert)
+app.command()(data)
 app.command("eval")(evaluate)
+app.command()(export)
 app.command()(ls)
 app.command()(push)
 app.command()(rm)

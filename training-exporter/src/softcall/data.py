@@ -1,58 +1,111 @@
-"""Labelled texts: JSONL and CSV files, read strictly and within bounds; how a dev set is carved out."""
+"""Labelled texts: rows of a file or of a data set's folder, and how a dev set is carved out of them."""
 
-import csv
-import gzip
 import hashlib
-import json
-import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from softcall.columns import ColumnChoice, Columns, shown
+from softcall.dataset_folder import files_of
 from softcall.errors import SoftcallError
+from softcall.record_file import ARROW_SUFFIXES, RecordFile, kind
 
 MAX_ROWS = 2_000_000
-MAX_FILE_BYTES = 1 << 30  # after decompression
-MAX_LINE_BYTES = 1 << 20
+MAX_TEXT_BYTES = 1 << 20
 MAX_LABEL_CHARACTERS = 200
 MAX_DEV_ROWS = 1_000
 
-SINGLE = ("text",)
-PAIR = ("text1", "text2")
+_HIDDEN_LABEL = -1  # what a ClassLabel has where the label is kept secret
 
 
 @dataclass(frozen=True)
 class Row:
-    """One example: its texts in the order of the fields, its label (None: unlabelled), its line."""
+    """One example: its texts in the order of the fields, its label (None: unlabelled), and where it lies."""
 
     texts: tuple[str, ...]
     label: str | None
     line: int = field(default=0, compare=False)
+    file: Path | None = field(default=None, compare=False)
+
+    @property
+    def where(self) -> str:
+        """File and line, for a message."""
+        unit = "row" if self.file is not None and self.file.suffix in ARROW_SUFFIXES else "line"
+        return f"{self.file} {unit} {self.line}"
 
 
-def read_rows(path: str | Path, fields: Sequence[str] | None = None, *, labelled: bool = True) -> list[Row]:
-    """Read every row of a `.jsonl` or `.csv` file (also `.gz`).
+@dataclass
+class Refusals:
+    """Rows that could not be taken: how many, and why the first ones were not."""
 
-    `fields` names the text columns (a template's `fields`); None takes `text`, or `text1` and `text2` where
-    the first row has no `text`. Other columns and blank lines are ignored. With `labelled=False` a row may
-    lack its label. Raises `SoftcallError` with file, line and field for whatever is missing, empty, of
-    another type, or too large.
+    count: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    def add(self, reason: str, limit: int = 5) -> None:
+        """Count one, and keep its reason if there is room."""
+        self.count += 1
+        if len(self.reasons) < limit:
+            self.reasons.append(reason)
+
+
+def read_rows(
+    path: str | Path,
+    fields: Sequence[str] | None = None,
+    *,
+    labelled: bool = True,
+    columns: ColumnChoice = ColumnChoice(),  # noqa: B008 (immutable)
+    part: str | None = None,
+    refusals: Refusals | None = None,
+) -> list[Row]:
+    """Read every row of a file (JSONL, CSV, also `.gz`, Parquet, Arrow), or of one `part` of a folder.
+
+    `fields` says how many texts a row has (a template's `fields`; None: one, or two where the names are those
+    of a pair). Other columns are ignored. With `labelled=False` a row may lack its label. Raises
+    `SoftcallError` with file, line and column for whatever is missing, empty, of another type, or too large;
+    with `refusals` such rows are counted there instead.
     """
-    path = Path(path)
     rows: list[Row] = []
-    for line, record in _records(path):
-        where = f"{path} line {line}"
-        if fields is None:
-            fields = SINGLE if SINGLE[0] in record else PAIR
-        if len(rows) == MAX_ROWS:
-            raise SoftcallError(f"{where}: more than {MAX_ROWS:,} rows, which is the limit")
-        texts = tuple(_text(record, name, where) for name in fields)
-        rows.append(Row(texts, _label(record, where, labelled), line))
-    if not rows:
+    for file in files_of(Path(path), part):
+        _read_file(file, rows, len(fields) if fields else None, labelled, columns, refusals)
+    if not rows and not (refusals and refusals.count):
         raise SoftcallError(f"{path} holds no rows")
     return rows
+
+
+def _read_file(
+    path: Path,
+    rows: list[Row],
+    texts: int | None,
+    labelled: bool,
+    choice: ColumnChoice,
+    refusals: Refusals | None,
+) -> None:
+    """Add the rows of one file to `rows`."""
+    file = RecordFile.open(path)
+    names = file.columns()
+    if not names:
+        return
+    try:
+        columns = choice.among(names, texts, labelled=labelled)
+    except SoftcallError as error:
+        raise SoftcallError(f"{path}: {error}") from None
+    wanted = (*columns.texts, *filter(None, [columns.label]))
+    label_names = file.label_names(columns.label) if columns.label else None
+    for line, record in file.records(wanted):
+        where = f"{path} {file.unit} {line}"
+        if len(rows) == MAX_ROWS:
+            raise SoftcallError(f"{where}: more than {MAX_ROWS:,} rows, which is the limit")
+        try:
+            texts_of_row = tuple(_text(record, name, where) for name in columns.texts)
+            label = _label(record, columns, where, labelled, label_names)
+        except SoftcallError as error:
+            if refusals is None:
+                raise
+            refusals.add(str(error))
+            continue
+        rows.append(Row(texts_of_row, label, line, path))
 
 
 def labels_of(rows: Sequence[Row], where: str | Path) -> tuple[str, ...]:
@@ -89,127 +142,74 @@ def split_dev(rows: Sequence[Row], fraction: float) -> tuple[list[Row], list[Row
     return [row for i, row in enumerate(rows) if i not in dev], [rows[i] for i in sorted(dev)]
 
 
+def files_sha256(path: str | Path, part: str | None = None) -> str:
+    """The sha256 of a file as `sha256sum` prints it; of several files, that of what it prints for them."""
+    files = files_of(Path(path), part)
+    if len(files) == 1:
+        return file_sha256(files[0])
+    lines = "".join(f"{file_sha256(file)}  {file.name}\n" for file in files)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
 def file_sha256(path: str | Path) -> str:
     """The sha256 of a file as it lies on disk, as `sha256sum` prints it."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line, record) for each record of the file; a record of several lines counts by its first."""
-    name = path.name.removesuffix(".gz")
-    if name.endswith(".jsonl"):
-        yield from _json_records(path)
-    elif name.endswith(".csv"):
-        yield from _csv_records(path)
-    else:
-        raise SoftcallError(
-            f"{path}: cannot tell its format; names ending in .jsonl or .csv (also with .gz) are read"
-        )
-
-
-def _json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(_lines(path), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise SoftcallError(f"{path} line {number}: not valid JSON ({error})") from None
-        if not isinstance(record, dict):
-            raise SoftcallError(f"{path} line {number}: holds {_kind(record)}, expected a JSON object")
-        yield number, record
-
-
-def _csv_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    csv.field_size_limit(MAX_LINE_BYTES)
-    reader = csv.reader(_lines(path), strict=True)
-    header: list[str] | None = None
-    line = 0
-    try:
-        for cells in reader:
-            first, line = line + 1, reader.line_num
-            if not cells:
-                continue
-            if header is None:
-                header = cells
-                if len(set(header)) < len(header):
-                    raise SoftcallError(
-                        f"{path} line {first}: the header names a column twice ({', '.join(header)})"
-                    )
-                continue
-            if len(cells) != len(header):
-                raise SoftcallError(
-                    f"{path} line {first}: has {len(cells)} column(s), the header names {len(header)}"
-                )
-            yield first, dict(zip(header, cells, strict=True))
-    except csv.Error as error:
-        raise SoftcallError(f"{path} line {line + 1}: not valid CSV ({error})") from None
-
-
-def _lines(path: Path) -> Iterator[str]:
-    """Decoded lines with their ends; bounded in length and in total."""
-    total = 0
-    number = 0
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            while line := file.readline(MAX_LINE_BYTES + 1):
-                number += 1
-                total += len(line)
-                if len(line) > MAX_LINE_BYTES:
-                    raise SoftcallError(
-                        f"{path} line {number}: longer than {MAX_LINE_BYTES:,} bytes, which is the limit"
-                    )
-                if total > MAX_FILE_BYTES:
-                    raise SoftcallError(
-                        f"{path} line {number}: the file has more than {MAX_FILE_BYTES:,} bytes, the limit"
-                    )
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-        raise SoftcallError(
-            f"{path} line {number}: not UTF-8 ({error.reason} at byte {error.start})"
-        ) from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise SoftcallError(f"{path}: not a whole gzip file ({error})") from None
-    except FileNotFoundError:
-        raise SoftcallError(f"{path}: no such file") from None
-    except OSError as error:
-        raise SoftcallError(f"{path}: cannot be read ({error.strerror or error})") from None
-
-
 def _text(record: dict[str, Any], name: str, where: str) -> str:
     if name not in record:
-        raise SoftcallError(f"{where}: no field {name!r}; it has {_names(record)}")
+        raise SoftcallError(f"{where}: no field {name!r}; it has {shown(tuple(record))}")
     text = record[name]
     if not isinstance(text, str):
-        raise SoftcallError(f"{where}: field {name!r} holds {_kind(text)}, expected a string")
+        raise SoftcallError(f"{where}: field {name!r} holds {kind(text)}, expected a string")
     if not text.strip():
         raise SoftcallError(f"{where}: field {name!r} is empty")
+    if len(text) > MAX_TEXT_BYTES:
+        raise SoftcallError(
+            f"{where}: field {name!r} has {len(text):,} characters; the limit is {MAX_TEXT_BYTES:,}"
+        )
     return _unicode(text, name, where)
 
 
-def _label(record: dict[str, Any], where: str, labelled: bool) -> str | None:
-    label = record.get("label")
+def _label(
+    record: dict[str, Any], columns: Columns, where: str, labelled: bool, names: tuple[str, ...] | None
+) -> str | None:
+    name = columns.label
+    label = record.get(name) if name is not None else None
+    if names is not None and label == _HIDDEN_LABEL:
+        label = None
     if label is None and not labelled:
         return None
     if label is None:
-        raise SoftcallError(f"{where}: no field 'label'; it has {_names(record)}")
+        raise SoftcallError(f"{where}: no label in field {name!r}; it has {shown(tuple(record))}")
     if isinstance(label, int) and not isinstance(label, bool):
-        label = str(label)  # 0 and 1 are what many data sets call their classes
+        label = _named(label, names, name, where)
     if not isinstance(label, str):
-        raise SoftcallError(f"{where}: field 'label' holds {_kind(label)}, expected a string or an integer")
+        raise SoftcallError(f"{where}: field {name!r} holds {kind(label)}, expected a string or an integer")
     if not label.strip():
-        raise SoftcallError(f"{where}: field 'label' is empty")
+        raise SoftcallError(f"{where}: field {name!r} is empty")
     if label != label.strip():
-        raise SoftcallError(f"{where}: field 'label' is {label!r}, with spaces around it")
+        raise SoftcallError(f"{where}: field {name!r} is {label!r}, with spaces around it")
     if len(label) > MAX_LABEL_CHARACTERS:
         raise SoftcallError(
-            f"{where}: field 'label' has {len(label)} characters, at most {MAX_LABEL_CHARACTERS} are accepted"
+            f"{where}: field {name!r} has {len(label)} characters; the limit is {MAX_LABEL_CHARACTERS}"
         )
-    return _unicode(label, "label", where)
+    return _unicode(label, name, where)
 
 
-def _unicode(text: str, name: str, where: str) -> str:
+def _named(label: int, names: tuple[str, ...] | None, column: str | None, where: str) -> str:
+    """0 and 1 are what many data sets call their classes, and some say what they stand for."""
+    if names is None:
+        return str(label)
+    if not 0 <= label < len(names):
+        raise SoftcallError(
+            f"{where}: field {column!r} is {label}; its file names the labels 0 to {len(names) - 1}"
+        )
+    return names[label]
+
+
+def _unicode(text: str, name: str | None, where: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -217,20 +217,3 @@ def _unicode(text: str, name: str, where: str) -> str:
             f"{where}: field {name!r} holds half of a surrogate pair, which is no Unicode text"
         ) from None
     return text
-
-
-def _names(record: dict[str, Any]) -> str:
-    names = [repr(name) for name in list(record)[:10]]
-    return ", ".join(names) + (", ..." if len(record) > 10 else "") if names else "no fields"
-
-
-def _kind(value: Any) -> str:
-    kinds = {
-        dict: "an object",
-        list: "a list",
-        str: "a string",
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-    }
-    return kinds.get(type(value), "null")

@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from softcall.artifact import Artifact
+from softcall.columns import ColumnChoice
 from softcall.data import Row, read_rows
+from softcall.dataset_folder import TEST
 from softcall.errors import SoftcallError
 from softcall.scores import Scores
 
@@ -36,7 +38,13 @@ class Evaluation:
 
 
 def evaluate_artifact(
-    path: Path, file: Path, *, base: str | None, device: str, max_text_tokens: int | None
+    path: Path,
+    file: Path,
+    *,
+    base: str | None,
+    device: str,
+    max_text_tokens: int | None,
+    columns: ColumnChoice = ColumnChoice(),  # noqa: B008 (immutable)
 ) -> Evaluation:
     """Score an artifact on a file with PyTorch in float32.
 
@@ -49,10 +57,10 @@ def evaluate_artifact(
     from softcall.source import Source
 
     artifact = Artifact.from_bytes(_artifact_bytes(path), where=str(path))
-    rows = read_rows(file, artifact.template.fields)
+    rows = read_rows(file, artifact.template.fields, columns=columns, part=TEST)
     for row in rows:
         if row.label not in artifact.labels:
-            raise SoftcallError(f"{file} line {row.line}: label {row.label!r} is not one of {path}'s labels")
+            raise SoftcallError(f"{row.where}: label {row.label!r} is not one of {path}'s labels")
     place = torch_device(device)
     loaded = Source.resolve(base).load()
     artifact.require_base(loaded.name, loaded.fingerprint, loaded.model.config.hidden_size)
@@ -72,12 +80,18 @@ def evaluate_artifact(
 
 
 def evaluate_server(
-    url: str, task: str, file: Path, *, api_key: str | None, max_text_tokens: int | None
+    url: str,
+    task: str,
+    file: Path,
+    *,
+    api_key: str | None,
+    max_text_tokens: int | None,
+    columns: ColumnChoice = ColumnChoice(),  # noqa: B008 (immutable)
 ) -> Evaluation:
     """Score a served task on a file, `CALL_ROWS` texts a call; a refusal is raised in the server's words."""
     if urlsplit(url).scheme not in ("http", "https"):
         raise SoftcallError(f"--server {url}: expected an address such as http://localhost:8080")
-    rows = read_rows(file)
+    rows = read_rows(file, columns=columns, part=TEST)
     endpoint = url.rstrip("/") + "/v1/classify"
     predicted: list[str | None] = []
     versions: dict[str, None] = {}

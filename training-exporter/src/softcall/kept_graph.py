@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from softcall.bundle import DESCRIPTION_FILE, FULL_PRECISION, TOKENIZER_FILE, VARIANTS, Bundle
+from softcall.bundle import DESCRIPTION_FILE, FULL_PRECISION, REPLACE_ADVICE, TOKENIZER_FILE, VARIANTS, Bundle
 from softcall.default_base import sha256_of
 from softcall.errors import SoftcallError
 from softcall.fingerprint import fingerprint
@@ -53,7 +53,9 @@ def base_from_graph(
         kept = _graph_of(fingerprint(weights), source)
         wanted = {FULL_PRECISION, *variants}
         kept = replace(kept, variants={v: kept.variants[v] for v in kept.variants if v in wanted})
-    with new_folder(Path(out), replaceable=DESCRIPTION_FILE if overwrite else None) as folder:
+    with new_folder(
+        Path(out), replaceable=DESCRIPTION_FILE if overwrite else None, advice=REPLACE_ADVICE
+    ) as folder:
         for file in kept_files(kept):
             (folder / file).parent.mkdir(exist_ok=True)
             shutil.copyfile(kept.folder / file, folder / file)

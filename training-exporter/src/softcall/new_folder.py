@@ -8,16 +8,18 @@ from pathlib import Path
 
 from softcall.errors import SoftcallError
 
+ADVICE = "name a new folder"
+
 
 @contextmanager
-def new_folder(out: Path, replaceable: str | None = None) -> Iterator[Path]:
+def new_folder(out: Path, replaceable: str | None = None, advice: str = ADVICE) -> Iterator[Path]:
     """Give a temporary folder beside `out`, renamed to `out` when the block ends without an error.
 
     An existing `out` is refused with `SoftcallError`, unless it is empty, or holds the file `replaceable`, by
-    which it is known to be of the kind that may be replaced.
+    which it is known to be of the kind that may be replaced. `advice` says what to do instead.
     """
     out = out.absolute()
-    _require_free(out, replaceable)
+    _require_free(out, replaceable, advice)
     partial, previous = (
         out.with_name(f".{out.name}.{os.getpid()}.{state}") for state in ("partial", "previous")
     )
@@ -25,7 +27,7 @@ def new_folder(out: Path, replaceable: str | None = None) -> Iterator[Path]:
         out.parent.mkdir(parents=True, exist_ok=True)
         partial.mkdir()
         yield partial
-        _require_free(out, replaceable)
+        _require_free(out, replaceable, advice)
         if out.exists():
             out.rename(previous)
         partial.rename(out)
@@ -36,10 +38,10 @@ def new_folder(out: Path, replaceable: str | None = None) -> Iterator[Path]:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _require_free(out: Path, replaceable: str | None) -> None:
+def _require_free(out: Path, replaceable: str | None, advice: str) -> None:
     if not out.exists() and not out.is_symlink():
         return
     if not out.is_dir() or out.is_symlink():
         raise SoftcallError(f"{out} exists and is not a folder; name a new one")
     if any(out.iterdir()) and not (replaceable and (out / replaceable).is_file()):
-        raise SoftcallError(f"{out} exists; name a new folder, or pass --replace to overwrite a base bundle")
+        raise SoftcallError(f"{out} exists; {advice}")

@@ -12,6 +12,7 @@ from softcall.errors import SoftcallError
 from softcall.label_head import default_verbalizer
 from softcall.template import Template
 
+TASK_FILE = "task.json"
 MAX_FILE_BYTES = 1 << 20
 
 

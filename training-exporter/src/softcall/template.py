@@ -10,8 +10,8 @@ from tokenizers import Tokenizer
 from softcall.errors import SoftcallError
 
 _FIELD = re.compile(r"\{(text[12]?)\}")
-_SINGLE = ("text",)
-_PAIR = ("text1", "text2")
+SINGLE = ("text",)
+PAIR = ("text1", "text2")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Template:
 
     def __post_init__(self) -> None:
         named = _FIELD.findall(self.source)
-        if tuple(sorted(named)) not in (_SINGLE, _PAIR):
+        if tuple(sorted(named)) not in (SINGLE, PAIR):
             found = ", ".join(f"{{{name}}}" for name in named) or "no field"
             raise SoftcallError(
                 f"template {self.source!r} has {found};"
@@ -39,7 +39,7 @@ class Template:
     @property
     def fields(self) -> tuple[str, ...]:
         """`("text",)` or `("text1", "text2")`: the order in which `fill` and `encode` take a row's texts."""
-        return _SINGLE if len(self._places) == 1 else _PAIR
+        return SINGLE if len(self._places) == 1 else PAIR
 
     def fill(self, texts: Sequence[str]) -> str:
         """The template with one text for each of `fields`, in one pass: a text may contain `{text}`."""

@@ -28,7 +28,6 @@ import softcall
 from softcall import train_checkpoint
 from softcall.artifact import Artifact
 from softcall.classifier import PromptedClassifier, pad_right, torch_device
-from softcall.data import file_sha256
 from softcall.errors import SoftcallError
 from softcall.label_head import default_verbalizer, verbalizer_head
 from softcall.prompt_init import PromptInit, default_init_text, initial_prompt
@@ -321,8 +320,7 @@ def announce(
         f"learning  rate {config.learning_rate:g}{head}, {config.warmup_steps} steps of warm-up, cosine",
         f"run       {folder}",
     ]
-    if rows.leaked:
-        lines += [f"warning   {rows.leaked} of the test rows have a text that is in the training rows too"]
+    lines += [f"warning   {note}" for note in rows.notes]
     _say(console, "\n".join(lines))
 
 
@@ -330,7 +328,6 @@ def provenance(
     config: TrainConfig, rows: TrainingRows, words: Sequence[str], state: RunState, device: torch.device
 ) -> dict[str, Any]:
     """How the prompt was trained, for people; two runs of one command have the same."""
-    files = {"test_sha256": file_sha256(config.test)} if config.test else {}
     done = {"train_rows": len(rows.train), "best_step": state.best_step, "last_step": state.step}
     versions = {
         "softcall": softcall.__version__,
@@ -339,7 +336,15 @@ def provenance(
     }
     picked = {"init_text": _init_text(config, words)} if config.init == PromptInit.TEXT else {}
     where = {"device": _device_name(device), "versions": versions}
-    return rows.identity | files | config.identity() | picked | {"verbalizers": list(words)} | done | where
+    return (
+        rows.identity
+        | rows.test_identity
+        | config.identity()
+        | picked
+        | {"verbalizers": list(words)}
+        | done
+        | where
+    )
 
 
 def _device_name(device: torch.device) -> str:

@@ -46,6 +46,8 @@ class TrainConfig:
     dev: Path | None = None  # None: `dev_fraction` of data, by `softcall.data.split_dev`
     dev_fraction: float = 0.1
     test: Path | None = None
+    text_columns: tuple[str, ...] = ()  # empty: found by their names, as is the label's
+    label_column: str | None = None
     base: str | None = None  # None: the default base
     template: str | None = None  # None: "{text}\nLabel:", or the same for pairs
     verbalizers: dict[str, str] = field(default_factory=dict)  # label to text; others use the label itself

@@ -7,27 +7,43 @@ from typing import Any
 
 import numpy as np
 
-from softcall.data import PAIR, Row, file_sha256, labels_of, read_rows, split_dev
+from softcall.columns import ColumnChoice
+from softcall.data import Row, files_sha256, labels_of, read_rows, split_dev
+from softcall.data_checks import check_rows
+from softcall.dataset_folder import DEV, TEST, TRAIN, parts_of
 from softcall.errors import SoftcallError
 from softcall.source import LoadedBase
-from softcall.template import Template
+from softcall.template import PAIR, SINGLE, Template
 from softcall.train_config import TrainConfig
 
 SINGLE_TEMPLATE = "{text}\nLabel:"
 PAIR_TEMPLATE = "{text1}\n{text2}\nLabel:"
 
 
+def fields_of(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The fields of a template for rows of one text, or of two."""
+    return PAIR if len(rows[0].texts) == 2 else SINGLE
+
+
+def default_template(rows: Sequence[Row]) -> str:
+    """The template for rows of one text, or of two."""
+    return PAIR_TEMPLATE if fields_of(rows) == PAIR else SINGLE_TEMPLATE
+
+
 @dataclass(frozen=True)
 class TrainingRows:
     """The rows of each part. `identity` tells them from any others: the sha256 of their files, and the split.
 
-    Raises `SoftcallError` where a part is empty (but test) or has a label that train does not have.
+    `notes` is what is worth knowing of them, a sentence each. Raises `SoftcallError` where a part is empty
+    (but test) or has a label that train does not have.
     """
 
     train: Sequence[Row]
     dev: Sequence[Row]
     test: Sequence[Row]
     identity: dict[str, Any]
+    test_identity: dict[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()
     labels: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -37,39 +53,47 @@ class TrainingRows:
             raise SoftcallError(
                 f"{len(self.train)} rows are too few to carve a dev set out of; give one with --dev"
             )
-        for name, rows in (("--dev", self.dev), ("--test", self.test)):
-            for row in rows:
-                if row.label not in self.labels:
-                    raise SoftcallError(
-                        f"{name} line {row.line}: label {row.label!r} does not occur in the training data"
-                    )
+        for row in (*self.dev, *self.test):
+            if row.label not in self.labels:
+                raise SoftcallError(f"{row.where}: label {row.label!r} does not occur in the training data")
+        parts = {"train": self.train, "dev": self.dev, "test": self.test}
+        found = check_rows({name: rows for name, rows in parts.items() if rows})
+        object.__setattr__(self, "notes", (*self.notes, *(finding.message for finding in found)))
 
     @classmethod
     def read(cls, config: TrainConfig) -> "TrainingRows":
-        """The rows of the files that `config` names."""
+        """The rows of the files that `config` names, and of the dev and test parts of a folder."""
         fields = Template(config.template).fields if config.template else None
-        train = read_rows(config.data, fields)
+        columns = ColumnChoice(config.text_columns, config.label_column)
+        train = read_rows(config.data, fields, columns=columns, part=TRAIN)
         labels_of(train, config.data)
-        identity: dict[str, Any] = {"data_sha256": file_sha256(config.data)}
-        fields = fields or (PAIR if len(train[0].texts) == 2 else ("text",))
-        if config.dev is None:
+        fields = fields or fields_of(train)
+        identity: dict[str, Any] = {"data_sha256": files_sha256(config.data, TRAIN)}
+        identity |= {} if columns == ColumnChoice() else {"columns": [*columns.texts, columns.label]}
+        parts, notes = parts_of(config.data), []
+        if dev_source := config.dev or (config.data if DEV in parts else None):
+            dev = read_rows(dev_source, fields, columns=columns, part=DEV)
+            identity["dev_sha256"] = files_sha256(dev_source, DEV)
+        else:
             train, dev = split_dev(train, config.dev_fraction)
             identity["dev_fraction"] = config.dev_fraction
-        else:
-            dev = read_rows(config.dev, fields)
-            identity["dev_sha256"] = file_sha256(config.dev)
-        return cls(train, dev, read_rows(config.test, fields) if config.test else [], identity)
+        test: list[Row] = []
+        if config.test:
+            test = read_rows(config.test, fields, columns=columns, part=TEST)
+        elif TEST in parts:
+            test = read_rows(config.data, fields, columns=columns, part=TEST, labelled=False)
+            if all(row.label is None for row in test):
+                notes.append(f"test: none of the {len(test):,} rows has a label, so they are left out")
+                test = []
+            elif any(row.label is None for row in test):
+                read_rows(config.data, fields, columns=columns, part=TEST)  # refused: it says which
+        test_identity = {"test_sha256": files_sha256(config.test or config.data, TEST)} if test else {}
+        return cls(train, dev, test, identity, test_identity, notes)
 
     @property
     def default_template(self) -> str:
         """The template for rows of one text, or of two."""
-        return PAIR_TEMPLATE if len(self.train[0].texts) == 2 else SINGLE_TEMPLATE
-
-    @property
-    def leaked(self) -> int:
-        """Test rows whose texts are in train too."""
-        seen = {row.texts for row in self.train}
-        return sum(row.texts in seen for row in self.test)
+        return default_template(self.train)
 
 
 @dataclass(frozen=True)

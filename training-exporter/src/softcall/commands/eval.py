@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from softcall.column_options import LabelColumnOption, TextColumnOption
+from softcall.columns import ColumnChoice
 from softcall.errors import SoftcallError
 from softcall.evaluate import Evaluation, evaluate_artifact, evaluate_server
 from softcall.scores import Scores
@@ -27,7 +29,10 @@ def evaluate(
         ),
     ],
     file: Annotated[
-        Path, typer.Argument(help="JSONL or CSV (also .gz) with `text`, or `text1` and `text2`, and `label`.")
+        Path,
+        typer.Argument(
+            help="Labelled texts: JSONL, CSV (also .gz), Parquet, or a folder of Hugging Face datasets."
+        ),
     ],
     server: Annotated[
         str | None,
@@ -46,6 +51,8 @@ def evaluate(
         int | None,
         typer.Option(help="Cut longer texts (the template never is).", min=1, show_default="never cut"),
     ] = None,
+    text_column: TextColumnOption = None,
+    label_column: LabelColumnOption = None,
     device: Annotated[Device, typer.Option(help="auto takes CUDA where there is any.")] = Device.AUTO,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -55,17 +62,25 @@ def evaluate(
 
     Example: softcall eval banking77 test.jsonl --server http://localhost:8080
     """
+    columns = ColumnChoice(tuple(text_column or ()), label_column)
     if server is not None:
         if base is not None:
             raise SoftcallError(
                 "--base goes with an artifact, not with --server: a server has a base of its own"
             )
         key = os.environ.get("SOFTCALL_API_KEY")
-        result = evaluate_server(server, task, file, api_key=key, max_text_tokens=max_text_tokens)
+        result = evaluate_server(
+            server, task, file, api_key=key, max_text_tokens=max_text_tokens, columns=columns
+        )
     else:
         try:
             result = evaluate_artifact(
-                Path(task), file, base=base, device=device.value, max_text_tokens=max_text_tokens
+                Path(task),
+                file,
+                base=base,
+                device=device.value,
+                max_text_tokens=max_text_tokens,
+                columns=columns,
             )
         except ModuleNotFoundError as error:
             raise SoftcallError(

@@ -5,16 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from softcall.bounded_file import read_bounded
 from softcall.errors import SoftcallError
-from softcall.store import MAX_ARTIFACT_BYTES, Condition, Store, check_task
+from softcall.store import Condition, Store, check_task
 from softcall.store_options import EndpointOption, StoreOption
 
 if TYPE_CHECKING:
     from softcall.artifact import Artifact
+    from softcall.prompt_formats import Prompt
     from softcall.task_description import TaskDescription
 
-TASK_FILE = "task.json"
 SERVED_BYTES = 16 << 20  # what a server accepts unless configured otherwise
 
 
@@ -22,7 +21,8 @@ def push(
     source: Annotated[
         Path,
         typer.Argument(
-            help="An artifact made by `softcall train`, or a folder made by PEFT's save_pretrained.",
+            help="An artifact made by `softcall train`, or a prompt in another format: a folder made by "
+            "PEFT, decoder.pt of TGIS, a .npy array.",
             metavar="SOURCE",
             show_default=False,
         ),
@@ -37,29 +37,35 @@ def push(
     base: Annotated[
         Path | None,
         typer.Option(
-            help="Base bundle that the prompt belongs to. Needed for a PEFT folder; checked for an artifact.",
+            help="Base bundle that the prompt belongs to. Checked for an artifact; other formats need it.",
             show_default=False,
         ),
     ] = None,
     template: Annotated[
         str | None,
         typer.Option(
-            help=r"PEFT folder: how a text is shown, such as '{text}\nIntent:'; \n is a line break.",
+            help=r"Other formats: how a text is shown, such as '{text}\nIntent:'; \n is a line break.",
             show_default=False,
         ),
     ] = None,
     label: Annotated[
         list[str] | None,
         typer.Option(
-            help="PEFT folder: LABEL, or LABEL=WORDS with the words that stand for it; repeated, in order.",
+            help="Other formats: LABEL, or LABEL=WORDS with the words that stand for it; repeated, in order.",
             show_default=False,
         ),
     ] = None,
     task_file: Annotated[
         Path | None,
         typer.Option(
-            help="PEFT folder: JSON with template, labels, verbalizers, temperature, abstain_threshold.",
+            help="Other formats: JSON with template, labels, verbalizers, temperature, abstain_threshold.",
             show_default="task.json in the folder",
+        ),
+    ] = None,
+    task_id: Annotated[
+        int | None,
+        typer.Option(
+            help="Multitask prompt tuning: which of its tasks, from 0.", metavar="N", show_default=False
         ),
     ] = None,
     prefix: Annotated[
@@ -95,16 +101,20 @@ def push(
             "--prefix needs --base, the folder made by `softcall base` that encodes the prompt"
         )
     target = Store.open(store, endpoint_url)
-    flags = {"template": template, "labels": label, "task file": task_file}
-    if source.is_dir():
-        artifact = _fold(source, base, _description(source, template, label, task_file))
-        data = artifact.to_bytes()
-    else:
-        given = [name for name, value in flags.items() if value is not None]
-        if given:
+    flags = {"template": template, "labels": label, "task file": task_file, "task id": task_id}
+
+    from softcall.artifact import Artifact
+    from softcall.prompt_formats import read_prompt
+
+    if (opened := Artifact.open(source)) is not None:
+        artifact, data = opened
+        if given := [name for name, value in flags.items() if value is not None]:
             raise SoftcallError(f"{source} is an artifact, which has its own {' and '.join(given)}")
-        data = read_bounded(source, MAX_ARTIFACT_BYTES)
-        artifact = _artifact(data, source, base)
+        _require_base(artifact, base)
+    else:
+        prompt = read_prompt(source, task_id)
+        artifact = _fold(source, prompt, base, _description(source, template, label, task_file))
+        data = artifact.to_bytes()
 
     if prefix:
         from softcall.bundle import Bundle
@@ -112,21 +122,23 @@ def push(
         artifact = artifact.with_prefixes(Bundle.open(base), prefix)
         data = artifact.to_bytes()
 
-    from softcall.peft_folder import peft_config
+    from softcall.prompt_formats.peft_output import peft_config
 
     expected = Condition.ABSENT if create else Condition.NONE if if_version is None else if_version
-    version = target.put(task, data, peft_config(artifact), expected)
+    config = peft_config(artifact.tokens, artifact.hidden_size, artifact.base_name)
+    version = target.put(task, data, config, expected)
     if len(data) > SERVED_BYTES:
         typer.echo(f"note: servers refuse more than {SERVED_BYTES} bytes unless told otherwise", err=True)
     typer.echo(f"{task} {version} {len(data)} bytes, {artifact.tokens} tokens, {len(artifact.labels)} labels")
 
 
 def _description(
-    folder: Path, template: str | None, labels: list[str] | None, task_file: Path | None
+    source: Path, template: str | None, labels: list[str] | None, task_file: Path | None
 ) -> "TaskDescription":
     """The flags, over the task file if there is one."""
-    from softcall.task_description import TaskDescription, read_task_file
+    from softcall.task_description import TASK_FILE, TaskDescription, read_task_file
 
+    folder = source if source.is_dir() else source.parent
     if task_file is None and (folder / TASK_FILE).is_file():
         task_file = folder / TASK_FILE
     record: dict[str, Any] = {} if task_file is None else read_task_file(task_file)
@@ -139,30 +151,27 @@ def _description(
     for name, flag in (("template", "--template"), ("labels", "--label")):
         if name not in record:
             raise SoftcallError(
-                f"{folder} says nothing of the task's {name}; give {flag}, or a {TASK_FILE} in the folder"
+                f"{source} says nothing of the task's {name}; give {flag}, or a {TASK_FILE} in the folder"
             )
     return TaskDescription.of_record(record, str(task_file) if task_file is not None else "the task's flags")
 
 
-def _fold(folder: Path, base: Path | None, description: "TaskDescription") -> "Artifact":
+def _fold(source: Path, prompt: "Prompt", base: Path | None, description: "TaskDescription") -> "Artifact":
     from softcall.bundle import Bundle
-    from softcall.peft_folder import PeftFolder
 
     if base is None:
         raise SoftcallError(
-            f"{folder} is a PEFT folder, which does not record its base;"
-            " give --base with the folder made by `softcall base`"
+            f"{source} does not record its base; give --base with the folder made by `softcall base`"
         )
-    return PeftFolder.open(folder).fold(Bundle.open(base), description)
+    try:
+        return prompt.fold(Bundle.open(base), description)
+    except SoftcallError as error:
+        raise SoftcallError(f"{source}: {error}") from None
 
 
-def _artifact(data: bytes, source: Path, base: Path | None) -> "Artifact":
-    from softcall.artifact import Artifact
-
-    artifact = Artifact.from_bytes(data, str(source))
+def _require_base(artifact: "Artifact", base: Path | None) -> None:
     if base is not None:
         from softcall.bundle import Bundle
 
         bundle = Bundle.open(base)
         artifact.require_base(bundle.name, bundle.fingerprint, bundle.hidden_size)
-    return artifact

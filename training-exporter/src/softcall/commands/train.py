@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from softcall.column_options import LabelColumnOption, TextColumnOption
 from softcall.errors import SoftcallError
 from softcall.prompt_init import PromptInit
 from softcall.train_config import Device, Head, Precision, TrainConfig
@@ -14,14 +15,15 @@ def train(
     data: Annotated[
         Path,
         typer.Argument(
-            help="JSONL or CSV (also .gz) with `text`, or `text1` and `text2`, and `label`.", metavar="DATA"
+            help="Labelled texts: JSONL, CSV (also .gz), Parquet, or a folder of Hugging Face datasets.",
+            metavar="DATA",
         ),
     ],
     out: Annotated[Path, typer.Option(help="The artifact to write, NAME.safetensors.")],
     dev: Annotated[
         Path | None,
         typer.Option(
-            help="Rows to choose the best prompt by. Without it a fixed part of DATA is carved out."
+            help="Rows to choose the best prompt by. Without it a folder's own, or a fixed part of DATA."
         ),
     ] = None,
     dev_fraction: Annotated[
@@ -30,6 +32,8 @@ def train(
     test: Annotated[
         Path | None, typer.Option(help="Rows that are scored once, at the end, and recorded.")
     ] = None,
+    text_column: TextColumnOption = None,
+    label_column: LabelColumnOption = None,
     base: Annotated[
         str | None,
         typer.Option(
@@ -119,6 +123,8 @@ def train(
         dev=dev,
         dev_fraction=dev_fraction,
         test=test,
+        text_columns=tuple(text_column or ()),
+        label_column=label_column,
         base=base,
         template=template.replace(r"\n", "\n") if template is not None else None,
         verbalizers=_verbalizers(verbalizer or []),

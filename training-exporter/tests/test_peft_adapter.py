@@ -14,7 +14,6 @@ from peft import (
     MultitaskPromptTuningConfig,
     PeftModel,
     PrefixTuningConfig,
-    PromptEncoderConfig,
     PromptTuningConfig,
     get_peft_model,
 )
@@ -24,7 +23,8 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from softcall.artifact import Artifact
 from softcall.bundle import Bundle
 from softcall.errors import SoftcallError
-from softcall.peft_folder import PeftFolder, peft_config
+from softcall.prompt_formats import read_prompt
+from softcall.prompt_formats.peft_output import peft_config
 from softcall.store import Store
 from softcall.task_description import TaskDescription, read_task_file
 
@@ -52,6 +52,10 @@ def described(folder):
     return TaskDescription.of_record(read_task_file(folder / "task.json"), "task.json")
 
 
+def config_of(artifact):
+    return peft_config(artifact.tokens, artifact.hidden_size, artifact.base_name)
+
+
 def served_logits(artifact, bundle, texts):
     """What a server does: the prompt's prefix once, then each text behind it, then the label head."""
     trunk = bundle.trunk()
@@ -65,7 +69,7 @@ def served_logits(artifact, bundle, texts):
 
 def test_logits_are_pefts(tuned, bundle):
     task, model, folder = tuned
-    artifact = PeftFolder.open(folder).fold(bundle, described(folder))
+    artifact = read_prompt(folder).fold(bundle, described(folder))
     assert artifact.labels == tuple(task.verbalizers)
     expected = [label_logits(model, bundle.tokenizer(), task, text) for text in task.texts]
     np.testing.assert_allclose(list(served_logits(artifact, bundle, task.texts)), expected, **LOGITS)
@@ -73,8 +77,8 @@ def test_logits_are_pefts(tuned, bundle):
 
 def test_peft_loads_a_stored_task_as_it_lies(tuned, bundle, tiny_folder, tmp_path):
     task, model, folder = tuned
-    artifact = PeftFolder.open(folder).fold(bundle, described(folder))
-    Store.open(f"file:{tmp_path}").put("acme/task", artifact.to_bytes(), peft_config(artifact))
+    artifact = read_prompt(folder).fold(bundle, described(folder))
+    Store.open(f"file:{tmp_path}").put("acme/task", artifact.to_bytes(), config_of(artifact))
     loaded = PeftModel.from_pretrained(
         AutoModelForCausalLM.from_pretrained(tiny_folder), tmp_path / "acme/task"
     ).eval()
@@ -87,13 +91,13 @@ def test_the_old_format_is_read_too(tuned, tmp_path):
     _, _, folder = tuned
     (tmp_path / "adapter_config.json").write_bytes((folder / "adapter_config.json").read_bytes())
     torch.save(load_file(folder / "adapter_model.safetensors"), tmp_path / "adapter_model.bin")
-    np.testing.assert_array_equal(PeftFolder.open(tmp_path).prompt, PeftFolder.open(folder).prompt)
+    np.testing.assert_array_equal(read_prompt(tmp_path).vectors, read_prompt(folder).vectors)
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_folders_of_the_default_base_give_the_logits_that_are_kept_with_them(name, default_bundle):
     folder = FOLDER / name
-    artifact = PeftFolder.open(folder).fold(default_bundle, described(folder))
+    artifact = read_prompt(folder).fold(default_bundle, described(folder))
     golden = json.loads((folder / "golden.json").read_text())
     assert artifact.base_fingerprint == golden["base"]["fingerprint"]
     assert list(artifact.labels) == golden["labels"]
@@ -105,14 +109,8 @@ def test_folders_of_the_default_base_give_the_logits_that_are_kept_with_them(nam
     np.testing.assert_allclose(list(served_logits(artifact, default_bundle, texts)), expected, **LOGITS)
 
 
-OTHER_TYPES = {
-    "MULTITASK_PROMPT_TUNING": MultitaskPromptTuningConfig(
-        task_type="CAUSAL_LM", num_virtual_tokens=8, num_tasks=2, num_ranks=1
-    ),
-    "PREFIX_TUNING": PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=8),
-    "P_TUNING": PromptEncoderConfig(task_type="CAUSAL_LM", num_virtual_tokens=8, encoder_hidden_size=16),
-    "LORA": LoraConfig(task_type="CAUSAL_LM", r=2, target_modules=["q_proj"]),
-}
+PREFIX = PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=8)
+LORA = LoraConfig(task_type="CAUSAL_LM", r=2, target_modules=["q_proj"])
 
 
 @pytest.fixture
@@ -128,7 +126,7 @@ def folder(tmp_path):
 
 def refusal(folder):
     with pytest.raises(SoftcallError) as refused:
-        PeftFolder.open(folder)
+        read_prompt(folder)
     assert str(refused.value).startswith(str(folder))
     return str(refused.value)
 
@@ -138,14 +136,28 @@ def change_config(folder, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-@pytest.mark.parametrize("peft_type", OTHER_TYPES)
-def test_other_types_are_refused_by_name(peft_type, folder):
-    message = refusal(folder(OTHER_TYPES[peft_type]))
-    assert f"peft_type is '{peft_type}', which is not served; expected PROMPT_TUNING" in message
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (PREFIX, "peft_type is 'PREFIX_TUNING', which learns keys and values of every layer"),
+        (LORA, "peft_type is 'LORA', which changes the weights of the base"),
+    ],
+)
+def test_what_is_no_prompt_is_refused_with_the_reason(config, reason, folder):
+    message = refusal(folder(config))
+    assert reason in message
+    assert message.endswith("; expected PROMPT_TUNING, MULTITASK_PROMPT_TUNING, P_TUNING")
+
+
+def test_a_prompt_of_an_encoder_decoder_model_is_refused(plain):
+    change_config(plain, task_type="SEQ_2_SEQ_LM")
+    assert "task_type is 'SEQ_2_SEQ_LM', which belongs to an encoder-decoder model" in refusal(plain)
 
 
 def test_a_multitask_file_is_known_by_its_tensors(folder):
-    saved = folder(OTHER_TYPES["MULTITASK_PROMPT_TUNING"])
+    saved = folder(
+        MultitaskPromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=8, num_tasks=2, num_ranks=1)
+    )
     change_config(saved, peft_type="PROMPT_TUNING")
     assert "belongs to peft_type MULTITASK_PROMPT_TUNING; expected PROMPT_TUNING" in refusal(saved)
 
@@ -183,23 +195,21 @@ def test_a_configuration_that_does_not_fit_is_refused(plain, changes, message):
 
 def test_another_hidden_size_is_refused(plain, default_bundle):
     description = TaskDescription.of_record({"template": "{text}", "labels": ["a", "b"]}, "flags")
-    with pytest.raises(SoftcallError, match=r"the prompt has hidden size 64; base SmolLM2-.* has 576"):
-        PeftFolder.open(plain).fold(default_bundle, description)
+    with pytest.raises(SoftcallError, match=r"the prompt.* has hidden size 64; base SmolLM2-.* has 576"):
+        read_prompt(plain).fold(default_bundle, description)
 
 
-def test_values_that_are_not_finite_are_refused(plain, bundle):
+def test_values_that_are_not_finite_are_refused(plain):
     prompt = load_file(plain / "adapter_model.safetensors")["prompt_embeddings"]
     prompt[2, 3] = torch.inf
     save_file({"prompt_embeddings": prompt}, plain / "adapter_model.safetensors")
-    description = TaskDescription.of_record({"template": "{text}", "labels": ["a", "b"]}, "flags")
-    with pytest.raises(SoftcallError, match="prompt_embeddings holds inf at element 131"):
-        PeftFolder.open(plain).fold(bundle, description)
+    assert "prompt_embeddings holds inf at element 131; expected finite values" in refusal(plain)
 
 
 def test_a_task_artifact_is_no_plain_folder(plain):
     data = (TINY / "tasks/sentiment/adapter_model.safetensors").read_bytes()
     (plain / "adapter_model.safetensors").write_bytes(data)
-    assert "an artifact of `softcall train` is pushed as a file" in refusal(plain)
+    assert "holds the tensors label_bias, label_head, prompt_embeddings; expected" in refusal(plain)
 
 
 def test_a_pickle_runs_no_code(plain, tmp_path):
@@ -221,12 +231,12 @@ def test_files_that_are_missing_or_damaged_are_named(plain):
     (plain / "adapter_config.json").write_text("{")
     assert "adapter_config.json: not valid JSON" in refusal(plain)
     (plain / "adapter_config.json").unlink()
-    assert "adapter_config.json: cannot be read (No such file or directory)" in refusal(plain)
+    assert "holds no prompt; expected a folder made by PEFT's save_pretrained" in refusal(plain)
 
 
 def test_the_configuration_for_peft_says_nothing_of_this_machine():
     artifact = Artifact.from_bytes((TINY / "tasks/sentiment/adapter_model.safetensors").read_bytes())
-    config = json.loads(peft_config(artifact))
+    config = json.loads(config_of(artifact))
     assert PromptTuningConfig(**config).num_virtual_tokens == 8
     assert config["base_model_name_or_path"] == "tiny-llama"
 

@@ -1,0 +1,45 @@
+"""`softcall convert`: any prompt as a plain PEFT folder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from softcall.commands.export import write_artifact
+from softcall.errors import SoftcallError
+
+
+def convert(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder made by PEFT, decoder.pt of TGIS, a .npy array, or an artifact.",
+            metavar="SOURCE",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(help="The folder to make.", metavar="OUT", show_default=False)],
+    task_id: Annotated[
+        int | None,
+        typer.Option(
+            help="Multitask prompt tuning: which of its tasks, from 0.", metavar="N", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Make a plain PEFT folder, which PeftModel.from_pretrained loads, of a prompt in another format.
+
+    Example: softcall convert multitask-folder spam-prompt --task-id 2
+    """
+    from softcall.artifact import Artifact
+    from softcall.prompt_formats import read_prompt
+    from softcall.prompt_formats.peft_output import write_prompt
+
+    if (opened := Artifact.open(source)) is not None:
+        if task_id is not None:
+            raise SoftcallError(f"{source}: --task-id is {task_id}, but an artifact holds one prompt alone")
+        write_artifact(opened[0], out, "a task artifact")
+        return
+    prompt = read_prompt(source, task_id)
+    write_prompt(out, prompt)
+    tokens, hidden_size = prompt.vectors.shape
+    typer.echo(f"{out}: {tokens} tokens of {hidden_size}, {prompt.made_as}")

@@ -1,0 +1,42 @@
+"""`softcall export`: a stored task as a plain PEFT folder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from softcall.store import Store
+from softcall.store_options import EndpointOption, StoreOption
+
+if TYPE_CHECKING:
+    from softcall.artifact import Artifact
+
+
+def export(
+    task: Annotated[str, typer.Argument(help="The task's name.", metavar="TASK", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="The folder to make.", metavar="DIR", show_default=False)],
+    store: StoreOption,
+    endpoint_url: EndpointOption = None,
+) -> None:
+    """Make a plain PEFT folder of a stored task, with a task.json from which `softcall push` makes it again.
+
+    Example: softcall export acme/spam spam-prompt --store s3://models/prompts
+    """
+    from softcall.artifact import Artifact
+
+    opened = Store.open(store, endpoint_url)
+    data, version = opened.get(task)
+    artifact = Artifact.from_bytes(data, f"store {opened.address}: task {task}")
+    write_artifact(artifact, out, f"version {version} of {task}")
+
+
+def write_artifact(artifact: "Artifact", out: Path, origin: str) -> None:
+    """Make the folder and say what it holds, and what of a trained task it cannot hold."""
+    from softcall.prompt_formats.peft_output import write_task
+
+    write_task(out, artifact)
+    typer.echo(f"{out}: {artifact.tokens} tokens of {artifact.hidden_size}, {origin}")
+    if artifact.training.get("head") == "trained":
+        typer.echo(
+            "note: PEFT's format has no place for the trained label head, which stays behind", err=True
+        )

@@ -1,0 +1,188 @@
+"""What is wrong, or worth knowing, of labelled texts before anything is learnt from them."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import combinations
+
+from tokenizers import Tokenizer
+
+from softcall.data import Row
+from softcall.template import Template
+
+FEW_ROWS = 8  # of a label; published few-shot results begin about here
+DOMINANT_SHARE = 0.8
+BATCH_TEXTS = 1_000
+
+_SHOWN_LABELS = 5
+_SHOWN_CHARACTERS = 60
+
+_Keyed = Mapping[str, Sequence[tuple[bytes, Row]]]  # each row with the key of its text
+
+
+class Severity(StrEnum):
+    """An error stops training; a warning is for a person to judge."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found, in a sentence that names its place."""
+
+    severity: Severity
+    message: str
+
+
+def check_rows(parts: Mapping[str, Sequence[Row]]) -> list[Finding]:
+    """Findings of parts by their names, the first of which is what is learnt from; errors come first."""
+    keyed = {name: [(_key(row), row) for row in rows] for name, rows in parts.items()}
+    found = [
+        *_labels(parts),
+        *_balance(parts),
+        *_conflicts(keyed),
+        *_repeats(keyed),
+        *_shared(keyed),
+    ]
+    return sorted(found, key=lambda finding: finding.severity)
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Tokens of a part's rows in a template: the median, the longest, how many rows are above a limit."""
+
+    median: int
+    longest: int
+    above: int
+
+
+def measure(rows: Sequence[Row], template: Template, tokenizer: Tokenizer, limit: int) -> Lengths:
+    """Lengths of at least one row; `tokenizer` neither truncates nor pads."""
+    lengths = []
+    for start in range(0, len(rows), BATCH_TEXTS):
+        filled = [template.fill(row.texts) for row in rows[start : start + BATCH_TEXTS]]
+        lengths += [
+            len(encoding.ids) for encoding in tokenizer.encode_batch(filled, add_special_tokens=False)
+        ]
+    lengths.sort()
+    return Lengths(lengths[len(lengths) // 2], lengths[-1], sum(length > limit for length in lengths))
+
+
+def check_lengths(lengths: Mapping[str, Lengths], limit: int) -> list[Finding]:
+    """A warning for each part in which texts are longer than `limit` tokens."""
+    return [
+        Finding(
+            Severity.WARNING,
+            f"{name}: {of.above:,} texts have more than {limit} tokens with their template and are cut"
+            f" (the longest has {of.longest:,}; --max-text-tokens)",
+        )
+        for name, of in lengths.items()
+        if of.above
+    ]
+
+
+def _labels(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
+    """Labels that are too few to tell apart, that training never sees, or that are no words."""
+    (first, rows), *others = parts.items()
+    labels = {row.label for row in rows if row.label is not None}
+    if len(labels) < 2:
+        only = f"only the label {next(iter(labels))!r}" if labels else "no labels"
+        yield Finding(Severity.ERROR, f"{first}: has {only}; at least two labels are needed")
+    for name, others_rows in others:
+        unseen = Counter(
+            row.label for row in others_rows if row.label not in labels and row.label is not None
+        )
+        if unseen:
+            yield Finding(
+                Severity.ERROR,
+                f"{name}: has labels that {first} does not have: {_counted(unseen.most_common())}",
+            )
+    if labels and all(label.lstrip("-").isdigit() for label in labels):
+        yield Finding(
+            Severity.WARNING,
+            f"{first}: the labels are numbers ({_listed(sorted(labels))}), which say nothing;"
+            " --verbalizer gives them words, --label-column names a column that has them",
+        )
+
+
+def _balance(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
+    first, rows = next(iter(parts.items()))
+    counts = Counter(row.label for row in rows if row.label is not None).most_common()
+    if len(counts) < 2:
+        return
+    label, most = counts[0]
+    share = most / sum(count for _, count in counts)
+    if share >= DOMINANT_SHARE:
+        yield Finding(
+            Severity.WARNING,
+            f"{first}: {share:.0%} of the rows have the label {label!r}, so an accuracy of {share:.2f} shows"
+            " nothing yet; go by macro-F1",
+        )
+    rare = [(label, count) for label, count in reversed(counts) if count < FEW_ROWS]
+    if rare:
+        yield Finding(
+            Severity.WARNING,
+            f"{first}: {len(rare)} labels have fewer than {FEW_ROWS} rows: {_counted(rare)}",
+        )
+
+
+def _conflicts(parts: _Keyed) -> Iterator[Finding]:
+    """One text with several labels, wherever its rows lie."""
+    labels: dict[bytes, set[str]] = defaultdict(set)
+    examples: dict[bytes, Row] = {}
+    for keyed in parts.values():
+        for key, row in keyed:
+            if row.label is not None:
+                labels[key].add(row.label)
+                examples.setdefault(key, row)
+    conflicting = [key for key, names in labels.items() if len(names) > 1]
+    if conflicting:
+        row, names = examples[conflicting[0]], sorted(labels[conflicting[0]])
+        yield Finding(
+            Severity.WARNING,
+            f"{len(conflicting):,} texts have several labels each, such as {_excerpt(row)} ({_listed(names)};"
+            f" {row.where})",
+        )
+
+
+def _repeats(parts: _Keyed) -> Iterator[Finding]:
+    for name, keyed in parts.items():
+        if repeated := len(keyed) - len({key for key, _ in keyed}):
+            yield Finding(
+                Severity.WARNING,
+                f"{name}: {repeated:,} rows repeat the text of another (but for case and spaces)",
+            )
+
+
+def _shared(parts: _Keyed) -> Iterator[Finding]:
+    """Texts that two parts share: scores on them say little."""
+    for one, other in combinations(parts, 2):
+        seen = {key for key, _ in parts[one]}
+        if shared := [row for key, row in parts[other] if key in seen]:
+            yield Finding(
+                Severity.WARNING,
+                f"{len(shared):,} of the {other} rows have a text that is in the {one} rows too, such as"
+                f" {_excerpt(shared[0])} ({shared[0].where})",
+            )
+
+
+def _key(row: Row) -> bytes:
+    """Equal for texts that differ in case and white space alone."""
+    folded = "\0".join(" ".join(text.casefold().split()) for text in row.texts)
+    return hashlib.blake2b(folded.encode(), digest_size=16).digest()
+
+
+def _excerpt(row: Row) -> str:
+    text = " | ".join(row.texts)
+    return repr(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "...")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN_LABELS]) + (", ..." if len(names) > _SHOWN_LABELS else "")
+
+
+def _counted(counts: Sequence[tuple[str, int]]) -> str:
+    return _listed([f"{label!r} ({count:,})" for label, count in counts])

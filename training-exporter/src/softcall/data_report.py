@@ -1,0 +1,125 @@
+"""All that `softcall data` says of labelled texts: what they are, and the findings of every check."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from softcall.bounded_file import read_bounded
+from softcall.bundle import TOKENIZER_FILE, plain_tokenizer
+from softcall.columns import ColumnChoice
+from softcall.data import Refusals, Row, read_rows
+from softcall.data_checks import Finding, Lengths, Severity, check_lengths, check_rows, measure
+from softcall.dataset_folder import TEST, WHOLE, parts_of
+from softcall.default_base import NAME
+from softcall.errors import SoftcallError
+from softcall.kept_graph import GRAPHS
+from softcall.template import Template
+from softcall.train_data import default_template, fields_of
+
+MAX_TOKENIZER_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class PartReport:
+    """One part: its rows, how many of them each label has (most frequent first), and its texts' lengths."""
+
+    name: str
+    rows: int
+    labels: dict[str, int]
+    lengths: Lengths
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """The parts in order, the template that texts were measured in, and what was found, errors first."""
+
+    parts: Sequence[PartReport]
+    template: str
+    findings: Sequence[Finding]
+
+    @property
+    def failed(self) -> bool:
+        """Whether training would refuse these texts."""
+        return any(finding.severity == Severity.ERROR for finding in self.findings)
+
+
+def report_of(
+    sources: Sequence[Path], columns: ColumnChoice, template: str | None, limit: int, base: Path | None
+) -> DataReport:
+    """Check files, the first of which is for training, or one folder with parts of its own.
+
+    Texts are measured in `template` (None: that of training) against `limit` tokens of `base`'s tokenizer
+    (None: the default base's). `SoftcallError` for what cannot be read at all; rows that training would
+    refuse are findings.
+    """
+    tokenizer = tokenizer_of(base)
+    fields = Template(template).fields if template else None
+    parts: dict[str, list[Row]] = {}
+    findings: list[Finding] = []
+    for name, source, part in _named(sources):
+        refusals = Refusals()
+        rows = read_rows(source, fields, columns=columns, part=part, labelled=part != TEST, refusals=refusals)
+        findings += _refused(name, refusals)
+        if rows:
+            fields = fields or fields_of(rows)
+            parts[name] = rows
+    if not parts:
+        return DataReport((), template or "", findings)
+    shown = Template(template or default_template(next(iter(parts.values()))))
+    lengths = {name: measure(rows, shown, tokenizer, limit) for name, rows in parts.items()}
+    for name, rows in parts.items():
+        findings += _unlabelled(name, rows)
+    labelled = {name: rows for name, rows in parts.items() if any(row.label is not None for row in rows)}
+    findings += check_rows(labelled) + check_lengths(lengths, limit)
+    counted = [
+        PartReport(name, len(rows), dict(Counter(_labels(rows)).most_common()), lengths[name])
+        for name, rows in parts.items()
+    ]
+    return DataReport(counted, shown.source, sorted(findings, key=lambda found: found.severity))
+
+
+def tokenizer_of(base: Path | None) -> Tokenizer:
+    """The tokenizer of a base bundle or Hugging Face folder; None: that of the default base, kept with us."""
+    file = (base or GRAPHS / NAME) / TOKENIZER_FILE
+    data = read_bounded(file, MAX_TOKENIZER_BYTES)
+    try:
+        return plain_tokenizer(Tokenizer.from_buffer(data))
+    except Exception as error:  # the library raises no narrower type
+        raise SoftcallError(f"{file}: not a tokenizer ({' '.join(str(error).split())[:200]})") from None
+
+
+def _named(sources: Sequence[Path]) -> Iterator[tuple[str, Path, str | None]]:
+    """(name, source, part) of each part there is."""
+    parts = parts_of(sources[0]) if len(sources) == 1 else {WHOLE: ()}
+    if WHOLE in parts:
+        names = [source.name for source in sources]
+        brief = len(set(names)) == len(names)
+        yield from ((source.name if brief else str(source), source, None) for source in sources)
+    else:
+        yield from ((part, sources[0], part) for part in parts)
+
+
+def _labels(rows: Sequence[Row]) -> Iterator[str]:
+    return (row.label for row in rows if row.label is not None)
+
+
+def _refused(name: str, refusals: Refusals) -> list[Finding]:
+    if not refusals.count:
+        return []
+    more = "; ..." if refusals.count > len(refusals.reasons) else ""
+    message = f"{name}: {refusals.count:,} rows are refused: {'; '.join(refusals.reasons)}{more}"
+    return [Finding(Severity.ERROR, message)]
+
+
+def _unlabelled(name: str, rows: Sequence[Row]) -> list[Finding]:
+    """Public data sets often keep the labels of their test part secret, and training leaves it out then."""
+    missing = sum(row.label is None for row in rows)
+    if not missing:
+        return []
+    if missing == len(rows):
+        message = f"{name}: none of the {missing:,} rows has a label, so they are left out"
+        return [Finding(Severity.WARNING, message)]
+    return [Finding(Severity.ERROR, f"{name}: {missing:,} of {len(rows):,} rows have no label")]

@@ -1,0 +1,82 @@
+"""P-tuning v1 (Liu et al. 2021): a small network makes the prompt, and always the same one once trained."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from softcall.artifact import MAX_PROMPT_TOKENS, PROMPT
+from softcall.errors import SoftcallError
+from softcall.prompt_formats.tensor_file import Tensors, shown
+
+_EMBEDDING = "embedding.weight"
+_MLP = "mlp_head.0.weight"
+_LSTM = "lstm_head.weight_ih_l0"
+_GATES = 4  # an LSTM stacks the weights of as many
+
+
+def compose(tensors: Tensors, config: Mapping[str, Any], task_id: int | None) -> tuple[np.ndarray, dict]:
+    """The prompt [tokens, hidden]: as it lies there, or what the prompt encoder gives, run once.
+
+    PEFT's `save_pretrained` has run the encoder already and keeps its output, `prompt_embeddings`. What a
+    training run keeps (`model.prompt_encoder.state_dict()`) is the encoder itself: `embedding.weight` and
+    `mlp_head.*`, and `lstm_head.*` where there is an LSTM, with or without `prompt_encoder.<adapter>.`
+    before each name.
+    """
+    if set(tensors.names) == {PROMPT}:
+        return tensors.floats(PROMPT), {}
+    names = {_bare(name): name for name in tensors.names}
+    kind = "LSTM" if _LSTM in names else "MLP"
+    if _EMBEDDING not in names or _MLP not in names:
+        raise SoftcallError(
+            f"holds the tensors {shown(tensors.names)}; expected {PROMPT} alone, or a prompt encoder's"
+            " embedding.weight, mlp_head.* and, of an LSTM, lstm_head.*"
+        )
+    configured = config.get("encoder_reparameterization_type", kind)
+    if configured != kind:
+        raise SoftcallError(f"holds the tensors of an {kind}; its configuration says {configured!r}")
+    return _run(kind, {bare: tensors.floats(name) for bare, name in names.items()}), {"prompt_encoder": kind}
+
+
+def _bare(name: str) -> str:
+    """`prompt_encoder.default.mlp_head.0.bias` and `mlp_head.0.bias` are one and the same."""
+    if name.startswith("prompt_encoder."):
+        return name.split(".", 2)[-1]
+    return name
+
+
+def _run(kind: str, weights: Mapping[str, np.ndarray]) -> np.ndarray:
+    """What PEFT's own module makes of these weights."""
+    try:
+        import torch
+        from peft import PromptEncoder, PromptEncoderConfig
+    except ModuleNotFoundError as error:
+        raise SoftcallError(
+            f"running its prompt encoder needs PyTorch and PEFT ({error.name} is missing):"
+            " pip install 'softcall[torch]'"
+        ) from None
+    embedding, first = weights[_EMBEDDING], weights[_LSTM if kind == "LSTM" else _MLP]
+    if embedding.ndim != 2 or first.ndim != 2 or not 1 <= len(embedding) <= MAX_PROMPT_TOKENS:
+        raise SoftcallError(
+            f"{_EMBEDDING} has shape {list(embedding.shape)}; expected [tokens, hidden] of at most"
+            f" {MAX_PROMPT_TOKENS} tokens"
+        )
+    config = PromptEncoderConfig(
+        num_virtual_tokens=len(embedding),
+        token_dim=embedding.shape[1],
+        num_transformer_submodules=1,
+        encoder_reparameterization_type=kind,
+        encoder_hidden_size=len(first) // (_GATES if kind == "LSTM" else 1),
+        encoder_num_layers=sum(name.startswith("lstm_head.weight_ih") for name in weights) // 2 or 2,
+    )
+    state = {name: torch.from_numpy(weight.astype(np.float32)) for name, weight in weights.items()}
+    try:
+        # Shapes are compared before anything of the sizes that they imply is allocated.
+        with torch.device("meta"):
+            encoder = PromptEncoder(config)
+        encoder.load_state_dict(state, strict=True, assign=True)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise SoftcallError(f"its tensors are no prompt encoder of type {kind}: {reason}") from None
+    with torch.no_grad():
+        return encoder.eval()(torch.arange(len(embedding))).numpy()

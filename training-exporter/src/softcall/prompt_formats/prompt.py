@@ -1,0 +1,60 @@
+"""A prompt as other software has trained it: vectors, and what their file says of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from softcall.artifact import Artifact, check_prompt
+from softcall.errors import SoftcallError
+
+if TYPE_CHECKING:
+    from softcall.bundle import Bundle
+    from softcall.task_description import TaskDescription
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """`vectors` float32 [tokens, hidden], finite; `SoftcallError` for any others.
+
+    - `made_as`: the format in words, such as "PEFT PROMPT_TUNING"
+    - `base_model`: the name of the model that it was trained for, where its file has one; a name is no proof
+    - `details`: what else is worth keeping, as JSON: the version of its maker, the task of many that it is
+    """
+
+    vectors: np.ndarray
+    made_as: str
+    base_model: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        with np.errstate(over="ignore"):  # a value that overflows is infinite, and refused as such
+            object.__setattr__(self, "vectors", np.ascontiguousarray(self.vectors, np.float32))
+        check_prompt(self.vectors)
+
+    def fold(self, bundle: "Bundle", description: "TaskDescription") -> Artifact:
+        """The artifact of this prompt on `bundle`'s base, with a label head of the verbalizers' words.
+
+        Its logits are the language model's logits of these words behind the prompt (means over their tokens).
+        """
+        from softcall.label_head import verbalizer_head
+
+        if self.vectors.shape[1] != bundle.hidden_size:
+            made_for = f", made for {self.base_model}," if self.base_model else ""
+            raise SoftcallError(
+                f"the prompt{made_for} has hidden size {self.vectors.shape[1]};"
+                f" base {bundle.name} has {bundle.hidden_size}"
+            )
+        return Artifact(
+            prompt=self.vectors,
+            label_head=verbalizer_head(bundle.output_embedding, bundle.tokenizer(), description.words),
+            label_bias=np.zeros(len(description.labels), np.float32),
+            template=description.template,
+            labels=description.labels,
+            base_name=bundle.name,
+            base_fingerprint=bundle.fingerprint,
+            temperature=description.temperature,
+            abstain_threshold=description.abstain_threshold,
+            training={"verbalizers": description.words, "made_as": self.made_as, **self.details},
+        )

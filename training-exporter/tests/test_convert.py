@@ -1,0 +1,134 @@
+"""`softcall convert` and `export`: plain PEFT folders out of everything, and tasks that come back."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from make_peft_folders import FOLDER, TASKS, encode, fill
+from make_tiny import DEFAULT_FOLDER as TINY
+from make_tiny import tiny_base
+from peft import PeftModel
+from safetensors.numpy import load_file
+from typer.testing import CliRunner
+
+from softcall.artifact import Artifact
+from softcall.cli import app
+from softcall.errors import SoftcallError
+from softcall.store import Store
+
+ARTIFACT = TINY / "tasks/sentiment/adapter_model.safetensors"
+STORE = f"file:{TINY}/tasks"
+BASE = TINY / "base"
+
+
+def softcall(*arguments):
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if done.exception is not None:
+        raise done.exception
+    return done.output
+
+
+def refusal(*arguments):
+    with pytest.raises(SoftcallError) as refused:
+        softcall(*arguments)
+    return str(refused.value)
+
+
+def logits(folder, ids):
+    model = PeftModel.from_pretrained(tiny_base().model, folder).eval()
+    with torch.no_grad():
+        return model(input_ids=torch.tensor([ids])).logits[0, -1].double().numpy()
+
+
+@pytest.mark.parametrize("task", ["sentiment", "acme/intent", "pair", "long"])
+def test_an_exported_task_gives_peft_the_logits_that_are_served(task, tmp_path):
+    """The vocabulary's logits of PEFT's hidden row, which the tiny base's golden answers keep."""
+    softcall("export", task, tmp_path / "plain", "--store", STORE)
+    assert sorted(file.name for file in (tmp_path / "plain").iterdir()) == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "task.json",
+    ]
+    stored = Artifact.from_bytes(Store.open(STORE).get(task)[0])
+    tensors = load_file(tmp_path / "plain/adapter_model.safetensors")
+    assert list(tensors) == ["prompt_embeddings"]
+    np.testing.assert_array_equal(tensors["prompt_embeddings"], stored.prompt)
+    golden = json.loads((TINY / "golden.json").read_text())["tasks"][task][0]
+    hidden = np.array(golden["hidden"])
+    vocabulary = tiny_base().model.get_output_embeddings().weight.detach().double().numpy()
+    np.testing.assert_allclose(
+        logits(tmp_path / "plain", golden["ids"]), vocabulary @ hidden, rtol=1e-4, atol=1e-4
+    )
+
+
+def test_an_exported_task_can_be_pushed_again_as_it_was(tmp_path):
+    """A task with a head of verbalizers, and every setting of its own."""
+    record = json.loads((FOLDER / "japanese/task.json").read_text())
+    (tmp_path / "task.json").write_text(
+        json.dumps(record | {"temperature": 2.5, "abstain_threshold": 0.5}, ensure_ascii=False)
+    )
+    plain, store = tmp_path / "plain", f"file:{tmp_path}/store"
+    (tmp_path / "store").mkdir()
+    softcall("convert", ARTIFACT, plain)
+    options = ["--base", BASE, "--store", store]
+    softcall("push", plain, "first", *options, "--task-file", tmp_path / "task.json")
+    softcall("export", "first", tmp_path / "again", "--store", store)
+    softcall("push", tmp_path / "again", "second", *options)
+    (first, one), (second, two) = (Store.open(store).get(name) for name in ("first", "second"))
+    assert first == second and one == two
+    assert Artifact.from_bytes(second).abstain_threshold == 0.5
+
+
+def test_labels_logits_of_the_exported_folder_are_those_of_peft(tmp_path):
+    """From PEFT's folder to a task and back: nothing of the model's answers changes."""
+    task, plain = TASKS["english"], tmp_path / "plain"
+    ids = encode(tiny_base().tokenizer, fill(task.template, task.texts[0]))
+    (tmp_path / "store").mkdir()
+    store = ["--store", f"file:{tmp_path}/store"]
+    softcall("convert", ARTIFACT, plain)
+    softcall("push", plain, "a", "--base", BASE, "--task-file", FOLDER / "english/task.json", *store)
+    softcall("export", "a", tmp_path / "back", *store)
+    np.testing.assert_array_equal(logits(tmp_path / "back", ids), logits(plain, ids))
+
+
+def test_a_trained_label_head_is_said_to_stay_behind(tmp_path):
+    artifact = Artifact.from_bytes(ARTIFACT.read_bytes())
+    object.__setattr__(artifact, "training", {"head": "trained"})
+    (tmp_path / "a.safetensors").write_bytes(artifact.to_bytes())
+    told = softcall("convert", tmp_path / "a.safetensors", tmp_path / "plain")
+    assert told.startswith(f"{tmp_path}/plain: 8 tokens of 64, a task artifact\nnote: ")
+    assert "no place for the trained label head" in told
+    assert "note:" not in softcall("convert", ARTIFACT, tmp_path / "other")
+
+
+def test_other_formats_are_pushed_and_converted(tmp_path):
+    prompt = Artifact.from_bytes(ARTIFACT.read_bytes()).prompt
+    np.save(tmp_path / "a.npy", prompt)
+    told = softcall("convert", tmp_path / "a.npy", tmp_path / "plain")
+    assert told == f"{tmp_path}/plain: 8 tokens of 64, NumPy array\n"
+    (tmp_path / "store").mkdir()
+    flags = ["--template", "{text} =", "--label", "a", "--label", "b", "--store", f"file:{tmp_path}/store"]
+    softcall("push", tmp_path / "a.npy", "x", "--base", BASE, *flags)
+    stored = Artifact.from_bytes(Store.open(f"file:{tmp_path}/store").get("x")[0])
+    np.testing.assert_array_equal(stored.prompt, prompt)
+    assert stored.training["made_as"] == "NumPy array"
+    np.save(tmp_path / "b.npy", np.ones((8, 65)))
+    message = refusal("push", tmp_path / "b.npy", "y", "--base", BASE, *flags)
+    assert message == f"{tmp_path}/b.npy: the prompt has hidden size 65; base tiny-llama has 64"
+
+
+def test_nothing_is_overwritten_and_nothing_half_done(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/letter").touch()
+    assert refusal("convert", ARTIFACT, tmp_path / "out").endswith("out exists; name a new folder")
+    assert refusal("export", "none", tmp_path / "new", "--store", STORE) == f"store {STORE} has no task none"
+    broken = TINY / "broken/nan.safetensors"
+    assert "nan.safetensors: prompt_embeddings holds nan" in refusal("convert", broken, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_artifact_holds_one_prompt(tmp_path):
+    assert "--task-id is 1, but an artifact holds one prompt alone" in refusal(
+        "convert", ARTIFACT, tmp_path / "out", "--task-id", 1
+    )
