@@ -11,7 +11,7 @@ from softcall.data import PAIR, Row, file_sha256, labels_of, read_rows, split_de
 from softcall.errors import SoftcallError
 from softcall.source import LoadedBase
 from softcall.template import Template
-from softcall.train_config import TrainConfig
+from softcall.train_config import TrainConfig, pace_of
 
 SINGLE_TEMPLATE = "{text}\nLabel:"
 PAIR_TEMPLATE = "{text1}\n{text2}\nLabel:"
@@ -53,8 +53,11 @@ class TrainingRows:
         identity: dict[str, Any] = {"data_sha256": file_sha256(config.data)}
         fields = fields or (PAIR if len(train[0].texts) == 2 else ("text",))
         if config.dev is None:
-            train, dev = split_dev(train, config.dev_fraction)
-            identity["dev_fraction"] = config.dev_fraction
+            fraction = (
+                pace_of(len(train)).dev_fraction if config.dev_fraction is None else config.dev_fraction
+            )
+            train, dev = split_dev(train, fraction)
+            identity["dev_fraction"] = fraction
         else:
             dev = read_rows(config.dev, fields)
             identity["dev_sha256"] = file_sha256(config.dev)
