@@ -5,6 +5,7 @@ import sys
 import typer
 
 from softcall.commands.base import base
+from softcall.commands.compare import compare
 from softcall.commands.eval import evaluate
 from softcall.commands.ls import ls
 from softcall.commands.push import push
@@ -21,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(base)
+app.command()(compare)
 app.command("eval")(evaluate)
 app.command()(ls)
 app.command()(push)

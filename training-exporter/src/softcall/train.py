@@ -9,6 +9,7 @@ import copy
 import hashlib
 import os
 import platform
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,7 +51,7 @@ def train(config: TrainConfig, console: Console) -> Artifact:
     device = torch_device(config.device)
     rows = TrainingRows.read(config)
     config = config.settled(len(rows.train))
-    words = _verbalizers(config, rows.labels)
+    words = verbalizers(config, rows.labels)
     base = Source.resolve(config.base).load()
     _require_positions(config, base)
     source = _source(config, base)
@@ -76,7 +77,9 @@ def train(config: TrainConfig, console: Console) -> Artifact:
             config, trunk, exact, examples["train"], examples["dev"], rows.labels, folder, identity, console
         )
         _require_folder("--run-dir", folder)
+        started = time.monotonic()
         winner = fit(run, learners)
+        _say(console, f"trained in {time.monotonic() - started:.1f} s")
         results = {
             name: score(winner.classifier, exact, examples[name], rows.labels)
             for name in ("dev", "test")
@@ -227,10 +230,10 @@ def _source(config: TrainConfig, base: LoadedBase) -> SourcePrompt | None:
 
 
 def _rows_of(embedding: nn.Module) -> Callable[[Sequence[int]], np.ndarray]:
-    return lambda ids: embedding.weight[torch.as_tensor(ids)].detach().numpy()
+    return lambda ids: embedding.weight[torch.as_tensor(ids)].detach().cpu().numpy()
 
 
-def _verbalizers(config: TrainConfig, labels: tuple[str, ...]) -> list[str]:
+def verbalizers(config: TrainConfig, labels: tuple[str, ...]) -> list[str]:
     """The words that stand for each label."""
     for label in config.verbalizers:
         if label not in labels:
@@ -264,7 +267,7 @@ def announce(
     longest = max(examples["train"].lengths)
     cut = sum(part.cut for part in examples.values())
     lines = [
-        f"base      {base.name} on {_device_name(device)}; steps in {config.dtype}, scores in float32",
+        f"base      {base.name} on {device_name(device)}; steps in {config.dtype}, scores in float32",
         f"rows      {len(rows.train):,} train, {len(rows.dev):,} dev, {len(rows.test):,} test",
         f"labels    {len(rows.labels)}; label head: {config.head}",
         f"texts     {template.source!r}, at most {longest} tokens; {cut:,} texts were cut",
@@ -314,7 +317,7 @@ def provenance(
     picked = {"init_text": _init_text(config, words)} if candidate.init == PromptInit.TEXT else {}
     if candidate.init == PromptInit.ARTIFACT:
         picked = {"init_from": config.init_from, "init_from_sha256": source.sha256}
-    where = {"device": _device_name(device), "versions": versions}
+    where = {"device": device_name(device), "versions": versions}
     how = config.identity() | candidate.told | picked | {"verbalizers": list(words)}
     if len(learners) > 1:
         how["candidates"] = [
@@ -329,7 +332,8 @@ def provenance(
     return rows.identity | files | how | done | where
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """What a device is called, for people."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({platform.machine()})"
 
 
