@@ -21,8 +21,9 @@ from softcall.artifact import Artifact
 from softcall.data import file_sha256
 from softcall.errors import SoftcallError
 from softcall.fingerprint import fingerprint
+from softcall.fit import learning_rate_share
 from softcall.source import Source
-from softcall.train import learning_rate_share, train
+from softcall.train import train
 from softcall.train_config import TrainConfig
 
 
@@ -39,6 +40,7 @@ def workshop(tmp_path, tiny_folder, toy_rows):
             "batch_size": 16,
             "eval_every": 10,
             "tokens": 8,
+            "dev_fraction": 0.1,
             "learning_rate": 0.05,
         } | options
         options = {"base": str(tiny_folder), "run_dir": tmp_path / f"{name}.run"} | options
@@ -128,7 +130,9 @@ def test_tensorboard_shows_losses_norms_rates_and_dev(workshop, tmp_path):
     artifact, _ = workshop(steps=40, warmup=20, learning_rate=0.05)
     shown = events(tmp_path / "a.run")
     train_tags = {f"train/{name}" for name in ("loss", "gradient_norm", "prompt_norm", "learning_rate")}
-    assert train_tags | {"dev/accuracy", "dev/macro_f1", "dev/loss", "dev/rows"} == set(shown)
+    assert train_tags | {
+        f"dev/{name}" for name in ("accuracy", "macro_f1", "loss", "calibration_error", "rows")
+    } == set(shown)
     assert [step for step, _ in shown["train/loss"]] == [10, 20, 30, 40]
     assert [rate for _, rate in shown["train/learning_rate"]][:2] == pytest.approx([0.025, 0.05])
     assert all(value > 0 for tag in train_tags for _, value in shown[tag])
@@ -311,7 +315,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(
     assert f"The checkpoint of step {step - 1} (best dev accuracy " in str(stop.value)
     stored = torch.load(tmp_path / "a.run" / train_checkpoint.FILE, weights_only=True)["state"]
     assert stored["step"] == step - 1
-    assert all(torch.isfinite(tensor).all() for tensor in stored["classifier"].values())
+    assert all(torch.isfinite(tensor).all() for tensor in stored["learners"][0]["learnt"].values())
     assert not (tmp_path / "a.safetensors").exists()
 
 

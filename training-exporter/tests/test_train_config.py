@@ -23,7 +23,7 @@ def config(**options):
         ({"learning_rate": float("nan")}, "--learning-rate nan"),
         ({"learning_rate": 0.0}, "--learning-rate 0.0"),
         ({"head_learning_rate": -1.0}, "--head-learning-rate -1"),
-        ({"warmup": 1001}, "--warmup 1001: accepted are 0 to 1,000"),
+        ({"steps": 1000, "warmup": 1001}, "--warmup 1001: accepted are 0 to 1,000"),
         ({"max_text_tokens": 0}, "--max-text-tokens 0"),
         ({"eval_every": 0}, "--eval-every 0"),
         ({"patience": -1}, "--patience -1"),
@@ -53,7 +53,7 @@ def test_warm_up_is_a_twentieth_of_the_steps():
 
 def test_every_run_has_a_folder_of_its_own_and_keeps_it():
     def folder(**options):
-        run = config(**options)
+        run = config(**options).settled(10_000)
         return run.run_folder(run.identity())
 
     assert folder() == folder(out=Path("elsewhere/a.safetensors")) == folder(test=Path("test.jsonl"))
@@ -62,4 +62,5 @@ def test_every_run_has_a_folder_of_its_own_and_keeps_it():
 
 
 def test_the_identity_is_plain_json():
-    assert json.loads(json.dumps(config().identity())) == config().identity()
+    settled = config(sweep=4).settled(100)
+    assert json.loads(json.dumps(settled.identity())) == settled.identity()

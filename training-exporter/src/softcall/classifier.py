@@ -41,16 +41,9 @@ class PromptedClassifier(nn.Module):
     def forward(self, trunk: nn.Module, ids: Tensor, lengths: Tensor) -> Tensor:
         """Label logits, float32 [batch, labels].
 
-        `ids` int64 [batch, text] padded on the right with any id, `lengths` int64 [batch] >= 1. Attention
-        is causal and pads stand behind the row that is read, so they need no mask. The trunk computes in
-        its own precision; the vocabulary's logits are never built.
+        `ids` int64 [batch, text] padded on the right with any id, `lengths` int64 [batch] >= 1.
         """
-        texts = trunk.get_input_embeddings()(ids)
-        prompts = self.prompt.to(texts.dtype).expand(len(ids), -1, -1)
-        hidden = trunk(inputs_embeds=torch.cat([prompts, texts], dim=1), use_cache=False).last_hidden_state
-        last = len(self.prompt) + lengths - 1
-        rows = hidden[torch.arange(len(ids), device=ids.device), last]
-        return nn.functional.linear(rows.float(), self.label_head, self.label_bias)
+        return label_logits(trunk, [self], [(ids, lengths)])[0]
 
     @torch.no_grad()
     def score(self, trunk: nn.Module, rows: Sequence[Sequence[int]]) -> np.ndarray:
@@ -63,6 +56,35 @@ class PromptedClassifier(nn.Module):
             ids, lengths = pad_right([rows[i] for i in indices], device)
             logits[indices] = self(trunk, ids, lengths).cpu().numpy()
         return logits
+
+
+def label_logits(
+    trunk: nn.Module, classifiers: Sequence[PromptedClassifier], batches: Sequence[tuple[Tensor, Tensor]]
+) -> list[Tensor]:
+    """Label logits, float32 [batch, labels], of each classifier for its own batch, in one run of the trunk.
+
+    A batch is `ids` int64 [batch, text], padded on the right with any id, and `lengths` int64 [batch] >= 1.
+    Prompts and texts may differ in length: attention is causal and pads stand behind the row that is read, so
+    they need no mask. The trunk computes in its own precision; the vocabulary's logits are never built.
+    """
+    embed = trunk.get_input_embeddings()
+    parts = [
+        torch.cat([classifier.prompt.to(embed.weight.dtype).expand(len(ids), -1, -1), embed(ids)], dim=1)
+        for classifier, (ids, _) in zip(classifiers, batches, strict=True)
+    ]
+    longest = max(part.shape[1] for part in parts)
+    stacked = torch.cat([nn.functional.pad(part, (0, 0, 0, longest - part.shape[1])) for part in parts])
+    hidden = trunk(inputs_embeds=stacked, use_cache=False).last_hidden_state
+    last = torch.cat(
+        [len(c.prompt) + lengths - 1 for c, (_, lengths) in zip(classifiers, batches, strict=True)]
+    )
+    rows = hidden[torch.arange(len(hidden), device=hidden.device), last].float()
+    # The head stays in float32 where the trunk is run in less.
+    with torch.autocast(rows.device.type, enabled=False):
+        return [
+            nn.functional.linear(mine, classifier.label_head, classifier.label_bias)
+            for classifier, mine in zip(classifiers, rows.split([len(part) for part in parts]), strict=True)
+        ]
 
 
 def torch_device(name: str) -> torch.device:

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from softcall.commands.base import base
+from softcall.commands.compare import compare
 from softcall.commands.convert import convert
 from softcall.commands.data import data
 from softcall.commands.eval import evaluate
@@ -24,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(base)
+app.command()(compare)
 app.command()(convert)
 app.command()(data)
 app.command("eval")(evaluate)

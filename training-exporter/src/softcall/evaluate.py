@@ -19,6 +19,7 @@ from softcall.data import Row, read_rows
 from softcall.dataset_folder import TEST
 from softcall.errors import SoftcallError
 from softcall.scores import Scores
+from softcall.temperature import confidences
 
 CALL_ROWS = 32
 CALL_TIMEOUT_S = 300.0
@@ -75,7 +76,8 @@ def evaluate_artifact(
     ]
     logits = classifier.score(trunk, ids)
     elapsed = time.perf_counter() - started
-    scores = Scores(artifact.labels, _gold(rows), labels_of_logits(artifact, logits))
+    sure = tuple(confidences(logits, artifact.temperature).tolist())
+    scores = Scores(artifact.labels, _gold(rows), labels_of_logits(artifact, logits), sure)
     return Evaluation(scores, f"{loaded.name} on {place.type}", (), 1e3 * elapsed / len(rows))
 
 
@@ -94,6 +96,7 @@ def evaluate_server(
     rows = read_rows(file, columns=columns, part=TEST)
     endpoint = url.rstrip("/") + "/v1/classify"
     predicted: list[str | None] = []
+    sure: list[float | None] = []
     versions: dict[str, None] = {}
     elapsed = 0.0
     for start in range(0, len(rows), CALL_ROWS):
@@ -107,23 +110,22 @@ def evaluate_server(
         started = time.perf_counter()
         answer = _post(endpoint, body, api_key)
         elapsed += time.perf_counter() - started
-        predicted += _labels(answer, len(part), endpoint)
+        for label, confidence in _labels(answer, len(part), endpoint):
+            predicted.append(label)
+            sure.append(confidence)
         if "version" in answer:
             versions[str(answer["version"])] = None
     gold = _gold(rows)
     labels = tuple(sorted(set(gold) | {label for label in predicted if label is not None}))
-    return Evaluation(
-        Scores(labels, gold, tuple(predicted)), endpoint, tuple(versions), 1e3 * elapsed / len(rows)
-    )
+    scores = Scores(labels, gold, tuple(predicted), None if None in sure else tuple(sure))
+    return Evaluation(scores, endpoint, tuple(versions), 1e3 * elapsed / len(rows))
 
 
 def labels_of_logits(artifact: Artifact, logits: np.ndarray) -> tuple[str | None, ...]:
     """The label of each row of `logits` [rows, labels]; None where its probability is below the threshold."""
-    scaled = logits.astype(np.float64) / artifact.temperature
-    best = scaled.argmax(axis=1)
-    top = 1 / np.exp(scaled - scaled.max(axis=1, keepdims=True)).sum(axis=1)  # softmax of the largest
     threshold = artifact.abstain_threshold or 0.0
-    return tuple(artifact.labels[i] if p >= threshold else None for i, p in zip(best, top, strict=True))
+    top = zip(logits.argmax(axis=1), confidences(logits, artifact.temperature), strict=True)
+    return tuple(artifact.labels[i] if p >= threshold else None for i, p in top)
 
 
 def _gold(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -165,12 +167,16 @@ def _post(endpoint: str, body: dict[str, Any], api_key: str | None) -> dict[str,
     return answer
 
 
-def _labels(answer: dict[str, Any], rows: int, endpoint: str) -> list[str | None]:
-    """The labels of an answer, by the index of their rows."""
+def _labels(answer: dict[str, Any], rows: int, endpoint: str) -> list[tuple[str | None, float | None]]:
+    """The label of each row and its score (None where the server gives none), by the index of the rows."""
     try:
-        labels = {item["index"]: item["label"] for item in answer["data"]}
+        labels = {item["index"]: (item["label"], _probability(item.get("score"))) for item in answer["data"]}
         return [labels[i] for i in range(rows)]
-    except (KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError):
         raise SoftcallError(
             f"{endpoint} answered without `data` of an index and a label for each of {rows} texts"
         ) from None
+
+
+def _probability(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and 0 <= value <= 1 else None

@@ -22,6 +22,7 @@ class PromptInit(StrEnum):
     LABELS = "labels"
     VOCAB = "vocab"
     RANDOM = "random"
+    ARTIFACT = "artifact"
 
 
 def default_init_text(verbalizers: Sequence[str]) -> str:
@@ -38,6 +39,7 @@ def initial_prompt(
     init_text: str,
     verbalizers: Sequence[str],
     seed: int,
+    given: np.ndarray | None = None,
 ) -> np.ndarray:
     """The first prompt, float32 [tokens, hidden].
 
@@ -47,6 +49,7 @@ def initial_prompt(
     `vocab`.
     `vocab`: embeddings of distinct common tokens, drawn by `seed`.
     `random`: normal noise as wide as the embedding of common tokens, drawn by `seed`.
+    `artifact`: `given`, another task's prompt [tokens, hidden] (SPoT, Vu et al. 2022).
     """
     generator = np.random.default_rng(seed)
     match PromptInit(init):
@@ -64,6 +67,12 @@ def initial_prompt(
         case PromptInit.RANDOM:
             scale = embedding(_common_ids(tokenizer, generator, COMMON_TOKENS)).std()
             rows = generator.normal(0.0, scale, (tokens, embedding([0]).shape[1]))
+        case PromptInit.ARTIFACT:
+            if given is None or len(given) != tokens:
+                raise SoftcallError(
+                    f"the prompt to start from has {0 if given is None else len(given)} tokens, not {tokens}"
+                )
+            rows = given
     return np.ascontiguousarray(rows, dtype=np.float32)
 
 

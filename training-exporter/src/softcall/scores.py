@@ -1,4 +1,4 @@
-"""How well a classifier did: accuracy and its interval, macro-F1, figures per label, confusions."""
+"""How well a classifier did: accuracy and its interval, macro-F1, calibration, per label, confusions."""
 
 import math
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+CALIBRATION_BINS = 15
 Z_95 = 1.959963984540054  # the normal distribution's 97.5 % point
 
 
@@ -24,6 +25,17 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def expected_calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
+    """How far confidences lie from the shares of right answers, in 15 bins of equal width (Guo et al. 2017).
+
+    `confidence` float [rows] in [0, 1], `right` bool [rows]; a bin holds its upper end.
+    """
+    bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
+    gaps = np.zeros(CALIBRATION_BINS)
+    np.add.at(gaps, bins, right.astype(float) - confidence)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
 @dataclass(frozen=True)
 class LabelScore:
     """One label: how many of its predictions were right, and how many of its rows were found."""
@@ -37,16 +49,22 @@ class LabelScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """Gold and predicted labels of the same rows; None is an answer that abstained, and counts as wrong."""
+    """Gold and predicted labels of the same rows; None is an answer that abstained, and counts as wrong.
+
+    `confidences` are the probabilities of the best labels, where they are known.
+    """
 
     labels: tuple[str, ...]
     gold: tuple[str, ...]
     predicted: tuple[str | None, ...]
+    confidences: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         """Refuse rows of unequal number, none at all, and labels that are not listed."""
         if not self.gold or len(self.gold) != len(self.predicted):
             raise ValueError(f"{len(self.gold)} gold labels and {len(self.predicted)} predictions")
+        if self.confidences is not None and len(self.confidences) != len(self.gold):
+            raise ValueError(f"{len(self.gold)} gold labels and {len(self.confidences)} confidences")
         unknown = (set(self.gold) | set(self.predicted)) - set(self.labels) - {None}
         if unknown:
             raise ValueError(f"labels {sorted(unknown)} are not listed")
@@ -83,6 +101,19 @@ class Scores:
         return float(
             np.mean([score.f1 for score, n in zip(self.per_label, predicted, strict=True) if score.rows or n])
         )
+
+    @property
+    def calibration_error(self) -> float | None:
+        """The expected calibration error of the rows with a label; None where it cannot be known."""
+        if self.confidences is None or self.abstained == self.rows:
+            return None
+        answered = [
+            (confidence, gold == predicted)
+            for confidence, gold, predicted in zip(self.confidences, self.gold, self.predicted, strict=True)
+            if predicted is not None
+        ]
+        confidence, right = map(np.array, zip(*answered, strict=True))
+        return expected_calibration_error(confidence, right)
 
     @cached_property
     def confusion(self) -> np.ndarray:

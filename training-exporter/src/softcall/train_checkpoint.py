@@ -6,52 +6,51 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from softcall.errors import SoftcallError
 
 FILE = "checkpoint.pt"
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass
-class RunState:
-    """What a run needs to go on as if nothing had happened.
+class LearnerState:
+    """What one candidate of a run has reached.
 
-    `classifier` and `optimizer` are state dicts after `step` steps. `best` is the classifier's state with the
-    highest dev accuracy so far (of equals, the lowest dev loss), reached at `best_step`; `stale` counts the
-    evaluations since.
+    `learnt` and `optimizer` are as of the run's step, or as of the step after which it was dropped. `best` is
+    what it had learnt with the highest dev accuracy so far (of equals, the lowest dev loss), at `best_step`;
+    `stale` counts the evaluations since. `steps` are those it took; `curve` and `evaluations` are points
+    (step, loss, gradient norm) and (step, dev accuracy, dev loss).
     """
 
-    step: int = 0
-    classifier: dict[str, Tensor] = field(default_factory=dict)
+    learnt: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     best: dict[str, Tensor] = field(default_factory=dict)
     best_step: int = 0
     best_accuracy: float = -1.0
     best_loss: float = float("inf")
     stale: int = 0
+    steps: int = 0
+    dropped: str = ""  # why it was dropped; empty while it goes on
+    curve: list[tuple[int, float, float]] = field(default_factory=list)
+    evaluations: list[tuple[int, float, float]] = field(default_factory=list)
 
-    def advance(
-        self, step: int, accuracy: float, loss: float, classifier: nn.Module, optimizer: torch.optim.Optimizer
-    ) -> bool:
-        """Take over what `step` reached on dev; whether it is the best so far."""
-        better = (accuracy, -loss) > (self.best_accuracy, -self.best_loss)
-        if better:
-            self.best_step, self.best_accuracy, self.best_loss = step, accuracy, loss
-            self.best = {
-                name: value.detach().cpu().clone() for name, value in classifier.state_dict().items()
-            }
-        self.stale = 0 if better else self.stale + 1
-        self.step, self.classifier, self.optimizer = step, classifier.state_dict(), optimizer.state_dict()
-        return better
+
+@dataclass
+class RunState:
+    """What a run needs to go on as if nothing had happened: its step, and the state of each candidate."""
+
+    step: int
+    learners: list[LearnerState]
 
 
 def save(folder: Path, identity: dict[str, Any], state: RunState) -> None:
     """Replace the folder's checkpoint in one step."""
     draft = folder / (FILE + ".draft")
+    stored = {"step": state.step, "learners": [vars(learner) for learner in state.learners]}
     with draft.open("wb") as file:
-        torch.save({"schema": SCHEMA, "identity": identity, "state": vars(state)}, file)
+        torch.save({"schema": SCHEMA, "identity": identity, "state": stored}, file)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(folder / FILE)
@@ -81,4 +80,4 @@ def load(folder: Path, identity: dict[str, Any]) -> RunState | None:
     ]
     if differing:
         raise SoftcallError(f"{path} belongs to another run: {'; '.join(differing)}; {advice}")
-    return RunState(**state)
+    return RunState(state["step"], [LearnerState(**learner) for learner in state["learners"]])

@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 from softcall.artifact import MAX_PROMPT_TOKENS
 from softcall.errors import SoftcallError
 from softcall.prompt_init import PromptInit
+from softcall.sweep import MAX_CANDIDATES, Candidate, default_candidates
 
 # Tasks whose prompts have one length share runs in the server; hence a few lengths.
 PROMPT_LENGTHS = (8, 16, 20, 32)
@@ -38,13 +39,39 @@ class Precision(StrEnum):
 
 
 @dataclass(frozen=True)
+class Pace:
+    """What suits up to so many rows: few rows are seen often, in small batches that keep the noise."""
+
+    rows: float
+    dev_fraction: float
+    batch_size: int
+    steps: int
+    eval_every: int
+
+
+PACES = (
+    Pace(512, dev_fraction=0.25, batch_size=8, steps=400, eval_every=40),
+    Pace(4_096, dev_fraction=0.2, batch_size=16, steps=800, eval_every=80),
+    Pace(float("inf"), dev_fraction=0.1, batch_size=32, steps=1_000, eval_every=100),
+)
+
+
+def pace_of(rows: int) -> Pace:
+    """The defaults for a training file, or a part of one, of so many rows."""
+    return next(pace for pace in PACES if rows <= pace.rows)
+
+
+@dataclass(frozen=True)
 class TrainConfig:
-    """One training run. Construction refuses, with the option's name, any value that cannot work."""
+    """One training run. Construction refuses, with the option's name, any value that cannot work.
+
+    Where the number of rows decides a default, the field is None until `settled`.
+    """
 
     data: Path
     out: Path
     dev: Path | None = None  # None: `dev_fraction` of data, by `softcall.data.split_dev`
-    dev_fraction: float = 0.1
+    dev_fraction: float | None = None
     test: Path | None = None
     text_columns: tuple[str, ...] = ()  # empty: found by their names, as is the label's
     label_column: str | None = None
@@ -56,20 +83,26 @@ class TrainConfig:
     any_length: bool = False
     init: PromptInit = PromptInit.TEXT
     init_text: str | None = None  # None: an instruction that lists the labels
+    init_from: str | None = None  # an artifact's file, or a task of `store`; goes with init "artifact"
+    store: str | None = None
     head: Head = Head.TRAINED
 
-    steps: int = 1_000
-    batch_size: int = 32
+    sweep: int = 1
+    candidates: tuple[Candidate, ...] = ()  # empty: `sweep` candidates by `softcall.sweep.default_candidates`
+    steps: int | None = None
+    batch_size: int | None = None
     learning_rate: float = 0.01
     head_learning_rate: float = 0.001
     warmup: int | None = None  # steps; None: a twentieth of them
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     label_smoothing: float = 0.0
+    class_balanced: bool = False
     max_text_tokens: int = 256
-    eval_every: int = 100
+    eval_every: int | None = None
     patience: int = 8  # evaluations without a better one; 0 never stops early
     seed: int = 13
+    abstain_threshold: float | Literal["auto"] | None = None
 
     device: Device = Device.AUTO
     dtype: Precision = Precision.FLOAT32
@@ -79,31 +112,68 @@ class TrainConfig:
         """Refuse what cannot work, by option; a choice may be given as its plain string."""
         for name, kind in (("init", PromptInit), ("head", Head), ("device", Device), ("dtype", Precision)):
             object.__setattr__(self, name, _choice(name, kind, getattr(self, name)))
-        if not self.any_length and self.tokens not in PROMPT_LENGTHS:
-            raise SoftcallError(
-                f"--tokens {self.tokens}: 8, 16, 20 and 32 are accepted, so that tasks share runs; "
-                f"with --any-length, 1 to {MAX_PROMPT_TOKENS}"
-            )
-        _within("--tokens", self.tokens, 1, MAX_PROMPT_TOKENS)
+        _within("--sweep", self.sweep, 1, MAX_CANDIDATES)
+        for candidate in (self.own_candidate, *self.tried):
+            self._check_candidate(candidate)
+        inits = {candidate.init for candidate in self.tried}
+        if self.init_text is not None and PromptInit.TEXT not in inits:
+            raise SoftcallError(f"--init-text goes with --init text, not with --init {self.init}")
+        if (self.init_from is not None) != (PromptInit.ARTIFACT in inits):
+            raise SoftcallError("--init artifact and --init-from, the artifact to start from, go together")
         _within("--dev-fraction", self.dev_fraction, 0.001, 0.5)
         _within("--steps", self.steps, 1, 1_000_000)
         _within("--batch-size", self.batch_size, 1, 4_096)
-        _within("--learning-rate", self.learning_rate, 1e-8, 10)
         _within("--head-learning-rate", self.head_learning_rate, 1e-8, 10)
-        _within("--warmup", self.warmup_steps, 0, self.steps)
+        _within("--warmup", self.warmup, 0, self.steps or 1_000_000)
         _within("--weight-decay", self.weight_decay, 0, 1)
         _within("--clip-norm", self.clip_norm, 1e-8, 1e8)
         _within("--label-smoothing", self.label_smoothing, 0, 0.9)
         _within("--max-text-tokens", self.max_text_tokens, 1, 1_000_000)
         _within("--eval-every", self.eval_every, 1, 1_000_000)
         _within("--patience", self.patience, 0, 1_000_000)
-        _within("--seed", self.seed, 0, 2**32 - 1)
-        if self.init_text is not None and self.init != PromptInit.TEXT:
-            raise SoftcallError(f"--init-text goes with --init text, not with --init {self.init}")
+        if self.abstain_threshold != "auto":
+            _within("--abstain-threshold", self.abstain_threshold, 1e-6, 1)
+        if self.candidates and self.sweep != 1:
+            raise SoftcallError(
+                "--sweep and --candidate exclude each other: a sweep picks its own candidates"
+            )
+        if len(set(self.candidates)) != len(self.candidates):
+            raise SoftcallError("--candidate: two candidates have the same settings")
+        _within("the number of --candidate", len(self.candidates), 0, MAX_CANDIDATES)
         if self.out.suffix != ".safetensors":
             raise SoftcallError(f"--out {self.out}: the name of an artifact ends in .safetensors")
         if self.out.is_dir():
             raise SoftcallError(f"--out {self.out}: is a directory, expected a file name")
+
+    def _check_candidate(self, candidate: Candidate) -> None:
+        if not self.any_length and candidate.tokens not in PROMPT_LENGTHS:
+            raise SoftcallError(
+                f"--tokens {candidate.tokens}: 8, 16, 20 and 32 are accepted, so that tasks share runs; "
+                f"with --any-length, 1 to {MAX_PROMPT_TOKENS}"
+            )
+        _within("--tokens", candidate.tokens, 1, MAX_PROMPT_TOKENS)
+        _within("--learning-rate", candidate.learning_rate, 1e-8, 10)
+        _within("--seed", candidate.seed, 0, 2**32 - 1)
+
+    @property
+    def own_candidate(self) -> Candidate:
+        """The settings of this run that a sweep would vary."""
+        return Candidate(self.learning_rate, self.init, self.tokens, self.seed)
+
+    @property
+    def tried(self) -> tuple[Candidate, ...]:
+        """The candidates of the run: one, unless it is a sweep."""
+        return self.candidates or default_candidates(self.own_candidate, self.sweep)
+
+    def settled(self, rows: int) -> Self:
+        """This run with the defaults for so many training rows in place of None."""
+        pace = pace_of(rows)
+        return replace(
+            self,
+            batch_size=pace.batch_size if self.batch_size is None else self.batch_size,
+            steps=pace.steps if self.steps is None else self.steps,
+            eval_every=pace.eval_every if self.eval_every is None else self.eval_every,
+        )
 
     @property
     def warmup_steps(self) -> int:
@@ -118,7 +188,10 @@ class TrainConfig:
         return Path("runs") / f"{self.out.stem}-{digest[:8]}"
 
     def identity(self) -> dict[str, Any]:
-        """What decides the prompt, besides data, base and device: only under the same is a run resumed."""
+        """What decides the prompt, besides data, base and device: only under the same is a run resumed.
+
+        Of a settled configuration.
+        """
         names = (
             "tokens",
             "init",
@@ -133,6 +206,7 @@ class TrainConfig:
             "weight_decay",
             "clip_norm",
             "label_smoothing",
+            "class_balanced",
             "max_text_tokens",
             "eval_every",
             "patience",
@@ -140,6 +214,8 @@ class TrainConfig:
             "dtype",
         )
         values = {name: getattr(self, name) for name in names} | {"warmup": self.warmup_steps}
+        if len(self.tried) > 1:
+            values["candidates"] = [candidate.told for candidate in self.tried]
         return {name: value.value if isinstance(value, StrEnum) else value for name, value in values.items()}
 
 
@@ -150,6 +226,8 @@ def _choice(name: str, kind: type[StrEnum], value: str) -> StrEnum:
         raise SoftcallError(f"--{name} {value!r}: accepted are {', '.join(kind)}") from None
 
 
-def _within(option: str, value: float, low: float, high: float) -> None:
+def _within(option: str, value: float | None, low: float, high: float) -> None:
+    if value is None:  # decided later
+        return
     if not low <= value <= high:  # also refuses nan
         raise SoftcallError(f"{option} {value}: accepted are {low:,} to {high:,}")

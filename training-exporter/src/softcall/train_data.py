@@ -14,7 +14,7 @@ from softcall.dataset_folder import DEV, TEST, TRAIN, parts_of
 from softcall.errors import SoftcallError
 from softcall.source import LoadedBase
 from softcall.template import PAIR, SINGLE, Template
-from softcall.train_config import TrainConfig
+from softcall.train_config import TrainConfig, pace_of
 
 SINGLE_TEMPLATE = "{text}\nLabel:"
 PAIR_TEMPLATE = "{text1}\n{text2}\nLabel:"
@@ -75,8 +75,11 @@ class TrainingRows:
             dev = read_rows(dev_source, fields, columns=columns, part=DEV)
             identity["dev_sha256"] = files_sha256(dev_source, DEV)
         else:
-            train, dev = split_dev(train, config.dev_fraction)
-            identity["dev_fraction"] = config.dev_fraction
+            fraction = (
+                pace_of(len(train)).dev_fraction if config.dev_fraction is None else config.dev_fraction
+            )
+            train, dev = split_dev(train, fraction)
+            identity["dev_fraction"] = fraction
         test: list[Row] = []
         if config.test:
             test = read_rows(config.test, fields, columns=columns, part=TEST)

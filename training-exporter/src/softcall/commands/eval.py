@@ -13,7 +13,7 @@ from softcall.column_options import LabelColumnOption, TextColumnOption
 from softcall.columns import ColumnChoice
 from softcall.errors import SoftcallError
 from softcall.evaluate import Evaluation, evaluate_artifact, evaluate_server
-from softcall.scores import Scores
+from softcall.scores import CALIBRATION_BINS, Scores
 from softcall.train_config import Device
 
 MOST_LABELS = 12  # up to so many, everything is shown
@@ -99,6 +99,7 @@ def _json(result: Evaluation) -> dict[str, Any]:
         "accuracy": scores.accuracy,
         "accuracy_interval_95": list(scores.interval),
         "macro_f1": scores.macro_f1,
+        "calibration_error": scores.calibration_error,
         "abstained": scores.abstained,
         "per_label": [vars(label) for label in scores.per_label],
         "confusions": [
@@ -115,6 +116,11 @@ def _print(result: Evaluation, console: Console) -> None:
     low, high = scores.interval
     console.print(f"accuracy   {scores.accuracy:.4f}  (95 % interval {low:.4f} to {high:.4f})")
     console.print(f"macro-F1   {scores.macro_f1:.4f}")
+    if scores.calibration_error is not None:
+        console.print(
+            f"ECE        {scores.calibration_error:.4f}"
+            f"  (expected calibration error, {CALIBRATION_BINS} bins)"
+        )
     console.print(
         f"rows       {scores.rows:,}" + (f", {scores.abstained:,} abstained" if scores.abstained else "")
     )

@@ -1,14 +1,17 @@
 """`softcall train`: learn a prompt from labelled texts."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from softcall.column_options import LabelColumnOption, TextColumnOption
 from softcall.errors import SoftcallError
 from softcall.prompt_init import PromptInit
+from softcall.sweep import Candidate
 from softcall.train_config import Device, Head, Precision, TrainConfig
+
+_BY_ROWS = "by the number of rows"
 
 
 def train(
@@ -27,8 +30,9 @@ def train(
         ),
     ] = None,
     dev_fraction: Annotated[
-        float, typer.Option(help="The part of DATA that is carved out (at most 1,000 rows).")
-    ] = TrainConfig.dev_fraction,
+        float | None,
+        typer.Option(help="The part of DATA that is carved out (at most 1,000 rows).", show_default=_BY_ROWS),
+    ] = None,
     test: Annotated[
         Path | None, typer.Option(help="Rows that are scored once, at the end, and recorded.")
     ] = None,
@@ -62,20 +66,56 @@ def train(
         ),
     ] = False,
     init: Annotated[
-        PromptInit,
+        PromptInit | None,
         typer.Option(
-            help="Start from a text, from the labels' words, from words of the vocabulary, or from noise."
+            help="Start from a text, from the labels' words, from words of the vocabulary, from noise, or "
+            "from the artifact of --init-from.",
+            show_default="text, or artifact with --init-from",
         ),
-    ] = TrainConfig.init,
+    ] = None,
     init_text: Annotated[
         str | None,
         typer.Option(help="The text for --init text.", show_default="an instruction that lists the labels"),
     ] = None,
+    init_from: Annotated[
+        str | None,
+        typer.Option(
+            help="Start from another task's prompt (SPoT): an artifact's file, or a task of --store.",
+            metavar="ARTIFACT_OR_TASK",
+            show_default=False,
+        ),
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="Where --init-from finds a task: s3://bucket/prefix or file:/dir.",
+            envvar="SOFTCALL_STORE",
+            metavar="STORE",
+            show_default=False,
+        ),
+    ] = None,
     head: Annotated[
         Head, typer.Option(help="Keep the label head made of the verbalizers, or train it from there.")
     ] = TrainConfig.head,
-    steps: Annotated[int, typer.Option(help="Batches to train on.")] = TrainConfig.steps,
-    batch_size: Annotated[int, typer.Option(help="Rows in a batch.")] = TrainConfig.batch_size,
+    sweep: Annotated[
+        int,
+        typer.Option(
+            help="Train so many candidates (learning rates and starts) side by side, drop the worse half "
+            "again and again, and keep the best; 8 compute 2.2 times as much as one. 1: no sweep.",
+            metavar="K",
+        ),
+    ] = TrainConfig.sweep,
+    candidate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A candidate of your own for a sweep; repeated. What it does not set is the run's own: "
+            "learning-rate=0.03,init=vocab,tokens=8,seed=1",
+            metavar="NAME=VALUE,...",
+            show_default=False,
+        ),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Batches to train on.", show_default=_BY_ROWS)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows in a batch.", show_default=_BY_ROWS)] = None,
     learning_rate: Annotated[
         float, typer.Option(help="Peak learning rate of the prompt.")
     ] = TrainConfig.learning_rate,
@@ -85,6 +125,9 @@ def train(
     label_smoothing: Annotated[
         float, typer.Option(help="Share of the target that is spread over all labels; tames overfitting.")
     ] = TrainConfig.label_smoothing,
+    class_balanced: Annotated[
+        bool, typer.Option("--class-balanced", help="Let every label weigh the same, whatever its rows.")
+    ] = TrainConfig.class_balanced,
     warmup: Annotated[
         int | None, typer.Option(help="Steps until the peak.", show_default="a twentieth of the steps")
     ] = None,
@@ -92,14 +135,26 @@ def train(
         int, typer.Option(help="Longer texts are cut (the template never is).")
     ] = TrainConfig.max_text_tokens,
     eval_every: Annotated[
-        int, typer.Option(help="Steps between two scorings of dev, each with a checkpoint.")
-    ] = TrainConfig.eval_every,
+        int | None,
+        typer.Option(
+            help="Steps between two scorings of dev, each with a checkpoint.", show_default=_BY_ROWS
+        ),
+    ] = None,
     patience: Annotated[
         int, typer.Option(help="Stop after so many scorings without a better one; 0 never stops early.")
     ] = TrainConfig.patience,
     seed: Annotated[
         int, typer.Option(help="Decides the order of rows and any random start.")
     ] = TrainConfig.seed,
+    abstain_threshold: Annotated[
+        str | None,
+        typer.Option(
+            help="Probability below which the served task gives no label; auto: where dev has most right "
+            "minus wrong answers.",
+            metavar="auto|P",
+            show_default="always answer",
+        ),
+    ] = None,
     device: Annotated[Device, typer.Option(help="auto takes CUDA where there is any.")] = TrainConfig.device,
     dtype: Annotated[
         Precision, typer.Option(help="What the frozen base computes in; scores are taken in float32 always.")
@@ -117,6 +172,8 @@ def train(
 
     Example: softcall train train.jsonl --test test.jsonl --out intents.safetensors
     """
+    init = init or (PromptInit.TEXT if init_from is None else PromptInit.ARTIFACT)
+    own = Candidate(learning_rate, init, tokens, seed)
     config = TrainConfig(
         data=data,
         out=out,
@@ -132,17 +189,23 @@ def train(
         any_length=any_length,
         init=init,
         init_text=init_text,
+        init_from=init_from,
+        store=store,
         head=head,
+        sweep=sweep,
+        candidates=tuple(own.varied(text) for text in candidate or []),
         steps=steps,
         batch_size=batch_size,
         learning_rate=learning_rate,
         head_learning_rate=head_learning_rate,
         label_smoothing=label_smoothing,
+        class_balanced=class_balanced,
         warmup=warmup,
         max_text_tokens=max_text_tokens,
         eval_every=eval_every,
         patience=patience,
         seed=seed,
+        abstain_threshold=_threshold(abstain_threshold),
         device=device,
         dtype=dtype,
         run_dir=run_dir,
@@ -156,6 +219,15 @@ def train(
     from rich.console import Console
 
     run(config, Console(stderr=True))
+
+
+def _threshold(text: str | None) -> float | Literal["auto"] | None:
+    if text is None or text == "auto":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise SoftcallError(f"--abstain-threshold {text!r}: expected auto, or a probability") from None
 
 
 def _verbalizers(pairs: list[str]) -> dict[str, str]:

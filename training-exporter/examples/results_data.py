@@ -1,0 +1,78 @@
+"""Lays out data sets as `results.sh` takes them: whole, and with 16 or 64 rows a class.
+
+usage: results_data.py SOURCE TARGET
+
+SOURCE has a folder for each data set, with train.jsonl and what `SETS` names; most of them may not be
+redistributed, so they are no part of this repository.
+"""
+
+import gzip
+import json
+import random
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+# (dev, test, template). Without a dev, one is carved out of train. The test rows of cola and rte have no
+# public labels, so their dev rows are the test here.
+SETS = {
+    "agnews": ("dev", "test_2k", "{text}\nTopic:"),
+    "banking77": (None, "test", "{text}\nIntent:"),
+    "cola": (None, "dev", "{text}\nGrammar:"),
+    "rte": (None, "dev", "{text1}\n{text2}\nAnswer:"),
+    "sms_spam": ("dev", "test", "SMS: {text}\nIs this SMS ham or spam? Answer:"),
+    "spamassassin": ("dev", "test", "E-mail: {text}\nIs this e-mail ham or spam? Answer:"),
+    "sst2": ("dev", "test", "{text}\nSentiment:"),
+    "subj": ("dev", "test", "{text}\nThis is:"),
+    "trec": (None, "test", "{text}\nQuestion type:"),
+}
+FEW = ("agnews", "sst2", "trec")
+FEW_ROWS = (16, 64)
+SEED = 13
+
+
+def main(source: Path, target: Path) -> None:
+    """Write `target`/all and `target`/few anew."""
+    shutil.rmtree(target, ignore_errors=True)
+    for name, (dev, test, template) in SETS.items():
+        rows = {"train": read(source / name / "train.jsonl"), "test": read(source / name / f"{test}.jsonl")}
+        if dev:
+            rows["dev"] = read(source / name / f"{dev}.jsonl")
+        write(target / "all" / name, rows, template)
+        if name in FEW:
+            for count in FEW_ROWS:
+                few = {"train": sample(rows["train"], count), "test": rows["test"]}
+                write(target / "few" / f"{name}-{count}", few, template)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Rows, with nothing but texts and label."""
+    with path.open(encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    return [{name: row[name] for name in ("text", "text1", "text2", "label") if name in row} for row in rows]
+
+
+def sample(rows: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """`count` rows of each label, or all that it has."""
+    generator = random.Random(SEED)
+    by_label: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_label.setdefault(row["label"], []).append(row)
+    return [
+        row for _, some in sorted(by_label.items()) for row in generator.sample(some, min(count, len(some)))
+    ]
+
+
+def write(folder: Path, rows: dict[str, list[dict[str, Any]]], template: str) -> None:
+    """A folder as `softcall compare` takes it; the same rows give the same bytes."""
+    folder.mkdir(parents=True)
+    for part, some in rows.items():
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in some)
+        (folder / f"{part}.jsonl.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+    labels = sorted({row["label"] for row in rows["train"]})
+    (folder / "task.json").write_text(json.dumps({"template": template, "labels": labels}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

@@ -1,0 +1,100 @@
+"""`softcall compare`: prompt tuning beside LoRA, full fine-tuning, zero-shot and word statistics."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from softcall.compare_config import CompareConfig, DataSet, Method
+from softcall.errors import SoftcallError
+from softcall.train_config import Device, Precision
+
+_BY_ROWS = "by the number of rows"
+
+
+def compare(
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Folders with train and test, perhaps dev (.jsonl or .csv, also .gz) and a task.json.",
+            metavar="DATA...",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The folder of the report and the runs; finished runs are kept.")],
+    method: Annotated[
+        list[Method] | None, typer.Option(help="What to compare; repeated.", show_default="all")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Runs of each method that has seeds.")] = CompareConfig.seeds,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            help="Hugging Face folder or GGUF file of the model.", show_default="SmolLM2-135M-Instruct"
+        ),
+    ] = None,
+    tokens: Annotated[int, typer.Option(help="Vectors in the prompt.")] = CompareConfig.tokens,
+    steps: Annotated[int | None, typer.Option(help="Batches to train on.", show_default=_BY_ROWS)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows in a batch.", show_default=_BY_ROWS)] = None,
+    eval_every: Annotated[
+        int | None, typer.Option(help="Steps between two scorings of dev.", show_default=_BY_ROWS)
+    ] = None,
+    max_text_tokens: Annotated[
+        int, typer.Option(help="Longer texts are cut.")
+    ] = CompareConfig.max_text_tokens,
+    learning_rate: Annotated[
+        float, typer.Option(help="Peak learning rate of prompts.")
+    ] = CompareConfig.learning_rate,
+    lora_learning_rate: Annotated[
+        float, typer.Option(help="Peak learning rate of LoRA.")
+    ] = CompareConfig.lora_learning_rate,
+    full_learning_rate: Annotated[
+        float, typer.Option(help="Peak learning rate of full fine-tuning.")
+    ] = CompareConfig.full_learning_rate,
+    lora_rank: Annotated[int, typer.Option(help="Rank of LoRA's matrices.")] = CompareConfig.lora_rank,
+    jobs: Annotated[
+        int, typer.Option(help="Processes that share the device; their seconds are longer for it.")
+    ] = CompareConfig.jobs,
+    device: Annotated[Device, typer.Option(help="auto takes CUDA where there is any.")] = Device.AUTO,
+    dtype: Annotated[
+        Precision, typer.Option(help="What the base computes in; scores are taken in float32 always.")
+    ] = Precision.FLOAT32,
+) -> None:
+    """Compare ways to a classifier on the same rows and steps; writes report.md and report.html.
+
+    The same command after a kill goes on with the runs that are missing.
+
+    Example: softcall compare data/sst2 data/trec --out comparison
+    """
+    config = CompareConfig(
+        data=tuple(DataSet.open(folder) for folder in data),
+        out=out,
+        methods=tuple(method or Method),
+        seeds=seeds,
+        base=base,
+        tokens=tokens,
+        steps=steps,
+        batch_size=batch_size,
+        eval_every=eval_every,
+        max_text_tokens=max_text_tokens,
+        learning_rate=learning_rate,
+        lora_learning_rate=lora_learning_rate,
+        full_learning_rate=full_learning_rate,
+        lora_rank=lora_rank,
+        jobs=jobs,
+        device=device,
+        dtype=dtype,
+    )
+    try:
+        from softcall.compare import compare as run
+        from softcall.compare_report import HTML, MARKDOWN, markdown, sections, write_report
+    except ModuleNotFoundError as error:
+        raise SoftcallError(
+            f"comparing needs PyTorch and scikit-learn ({error.name} is missing): "
+            "pip install 'softcall[compare]'"
+        ) from None
+    from rich.console import Console
+
+    records = run(config, Console(stderr=True))
+    write_report(records, out)
+    typer.echo(markdown(sections(records)))
+    typer.echo(f"wrote {out / MARKDOWN} and {out / HTML}", err=True)

@@ -1,0 +1,354 @@
+"""Prompt tuning beside other ways to the same classifier: same rows, same loop, another thing that learns.
+
+Each run is one JSON file, so a comparison that was cut off goes on, and processes may share the work.
+"""
+
+import copy
+import gc
+import json
+import multiprocessing
+import pickle
+import resource
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import nn
+
+from softcall.classifier import PromptedClassifier, torch_device
+from softcall.compare_config import CompareConfig, DataSet, Method
+from softcall.data import Row
+from softcall.errors import SoftcallError
+from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
+from softcall.prompt_init import default_init_text
+from softcall.source import LoadedBase, Source
+from softcall.template import Template
+from softcall.train import classifier_behind, device_name, first_classifier, verbalizers
+from softcall.train_config import Precision, TrainConfig
+from softcall.train_data import Examples, TrainingRows, encode
+
+RUNS = "runs"
+REGULARISATIONS = (0.1, 1.0, 10.0, 100.0)  # of logistic regression; dev chooses
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What one run reached on test, and what it took. Points of the curves are those of `LearnerState`."""
+
+    data: str
+    method: str
+    seed: int
+    settings: dict[str, Any]
+    rows: dict[str, Any]  # which rows: digests of files, counts
+    labels: list[str]
+    right: int
+    total: int
+    macro_f1: float
+    calibration_error: float
+    confusion: list[list[int]]  # gold, predicted
+    trained_parameters: int
+    learnt_bytes: int  # what must be kept for the task, float32
+    seconds: float  # of training, with the scorings of dev
+    peak_bytes: int  # of the GPU's memory, or of the whole process on a CPU
+    curve: list[list[float]]
+    evaluations: list[list[float]]
+    device: str
+    jobs: int  # processes that shared the device
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers."""
+        return self.right / self.total
+
+    @property
+    def told(self) -> str:
+        """The run in a line."""
+        return (
+            f"{self.data} {self.method} seed {self.seed}: accuracy {self.accuracy:.4f},"
+            f" {self.trained_parameters:,} parameters, {self.seconds:.1f} s"
+        )
+
+    @staticmethod
+    def path(folder: Path, data: str, method: str, seed: int) -> Path:
+        """Where a run's record lies in the comparison's folder."""
+        return folder / RUNS / f"{data}-{method}-{seed}.json"
+
+    def write(self, folder: Path) -> None:
+        """Write the record in one step."""
+        path = self.path(folder, self.data, self.method, self.seed)
+        draft = path.with_suffix(".draft")
+        draft.write_text(json.dumps(asdict(self)) + "\n")
+        draft.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """A stored record; `SoftcallError` for anything else."""
+        try:
+            return cls(**json.loads(path.read_text()))
+        except (OSError, TypeError, ValueError) as error:
+            raise SoftcallError(f"{path} is not the record of a run ({error}); delete it") from None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set as every method gets it."""
+
+    data: DataSet
+    rows: TrainingRows
+    words: list[str]
+    examples: dict[str, Examples]
+
+
+class Workplace:
+    """What a process needs for any run of a comparison: the base on its device, and the rows read so far."""
+
+    def __init__(self, config: CompareConfig) -> None:
+        """Load the base."""
+        self.config, self.device = config, torch_device(config.device)
+        self.base = Source.resolve(config.base).load()
+        self.base.model.to(self.device)
+        self._prepared: dict[str, Prepared] = {}
+
+    def run(self, data: DataSet, method: Method, seed: int) -> RunRecord:
+        """The record of a run, which is made unless there is one."""
+        if data.name not in self._prepared:
+            self._prepared = {data.name: _prepare(self.config, data, self.base)}  # one at a time
+        with deterministic():
+            return _record(self.config, self._prepared[data.name], method, seed, self.base, self.device)
+
+
+def compare(config: CompareConfig, console: Console) -> list[RunRecord]:
+    """Run what has not been run yet, and return every record of the comparison."""
+    (config.out / RUNS).mkdir(parents=True, exist_ok=True)
+    runs = [
+        (data, method, seed)
+        for data in config.data
+        for method in config.methods
+        for seed in config.runs(method)
+    ]
+    records = []
+    for record in (
+        _shared(config, runs) if config.jobs > 1 else map(Workplace(config).run, *zip(*runs, strict=True))
+    ):
+        records.append(record)
+        console.print(record.told, **PLAIN)
+    return records
+
+
+def _shared(config: CompareConfig, runs: Sequence[tuple[DataSet, Method, int]]) -> Iterator[RunRecord]:
+    """The records in their order, by `config.jobs` processes: small steps leave most of a GPU idle."""
+    with ProcessPoolExecutor(
+        config.jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(config,)
+    ) as pool:
+        yield from pool.map(_run, *zip(*runs, strict=True))
+
+
+_workplace: Workplace
+
+
+def _begin(config: CompareConfig) -> None:
+    global _workplace
+    _workplace = Workplace(config)
+
+
+def _run(data: DataSet, method: Method, seed: int) -> RunRecord:
+    return _workplace.run(data, method, seed)
+
+
+def _prepare(config: CompareConfig, data: DataSet, base: LoadedBase) -> Prepared:
+    training = config.training(data, Method.PROMPT, config.first_seed)
+    rows = TrainingRows.read(training)
+    template = Template(training.template or rows.default_template)
+    examples = {
+        name: encode(part, rows.labels, template, base, config.max_text_tokens)
+        for name, part in (("train", rows.train), ("dev", rows.dev), ("test", rows.test))
+    }
+    return Prepared(data, rows, verbalizers(training, rows.labels), examples)
+
+
+def _record(
+    config: CompareConfig,
+    prepared: Prepared,
+    method: Method,
+    seed: int,
+    base: LoadedBase,
+    device: torch.device,
+) -> RunRecord:
+    """The record of a run: the stored one where there is one, of the same settings and rows."""
+    training = config.training(prepared.data, method, seed).settled(len(prepared.rows.train))
+    settings = config.settings(method, training) | {
+        "base": base.fingerprint,
+        "template": training.template or prepared.rows.default_template,
+        "verbalizers": prepared.words,
+    }
+    rows = prepared.rows.identity | {name: len(part.ids) for name, part in prepared.examples.items()}
+    path = RunRecord.path(config.out, prepared.data.name, method, seed)
+    if path.exists():
+        stored = RunRecord.read(path)
+        if (stored.settings, stored.rows) != (settings, rows):
+            raise SoftcallError(f"{path} is of other settings or rows; delete it or give another --out")
+        return stored
+    meter = Meter(device)
+    attempt = (
+        _tfidf(prepared, meter, seed)
+        if method == Method.TFIDF
+        else _trained(training, prepared, method, base, meter, config.lora_rank)
+    )
+    scores = attempt.test.scores
+    record = RunRecord(
+        data=prepared.data.name,
+        method=method.value,
+        seed=seed,
+        settings=settings,
+        rows=rows,
+        labels=list(prepared.rows.labels),
+        right=scores.right,
+        total=scores.rows,
+        macro_f1=scores.macro_f1,
+        calibration_error=scores.calibration_error,
+        confusion=scores.confusion[:, :-1].tolist(),
+        trained_parameters=attempt.parameters,
+        learnt_bytes=attempt.size,
+        seconds=meter.seconds,
+        peak_bytes=meter.peak_bytes,
+        curve=attempt.curve,
+        evaluations=attempt.evaluations,
+        device=device_name(device),
+        jobs=config.jobs,
+    )
+    record.write(config.out)
+    return record
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A trained classifier's answers on test, and what was learnt for it."""
+
+    test: Result
+    parameters: int
+    size: int
+    curve: list[list[float]]
+    evaluations: list[list[float]]
+
+
+def _trained(
+    training: TrainConfig, prepared: Prepared, method: Method, base: LoadedBase, meter: "Meter", rank: int
+) -> Attempt:
+    """Any method on the base: what differs is what learns."""
+    exact = base.model.base_model
+    labels, test = prepared.rows.labels, prepared.examples["test"]
+    if method == Method.ZERO_SHOT:
+        ids = base.tokenizer.encode(default_init_text(prepared.words), add_special_tokens=False).ids
+        instruction = exact.get_input_embeddings().weight[torch.tensor(ids)].cpu().numpy()
+        classifier = classifier_behind(instruction, training, base, prepared.words)
+        return Attempt(score(classifier.to(exact.device), exact, test, labels), 0, 0, [], [])
+
+    meter.start()
+    torch.manual_seed(training.seed)  # LoRA's first matrices
+    own = {Method.LORA: _lora_trunk, Method.FULL: _whole_trunk}.get(method)
+    trunk = own(base, rank) if own else None
+    classifier = _first(training, prepared, base, prompted=own is None).to(exact.device)
+    learner = Learner(training, training.own_candidate, classifier, trunk)
+    stepping = trunk or (exact if training.dtype == Precision.FLOAT32 else copy.deepcopy(exact).bfloat16())
+    run = Run(
+        training,
+        stepping,
+        trunk or exact,
+        prepared.examples["train"],
+        prepared.examples["dev"],
+        labels,
+        None,
+        {},
+        Console(quiet=True),
+    )
+    fit(run, [learner])
+    meter.stop()
+    learnt = learner.learnt.values()
+    attempt = Attempt(
+        score(classifier, trunk or exact, test, labels),
+        sum(parameter.numel() for parameter in learnt),
+        sum(parameter.numel() * parameter.element_size() for parameter in learnt),
+        list(map(list, learner.state.curve)),
+        list(map(list, learner.state.evaluations)),
+    )
+    del learner, run, trunk, stepping
+    gc.collect()
+    return attempt
+
+
+def _first(
+    training: TrainConfig, prepared: Prepared, base: LoadedBase, *, prompted: bool
+) -> PromptedClassifier:
+    """The first prompt, or none, before the same label head."""
+    if prompted:
+        return first_classifier(training, training.own_candidate, base, prepared.words)
+    nothing = np.zeros((0, base.model.config.hidden_size), np.float32)
+    return classifier_behind(nothing, training, base, prepared.words)
+
+
+def _lora_trunk(base: LoadedBase, rank: int) -> nn.Module:
+    from peft import LoraConfig, get_peft_model
+
+    lora = LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=2 * rank, target_modules="all-linear")
+    return get_peft_model(copy.deepcopy(base.model), lora).get_base_model().base_model
+
+
+def _whole_trunk(base: LoadedBase, rank: int) -> nn.Module:
+    return copy.deepcopy(base.model.base_model).requires_grad_(True)
+
+
+def _tfidf(prepared: Prepared, meter: "Meter", seed: int) -> Attempt:
+    """Words and pairs of words, weighted by how rare they are; dev chooses the regularisation."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    def texts(rows: list[Row]) -> list[str]:
+        return ["\n".join(row.texts) for row in rows]
+
+    rows, answers = prepared.rows, {name: part.answers for name, part in prepared.examples.items()}
+    meter.start()
+    best, best_accuracy = None, -1.0
+    for regularisation in REGULARISATIONS:
+        model = make_pipeline(
+            TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
+            LogisticRegression(C=regularisation, max_iter=1_000, random_state=seed),
+        ).fit(texts(rows.train), answers["train"])
+        accuracy = model.score(texts(rows.dev), answers["dev"])
+        if accuracy > best_accuracy:
+            best, best_accuracy = model, accuracy
+    meter.stop()
+    logits = best.predict_log_proba(texts(rows.test))
+    result = Result(rows.labels, logits, answers["test"])
+    weights = best[-1].coef_.size + best[-1].intercept_.size
+    return Attempt(result, weights, len(pickle.dumps(best)), [], [])
+
+
+class Meter:
+    """Seconds and peak memory between `start` and `stop`; zero for what was never started."""
+
+    def __init__(self, device: torch.device) -> None:
+        """Memory is the device's, or on a CPU the process's, whose peak is that since it began."""
+        self._device = device
+        self.seconds, self.peak_bytes = 0.0, 0
+
+    def start(self) -> None:
+        """Begin."""
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+        self._started = time.perf_counter()
+
+    def stop(self) -> None:
+        """End, when the device has done what it was told."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+            self.peak_bytes = torch.cuda.max_memory_allocated(self._device)
+        else:
+            self.peak_bytes = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        self.seconds = time.perf_counter() - self._started

@@ -1,0 +1,97 @@
+"""What a sweep tries, and who goes on when: successive halving (Jamieson and Talwalkar 2016)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+from softcall.errors import SoftcallError
+from softcall.prompt_init import PromptInit
+
+MAX_CANDIDATES = 64
+
+# The share of the steps after which one candidate is left; each halving before it comes at half the share of
+# the next. A sweep of K then computes 1 + 0.4 log2(K) times the rows of a single run: 2.2 for K = 8.
+LAST_HALVING = 0.4
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to learn the prompt: the settings that a sweep varies."""
+
+    learning_rate: float
+    init: PromptInit
+    tokens: int
+    seed: int
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The settings as plain JSON."""
+        return asdict(self) | {"init": self.init.value}
+
+    def varied(self, text: str) -> Self:
+        """This candidate with the settings in `text`, such as `learning-rate=0.03,init=vocab`."""
+        changes: dict[str, Any] = {}
+        for pair in text.split(","):
+            name, equals, value = pair.partition("=")
+            field = name.strip().replace("-", "_")
+            if not equals or field not in _KINDS or field in changes:
+                raise SoftcallError(
+                    f"--candidate {text!r}: expected NAME=VALUE, joined by commas, with each of the names "
+                    f"{', '.join(_KINDS).replace('_', '-')} at most once"
+                )
+            try:
+                changes[field] = _KINDS[field](value.strip())
+            except ValueError:
+                raise SoftcallError(f"--candidate {text!r}: {name.strip()} cannot be {value!r}") from None
+        return replace(self, **changes)
+
+
+_KINDS = {"learning_rate": float, "init": PromptInit, "tokens": int, "seed": int}
+
+# (start, factor of the learning rate) in the order of their promise; None is the run's own start.
+_GRID: tuple[tuple[PromptInit | None, float], ...] = (
+    (None, 1.0),
+    (None, 3.0),
+    (None, 1 / 3),
+    (PromptInit.LABELS, 1.0),
+    (PromptInit.VOCAB, 1.0),
+    (PromptInit.LABELS, 3.0),
+    (PromptInit.VOCAB, 3.0),
+    (PromptInit.RANDOM, 1.0),
+)
+
+
+def default_candidates(own: Candidate, count: int) -> tuple[Candidate, ...]:
+    """`count` candidates: the run's own settings first, then the grid, then the grid with the next seeds."""
+    candidates: list[Candidate] = []
+    for number in range(count * len(_GRID)):
+        init, factor = _GRID[number % len(_GRID)]
+        candidate = replace(
+            own,
+            init=init or own.init,
+            learning_rate=own.learning_rate * factor,
+            seed=own.seed + number // len(_GRID),
+        )
+        if candidate not in candidates:  # the run's own start may be in the grid
+            candidates.append(candidate)
+    return tuple(candidates[:count])
+
+
+def halvings(candidates: int, steps: int) -> dict[int, int]:
+    """After which steps of a run how many candidates go on: half of them each time, rounded up.
+
+    In a run of few steps several halvings fall on one step.
+    """
+    kept: dict[int, int] = {}
+    times = math.ceil(math.log2(candidates))
+    for time in range(1, times + 1):
+        candidates = (candidates + 1) // 2
+        kept[max(1, round(LAST_HALVING * steps / 2 ** (times - time)))] = candidates
+    return kept
+
+
+def best(reached: Sequence[tuple[float, float]], count: int) -> list[int]:
+    """Indices of the `count` best of (dev accuracy, dev loss), in their order; of equals, the first."""
+    ranking = sorted(range(len(reached)), key=lambda i: (-reached[i][0], reached[i][1], i))
+    return sorted(ranking[:count])

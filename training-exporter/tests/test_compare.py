@@ -1,0 +1,200 @@
+"""A comparison on the toy task: what each method learns, what is kept, and the report."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import torch
+from make_tiny import HIDDEN, tiny_base
+from rich.console import Console
+from scipy import stats
+from typer.testing import CliRunner
+
+from softcall.cli import app
+from softcall.compare import RUNS, RunRecord, compare
+from softcall.compare_config import CompareConfig, DataSet, Method
+from softcall.compare_report import Line, html, markdown, sections
+from softcall.errors import SoftcallError
+from softcall.scores import wilson_interval
+
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory, toy_rows):
+    """The toy task as a folder; its name and one label look like HTML."""
+    folder = tmp_path_factory.mktemp("data") / "toy&co"
+    folder.mkdir()
+    names = {"good": "good", "bad": "<b>ad"}
+    rows = [{**row, "label": names[row["label"]]} for row in toy_rows]
+    for part, some in (("train", rows[:160]), ("dev", rows[160:200]), ("test", rows[200:])):
+        (folder / f"{part}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in some))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def config(toy, tiny_folder, tmp_path_factory):
+    return CompareConfig(
+        data=(DataSet.open(toy),),
+        out=tmp_path_factory.mktemp("comparison"),
+        seeds=2,
+        base=str(tiny_folder),
+        tokens=8,
+        steps=60,
+        batch_size=16,
+        eval_every=20,
+        learning_rate=0.05,
+        full_learning_rate=1e-3,
+        lora_learning_rate=5e-3,
+        device="cpu",
+    )
+
+
+@pytest.fixture(scope="module")
+def records(config):
+    return compare(config, QUIET)
+
+
+def of(records, method):
+    return [record for record in records if record.method == method]
+
+
+def test_methods_with_seeds_run_once_a_seed(records):
+    assert {method: len(of(records, method)) for method in Method} == {
+        "prompt": 2, "lora": 2, "full": 2, "zero-shot": 1, "tfidf": 1
+    }  # fmt: skip
+    assert [record.seed for record in of(records, "prompt")] == [13, 14]
+    for method in ("prompt", "lora", "full"):
+        first, second = of(records, method)
+        assert first.curve != second.curve and len(first.curve) == 6 and len(first.evaluations) == 3
+
+
+def test_what_learns_is_what_the_method_says(records, config):
+    head = 2 * (HIDDEN + 1)
+    (prompt, *_), (lora, *_), (full, *_) = (of(records, m) for m in ("prompt", "lora", "full"))
+    base = tiny_base().model.base_model
+    assert prompt.trained_parameters == 8 * HIDDEN + head
+    assert full.trained_parameters == sum(p.numel() for p in base.parameters()) + head
+    linear = [m for m in base.modules() if isinstance(m, torch.nn.Linear)]
+    rank = config.lora_rank
+    assert lora.trained_parameters == head + sum(rank * (m.in_features + m.out_features) for m in linear)
+    assert prompt.learnt_bytes == 4 * prompt.trained_parameters
+    assert of(records, "zero-shot")[0].trained_parameters == 0
+
+
+def test_what_trains_beats_what_does_not(records):
+    zero_shot = of(records, "zero-shot")[0].accuracy
+    for method in ("full", "tfidf"):
+        assert all(record.accuracy >= 0.9 for record in of(records, method))
+    for method in ("prompt", "lora"):
+        assert all(record.accuracy > max(0.6, zero_shot) for record in of(records, method))
+    for record in records:
+        assert np.trace(record.confusion) == record.right and np.sum(record.confusion) == record.total == 40
+
+
+def test_the_base_is_the_same_after_every_method(records, config, tiny_folder):
+    """Zero-shot answers come last in one process and first in another."""
+    alone = CompareConfig(
+        **{**vars(config), "out": config.out.parent / "alone", "methods": (Method.ZERO_SHOT,)}
+    )
+    (record,) = compare(alone, QUIET)
+    assert record.confusion == of(records, "zero-shot")[0].confusion
+
+
+def test_processes_share_the_runs_and_reach_the_same(records, config):
+    shared = config.out.parent / "shared"
+    methods = (Method.PROMPT, Method.LORA)
+    some = CompareConfig(**{**vars(config), "out": shared, "methods": methods, "jobs": 2})
+    for record, expected in zip(compare(some, QUIET), records, strict=False):
+        assert (record.method, record.seed, record.jobs) == (expected.method, expected.seed, 2)
+        assert record.curve == expected.curve and record.confusion == expected.confusion
+
+
+def test_finished_runs_are_taken_over_and_others_are_refused(records, config):
+    stamps = {path: path.stat().st_mtime_ns for path in (config.out / RUNS).iterdir()}
+    again = compare(config, QUIET)
+    assert [vars(record) for record in again] == [vars(record) for record in records]
+    assert stamps == {path: path.stat().st_mtime_ns for path in (config.out / RUNS).iterdir()}
+    with pytest.raises(SoftcallError, match=r"prompt-13\.json is of other settings or rows"):
+        compare(CompareConfig(**{**vars(config), "learning_rate": 0.01}), QUIET)
+    damaged = config.out.parent / "damaged"
+    (damaged / RUNS).mkdir(parents=True)
+    RunRecord.path(damaged, "toy&co", "prompt", 13).write_text("{}")
+    with pytest.raises(SoftcallError, match="is not the record of a run"):
+        compare(CompareConfig(**{**vars(config), "out": damaged}), QUIET)
+
+
+def test_intervals_are_student_s_over_seeds_and_wilson_s_over_rows(records):
+    line = Line("prompt", tuple(of(records, "prompt")))
+    accuracies = [record.accuracy for record in line.records]
+    half = stats.t.ppf(0.975, 1) * np.std(accuracies, ddof=1) / np.sqrt(2)
+    low, high = np.clip([line.accuracy - half, line.accuracy + half], 0, 1)
+    assert line.interval == pytest.approx((low, high))
+    single = Line("tfidf", tuple(of(records, "tfidf")))
+    assert single.interval == wilson_interval(single.records[0].right, 40)
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.links = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.links += [
+            value for name, value in attributes if name in ("src", "href") or name.endswith(":href")
+        ]
+
+
+def test_the_page_holds_everything_and_refers_to_nothing(records):
+    text = html(sections(records))
+    page = Page(text)
+    assert page.tags.count("svg") == 2 and "script" not in page.tags and "b" not in page.tags
+    assert all(link.startswith("#") for link in page.links)
+    assert "toy&amp;co" in text and "&lt;b&gt;ad" in text
+    for words in ("accuracy on dev", "gradient norm", "training loss", "peak MB"):
+        assert words in text
+
+
+def test_the_command_writes_both_reports_and_prints_the_table(records, config, toy, tiny_folder):
+    options = ["--seeds", 2, "--tokens", 8, "--steps", 60, "--batch-size", 16, "--eval-every", 20]
+    options += ["--learning-rate", 0.05, "--full-learning-rate", 1e-3, "--lora-learning-rate", 5e-3]
+    options += ["--base", tiny_folder, "--out", config.out, "--device", "cpu"]
+    result = CliRunner().invoke(app, ["compare", str(toy), *map(str, options)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    table = markdown(sections(records))
+    assert (config.out / "report.md").read_text() == table and table in result.stdout
+    assert re.search(r"\| prompt \| 0\.\d{4} \| 0\.\d{4} to [01]\.\d{4} \| 2 \|", table) or "1.0000" in table
+    assert (config.out / "report.html").read_text() == html(sections(records))
+
+
+def test_a_task_file_gives_template_and_words(toy, tmp_path, tiny_folder):
+    folder = tmp_path / "described"
+    folder.mkdir()
+    for part in ("train", "test"):
+        (folder / f"{part}.jsonl").write_bytes((toy / f"{part}.jsonl").read_bytes())
+    task = {"template": "{text}\nMood:", "labels": ["<b>ad", "good"], "verbalizers": {"good": " the"}}
+    (folder / "task.json").write_text(json.dumps(task))
+    config = CompareConfig(data=(DataSet.open(folder),), out=tmp_path / "out", base=str(tiny_folder))
+    training = config.training(config.data[0], Method.PROMPT, 13)
+    assert (training.template, training.verbalizers) == ("{text}\nMood:", {"good": " the"})
+
+
+def test_what_cannot_be_compared_is_refused(tmp_path, toy):
+    (tmp_path / "train.jsonl").write_text("")
+    with pytest.raises(SoftcallError, match="has no test file; expected a folder with train and test"):
+        DataSet.open(tmp_path)
+    data = DataSet.open(toy)
+    for options, message in (
+        ({"data": (data, data)}, "with distinct names"),
+        ({"methods": ()}, "--method: expected one or more of prompt, lora, full"),
+        ({"seeds": 0}, "--seeds 0: accepted are 1 to 20"),
+        ({"lora_rank": 0}, "--lora-rank 0"),
+        ({"jobs": 0}, "--jobs 0: accepted are 1 to 64"),
+    ):
+        with pytest.raises(SoftcallError) as refusal:
+            CompareConfig(**{"data": (data,), "out": tmp_path} | options)
+        assert message in str(refusal.value)
