@@ -10,7 +10,7 @@
 # environment: SOFTCALL, the command to run (default: uv run --all-extras softcall)
 #              BASE, a GGUF file or Hugging Face folder (default: the default base is fetched)
 #              DTYPE, DEVICE (default: bfloat16, cuda; on a CPU take float32, and hours), JOBS (default: 8) runs at a time
-#              STEPS (default: 1000; for trying this out)
+#              STEPS (default: 1000; for trying this out), COST_ON (default: sst2 banking77), where cost is measured
 set -euo pipefail
 data=$(realpath "$2")
 out=$(realpath -m "$3")
@@ -54,7 +54,7 @@ case $1 in
     ;;
   cost)
     mkdir -p "$out/cost"
-    for task in sst2 banking77; do
+    for task in ${COST_ON:-sst2 banking77}; do
       for sweep in 1 8; do
         name=$out/cost/$task-$sweep
         [ -e "$name.seconds" ] && continue
@@ -66,7 +66,7 @@ case $1 in
     done
     ;;
   *)
-    sed -n '4,10p' "$0" >&2
+    sed -n '4,9p' "$0" >&2
     exit 2
     ;;
 esac
