@@ -38,7 +38,7 @@ test: lint test-python base test-java test-native test-lambda server test-jobs #
 
 .PHONY: test-python
 test-python: ## run the tests of training-exporter
-	$(developer) pytest
+	OMP_NUM_THREADS=1 $(developer) pytest --numprocesses auto --dist loadfile
 
 .PHONY: test-java
 test-java: base ## build the server and run its tests
