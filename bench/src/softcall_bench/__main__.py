@@ -55,7 +55,7 @@ def _tell_last_run(console: Console, publishing: bool) -> None:
     book, machine = Book.of_records(record["measurements"], record["notes"]), Machine.of(record["machine"])
     report(book, machine, console)
     if publishing:
-        publish(book, machine, record["time"], record["commit"])
+        publish(book, machine, record["time"], record["commit"], record["quick"])
 
 
 def _arguments() -> argparse.Namespace:

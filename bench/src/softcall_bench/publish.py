@@ -14,7 +14,7 @@ CHARTS = ROOT / "docs/charts"
 BEGIN, END = "<!-- figures: make bench-charts -->", "<!-- end of figures -->"
 
 
-def publish(book: Book, machine: Machine, when: str, commit: str) -> None:
+def publish(book: Book, machine: Machine, when: str, commit: str, quick: bool) -> None:
     """Replace what stands between the page's two marks, and the charts."""
     before, _, rest = PAGE.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
@@ -23,7 +23,7 @@ def publish(book: Book, machine: Machine, when: str, commit: str) -> None:
         (bar.name, bar.figure_text, bar.wanted_text, bar.verdict, bar.note) for bar in bars(book, machine)
     ]
     parts = [
-        f"Measured on {machine}; {when[:10]}, commit {commit[:12]}.",
+        f"Measured on {machine}; {when[:10]}, commit {commit[:12]}, `make bench{'-quick' if quick else ''}`.",
         "## Bars",
         _table(("", "figure", "wanted", "", ""), verdicts),
         "## Charts",
