@@ -185,7 +185,7 @@ def test_a_strangers_csv_needs_no_flags(tmp_path, tiny_folder, toy_rows):
     out = tmp_path / "a.safetensors"
     options = {"out": out, "base": str(tiny_folder), "steps": 2, "tokens": 8, "run_dir": tmp_path / "run"}
     artifact = train(TrainConfig(data=data, **options), Console(quiet=True))
-    assert (artifact.labels, artifact.metrics["dev_rows"]) == (("bad", "good"), 24)
+    assert (artifact.labels, artifact.metrics["dev_rows"]) == (("bad", "good"), 60)
     assert "columns" not in artifact.training
     named = {"text_columns": ("sentence",), "label_column": "category", "run_dir": tmp_path / "named"}
     again = train(TrainConfig(data=data, **options | named), Console(quiet=True))
