@@ -53,7 +53,7 @@ def run(storage: Storage, folder: Path, messages: int, rng: random.Random, bar: 
         first = LocalServer(ROOT, folder / "kafka-first.log", settings=servers)
         try:
             with LocalServer(ROOT, folder / "kafka-second.log", settings=servers):
-                found = _read(address, messages, lambda so_far: so_far >= messages // 2 and first.kill())
+                found = _read(address, messages, first.kill)
         finally:
             first.kill()
         seconds = time.monotonic() - began
@@ -107,14 +107,14 @@ def _send(address: str, messages: int, rng: random.Random) -> dict[str, tuple[in
     return asked
 
 
-def _read(address: str, messages: int, progress: Callable[[int], object]) -> Outcomes:
-    """Read results until every message has one and nothing more comes; `progress` is told how many have."""
+def _read(address: str, messages: int, at_half: Callable[[], None]) -> Outcomes:
+    """Read results until every message has one and nothing more comes; `at_half` is called once."""
     consumer = Consumer(
         {"bootstrap.servers": address, "group.id": "chaos", "enable.auto.commit": False, "log_level": 0}
     )
     topics = (ANSWERS, DEAD_LETTERS)
     consumer.assign([TopicPartition(topic, p, 0) for topic in topics for p in range(PARTITIONS)])
-    found, told = Outcomes(), time.monotonic()
+    found, told, halved = Outcomes(), time.monotonic(), False
     quiet_s = 10.0  # what was under way at the kill comes again within that time
     while time.monotonic() - told < (quiet_s if len(found.first) >= messages else SILENCE_LIMIT_S):
         for message in consumer.consume(1000, 0.5):
@@ -122,8 +122,9 @@ def _read(address: str, messages: int, progress: Callable[[int], object]) -> Out
                 raise SystemExit(f"chaos: {message.error()}")
             told = time.monotonic()
             _add(found, message)
-        if progress is not None and progress(len(found.first)) is not False:
-            progress = None
+        if not halved and len(found.first) >= messages // 2:
+            halved = True
+            at_half()
     consumer.close()
     return found
 
@@ -134,7 +135,7 @@ def _add(found: Outcomes, message) -> None:
     if message.topic() == DEAD_LETTERS:
         found.add(body["id"], -1, {"code": headers["dead-letter-code"].decode()})
         return
-    # The score is rounded: two processes may batch a text differently.
+    # Without the score, whose last digits may differ between processes.
     item = body["data"][0]
     outcome = {"id": headers["ce_id"].decode(), "version": body["version"], "label": item["label"]}
     found.add(body["id"], message.partition(), outcome)

@@ -16,7 +16,6 @@ from botocore.exceptions import BotoCoreError
 from confluent_kafka.admin import AdminClient, NewTopic
 from local_server import ROOT
 
-VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 KEY, SECRET, REGION = "test", "testsecret", "us-east-1"
 START_LIMIT_S = 20
 
@@ -76,7 +75,7 @@ def versitygw(data: Path, bucket: str, log: Path, notify: str, topic: str) -> It
     """An empty bucket of versitygw (Go), which tells `topic` of the Kafka broker `notify` of its events."""
     data.mkdir(parents=True, exist_ok=True)
     built = subprocess.run(
-        [ROOT / "tools/go-program", VERSITYGW], check=True, stdout=subprocess.PIPE, text=True
+        [ROOT / "tools/go-program", "versitygw"], check=True, stdout=subprocess.PIPE, text=True
     )
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -139,7 +139,7 @@ def _real_base(store: ObjectStore, rows: int, console: Console) -> list[Bar]:
 
 @dataclass
 class Watch:
-    """Looks at a server once a second while a job runs: resident memory, and whether `_SUCCESS` is there."""
+    """Looks at a server's resident memory once a second while a job runs."""
 
     server: Server
     rss_mb: list[float] = field(default_factory=list)

@@ -10,10 +10,6 @@ from pathlib import Path
 from softcall.default_base import cache_folder
 from softcall_bench.server import ROOT
 
-GO_MODULES = {
-    "versitygw": "github.com/versity/versitygw/cmd/versitygw@v1.8.0",
-    "toxiproxy-server": "github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0",
-}
 GO_PROGRAM = ROOT / "tools/go-program"
 DEBIAN_PACKAGES = ("wrk", "libluajit-5.1-2", "libluajit-5.1-common")
 
@@ -53,9 +49,9 @@ def go_program(name: str) -> Program:
     """`versitygw` or `toxiproxy-server`, built by Go where they are not installed."""
     if found := shutil.which(name):
         return Program(Path(found))
-    built = subprocess.run([GO_PROGRAM, GO_MODULES[name]], stdout=subprocess.PIPE, text=True, check=False)
+    built = subprocess.run([GO_PROGRAM, name], stdout=subprocess.PIPE, text=True, check=False)
     if built.returncode != 0:
-        raise ProgramMissing(f"{name} is not on the PATH, and `tools/go-program {GO_MODULES[name]}` failed")
+        raise ProgramMissing(f"{name} is not on the PATH, and `tools/go-program {name}` failed")
     return Program(Path(built.stdout.strip()))
 
 

@@ -1,6 +1,8 @@
 """Reading a file that a user names, and no more of it than makes sense."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from softcall.errors import SoftcallError
 
@@ -15,3 +17,14 @@ def read_bounded(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise SoftcallError(f"{path}: larger than {limit} bytes, the limit")
     return data
+
+
+def read_json_object(path: Path, limit: int) -> dict[str, Any]:
+    """The JSON object of at most `limit` bytes in `path`; `SoftcallError` for anything else."""
+    try:
+        value = json.loads(read_bounded(path, limit))
+    except (ValueError, RecursionError) as error:
+        raise SoftcallError(f"{path}: not valid JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise SoftcallError(f"{path}: not a JSON object")
+    return value

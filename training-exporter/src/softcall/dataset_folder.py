@@ -5,13 +5,12 @@ or holds files of rows that are named for their splits: `train.csv`, `data/train
 `test/0000.parquet`.
 """
 
-import json
 import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from softcall.bounded_file import read_bounded
+from softcall.bounded_file import read_json_object
 from softcall.errors import SoftcallError
 from softcall.record_file import is_record_file
 
@@ -57,7 +56,7 @@ def files_of(source: Path, part: str | None) -> tuple[Path, ...]:
 
 
 def _saved_splits(folder: Path) -> Parts:
-    splits = _description(folder / "dataset_dict.json").get("splits")
+    splits = read_json_object(folder / "dataset_dict.json", MAX_DESCRIPTION_BYTES).get("splits")
     if not isinstance(splits, list) or not all(_plain_name(split) for split in splits):
         raise SoftcallError(f"{folder / 'dataset_dict.json'}: splits is {splits!r}; expected a list of names")
     parts: Parts = {}
@@ -74,7 +73,7 @@ def _saved_splits(folder: Path) -> Parts:
 def _saved_files(folder: Path) -> tuple[Path, ...]:
     """The Arrow files of one split, in the order in which its state lists them."""
     state = folder / "state.json"
-    listed = _description(state).get("_data_files")
+    listed = read_json_object(state, MAX_DESCRIPTION_BYTES).get("_data_files")
     names = [entry.get("filename") if isinstance(entry, dict) else None for entry in listed or ()]
     if not names or not all(_plain_name(name) for name in names):
         raise SoftcallError(f"{state}: _data_files is {listed!r}; expected a list of files in this folder")
@@ -138,13 +137,3 @@ def _part(name: str) -> str | None:
 
 def _plain_name(name: Any) -> bool:
     return isinstance(name, str) and Path(name).name == name and name not in ("", ".", "..")
-
-
-def _description(path: Path) -> dict[str, Any]:
-    try:
-        described = json.loads(read_bounded(path, MAX_DESCRIPTION_BYTES))
-    except (ValueError, RecursionError) as error:
-        raise SoftcallError(f"{path}: not valid JSON ({error})") from None
-    if not isinstance(described, dict):
-        raise SoftcallError(f"{path}: not a JSON object")
-    return described

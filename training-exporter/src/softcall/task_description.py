@@ -1,13 +1,12 @@
 """What a prompt alone does not say of its task: template, labels, verbalizers; flags or `task.json`."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
 from softcall.artifact import check_labels
-from softcall.bounded_file import read_bounded
+from softcall.bounded_file import read_json_object
 from softcall.errors import SoftcallError
 from softcall.label_head import default_verbalizer
 from softcall.template import Template
@@ -65,13 +64,7 @@ class TaskDescription:
 
 def read_task_file(path: Path) -> dict[str, Any]:
     """The fields of a `task.json`, unchecked; `SoftcallError` when it is not one JSON object."""
-    try:
-        record = json.loads(read_bounded(path, MAX_FILE_BYTES))
-    except (ValueError, RecursionError) as error:
-        raise SoftcallError(f"{path}: not valid JSON ({error})") from None
-    if not isinstance(record, dict):
-        raise SoftcallError(f"{path}: not a JSON object")
-    return record
+    return read_json_object(path, MAX_FILE_BYTES)
 
 
 def _number(value: Any) -> bool:

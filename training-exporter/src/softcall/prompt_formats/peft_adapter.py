@@ -1,6 +1,5 @@
 """Folders that PEFT's `save_pretrained` leaves, for each of its ways to learn a prompt."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from softcall.artifact import PROMPT, refuse_multitask
-from softcall.bounded_file import read_bounded
+from softcall.bounded_file import read_json_object
 from softcall.errors import SoftcallError
 from softcall.prompt_formats import multitask, p_tuning
 from softcall.prompt_formats.prompt import Prompt
@@ -88,12 +87,7 @@ def _model(folder: Path) -> Path:
 
 
 def _config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(read_bounded(path, MAX_CONFIG_BYTES))
-    except (ValueError, RecursionError) as error:
-        raise SoftcallError(f"{path}: not valid JSON ({error})") from None
-    if not isinstance(config, dict):
-        raise SoftcallError(f"{path}: not a JSON object")
+    config = read_json_object(path, MAX_CONFIG_BYTES)
     _require(path, config, "peft_type", tuple(_COMPOSITIONS))
     _require(path, config, "task_type", (_TASK_TYPE,))
     _require(path, config, "num_transformer_submodules", (1, None))
