@@ -33,7 +33,8 @@ final class Bases {
                         bundle.served().kvLayout(),
                         bundle.layers(),
                         bundle.kvHeads(),
-                        bundle.headDim()));
+                        bundle.headDim()),
+                bundle.encoder().isPresent());
     }
 
     @Produces

@@ -6,8 +6,6 @@ import com.github.benmanes.caffeine.cache.RemovalCause;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
-import io.softcall.SoftcallException;
-import io.softcall.SoftcallException.Reason;
 import io.softcall.task.Task;
 import io.softcall.task.TaskName;
 import jakarta.annotation.PreDestroy;
@@ -89,18 +87,6 @@ class Prefixes {
             ready.increment();
             return CompletableFuture.completedFuture(
                     model.load(task.readyPrefix().get()));
-        }
-        Bundle bundle = model.bundle();
-        if (bundle.encoder().isEmpty()) {
-            return CompletableFuture.failedFuture(new SoftcallException(
-                    Reason.ARTIFACT_REFUSED,
-                    "task \"%s\" has no prefix for the variant %s, and the base %s has no %s to compute one: store it with `softcall push --prefix %s`"
-                            .formatted(
-                                    task.name(),
-                                    bundle.served().name(),
-                                    bundle.name(),
-                                    Bundle.FULL_PRECISION,
-                                    bundle.served().name())));
         }
         return CompletableFuture.supplyAsync(
                 () -> {

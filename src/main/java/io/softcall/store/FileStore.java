@@ -11,11 +11,8 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -84,7 +81,7 @@ final class FileStore implements Store {
                 return new TooLarge("size-" + size, size, maxBytes);
             }
             byte[] bytes = in.readNBytes((int) maxBytes);
-            String version = HexFormat.of().formatHex(sha256().digest(bytes));
+            String version = Sha256.of(bytes);
             // The same from before it was opened until it was read: these bytes are that file's.
             before.filter(state -> settled(state, began) && state(file).equals(before))
                     .ifPresent(state -> hashed.put(file, new Hashed(state, version)));
@@ -136,13 +133,5 @@ final class FileStore implements Store {
                     Reason.STORE_DENIED, "store %s: no permission to read %s".formatted(uri(), file), e);
         }
         return new SoftcallException(Reason.STORE_UNAVAILABLE, "store %s cannot be read: %s".formatted(uri(), e), e);
-    }
-
-    private static MessageDigest sha256() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java runtime has SHA-256", e);
-        }
     }
 }

@@ -2,6 +2,7 @@ package io.softcall.store;
 
 import java.net.URI;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -12,6 +13,35 @@ sealed interface Location {
     record S3(String bucket, String prefix) implements Location {}
 
     record Folder(Path path) implements Location {}
+
+    /**
+     * A local copy of another place: {@code mirror:s3://bucket/prefix?dir=/dir}.
+     *
+     * @param folder where the copy is
+     */
+    record Mirror(Location origin, Path folder) {
+
+        private static final String SCHEME = "mirror:";
+        private static final Pattern URI = Pattern.compile(SCHEME + "(.+)\\?dir=(.+)");
+
+        /**
+         * Empty when the address is of another kind.
+         *
+         * @param setting the configuration's name for it, for the message
+         * @throws IllegalArgumentException when it is of this kind, and incomplete
+         */
+        static Optional<Mirror> of(String setting, String uri) {
+            if (!uri.startsWith(SCHEME)) {
+                return Optional.empty();
+            }
+            Matcher matcher = URI.matcher(uri);
+            if (!matcher.matches()) {
+                throw new IllegalArgumentException(
+                        "%s=%s: expected mirror:s3://bucket/prefix?dir=/dir".formatted(setting, uri));
+            }
+            return Optional.of(new Mirror(Location.of(setting, matcher.group(1)), Path.of(matcher.group(2))));
+        }
+    }
 
     Pattern S3_URI = Pattern.compile("s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*?))?/?");
 

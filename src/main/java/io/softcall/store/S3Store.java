@@ -21,6 +21,9 @@ import software.amazon.awssdk.services.s3.model.S3Object;
 /** A bucket on any S3-compatible server. An object's version is its ETag without the quotes. */
 final class S3Store implements Store {
 
+    /** The object's metadata in which {@code softcall push} records what it stores. */
+    private static final String SHA256 = "softcall-sha256";
+
     /** A bound on the foreign objects that one listing looks past. */
     private static final int MAX_LIST_REQUESTS = 20;
 
@@ -94,7 +97,12 @@ final class S3Store implements Store {
             throw new IOException(
                     "the connection ended after %d of %d bytes".formatted(bytes.length, response.contentLength()));
         }
-        return new Found(version, bytes);
+        return Optional.ofNullable(response.metadata().get(SHA256))
+                .filter(recorded -> !recorded.equals(Sha256.of(bytes)))
+                .<Answer>map(recorded -> new Damaged(
+                        version,
+                        "its SHA-256 is %s, and was %s when it was stored".formatted(Sha256.of(bytes), recorded)))
+                .orElseGet(() -> new Found(version, bytes));
     }
 
     private Answer missing(S3Exception e) {
@@ -115,6 +123,7 @@ final class S3Store implements Store {
                         .bucket(bucket)
                         .prefix(prefix)
                         .startAfter(startAfter)
+                        .overrideConfiguration(override -> override.apiCallTimeout(timeout))
                         .build());
                 for (S3Object object : response.contents()) {
                     startAfter = object.key();

@@ -1,6 +1,7 @@
 package io.softcall.store;
 
 import io.softcall.SoftcallException;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 
@@ -18,6 +19,9 @@ public interface Store {
 
     /** The object exists and is larger than the store hands out; nothing was transferred. */
     record TooLarge(String version, long bytes, long limit) implements Answer {}
+
+    /** The object is not what was stored: somebody, or a fault, has changed its bytes since. */
+    record Damaged(String version, String reason) implements Answer {}
 
     /** There is no such object. */
     record Missing() implements Answer {}
@@ -38,7 +42,7 @@ public interface Store {
      *
      * @param key path below the store's root, with {@code /} between segments
      * @param known a version from an earlier {@link Found} for which {@link Unchanged} is a good answer
-     * @throws SoftcallException {@code STORE_UNAVAILABLE} or {@code STORE_DENIED}
+     * @throws SoftcallException {@code STORE_UNAVAILABLE} or {@code STORE_DENIED}; from a mirror also {@code ARTIFACT_REFUSED}
      */
     Answer get(String key, Optional<String> known);
 
@@ -53,4 +57,9 @@ public interface Store {
 
     /** The store's address as people write it. */
     String uri();
+
+    /** How long ago {@link #get}'s answer about an object was true; empty for a store that is itself asked. */
+    default Optional<Duration> age(String key) {
+        return Optional.empty();
+    }
 }

@@ -4,6 +4,8 @@ import io.quarkus.runtime.configuration.MemorySize;
 import io.smallrye.config.ConfigMapping;
 import io.smallrye.config.WithDefault;
 import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
 
 /** Where artifacts live, and how fresh they must be. */
 @ConfigMapping(prefix = "softcall.store")
@@ -17,7 +19,7 @@ public interface StoreConfig {
         FULL
     }
 
-    /** {@code s3://bucket/prefix} or {@code file:/dir}. */
+    /** {@code s3://bucket/prefix}, {@code file:/dir}, or a local copy of either: {@code mirror:s3://bucket/prefix?dir=/dir}. */
     @WithDefault("file:tasks")
     String uri();
 
@@ -43,4 +45,20 @@ public interface StoreConfig {
     /** Memory for parsed artifacts; the least used leave first. */
     @WithDefault("256M")
     MemorySize cacheBytes();
+
+    /** Ed25519 public keys, base64, one of which must have signed a prompt; none: signatures are not asked for. */
+    Optional<List<String>> signedBy();
+
+    Mirror mirror();
+
+    /** A local copy of a store. */
+    interface Mirror {
+        /** How often the store is asked what is new. */
+        @WithDefault("60s")
+        Duration interval();
+
+        /** Disk for copies; versions that were replaced leave first. */
+        @WithDefault("256M")
+        MemorySize maxBytes();
+    }
 }

@@ -1,22 +1,47 @@
 package io.softcall.store;
 
 import io.quarkus.runtime.Startup;
+import jakarta.enterprise.inject.Disposes;
 import jakarta.enterprise.inject.Instance;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
+import java.time.Duration;
 
 /** Opens the store that {@code softcall.store.uri} names. */
 final class Stores {
 
+    private static final String SETTING = "softcall.store.uri";
+
     @Produces
     @Singleton
     @Startup
-    Store store(StoreConfig config, Instance<S3Clients> s3) {
+    Store store(StoreConfig config, Instance<S3Clients> s3, Instance<Acceptance> acceptance) {
+        return Location.Mirror.of(SETTING, config.uri())
+                .<Store>map(mirror -> {
+                    Duration interval = config.mirror().interval();
+                    return new MirrorStore(
+                            open(mirror.origin(), config, MirrorStore.originTimeout(interval), s3),
+                            new MirrorFolder(
+                                    mirror.folder(), config.mirror().maxBytes().asLongValue()),
+                            acceptance.get(),
+                            interval,
+                            config.timeout());
+                })
+                .orElseGet(() -> open(Location.of(SETTING, config.uri()), config, config.timeout(), s3));
+    }
+
+    private static Store open(Location location, StoreConfig config, Duration timeout, Instance<S3Clients> s3) {
         long maxBytes = config.maxArtifactBytes().asLongValue();
-        return switch (Location.of("softcall.store.uri", config.uri())) {
-            case Location.S3(String bucket, String prefix) ->
-                new S3Store(s3.get(), bucket, prefix, maxBytes, config.timeout());
+        return switch (location) {
+            case Location.S3(String bucket, String prefix) -> new S3Store(s3.get(), bucket, prefix, maxBytes, timeout);
             case Location.Folder folder -> new FileStore(folder.path(), maxBytes);
         };
+    }
+
+    /** The rounds of a mirror end with the server. */
+    void close(@Disposes Store store) {
+        if (store instanceof MirrorStore mirror) {
+            mirror.close();
+        }
     }
 }

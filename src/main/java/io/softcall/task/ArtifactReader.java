@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.softcall.task.Safetensors.Tensor;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -19,13 +20,16 @@ final class ArtifactReader {
     private static final int MAX_LABELS = 10_000;
 
     private final Requirements requirements;
+    private final Signers signers;
 
-    ArtifactReader(Requirements requirements) {
+    ArtifactReader(Requirements requirements, Signers signers) {
         this.requirements = requirements;
+        this.signers = signers;
     }
 
     Task read(TaskName name, String version, byte[] bytes) throws RefusedException {
         Safetensors file = Safetensors.parse(bytes);
+        Optional<Instant> signedAt = signers.check(name, bytes, file);
         refuseOtherMethods(file);
         JsonNode metadata = metadata(file);
         checkBase(metadata.path("base"));
@@ -44,6 +48,7 @@ final class ArtifactReader {
                 new Template(text(metadata, "template")),
                 temperature(metadata.path("temperature")),
                 abstainThreshold(metadata.path("abstain_threshold")),
+                signedAt,
                 metadata,
                 bytes.length);
     }
@@ -136,6 +141,12 @@ final class ArtifactReader {
         String name = "prefix." + layout.variant();
         Optional<Tensor> found = file.tensor(name);
         if (found.isEmpty() || !layouts.path(layout.variant()).asText().equals(layout.digest())) {
+            if (!requirements.encodes()) {
+                throw new RefusedException(
+                        "it has no prefix for the variant %s of base %s, which is here without full precision to compute one:"
+                                + " store it with `softcall push --prefix %s`",
+                        layout.variant(), requirements.baseName(), layout.variant());
+            }
             return Optional.empty();
         }
         Tensor tensor = found.get();

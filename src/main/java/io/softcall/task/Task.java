@@ -1,6 +1,7 @@
 package io.softcall.task;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.time.Instant;
 import java.util.Optional;
 import java.util.OptionalDouble;
 
@@ -11,6 +12,7 @@ import java.util.OptionalDouble;
  * @param readyPrefix the prompt's KV cache, where the artifact has one that fits the variant that is served
  * @param temperature divides the logits before the softmax; greater than 0
  * @param abstainThreshold an answer whose best probability lies below has no label
+ * @param signedAt when it was signed; empty where nobody asks for signatures
  * @param metadata the artifact's {@code softcall} metadata as it was read, for people to see
  * @param artifactBytes size of the stored object
  */
@@ -23,5 +25,16 @@ public record Task(
         Template template,
         double temperature,
         OptionalDouble abstainThreshold,
+        Optional<Instant> signedAt,
         JsonNode metadata,
-        long artifactBytes) {}
+        long artifactBytes) {
+
+    /** @throws RefusedException when this was signed before {@code served}: nobody brings an old prompt back by storing it again */
+    void requireNotOlder(Task served) throws RefusedException {
+        if (signedAt.isPresent() && signedAt.get().isBefore(served.signedAt().orElse(Instant.MIN))) {
+            throw new RefusedException(
+                    "it was signed at %s, and the version that is served at %s",
+                    signedAt.get(), served.signedAt().orElseThrow());
+        }
+    }
+}

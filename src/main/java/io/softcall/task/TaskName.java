@@ -27,6 +27,15 @@ public record TaskName(String value) implements Comparable<TaskName> {
         return value + OBJECT;
     }
 
+    /**
+     * The task whose artifact lies at a key.
+     *
+     * @throws SoftcallException {@code INVALID_REQUEST} when no task's does
+     */
+    static TaskName ofKey(String key) {
+        return new TaskName(key.substring(0, Math.max(0, key.length() - OBJECT.length())));
+    }
+
     private static String quote(String value) {
         return value.length() <= 60
                 ? '"' + value + '"'

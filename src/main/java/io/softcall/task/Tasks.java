@@ -42,7 +42,7 @@ public class Tasks {
      * A task as the store proved it.
      *
      * @param staleness empty when the store was asked for this call (or within {@code max-age}); else how long ago this
-     *     version was last proven, because the store fails and {@code stale-if-error} allows it
+     *     version was last proven, because a mirror answered, or the store fails and {@code stale-if-error} allows it
      */
     public record Proven(Task task, Optional<Duration> staleness) {}
 
@@ -66,7 +66,7 @@ public class Tasks {
     Tasks(Store store, StoreConfig config, Requirements requirements, LongSupplier nanoTime) {
         this.store = store;
         this.config = config;
-        this.reader = new ArtifactReader(requirements);
+        this.reader = new ArtifactReader(requirements, Signers.of(config.signedBy()));
         this.nanoTime = nanoTime;
         this.patience = config.timeout().dividedBy(4);
         this.known = Caffeine.newBuilder()
@@ -129,7 +129,7 @@ public class Tasks {
                 && !entry.failing()
                 && entry.content() instanceof Content.Good(Task task)
                 && nanoTime.getAsLong() - entry.provenNanos() < config.maxAge().toNanos()) {
-            return CompletableFuture.completedFuture(new Proven(task, Optional.empty()));
+            return CompletableFuture.completedFuture(new Proven(task, store.age(name.key())));
         }
         return join(name);
     }
@@ -189,6 +189,7 @@ public class Tasks {
                 case Store.Unchanged() -> proven(before.orElseThrow(), asked);
                 case Store.Found(String found, byte[] bytes) -> read(name, found, bytes, before, asked);
                 case Store.TooLarge large -> refused(name, large.version(), tooLarge(large), before, asked);
+                case Store.Damaged(String damaged, String reason) -> refused(name, damaged, reason, before, asked);
                 case Store.Missing() -> {
                     known.invalidate(name);
                     throw missing(name);
@@ -203,7 +204,7 @@ public class Tasks {
         }
         remember(name, now);
         return switch (now.content()) {
-            case Content.Good(Task task) -> new Proven(task, Optional.empty());
+            case Content.Good(Task task) -> new Proven(task, store.age(name.key()));
             case Content.Refused(String reason) -> stale(now).orElseThrow(() -> refusal(name, now.version(), reason));
         };
     }
@@ -225,6 +226,7 @@ public class Tasks {
         return switch (store.get(name.key(), Optional.empty())) {
             case Store.Found(String version, byte[] bytes) -> new Artifact(name, version, bytes);
             case Store.TooLarge large -> throw refusal(name, large.version(), tooLarge(large));
+            case Store.Damaged(String version, String reason) -> throw refusal(name, version, reason);
             case Store.Missing() -> throw missing(name);
             case Store.Unchanged() -> throw new IllegalStateException("no version was named");
         };
@@ -268,6 +270,10 @@ public class Tasks {
         }
         try {
             Task task = reader.read(name, version, bytes);
+            Optional<Task> served = before.flatMap(Known::lastGood);
+            if (served.isPresent()) {
+                task.requireNotOlder(served.get());
+            }
             return new Known(version, new Content.Good(task), Optional.of(task), asked, asked, false);
         } catch (RefusedException e) {
             return refused(name, version, e.getMessage(), before, asked);
@@ -327,7 +333,7 @@ public class Tasks {
 
     private static Optional<TaskName> name(String key) {
         try {
-            return Optional.of(new TaskName(key.substring(0, Math.max(0, key.length() - TaskName.OBJECT.length()))));
+            return Optional.of(TaskName.ofKey(key));
         } catch (SoftcallException e) {
             // A foreign object whose name no caller could use.
             return Optional.empty();

@@ -127,6 +127,7 @@ class PrefixesTest {
                 new Template("{text}"),
                 1,
                 OptionalDouble.empty(),
+                Optional.empty(),
                 NullNode.getInstance(),
                 1);
     }

@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
@@ -50,17 +51,33 @@ class ReadyPrefixTest {
         refuses("Infinity", artifact("fp32", DIGEST, "F16", Float.floatToFloat16(1e9f), SHAPE));
     }
 
+    @Test
+    void withoutFullPrecisionOneIsDemanded() throws Exception {
+        assertTrue(read(artifact("fp32", DIGEST, "F16", ONE, SHAPE), false)
+                .readyPrefix()
+                .isPresent());
+        RefusedException e = assertThrows(RefusedException.class, () -> read(Tiny.artifact("sentiment"), false));
+        assertTrue(e.getMessage().contains("`softcall push --prefix fp32`"), e::getMessage);
+    }
+
     private static void refuses(String message, byte[] artifact) {
         RefusedException e = assertThrows(RefusedException.class, () -> read(artifact));
         assertTrue(e.getMessage().contains(message), e::getMessage);
     }
 
     private static Task read(byte[] artifact) throws Exception {
+        return read(artifact, true);
+    }
+
+    /** @param encodes whether the base has full precision */
+    private static Task read(byte[] artifact, boolean encodes) throws Exception {
         String fingerprint = JSON.readTree(Tiny.BASE.resolve("base.json").toFile())
                 .get("fingerprint")
                 .textValue();
         PrefixLayout layout = new PrefixLayout("fp32", DIGEST, 2, 2, 16);
-        return new ArtifactReader(new Requirements("tiny-llama", Set.of(fingerprint), 64, 128, layout))
+        return new ArtifactReader(
+                        new Requirements("tiny-llama", Set.of(fingerprint), 64, 128, layout, encodes),
+                        new Signers(List.of()))
                 .read(new TaskName("sentiment"), "1", artifact);
     }
 

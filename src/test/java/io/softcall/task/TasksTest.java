@@ -172,7 +172,7 @@ class TasksTest {
                 .getConfigMapping(StoreConfig.class);
         String fingerprint = "784ded2fad3486e1b4f29e4e0f1c912bc888b820d9929784604e24c5dee4f61e";
         return new Tasks(
-                store, config, new Requirements("tiny-llama", Set.of(fingerprint), 64, 128, LAYOUT), nanos::get);
+                store, config, new Requirements("tiny-llama", Set.of(fingerprint), 64, 128, LAYOUT, true), nanos::get);
     }
 
     private static String version(Tasks tasks) {

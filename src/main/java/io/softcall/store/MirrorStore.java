@@ -1,0 +1,331 @@
+package io.softcall.store;
+
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import java.io.IOException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Collection;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import org.jboss.logging.Logger;
+
+/**
+ * A local copy of a store that may be away for long. Answers come from the copy, at once; in the background the store is asked at
+ * an interval what is new. An object's version is the SHA-256 of its content. docs/edge.md has the promises.
+ */
+final class MirrorStore implements Store, AutoCloseable {
+
+    private static final Logger LOG = Logger.getLogger(MirrorStore.class);
+
+    /** A bound on what one round looks at. */
+    private static final int MAX_KEYS = 10_000;
+
+    private static final int PAGE_KEYS = 1_000;
+    /** The origin's answer about one object takes half an interval at most, and after a failure a quarter passes: news are in time. */
+    private static final int QUESTIONS_PER_INTERVAL = 2;
+
+    private static final int FAILED_ROUNDS_PER_INTERVAL = 4;
+
+    private final Store origin;
+    private final MirrorFolder folder;
+    private final Acceptance acceptance;
+    private final Duration interval;
+
+    /** The version that answers, and when it last was the origin's. */
+    private record Held(MirrorFolder.Version version, Instant confirmed) {}
+
+    /**
+     * The newest version of the origin that was looked at.
+     *
+     * @param refusal why it is not the one that answers; empty: it is
+     */
+    private record Seen(String version, Optional<String> refusal) {}
+
+    private final Map<String, Held> held = new ConcurrentHashMap<>();
+    private final Map<String, Seen> seen = new ConcurrentHashMap<>();
+    /** Why the last round failed; empty after one that did not. */
+    private volatile Optional<SoftcallException> failure = Optional.empty();
+
+    private final CountDownLatch firstRound = new CountDownLatch(1);
+    private final Duration patience;
+    private final ScheduledExecutorService rounds = Executors.newSingleThreadScheduledExecutor(
+            Thread.ofPlatform().name("mirror").daemon().factory());
+
+    /** How long the origin may take for one answer, at this interval between rounds. */
+    static Duration originTimeout(Duration interval) {
+        return interval.dividedBy(QUESTIONS_PER_INTERVAL);
+    }
+
+    /**
+     * Opens the copies and begins with the rounds.
+     *
+     * @param patience how long an answer about an object that is not here waits for the first round
+     * @throws IllegalArgumentException when the folder cannot be used
+     */
+    MirrorStore(Store origin, MirrorFolder folder, Acceptance acceptance, Duration interval, Duration patience) {
+        this.origin = origin;
+        this.folder = folder;
+        this.acceptance = acceptance;
+        this.interval = interval;
+        this.patience = patience;
+        try {
+            for (String key : folder.keys()) {
+                open(key);
+            }
+        } catch (IOException e) {
+            throw new IllegalArgumentException(
+                    "the mirror's folder %s cannot be read: %s".formatted(folder.root(), e), e);
+        }
+        LOG.infof("%s holds copies of %d objects of %s", folder.root(), held.size(), origin.uri());
+        rounds.execute(this::round);
+    }
+
+    /** Holds the newest copy that is whole and acceptable, if there is one. */
+    private Optional<MirrorFolder.Copy> open(String key) throws IOException {
+        Optional<MirrorFolder.Copy> copy = folder.newest(
+                key,
+                content -> acceptance.refusal(key, content, Optional.empty()).isEmpty());
+        copy.ifPresentOrElse(
+                found -> held.put(key, new Held(found.version(), found.confirmed())), () -> held.remove(key));
+        return copy;
+    }
+
+    @Override
+    public Answer get(String key, Optional<String> known) {
+        Held now = held.get(key);
+        if (now == null) {
+            awaitFirstRound();
+            now = held.get(key);
+        }
+        if (now == null) {
+            return absent(key);
+        }
+        if (known.filter(now.version().sha256()::equals).isPresent()) {
+            return new Unchanged();
+        }
+        try {
+            Optional<MirrorFolder.Copy> copy = folder.read(now.version());
+            if (copy.isEmpty()) {
+                // Damaged, or replaced by another process. The origin is asked as if nothing were known.
+                seen.remove(key);
+                copy = open(key);
+            }
+            return copy.<Answer>map(found -> new Found(found.version().sha256(), found.content()))
+                    .orElseGet(() -> absent(key));
+        } catch (IOException e) {
+            throw new SoftcallException(Reason.STORE_UNAVAILABLE, "store %s cannot be read: %s".formatted(uri(), e), e);
+        }
+    }
+
+    private Answer absent(String key) {
+        Optional<String> refusal = Optional.ofNullable(seen.get(key)).flatMap(Seen::refusal);
+        if (refusal.isPresent()) {
+            throw new SoftcallException(
+                    Reason.ARTIFACT_REFUSED,
+                    "object %s in store %s is refused: %s".formatted(key, origin.uri(), refusal.get()));
+        }
+        if (firstRound.getCount() > 0) {
+            throw new SoftcallException(
+                    Reason.STORE_UNAVAILABLE,
+                    "%s has no copy of %s yet: the first round is under way".formatted(uri(), key));
+        }
+        failure.ifPresent(e -> {
+            throw new SoftcallException(
+                    e.reason(), "%s has no copy of %s, and %s".formatted(uri(), key, e.getMessage()), e);
+        });
+        return new Missing();
+    }
+
+    private void awaitFirstRound() {
+        try {
+            firstRound.await(patience.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    @Override
+    public Optional<Duration> age(String key) {
+        return Optional.ofNullable(held.get(key)).map(now -> {
+            Duration age = Duration.between(now.confirmed(), Instant.now());
+            return age.isNegative() ? Duration.ZERO : age;
+        });
+    }
+
+    @Override
+    public Page list(String suffix, String after, int limit) {
+        List<String> keys = held.keySet().stream()
+                .filter(key -> key.endsWith(suffix) && key.compareTo(after) > 0)
+                .sorted()
+                .limit(limit + 1L)
+                .toList();
+        return keys.size() <= limit
+                ? new Page(keys, Optional.empty())
+                : new Page(keys.subList(0, limit), Optional.of(keys.get(limit - 1)));
+    }
+
+    @Override
+    public String uri() {
+        return "mirror:%s?dir=%s".formatted(origin.uri(), folder.root());
+    }
+
+    /** Asks what is new, and schedules the next round. */
+    private void round() {
+        try {
+            Set<String> stored = stored();
+            for (String key : stored) {
+                refresh(key);
+            }
+            drop(held.keySet(), stored);
+            drop(seen.keySet(), stored);
+            if (failure.isPresent()) {
+                LOG.infof("store %s answers again", origin.uri());
+            }
+            failure = Optional.empty();
+        } catch (IOException | RuntimeException e) {
+            failed(e);
+        } finally {
+            firstRound.countDown();
+        }
+        Duration pause = failure.isPresent() ? interval.dividedBy(FAILED_ROUNDS_PER_INTERVAL) : interval;
+        if (!rounds.isShutdown()) {
+            rounds.schedule(this::round, pause.toNanos(), TimeUnit.NANOSECONDS);
+        }
+    }
+
+    /** Said once, however long it lasts. */
+    private void failed(Exception e) {
+        SoftcallException problem = e instanceof SoftcallException known
+                ? known
+                : new SoftcallException(Reason.STORE_UNAVAILABLE, "the mirror failed: " + e, e);
+        if (failure.isEmpty() && held.isEmpty()) {
+            LOG.warnf(
+                    "%s has no copies yet: calls are answered 503 until the store can be asked, every %d s. %s",
+                    uri(), interval.dividedBy(FAILED_ROUNDS_PER_INTERVAL).toSeconds(), problem.getMessage());
+        } else if (failure.isEmpty()) {
+            LOG.warnf("%s answers from its copies: %s", uri(), problem.getMessage());
+        }
+        failure = Optional.of(problem);
+    }
+
+    private Set<String> stored() {
+        Set<String> keys = new HashSet<>();
+        Optional<String> after = Optional.of("");
+        while (after.isPresent()) {
+            Page page = origin.list(acceptance.suffix(), after.get(), PAGE_KEYS);
+            keys.addAll(page.keys());
+            after = page.next();
+            if (keys.size() > MAX_KEYS) {
+                throw new SoftcallException(
+                        Reason.STORE_UNAVAILABLE,
+                        "store %s has more than %d tasks, the most that are mirrored"
+                                .formatted(origin.uri(), MAX_KEYS));
+            }
+        }
+        return keys;
+    }
+
+    private void refresh(String key) throws IOException {
+        Held now = held.get(key);
+        if (now != null && folder.left(key).contains(now.version().sha256())) {
+            // Another process has rolled it back.
+            open(key);
+            seen.remove(key);
+        }
+        Optional<Seen> before = Optional.ofNullable(seen.get(key));
+        Instant asked = Instant.now();
+        switch (origin.get(key, before.map(Seen::version))) {
+            case Unchanged() -> {
+                if (before.orElseThrow().refusal().isEmpty()) {
+                    confirm(key, asked);
+                }
+            }
+            case Found(String version, byte[] content) -> look(key, version, content, asked);
+            case TooLarge(String version, long bytes, long limit) ->
+                refuse(
+                        key,
+                        version,
+                        "%d bytes, at most %d are accepted (softcall.store.max-artifact-bytes)"
+                                .formatted(bytes, limit));
+            case Damaged(String version, String reason) -> refuse(key, version, reason);
+            case Missing() -> {
+                // The next listing says whether it is gone.
+            }
+        }
+    }
+
+    private void look(String key, String version, byte[] content, Instant asked) throws IOException {
+        String sha256 = Sha256.of(content);
+        Optional<MirrorFolder.Copy> copy = held.containsKey(key) ? open(key) : Optional.empty();
+        if (copy.filter(found -> found.version().sha256().equals(sha256)).isPresent()) {
+            seen.put(key, new Seen(version, Optional.empty()));
+            confirm(key, asked);
+            return;
+        }
+        Optional<String> refusal = folder.left(key).contains(sha256)
+                ? Optional.of("it was rolled back here")
+                : acceptance.refusal(key, content, copy.map(MirrorFolder.Copy::content));
+        if (refusal.isPresent()) {
+            refuse(key, version, refusal.get());
+            return;
+        }
+        try {
+            MirrorFolder.Copy taken = folder.put(key, content);
+            held.put(key, new Held(taken.version(), asked));
+            seen.put(key, new Seen(version, Optional.empty()));
+            LOG.infof("%s is now version %s", key, sha256);
+        } catch (IOException e) {
+            refuse(key, version, "it cannot be written: " + e.getMessage());
+        }
+    }
+
+    private void refuse(String key, String version, String reason) {
+        Seen now = new Seen(version, Optional.of(reason));
+        if (!now.equals(seen.put(key, now))) {
+            LOG.warnf(
+                    "%s, version %s in store %s, is refused: %s; %s",
+                    key,
+                    version,
+                    origin.uri(),
+                    reason,
+                    held.containsKey(key)
+                            ? "version " + held.get(key).version().sha256() + " goes on"
+                            : "there is no other");
+        }
+    }
+
+    private void confirm(String key, Instant asked) throws IOException {
+        Held now = held.get(key);
+        if (now != null && folder.confirm(now.version())) {
+            held.put(key, new Held(now.version(), asked));
+        } else {
+            open(key);
+            seen.remove(key);
+        }
+    }
+
+    private void drop(Collection<String> known, Set<String> stored) throws IOException {
+        for (String key : Set.copyOf(known)) {
+            if (!stored.contains(key)) {
+                held.remove(key);
+                seen.remove(key);
+                folder.remove(key);
+                LOG.infof("%s is gone from store %s", key, origin.uri());
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        rounds.shutdownNow();
+    }
+}

@@ -1,0 +1,300 @@
+package io.softcall.store;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import io.softcall.store.Store.Found;
+import io.softcall.store.Store.Missing;
+import io.softcall.store.Store.Unchanged;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What a mirror answers while its origin, a real folder, changes, goes away and comes back, and while its disk suffers. */
+class MirrorStoreTest {
+
+    private static final String KEY = "acme/spam/object";
+    private static final Duration INTERVAL = Duration.ofMillis(40);
+    private static final Duration LIMIT = Duration.ofSeconds(20);
+
+    /** Contents that begin with "bad" are refused. */
+    private static final Acceptance ACCEPTANCE = new Acceptance() {
+        @Override
+        public String suffix() {
+            return "/object";
+        }
+
+        @Override
+        public Optional<String> refusal(String key, byte[] content, Optional<byte[]> held) {
+            return new String(content, StandardCharsets.UTF_8).startsWith("bad")
+                    ? Optional.of("it is bad")
+                    : Optional.empty();
+        }
+    };
+
+    @TempDir
+    Path disk;
+
+    private Path origin;
+    private Path copies;
+    private long maxBytes = 10_000;
+    private MirrorStore mirror;
+
+    @BeforeEach
+    void makeOrigin() throws IOException {
+        origin = Files.createDirectory(disk.resolve("origin"));
+        copies = disk.resolve("copies");
+    }
+
+    @AfterEach
+    void close() {
+        if (mirror != null) {
+            mirror.close();
+        }
+    }
+
+    @Test
+    void newVersionsArriveInTheBackgroundAndOldOnesAnswerAtOnce() throws Exception {
+        store(KEY, "v1");
+        open();
+        Found first = assertInstanceOf(Found.class, mirror.get(KEY, Optional.empty()));
+        assertEquals("v1", text(first));
+        assertEquals(Sha256.of(first.bytes()), first.version());
+        assertInstanceOf(Unchanged.class, mirror.get(KEY, Optional.of(first.version())));
+        store(KEY, "v2");
+        await("v2");
+        assertEquals(List.of(KEY), mirror.list("/object", "", 10).keys());
+    }
+
+    @Test
+    void answersSayTheirAgeAcrossRestarts() throws Exception {
+        store(KEY, "v1");
+        open();
+        await("v1");
+        assertTrue(mirror.age(KEY).orElseThrow().compareTo(LIMIT) < 0);
+        close();
+        loseOrigin();
+        Path copy = files().getFirst();
+        Files.setLastModifiedTime(copy, FileTime.from(Instant.now().minus(Duration.ofHours(3))));
+        open();
+        await("v1");
+        assertEquals(3, mirror.age(KEY).orElseThrow().toHours());
+    }
+
+    @Test
+    void withoutOriginAndCopiesItSaysSoAndGoesOn() throws Exception {
+        loseOrigin();
+        open();
+        SoftcallException away = assertThrows(SoftcallException.class, () -> mirror.get(KEY, Optional.empty()));
+        assertEquals(Reason.STORE_UNAVAILABLE, away.reason());
+        assertTrue(away.getMessage().contains("has no copy of " + KEY), away::getMessage);
+        Files.createDirectory(origin);
+        store(KEY, "v1");
+        await("v1");
+        assertInstanceOf(Missing.class, mirror.get("acme/other/object", Optional.empty()));
+    }
+
+    @Test
+    void whatTheOriginListsNoMoreIsGone() throws Exception {
+        store(KEY, "v1");
+        open();
+        await("v1");
+        Files.delete(origin.resolve(KEY));
+        awaitAnswer(Missing.class);
+        assertTrue(files().isEmpty());
+    }
+
+    @Test
+    void aRefusedVersionLeavesTheOldOne() throws Exception {
+        store(KEY, "v1");
+        open();
+        await("v1");
+        store(KEY, "bad");
+        Thread.sleep(INTERVAL.multipliedBy(5));
+        await("v1");
+        store(KEY, "v3");
+        await("v3");
+    }
+
+    @Test
+    void aRefusedFirstVersionIsRefusedToCallersToo() throws Exception {
+        store(KEY, "bad");
+        open();
+        SoftcallException refused = assertThrows(SoftcallException.class, () -> mirror.get(KEY, Optional.empty()));
+        assertEquals(Reason.ARTIFACT_REFUSED, refused.reason());
+        assertTrue(refused.getMessage().endsWith("it is bad"), refused::getMessage);
+    }
+
+    @Test
+    void aDamagedFileGivesWayToTheOneBefore() throws Exception {
+        Random random = new Random(1);
+        for (int damage = 0; damage < 20; damage++) {
+            Files.createDirectories(origin);
+            store(KEY, "v1 " + damage);
+            open();
+            await("v1 " + damage);
+            store(KEY, "v2 " + damage);
+            await("v2 " + damage);
+            close();
+            loseOrigin();
+            byte[] content = Files.readAllBytes(files().getLast());
+            int at = random.nextInt(content.length);
+            content[at] ^= (byte) (1 << random.nextInt(8));
+            Files.write(
+                    files().getLast(),
+                    damage % 2 == 0 ? content : java.util.Arrays.copyOf(content, random.nextInt(content.length)));
+            open();
+            await("v1 " + damage);
+            close();
+        }
+    }
+
+    @Test
+    void aFileThatIsDamagedWhileTheMirrorIsOpenIsFetchedAgain() throws Exception {
+        store(KEY, "v1");
+        open();
+        await("v1");
+        Files.writeString(files().getFirst(), "vX");
+        await("v1");
+    }
+
+    @Test
+    void halfWrittenFilesAreNeverServed() throws Exception {
+        store(KEY, "v1");
+        open();
+        await("v1");
+        close();
+        Files.writeString(copies.resolve(KEY).resolve(".unfinished-1"), "v");
+        Files.writeString(
+                copies.resolve(KEY).resolve("000000000009-" + Sha256.of("v9".getBytes(StandardCharsets.UTF_8))), "v");
+        loseOrigin();
+        open();
+        await("v1");
+    }
+
+    @Test
+    void rolledBackContentIsNotTakenAgainButOtherContentIs() throws Exception {
+        store(KEY, "v1");
+        open();
+        await("v1");
+        store(KEY, "v2");
+        await("v2");
+        assertTrue(new MirrorFolder(copies, maxBytes).rollBack(KEY).isPresent());
+        await("v1");
+        Thread.sleep(INTERVAL.multipliedBy(5));
+        await("v1");
+        close();
+        open();
+        await("v1");
+        assertTrue(new MirrorFolder(copies, maxBytes).rollBack(KEY).isEmpty());
+        store(KEY, "v3");
+        await("v3");
+    }
+
+    @Test
+    void theDiskIsBounded() throws Exception {
+        maxBytes = 100;
+        store(KEY, "a".repeat(30));
+        store("b/object", "b".repeat(30));
+        open();
+        await("a".repeat(30));
+        store(KEY, "c".repeat(30));
+        await("c".repeat(30));
+        // The version before makes room for another task's ...
+        store("b/object", "d".repeat(40));
+        awaitSize(70 + 30);
+        // ... and what does not fit leaves everything as it is.
+        store(KEY, "e".repeat(90));
+        Thread.sleep(INTERVAL.multipliedBy(5));
+        await("c".repeat(30));
+        assertTrue(bytes() <= maxBytes);
+    }
+
+    private void open() {
+        mirror = new MirrorStore(
+                new FileStore(origin, 1_000), new MirrorFolder(copies, maxBytes), ACCEPTANCE, INTERVAL, LIMIT);
+    }
+
+    private void store(String key, String content) throws IOException {
+        Path file = origin.resolve(key);
+        Files.createDirectories(file.getParent());
+        Files.writeString(file, content);
+    }
+
+    private void loseOrigin() throws IOException {
+        try (var files = Files.walk(origin)) {
+            for (Path path : files.sorted(java.util.Comparator.reverseOrder()).toList()) {
+                Files.delete(path);
+            }
+        }
+    }
+
+    private void await(String content) throws Exception {
+        Instant end = Instant.now().plus(LIMIT);
+        String found;
+        do {
+            found = found();
+            Thread.sleep(2);
+        } while (!found.equals(content) && Instant.now().isBefore(end));
+        assertEquals(content, found);
+    }
+
+    private String found() {
+        try {
+            return mirror.get(KEY, Optional.empty()) instanceof Found copy ? text(copy) : "nothing";
+        } catch (SoftcallException e) {
+            return e.getMessage();
+        }
+    }
+
+    private void awaitAnswer(Class<?> answer) throws Exception {
+        Instant end = Instant.now().plus(LIMIT);
+        while (!answer.isInstance(mirror.get(KEY, Optional.empty()))
+                && Instant.now().isBefore(end)) {
+            Thread.sleep(2);
+        }
+        assertInstanceOf(answer, mirror.get(KEY, Optional.empty()));
+    }
+
+    private void awaitSize(long bytes) throws Exception {
+        Instant end = Instant.now().plus(LIMIT);
+        while (bytes() != bytes && Instant.now().isBefore(end)) {
+            Thread.sleep(2);
+        }
+        assertEquals(bytes, bytes());
+    }
+
+    private long bytes() throws IOException {
+        long bytes = 0;
+        for (Path file : files()) {
+            bytes += Files.size(file);
+        }
+        return bytes;
+    }
+
+    /** The copies, the newest of a task last. */
+    private List<Path> files() throws IOException {
+        try (var files = Files.walk(copies)) {
+            return files.filter(Files::isRegularFile).sorted().toList();
+        }
+    }
+
+    private static String text(Found found) {
+        return new String(found.bytes(), StandardCharsets.UTF_8);
+    }
+}
