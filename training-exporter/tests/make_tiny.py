@@ -7,6 +7,7 @@ FOLDER/
   tasks/<task>/adapter_model.safetensors    a store with four tasks
   golden.json                               what PEFT answers: {"base": row, "tasks": {task: [row, ...]}}
   broken/<what>.safetensors                 artifacts that must be refused
+  signed/<when>.safetensors, key.txt        the sentiment task, signed twice, and the public key
 
 A row is {"texts", "ids", "hidden", "logits", "probs"}; `hidden` is PEFT's last hidden row after the final
 norm, computed for one unpadded text at a time. The base's row has no prompt: {"texts", "ids", "hidden"}.
@@ -19,12 +20,14 @@ import shutil
 import struct
 import sys
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import numpy as np
 import torch
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from peft import PromptTuningConfig, TaskType, get_peft_model
 from safetensors import torch as safetensors
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -33,6 +36,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from softcall.base_export import export_base
 from softcall.bundle import FULL_PRECISION, shortest_float
 from softcall.fingerprint import fingerprint
+from softcall.signature import Signer
 from softcall.source import LoadedBase
 
 DEFAULT_FOLDER = Path(__file__).resolve().parents[2] / "src/test/resources/tiny"
@@ -103,6 +107,14 @@ TASKS = {
 }
 
 
+# Not a secret: it signs nothing but fixtures.
+SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+SIGNED_AT = {
+    "earlier": datetime(2026, 1, 31, 9, 30, tzinfo=UTC),
+    "later": datetime(2026, 1, 31, 9, 31, tzinfo=UTC),
+}
+
+
 def main(folder: Path = DEFAULT_FOLDER) -> None:
     """Write everything into `folder`, replacing what a former run has left there."""
     torch.set_num_threads(1)
@@ -121,6 +133,11 @@ def main(folder: Path = DEFAULT_FOLDER) -> None:
     (folder / "broken").mkdir()
     for name, data in _broken(base).items():
         (folder / "broken" / f"{name}.safetensors").write_bytes(data)
+    (folder / "signed").mkdir()
+    (folder / "signed/key.txt").write_text(SIGNER.public)
+    artifact = (folder / "tasks/sentiment/adapter_model.safetensors").read_bytes()
+    for name, at in SIGNED_AT.items():
+        (folder / "signed" / f"{name}.safetensors").write_bytes(SIGNER.sign(artifact, "sentiment", at))
 
 
 def tiny_base() -> LoadedBase:

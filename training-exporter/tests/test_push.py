@@ -1,5 +1,6 @@
 """`softcall push`, `ls`, `show` and `rm`, as a user types them."""
 
+import hashlib
 import json
 import shutil
 
@@ -17,9 +18,15 @@ from softcall.artifact import Artifact
 from softcall.bundle import Bundle
 from softcall.cli import app
 from softcall.errors import SoftcallError
+from softcall.safetensors_file import SafetensorsFile
 from softcall.store import Store
 
 ARTIFACT = TINY / "tasks/sentiment/adapter_model.safetensors"
+# As `openssl genpkey -algorithm ed25519` writes it.
+SIGNING_KEY = b"""-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIJUL4fezGC4vnISc4n/4OyyVorPJg3L1gQQNqOBoqjRC
+-----END PRIVATE KEY-----
+"""
 OTHER = TINY / "tasks/acme/intent/adapter_model.safetensors"
 BASE = TINY / "base"
 
@@ -67,6 +74,15 @@ def test_an_artifact_is_stored_as_it_is(store):
     assert printed == f"acme/sentiment {version} {len(data)} bytes, 8 tokens, 2 labels\n"
 
 
+def test_a_signed_artifact_names_its_task(store, tmp_path):
+    key = tmp_path / "key.pem"
+    key.write_bytes(SIGNING_KEY)
+    softcall("push", ARTIFACT, "acme/sentiment", "--sign", key)
+    metadata = SafetensorsFile(Store.open(store).get("acme/sentiment")[0]).metadata
+    assert metadata["softcall_task"] == "acme/sentiment"
+    assert len(bytes.fromhex(metadata["softcall_signature"])) == 64
+
+
 def test_an_s3_store(s3_server, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
@@ -77,6 +93,7 @@ def test_an_s3_store(s3_server, monkeypatch):
         Bucket="commands", Key="prompts/sentiment/adapter_model.safetensors"
     )
     assert head["ETag"] == f'"{version}"'
+    assert head["Metadata"] == {"softcall-sha256": hashlib.sha256(ARTIFACT.read_bytes()).hexdigest()}
     assert softcall("ls", *where).split()[:2] == ["sentiment", version]
     assert json.loads(softcall("show", "sentiment", "--json", *where))["version"] == version
     assert softcall("rm", "sentiment", "--yes", *where) == "removed sentiment from s3://commands/prompts\n"

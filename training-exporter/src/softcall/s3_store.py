@@ -1,5 +1,6 @@
 """A bucket on any S3-compatible server as a store. A task's version is its ETag without the quotes."""
 
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ READ_TIMEOUT_S = 30
 ATTEMPTS = 3
 MAX_LIST_REQUESTS = 20  # a bound on the foreign objects that one page looks past
 MAX_PREFIX_CHARACTERS = 500
+SHA256 = "softcall-sha256"  # in the object's metadata, by which servers know that it is what was stored
 
 _ADDRESS = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*?))?/?")
 _DENIED = {
@@ -103,7 +105,13 @@ class S3Store(Store):
             condition = {"IfMatch": f'"{expected}"'}
         with self._asking(task):
             try:
-                answer = self._client.put_object(Bucket=self._bucket, Key=key, Body=data, **condition)
+                answer = self._client.put_object(
+                    Bucket=self._bucket,
+                    Key=key,
+                    Body=data,
+                    Metadata={SHA256: hashlib.sha256(data).hexdigest()},
+                    **condition,
+                )
             except ClientError as error:
                 # 412; 409 when another conditional write came in between; 404 when there is nothing to match.
                 if condition and _code(error) in {

@@ -73,6 +73,18 @@ def safetensors_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, 
         entry = {"dtype": types[tensor.dtype], "shape": list(tensor.shape)}
         header[name] = {**entry, "data_offsets": [len(data), len(data) + tensor.nbytes]}
         data += tensor.tobytes()
+    return _file(header, data)
+
+
+def with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
+    """The same file with these strings in its metadata, too; `SoftcallError` for bytes that are none."""
+    header = _header(data)
+    tensors = data[_LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little") :]
+    header[_METADATA] = dict(sorted({**_metadata(header.get(_METADATA, {})), **metadata}.items()))
+    return _file(header, tensors)
+
+
+def _file(header: Mapping[str, Any], data: bytes) -> bytes:
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _LENGTH_BYTES)
     return len(text).to_bytes(_LENGTH_BYTES, "little") + text + data

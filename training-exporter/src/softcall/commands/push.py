@@ -1,5 +1,6 @@
 """`softcall push`: put a task into a store."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,6 +78,14 @@ def push(
             show_default=False,
         ),
     ] = None,
+    sign: Annotated[
+        Path | None,
+        typer.Option(
+            help="Sign the artifact with this Ed25519 private key (PEM), for servers that ask for it.",
+            metavar="KEY",
+            show_default=False,
+        ),
+    ] = None,
     create: Annotated[bool, typer.Option("--create", help="Only if the store has no such task.")] = False,
     if_version: Annotated[
         str | None,
@@ -122,6 +131,12 @@ def push(
         artifact = artifact.with_prefixes(Bundle.open(base), prefix)
         data = artifact.to_bytes()
 
+    if sign is not None:
+        from softcall.signature import Signer
+
+        signer = Signer.open(sign)
+        data = signer.sign(data, task, datetime.now(UTC))
+
     from softcall.prompt_formats.peft_output import peft_config
 
     expected = Condition.ABSENT if create else Condition.NONE if if_version is None else if_version
@@ -129,6 +144,8 @@ def push(
     version = target.put(task, data, config, expected)
     if len(data) > SERVED_BYTES:
         typer.echo(f"note: servers refuse more than {SERVED_BYTES} bytes unless told otherwise", err=True)
+    if sign is not None:
+        typer.echo(f"note: signed; softcall.store.signed-by={signer.public} accepts it", err=True)
     typer.echo(f"{task} {version} {len(data)} bytes, {artifact.tokens} tokens, {len(artifact.labels)} labels")
 
 

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -65,6 +66,28 @@ public final class Tiny {
     /** An artifact that nobody may serve. */
     public static byte[] broken(String name) {
         return read(ROOT.resolve("broken").resolve(name + ".safetensors"));
+    }
+
+    /** The sentiment task as it was signed "earlier" or "later". */
+    public static byte[] signed(String when) {
+        return read(ROOT.resolve("signed").resolve(when + ".safetensors"));
+    }
+
+    /** Of the key that signed them. */
+    public static String publicKey() {
+        return new String(read(ROOT.resolve("signed/key.txt")), StandardCharsets.UTF_8);
+    }
+
+    /** Of the base. */
+    public static String fingerprint() {
+        try {
+            return new JsonMapper()
+                    .readTree(BASE.resolve("base.json").toFile())
+                    .get("fingerprint")
+                    .textValue();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     public static List<Row> golden(String task) {

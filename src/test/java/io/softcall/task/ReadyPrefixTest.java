@@ -71,12 +71,9 @@ class ReadyPrefixTest {
 
     /** @param encodes whether the base has full precision */
     private static Task read(byte[] artifact, boolean encodes) throws Exception {
-        String fingerprint = JSON.readTree(Tiny.BASE.resolve("base.json").toFile())
-                .get("fingerprint")
-                .textValue();
         PrefixLayout layout = new PrefixLayout("fp32", DIGEST, 2, 2, 16);
         return new ArtifactReader(
-                        new Requirements("tiny-llama", Set.of(fingerprint), 64, 128, layout, encodes),
+                        new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 128, layout, encodes),
                         new Signers(List.of()))
                 .read(new TaskName("sentiment"), "1", artifact);
     }
