@@ -15,6 +15,11 @@ environment := build/venv/complete
 # The same with a client of Kafka.
 events_python := build/venv-events/bin/python
 events_environment := build/venv-events/complete
+# The same, and what archives are compressed with.
+edge_python := build/venv-edge/bin/python
+edge_environment := build/venv-edge/complete
+TASKS := banking77 spamassassin
+PLATFORMS := x64 aarch64
 bundle := build/base/base.json
 jar := target/quarkus-app/quarkus-run.jar
 server := target/quarkus-app/server.aot
@@ -55,6 +60,14 @@ test-jobs: $(events_environment) $(server) ## kill servers in the middle of thei
 .PHONY: chaos
 chaos: $(events_environment) $(server) ## the same, 20 times, and with 50,000 messages
 	@$(events_python) tools/chaos.py --kills 20 --rows 40000 --messages 50000
+
+.PHONY: edge
+edge: $(edge_environment) $(bundle) $(jar) ## make the archives for devices, build/edge/softcall-edge-linux-*.tar.zst (TASKS="...", PLATFORMS="x64 aarch64")
+	@for platform in $(PLATFORMS); do $(edge_python) tools/edge.py --platform $$platform --tasks $(TASKS) || exit; done
+
+.PHONY: edge-check
+edge-check: $(edge_environment) $(server) ## hold them to docs/edge.md: memory, speed, power cuts, a flapping network (20 minutes, as root)
+	@$(edge_python) tools/edge_check.py $(CHECK)
 
 .PHONY: test-lambda
 test-lambda: lambda ## run the builds for Lambda behind AWS's emulator
@@ -134,6 +147,10 @@ $(environment): training-exporter/pyproject.toml training-exporter/uv.lock
 
 $(events_environment): training-exporter/pyproject.toml training-exporter/uv.lock
 	UV_PROJECT_ENVIRONMENT="$(CURDIR)/build/venv-events" tools/uv sync --frozen --no-default-groups --group events --directory training-exporter
+	@touch $@
+
+$(edge_environment): training-exporter/pyproject.toml training-exporter/uv.lock
+	UV_PROJECT_ENVIRONMENT="$(CURDIR)/build/venv-edge" tools/uv sync --frozen --no-default-groups --group edge --directory training-exporter
 	@touch $@
 
 $(bundle): $(wildcard training-exporter/src/softcall/graphs/*/*) | $(environment)

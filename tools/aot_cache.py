@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from local_server import APP, ROOT, START_LIMIT_S, STOPPED_BY_SIGTERM, LocalServer, ServerFailed, launch
@@ -40,9 +41,9 @@ EVENT_HEADERS = {
 }
 
 
-def exercise(server: LocalServer) -> None:
-    """Call every endpoint; `ServerFailed` unless each answers 200."""
-    for task in ("banking77", "spamassassin", READY):
+def exercise(server: LocalServer, tasks: Iterable[str]) -> None:
+    """Call every endpoint, for each of these tasks; `ServerFailed` unless each answers 200."""
+    for task in tasks:
         one = {"model": task, "input": TEXTS[0]}
         many = {"model": task, "input": TEXTS, "scores": True, "truncate_prompt_tokens": -1}
         event = {"specversion": "1.0", "id": "2", "source": "/training", "type": "io.softcall.classify"}
@@ -101,17 +102,23 @@ def train() -> None:
 
 
 def _train(tasks: Path) -> None:
-    """Run the server so that its JVM writes the cache at the end."""
-    CACHE.unlink(missing_ok=True)
+    def start(options: list[str]) -> LocalServer:
+        return LocalServer(tasks, LOGS / "training.log", options, stop_limit_s=WRITE_LIMIT_S)
+
+    record(CACHE, start, ("banking77", "spamassassin", READY))
+
+
+def record(cache: Path, start: Callable[[list[str]], LocalServer], tasks: Iterable[str]) -> None:
+    """Run a server, started with the given options of Java, so that its JVM writes `cache` at the end."""
+    cache.unlink(missing_ok=True)
     # Written elsewhere first: a run that breaks off leaves no half of a cache.
-    unfinished = CACHE.with_suffix(".unfinished")
-    options = [f"-XX:AOTCacheOutput={unfinished}", "-Xlog:aot=error"]
-    with LocalServer(tasks, LOGS / "training.log", options, stop_limit_s=WRITE_LIMIT_S) as server:
+    unfinished = cache.with_suffix(".unfinished")
+    with start([f"-XX:AOTCacheOutput={unfinished}", "-Xlog:aot=error"]) as server:
         for _ in range(ROUNDS):
-            exercise(server)
+            exercise(server, tasks)
     if not unfinished.exists():
-        raise ServerFailed(f"the JVM wrote no cache; its log is {LOGS / 'training.log'}")
-    unfinished.rename(CACHE)
+        raise ServerFailed(f"the JVM wrote no cache {cache}; see the server's log")
+    unfinished.rename(cache)
 
 
 def check() -> float:

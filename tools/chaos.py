@@ -10,27 +10,14 @@ import argparse
 import random
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import chaos_jobs
 import chaos_kafka
+from bars import Bars
 from chaos_jobs import BUCKET, TINY, Chaos
 from local_server import ROOT
 from services import s3proxy
-
-
-@dataclass
-class Bars:
-    """What is measured against what is wanted."""
-
-    hold: bool = True
-
-    def __call__(self, name: str, wrong: int, note: str) -> None:
-        """One line; `wrong` is wanted to be 0."""
-        self.hold &= wrong == 0
-        verdict = "holds" if wrong == 0 else "falls short"
-        print(f"{name:50} {wrong:6}   0 wanted   {verdict}" + (f" ({note})" if note else ""), flush=True)
 
 
 def main() -> None:

@@ -46,11 +46,15 @@ def _java_home() -> str:
 
 
 def launch(
-    tasks: Path, log: Path, java_options: Sequence[str] = (), settings: Mapping[str, str] | None = None
+    tasks: Path,
+    log: Path,
+    java_options: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
+    command: Sequence[str | Path] = (APP / "softcall-server",),
 ) -> subprocess.Popen:
     """Start a server on a free port, with the folder `tasks` as its store; what it writes goes to `log`.
 
-    `settings` are environment variables that win over those chosen here.
+    `settings` are environment variables that win over those chosen here; `command` takes options of Java.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
@@ -64,7 +68,7 @@ def launch(
     with log.open("wb") as output:
         # A session of its own: Ctrl-C reaches this script alone, which then stops the server.
         return subprocess.Popen(
-            [APP / "softcall-server", *java_options],
+            [*command, *java_options],
             env=environment | dict(settings or {}),
             stdout=output,
             stderr=output,
@@ -85,11 +89,14 @@ class LocalServer(contextlib.AbstractContextManager):
         java_options: Sequence[str] = (),
         stop_limit_s: float = STOP_LIMIT_S,
         settings: Mapping[str, str] | None = None,
+        command: Sequence[str | Path] = (APP / "softcall-server",),
+        start_limit_s: float = START_LIMIT_S,
     ) -> None:
         """Start it with the folder `tasks` as its store; what it writes goes to `log`."""
         self._log = log
         self._stop_limit_s = stop_limit_s
-        self._process = launch(tasks, log, java_options, settings)
+        self._start_limit_s = start_limit_s
+        self._process = launch(tasks, log, java_options, settings, command)
         try:
             self.port = self._wait_for_port()
             self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=CALL_LIMIT_S)
@@ -106,6 +113,11 @@ class LocalServer(contextlib.AbstractContextManager):
     def classify(self, task: str, text: str, **options) -> Answer:
         """Ask for one text's label."""
         return self._ask("POST", "/v1/classify", {"model": task, "input": text, **options})
+
+    @property
+    def pid(self) -> int:
+        """Of the server's process."""
+        return self._process.pid
 
     def kill(self) -> None:
         """End the server's process at once, as `kill -9` does."""
@@ -141,7 +153,7 @@ class LocalServer(contextlib.AbstractContextManager):
         return Answer(response.status, json.loads(data), headers, ms)
 
     def _wait_for_port(self) -> int:
-        deadline = time.monotonic() + START_LIMIT_S
+        deadline = time.monotonic() + self._start_limit_s
         while time.monotonic() < deadline:
             listening = re.search(
                 r"Listening on: http://[^\s:]+:(\d+)", self._log.read_text(errors="replace")
@@ -151,10 +163,10 @@ class LocalServer(contextlib.AbstractContextManager):
             if self._process.poll() is not None:
                 raise self._failed(f"the server ended with status {self._process.returncode}")
             time.sleep(0.05)
-        raise self._failed(f"the server did not start within {START_LIMIT_S} s")
+        raise self._failed(f"the server did not start within {self._start_limit_s} s")
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + START_LIMIT_S
+        deadline = time.monotonic() + self._start_limit_s
         while (answer := self._ask("GET", "/q/health/ready")).status != 200:
             if time.monotonic() > deadline:
                 raise self._failed(f"the server is not ready after {START_LIMIT_S} s: {answer.body}")

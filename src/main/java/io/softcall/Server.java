@@ -4,13 +4,15 @@ import io.quarkus.runtime.LaunchMode;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.StartupEvent;
 import io.quarkus.runtime.annotations.QuarkusMain;
+import io.softcall.function.ClassifyLines;
 import io.softcall.inference.EarlyOpening;
 import jakarta.enterprise.event.Observes;
 import java.lang.reflect.Proxy;
+import java.util.Arrays;
 import java.util.Map;
 
 /**
- * Starts the server, and on SIGTERM and SIGINT lets calls that are under way end before the process does.
+ * Starts the server or the command line, and on SIGTERM and SIGINT lets calls that are under way end before the process does.
  *
  * <p>ONNX Runtime closes itself in a shutdown hook of its own. Hooks run side by side, so on a bare SIGTERM it would go away
  * under a run, or while it opens the base, and the process would crash. Here a signal stops the application first, gracefully,
@@ -25,10 +27,16 @@ public final class Server {
     private static boolean started;
     private static int awaited;
 
+    /** @param args none for the server; {@code classify} and its options for standard input and output */
     public static void main(String... args) {
         listen();
         EarlyOpening.begin();
-        Quarkus.run(args);
+        if (args.length > 0 && args[0].equals("classify")) {
+            ClassifyLines.configure();
+            Quarkus.run(ClassifyLines.class, Arrays.copyOfRange(args, 1, args.length));
+        } else {
+            Quarkus.run(args);
+        }
     }
 
     void start(@Observes StartupEvent event) {

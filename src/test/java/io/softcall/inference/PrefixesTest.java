@@ -2,8 +2,6 @@ package io.softcall.inference;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
-import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.NullNode;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
@@ -11,8 +9,6 @@ import io.quarkus.runtime.configuration.DurationConverter;
 import io.quarkus.runtime.configuration.MemorySize;
 import io.quarkus.runtime.configuration.MemorySizeConverter;
 import io.smallrye.config.SmallRyeConfigBuilder;
-import io.softcall.SoftcallException;
-import io.softcall.SoftcallException.Reason;
 import io.softcall.Tiny;
 import io.softcall.task.LabelHead;
 import io.softcall.task.Prompt;
@@ -26,11 +22,10 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/** Whether a prefix is loaded, computed, or cannot be had. */
+/** Whether a prefix is loaded or computed. */
 class PrefixesTest {
 
     private static final int TOKENS = 4;
@@ -81,16 +76,6 @@ class PrefixesTest {
         assertEquals(TOKENS, prefix.tokens());
         assertEquals(0, count("encoded"));
         assertEquals(1, count("ready"));
-    }
-
-    @Test
-    void withoutEitherTheArtifactIsRefused() throws Exception {
-        serve(withoutEncoder());
-        CompletionException e = assertThrows(
-                CompletionException.class, () -> prefixes.acquire(task(Optional.empty()), CompletableFuture::join));
-        SoftcallException refused = (SoftcallException) e.getCause();
-        assertEquals(Reason.ARTIFACT_REFUSED, refused.reason());
-        assertTrue(refused.getMessage().contains("`softcall push --prefix fp32`"), refused::getMessage);
     }
 
     private double count(String what) {
