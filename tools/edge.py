@@ -29,7 +29,7 @@ from local_server import APP, ROOT, LocalServer
 EDGE = ROOT / "build/edge"
 BASE = ROOT / "build/base"
 VARIANT = "int8"
-COMPRESSION = 19
+COMPRESSION = 12
 NATIVE = (".so", ".dll", ".dylib", ".jnilib")
 # Their libraries are files of the folder, or are never used.
 WITHOUT_NATIVE = ("com.microsoft.onnxruntime.", "ai.djl.huggingface.tokenizers", "net.java.dev.jna.")
