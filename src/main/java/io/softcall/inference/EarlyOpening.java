@@ -17,15 +17,16 @@ public final class EarlyOpening {
     private static Optional<EarlyOpening> begun = Optional.empty();
 
     /** Whatever an opened trunk depends on. */
-    record Wanted(Path dir, String variant, Optional<Path> cacheDir, Trunk.Threads threads) {
+    record Wanted(Path dir, String variant, Optional<Path> cacheDir, Trunk.Means means) {
 
         /** {@code equals} of a record is generated when it is first called, which takes milliseconds. */
         boolean same(Wanted other) {
             return dir.equals(other.dir)
                     && variant.equals(other.variant)
                     && cacheDir.equals(other.cacheDir)
-                    && threads.count() == other.threads.count()
-                    && threads.spinMicros() == other.threads.spinMicros();
+                    && means.threads() == other.means.threads()
+                    && means.spinMicros() == other.means.spinMicros()
+                    && means.keepMemory() == other.means.keepMemory();
         }
 
         static Wanted of(InferenceConfig config) {
@@ -33,7 +34,7 @@ public final class EarlyOpening {
                     config.base().dir(),
                     config.base().variant(),
                     config.base().cacheDir(),
-                    new Trunk.Threads(config.threads(), config.spinMicros()));
+                    new Trunk.Means(config.threads(), config.spinMicros(), config.keepMemory()));
         }
 
         /** The defaults are those of {@link InferenceConfig}. */
@@ -42,11 +43,14 @@ public final class EarlyOpening {
                     Path.of(setting("softcall.base.dir").orElse("base")),
                     setting("softcall.base.variant").orElse("int8"),
                     setting("softcall.base.cache-dir").map(Path::of),
-                    new Trunk.Threads(
+                    new Trunk.Means(
                             setting("softcall.threads").map(Integer::valueOf).orElse(0),
                             setting("softcall.spin-micros")
                                     .map(Integer::valueOf)
-                                    .orElse(20)));
+                                    .orElse(20),
+                            setting("softcall.keep-memory")
+                                    .map(Boolean::valueOf)
+                                    .orElse(true)));
         }
 
         private static Optional<String> setting(String name) {
@@ -66,7 +70,7 @@ public final class EarlyOpening {
         this.wanted = wanted;
         bundle = Opening.begin("open-bundle", () -> Bundle.open(wanted.dir(), wanted.variant()));
         trunk = Opening.begin("open-trunk", () -> PackedWeights.of(bundle.join().served(), wanted.cacheDir())
-                .open(bundle.join(), wanted.threads()));
+                .open(bundle.join(), wanted.means()));
         tokenizer = Opening.begin(
                 "open-tokenizer", () -> new Tokenizer(bundle.join().tokenizer()));
     }

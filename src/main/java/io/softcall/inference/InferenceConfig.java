@@ -34,6 +34,10 @@ public interface InferenceConfig {
     @WithDefault("20")
     int spinMicros();
 
+    /** Whether the memory of a run is kept for the next; else it goes back to the system. */
+    @WithDefault("true")
+    boolean keepMemory();
+
     Prefix prefix();
 
     Batch batch();

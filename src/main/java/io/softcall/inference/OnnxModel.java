@@ -18,15 +18,15 @@ final class OnnxModel implements Model {
 
     /**
      * @param served the open trunk of the variant that is served; closed with this
-     * @param threads of the trunk that encodes prompts
+     * @param means of the trunk that encodes prompts
      * @param encoderIdle how long that one stays open when no prompt comes
      */
-    OnnxModel(Bundle bundle, Trunk served, Trunk.Threads threads, Duration encoderIdle) {
+    OnnxModel(Bundle bundle, Trunk served, Trunk.Means means, Duration encoderIdle) {
         this.bundle = bundle;
         this.served = served;
         this.encoder = bundle.encoder()
                 .filter(variant -> !variant.equals(bundle.served()))
-                .map(variant -> new Encoder(() -> Trunk.mapped(bundle, variant, threads), encoderIdle));
+                .map(variant -> new Encoder(() -> Trunk.mapped(bundle, variant, means), encoderIdle));
     }
 
     @Override

@@ -60,7 +60,7 @@ final class Opening {
 
     static Model open(Bundle bundle, InferenceConfig config, Optional<Trunk> early) {
         long began = System.nanoTime();
-        Trunk.Threads threads = new Trunk.Threads(config.threads(), config.spinMicros());
+        Trunk.Means means = new Trunk.Means(config.threads(), config.spinMicros(), config.keepMemory());
         Model model =
                 switch (config.provider()) {
                     case CPU ->
@@ -68,8 +68,8 @@ final class Opening {
                                 bundle,
                                 early.orElseGet(() -> PackedWeights.of(
                                                 bundle.served(), config.base().cacheDir())
-                                        .open(bundle, threads)),
-                                threads,
+                                        .open(bundle, means)),
+                                means,
                                 config.prefix().encoderIdle());
                 };
         LOG.infof(

@@ -65,19 +65,19 @@ record PackedWeights(Bundle.Variant variant, Optional<Path> folder) {
      *
      * @throws IllegalStateException when the variant itself cannot be opened or does not hold the golden row
      */
-    Trunk open(Bundle bundle, Trunk.Threads threads) {
+    Trunk open(Bundle bundle, Trunk.Means means) {
         if (folder.isEmpty()) {
-            return checked(Trunk.packed(bundle, variant, threads));
+            return checked(Trunk.packed(bundle, variant, means));
         }
         if (!Files.exists(folder.get())) {
-            return save(bundle, threads, folder.get());
+            return save(bundle, means, folder.get());
         }
         try {
-            return checked(Trunk.saved(bundle, variant, threads, folder.get().resolve(GRAPH)));
+            return checked(Trunk.saved(bundle, variant, means, folder.get().resolve(GRAPH)));
         } catch (IllegalStateException e) {
             LOG.warnf("%s; it is deleted, and this start does without", e.getMessage());
             delete(folder.get());
-            return checked(Trunk.packed(bundle, variant, threads));
+            return checked(Trunk.packed(bundle, variant, means));
         }
     }
 
@@ -92,18 +92,18 @@ record PackedWeights(Bundle.Variant variant, Optional<Path> folder) {
     }
 
     /** Written elsewhere first: nobody maps half a file. */
-    private Trunk save(Bundle bundle, Trunk.Threads threads, Path folder) {
+    private Trunk save(Bundle bundle, Trunk.Means means, Path folder) {
         Path unfinished = folder.resolveSibling(
                 folder.getFileName() + "." + ProcessHandle.current().pid());
         Trunk trunk;
         try {
             Files.createDirectories(folder.getParent());
             Files.createDirectory(unfinished);
-            trunk = checked(Trunk.saving(bundle, variant, threads, unfinished.resolve(GRAPH)));
+            trunk = checked(Trunk.saving(bundle, variant, means, unfinished.resolve(GRAPH)));
         } catch (IOException | IllegalStateException e) {
             delete(unfinished);
             LOG.infof("each start packs the weights anew (%s): softcall.base.cache-dir names a folder for them", e);
-            return checked(Trunk.packed(bundle, variant, threads));
+            return checked(Trunk.packed(bundle, variant, means));
         }
         try {
             Files.move(unfinished, folder, StandardCopyOption.ATOMIC_MOVE);

@@ -38,19 +38,20 @@ final class Trunk implements AutoCloseable {
     private final ReentrantReadWriteLock inUse = new ReentrantReadWriteLock();
 
     /**
-     * The threads of one run.
+     * What runs may use.
      *
-     * @param count 0: one a core
+     * @param threads that share one run; 0: one a core
      * @param spinMicros how long each spins for its next piece of work before it sleeps; 0: not at all
+     * @param keepMemory whether the memory of a run stays for the next
      */
-    record Threads(int count, int spinMicros) {}
+    record Means(int threads, int spinMicros, boolean keepMemory) {}
 
     /** What ways of opening a session differ in. */
     private interface Settings {
         void apply(SessionOptions options) throws OrtException;
     }
 
-    private Trunk(Bundle bundle, Bundle.Variant variant, Threads threads, Path graph, Settings settings) {
+    private Trunk(Bundle bundle, Bundle.Variant variant, Means means, Path graph, Settings settings) {
         this.bundle = bundle;
         this.variant = variant;
         this.graph = graph;
@@ -58,9 +59,10 @@ final class Trunk implements AutoCloseable {
         this.presentNames = cacheNames("present.");
         try (SessionOptions options = new SessionOptions()) {
             environment.setTelemetry(false);
-            options.setIntraOpNumThreads(threads.count());
-            options.addConfigEntry("session.intra_op.allow_spinning", threads.spinMicros() > 0 ? "1" : "0");
-            options.addConfigEntry("session.intra_op.spin_duration_us", Integer.toString(threads.spinMicros()));
+            options.setIntraOpNumThreads(means.threads());
+            options.addConfigEntry("session.intra_op.allow_spinning", means.spinMicros() > 0 ? "1" : "0");
+            options.addConfigEntry("session.intra_op.spin_duration_us", Integer.toString(means.spinMicros()));
+            options.setCPUArenaAllocator(means.keepMemory());
             // Lengths differ from run to run: a memory plan of the last one is of no use to the next.
             options.setMemoryPatternOptimization(false);
             settings.apply(options);
@@ -71,13 +73,13 @@ final class Trunk implements AutoCloseable {
     }
 
     /** The weights are packed in memory as the processor wants them: runs are fast, opening takes a while. */
-    static Trunk packed(Bundle bundle, Bundle.Variant variant, Threads threads) {
-        return new Trunk(bundle, variant, threads, variant.graph(), options -> {});
+    static Trunk packed(Bundle bundle, Bundle.Variant variant, Means means) {
+        return new Trunk(bundle, variant, means, variant.graph(), options -> {});
     }
 
     /** The same, and the packed weights are written to a file beside {@code saved}, from where they can be mapped. */
-    static Trunk saving(Bundle bundle, Bundle.Variant variant, Threads threads, Path saved) {
-        return new Trunk(bundle, variant, threads, variant.graph(), options -> {
+    static Trunk saving(Bundle bundle, Bundle.Variant variant, Means means, Path saved) {
+        return new Trunk(bundle, variant, means, variant.graph(), options -> {
             // Else it warns that the file fits only this processor, which is what it is for.
             options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR);
             options.setOptimizedModelFilePath(saved.toString());
@@ -87,16 +89,16 @@ final class Trunk implements AutoCloseable {
     }
 
     /** What {@link #saving} wrote: packed weights, mapped. */
-    static Trunk saved(Bundle bundle, Bundle.Variant variant, Threads threads, Path saved) {
-        return new Trunk(bundle, variant, threads, saved, options -> options.setOptimizationLevel(OptLevel.NO_OPT));
+    static Trunk saved(Bundle bundle, Bundle.Variant variant, Means means, Path saved) {
+        return new Trunk(bundle, variant, means, saved, options -> options.setOptimizationLevel(OptLevel.NO_OPT));
     }
 
     /** The weights as they are stored, mapped: open at once and without memory of its own, slower a run. */
-    static Trunk mapped(Bundle bundle, Bundle.Variant variant, Threads threads) {
+    static Trunk mapped(Bundle bundle, Bundle.Variant variant, Means means) {
         return new Trunk(
                 bundle,
                 variant,
-                threads,
+                means,
                 variant.graph(),
                 options -> options.addConfigEntry("session.disable_prepacking", "1"));
     }

@@ -35,7 +35,7 @@ class EarlyOpeningTest {
             assertTrue(EarlyOpening.take(wanted).isEmpty());
 
             EarlyOpening.begin();
-            var other = new EarlyOpening.Wanted(Path.of("other"), "fp32", Optional.empty(), wanted.threads());
+            var other = new EarlyOpening.Wanted(Path.of("other"), "fp32", Optional.empty(), wanted.means());
             assertTrue(EarlyOpening.take(other).isEmpty());
             assertTrue(EarlyOpening.take(wanted).isEmpty());
         });

@@ -26,7 +26,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Where weights come from, and where prefixes do. */
 class OnnxModelTest {
 
-    private static final Trunk.Threads THREADS = new Trunk.Threads(0, 0);
+    private static final Trunk.Means MEANS = new Trunk.Means(0, 0, true);
     private static final Duration IDLE = Duration.ofMillis(200);
     private static final long[] TEXT = {3, 1, 4, 1, 5};
 
@@ -81,7 +81,7 @@ class OnnxModelTest {
         Bundle int8 = Bundle.open(RealBase.BASE, "int8");
         Bundle full = Bundle.open(RealBase.BASE, Bundle.FULL_PRECISION);
         try (OnnxModel model = open(int8);
-                Trunk fp32 = Trunk.mapped(full, full.served(), THREADS)) {
+                Trunk fp32 = Trunk.mapped(full, full.served(), MEANS)) {
             OnnxPrefix prefix = (OnnxPrefix) model.encode(prompt(int8));
             OnnxPrefix expected = (OnnxPrefix) fp32.encode(prompt(full));
             for (int i = 0; i < 2 * int8.layers(); i++) {
@@ -94,7 +94,7 @@ class OnnxModelTest {
 
     @Test
     void theEncoderIsGivenBackWhenNoPromptCame() throws InterruptedException {
-        Encoder encoder = new Encoder(() -> Trunk.mapped(tiny, tiny.served(), THREADS), IDLE);
+        Encoder encoder = new Encoder(() -> Trunk.mapped(tiny, tiny.served(), MEANS), IDLE);
         assertFalse(encoder.isOpen());
         for (int i = 0; i < 2; i++) {
             encoder.encode(prompt(tiny)).release();
@@ -113,8 +113,8 @@ class OnnxModelTest {
     }
 
     private OnnxModel open(Bundle bundle, Path packed) {
-        Trunk trunk = PackedWeights.of(bundle.served(), Optional.of(packed)).open(bundle, THREADS);
-        return new OnnxModel(bundle, trunk, THREADS, IDLE);
+        Trunk trunk = PackedWeights.of(bundle.served(), Optional.of(packed)).open(bundle, MEANS);
+        return new OnnxModel(bundle, trunk, MEANS, IDLE);
     }
 
     private float[] run(Bundle bundle) {

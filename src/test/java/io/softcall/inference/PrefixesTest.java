@@ -37,7 +37,7 @@ class PrefixesTest {
             .withMapping(InferenceConfig.class)
             .build()
             .getConfigMapping(InferenceConfig.class);
-    private static final Trunk.Threads THREADS = new Trunk.Threads(1, 0);
+    private static final Trunk.Means MEANS = new Trunk.Means(1, 0, true);
 
     private final Bundle bundle = Bundle.open(Tiny.BASE, "fp32");
     private final SimpleMeterRegistry metrics = new SimpleMeterRegistry();
@@ -48,8 +48,8 @@ class PrefixesTest {
                 new OnnxModel(
                         served,
                         PackedWeights.of(served.served(), Optional.of(Tiny.PACKED))
-                                .open(served, THREADS),
-                        THREADS,
+                                .open(served, MEANS),
+                        MEANS,
                         Duration.ofSeconds(1)),
                 config,
                 metrics);
