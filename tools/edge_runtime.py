@@ -50,6 +50,21 @@ WHEELS = {
 LIBRARIES = ("libc6", "libgcc-s1", "libstdc++6", "zlib1g")
 DEBIAN_ARCHITECTURES = {"aarch64": "arm64"}
 
+# A core of a Raspberry Pi 5, as the kernel describes it. qemu shows this machine's, which ONNX Runtime cannot
+# make sense of.
+CPUINFO = {
+    "aarch64": """processor\t: {core}
+BogoMIPS\t: 108.00
+Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp
+CPU implementer\t: 0x41
+CPU architecture: 8
+CPU variant\t: 0x4
+CPU part\t: 0xd0b
+CPU revision\t: 1
+
+"""
+}
+
 
 class RuntimeMissing(Exception):
     """There is no Java runtime, or no way to run it here; the message says what to install."""
@@ -144,5 +159,9 @@ def _sysroot(machine: str) -> Path:
         subprocess.run([*apt, "download", *LIBRARIES], check=True, cwd=work)
         for package in Path(work).glob("*.deb"):
             subprocess.run(["dpkg-deb", "--extract", package, f"{work}/root"], check=True)
+        # qemu looks here first for whatever is opened.
+        Path(work, "root/proc").mkdir()
+        cores = [CPUINFO[machine].format(core=core) for core in range(os.cpu_count() or 1)]
+        Path(work, "root/proc/cpuinfo").write_text("".join(cores))
         Path(work, "root").rename(folder)
     return folder
