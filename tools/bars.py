@@ -17,4 +17,7 @@ class Bars:
         """One line: name, figure, what is wanted, verdict."""
         self.hold &= holds
         verdict = "holds" if holds else "falls short"
-        print(f"{name:50} {figure:>9}   {wanted} wanted   {verdict}" + (f" ({note})" if note else ""), flush=True)
+        print(
+            f"{name:50} {figure:>9}   {wanted} wanted   {verdict}" + (f" ({note})" if note else ""),
+            flush=True,
+        )

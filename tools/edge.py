@@ -85,7 +85,9 @@ def main() -> None:
 
 def copy_application(app: Path, target: Platform) -> None:
     """The packaged server, with native libraries of one platform only."""
-    shutil.copytree(APP, app, ignore=shutil.ignore_patterns("native", "server.aot", "quarkus-app-dependencies.txt"))
+    shutil.copytree(
+        APP, app, ignore=shutil.ignore_patterns("native", "server.aot", "quarkus-app-dependencies.txt")
+    )
     libraries = f"Linux-{target.machine}"
     shutil.copytree(APP / "native" / libraries, app / "native" / libraries)
     for jar in app.rglob("*.jar"):

@@ -46,7 +46,9 @@ def sentences(count: int) -> list[str]:
     return list(of_each.values())[:count]
 
 
-def classify(folder: Path, texts: Sequence[str], settings: dict[str, str], before: Sequence = ()) -> list[dict]:
+def classify(
+    folder: Path, texts: Sequence[str], settings: dict[str, str], before: Sequence = ()
+) -> list[dict]:
     """What `softcall-edge classify` prints for texts; `before` stands before the command."""
     done = subprocess.run(
         [*before, folder / "softcall-edge", "classify", "--task", "banking77"],
@@ -73,10 +75,16 @@ def contents(archive: Path, bars: Bars) -> None:
         ]
         full = list(folder.glob("base/fp32"))
         bars("foreign libraries, weights of full precision", len(foreign) + len(full), "")
-        rows = [line.split("|") for line in (folder / "README.md").read_text("utf-8").splitlines() if "| `" in line]
+        rows = [
+            line.split("|")
+            for line in (folder / "README.md").read_text("utf-8").splitlines()
+            if "| `" in line
+        ]
         listed = sum(float(row[2]) for row in rows)
         actual = size(folder) / 1e6
-        bars.line("README lists what is in it", f"{listed:.0f} MB", f"{actual:.0f} MB", abs(listed - actual) < 1)
+        bars.line(
+            "README lists what is in it", f"{listed:.0f} MB", f"{actual:.0f} MB", abs(listed - actual) < 1
+        )
 
 
 def bare_debian(archive: Path, bars: Bars) -> None:
@@ -84,7 +92,9 @@ def bare_debian(archive: Path, bars: Bars) -> None:
     debian = EDGE / f"debian-{SUITE}"
     if not debian.is_dir():
         unfinished = debian.with_suffix(".unfinished")
-        subprocess.run(["debootstrap", "--variant=minbase", SUITE, unfinished], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["debootstrap", "--variant=minbase", SUITE, unfinished], check=True, stdout=subprocess.DEVNULL
+        )
         unfinished.rename(debian)
     texts = sentences(TEXTS)
     with unpacked(archive) as folder:

@@ -130,11 +130,24 @@ def power_cuts(cuts: int, seed: int, bars: Bars) -> None:
             before = set(edge.copies.rglob("*"))
             edge.storage.put(KEY, another(number + 1))
             edge.proxy.share = 0.0
-            time.sleep(rng.uniform(0, QUICK_MS / 1e3))
+            _await_the_moment(edge.copies, before, rng)
             server.kill()
             damaged[_damage(edge.copies, before, rng)] += 1
-    note = f"{after['old']} old, {after['new']} new; " + ", ".join(f"{n} {what}" for what, n in damaged.items())
+    note = f"{after['old']} old, {after['new']} new; " + ", ".join(
+        f"{n} {what}" for what, n in damaged.items()
+    )
     bars(f"neither version, after {cuts} power cuts", after["neither"], note)
+
+
+def _await_the_moment(copies: Path, before: set[Path], rng: random.Random) -> None:
+    """Any moment of an interval, or more often one while files are written, or just after."""
+    if rng.random() < 0.3:
+        time.sleep(rng.uniform(0, QUICK_MS / 1e3))
+        return
+    end = time.monotonic() + 3 * QUICK_MS / 1e3
+    while set(copies.rglob("*")) == before and time.monotonic() < end:
+        time.sleep(0.0002)
+    time.sleep(rng.choice((0, rng.uniform(0, 0.003), rng.uniform(0, 0.03))))
 
 
 def _answering(server: LocalServer) -> str:
@@ -152,9 +165,11 @@ def _damage(copies: Path, before: set[Path], rng: random.Random) -> str:
         return "nothing written" if not written else what
     file = rng.choice(written)
     content = bytearray(file.read_bytes())
+    if not content:
+        return "empty"
     if what == "truncated":
         del content[rng.randrange(len(content)) :]
-    elif content:
+    else:
         content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
     file.write_bytes(content)
     return what

@@ -86,7 +86,9 @@ def measure(folder: Path) -> dict:
                 figures["labels"]["spamassassin"] = label
             time.sleep(QUIET_S)
             rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
-            figures["pss_mb"] = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) / 1e3
+            figures["pss_mb"] = (
+                next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) / 1e3
+            )
         figures["peak_mb"] = peak_bytes(group) / 1e6
     return figures
 
@@ -100,7 +102,10 @@ def sentence() -> str:
     with SENTENCES.open(encoding="utf-8") as lines:
         for line in lines:
             text = json.loads(line)["text"]
-            if len(tokenizer.encode(template.replace("{text}", text), add_special_tokens=False).ids) == TEXT_TOKENS:
+            if (
+                len(tokenizer.encode(template.replace("{text}", text), add_special_tokens=False).ids)
+                == TEXT_TOKENS
+            ):
                 return text
     raise ValueError(f"no sentence has {TEXT_TOKENS} tokens")
 
