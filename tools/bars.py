@@ -16,8 +16,5 @@ class Bars:
     def line(self, name: str, figure: str, wanted: str, holds: bool, note: str = "") -> None:
         """One line: name, figure, what is wanted, verdict."""
         self.hold &= holds
-        verdict = "holds" if holds else "falls short"
-        print(
-            f"{name:50} {figure:>9}   {wanted} wanted   {verdict}" + (f" ({note})" if note else ""),
-            flush=True,
-        )
+        verdict = ("holds" if holds else "falls short") + (f" ({note})" if note else "")
+        print(f"{name:50} {figure:>9}   {wanted} wanted   {verdict}", flush=True)

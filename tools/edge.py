@@ -85,9 +85,8 @@ def main() -> None:
 
 def copy_application(app: Path, target: Platform) -> None:
     """The packaged server, with native libraries of one platform only."""
-    shutil.copytree(
-        APP, app, ignore=shutil.ignore_patterns("native", "server.aot", "quarkus-app-dependencies.txt")
-    )
+    others = shutil.ignore_patterns("native", "server.aot", "quarkus-app-dependencies.txt")
+    shutil.copytree(APP, app, ignore=others)
     libraries = f"Linux-{target.machine}"
     shutil.copytree(APP / "native" / libraries, app / "native" / libraries)
     for jar in app.rglob("*.jar"):

@@ -2,13 +2,12 @@
 
     make edge-check [CHECK="--only signatures --cuts 20"]
 
-Each bar is a line: its name, the figure, what is wanted, and whether it holds. Needs root, for a network without
-routes, a limit on memory, and a bare Debian; real servers all around.
+Each bar is a line: its name, the figure, what is wanted, and whether it holds. Needs root, for a network
+without routes, a limit on memory, and a bare Debian; real servers all around.
 """
 
 import argparse
 import sys
-from pathlib import Path
 
 import edge_archive
 import edge_mirror

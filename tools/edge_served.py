@@ -191,7 +191,7 @@ def call(name: str, text: str, **options) -> tuple[dict, float]:
 
 @contextmanager
 def bare():
-    """Bare ONNX Runtime in a process of its own on the same core: a function from runs to their median in ms."""
+    """Bare ONNX Runtime in a process of its own on the same core: gives the median ms of so many runs."""
     with subprocess.Popen(
         ["taskset", "-c", str(CORE), sys.executable, __file__, "--bare"],
         stdin=subprocess.PIPE,
@@ -208,9 +208,10 @@ def bare():
 
 
 def run_bare() -> None:
-    """For each number on standard input, run the trunk behind the prefix that often; print the median in ms."""
-    from softcall.bundle import Bundle
+    """For each number on standard input, make so many runs behind the prefix; print their median ms."""
     from tokenizers import Tokenizer
+
+    from softcall.bundle import Bundle
 
     base = Bundle.open(ROOT / "build/base")
     artifact = task()
