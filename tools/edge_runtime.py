@@ -129,15 +129,23 @@ class Emulator:
         qemu = shutil.which(f"qemu-{machine}-static")
         if qemu is None:
             raise RuntimeMissing(f"qemu-{machine}-static is not installed (Debian: qemu-user-static)")
-        with tempfile.TemporaryDirectory() as wrappers:
-            programs = Path(wrappers, "bin")
-            programs.mkdir()
-            java = f'exec {qemu} -L {_sysroot(machine)} {folder / "runtime/bin/java"} "$@"'
-            uname = f'[ "$1" = -m ] && echo {machine} || exec /usr/bin/uname "$@"'
-            for name, script in {"java": java, "uname": uname}.items():
-                (programs / name).write_text(f"#!/bin/sh\n{script}\n")
-                (programs / name).chmod(0o755)
-            yield cls({"SOFTCALL_EDGE_RUNTIME": wrappers, "PATH": f"{programs}:{os.environ['PATH']}"})
+        java = folder / "runtime/bin/java"
+        emulated = java.with_name("java-emulated")
+        java.rename(emulated)
+        try:
+            # Java starts itself once more, to write an AOT cache; a helper of its own for that would not be emulated.
+            options = "-Djdk.lang.Process.launchMechanism=FORK"
+            _script(java, f'exec {qemu} -L {_sysroot(machine)} {emulated} {options} "$@"')
+            with tempfile.TemporaryDirectory() as programs:
+                _script(Path(programs, "uname"), f'[ "$1" = -m ] && echo {machine} || exec /usr/bin/uname "$@"')
+                yield cls({"PATH": f"{programs}:{os.environ['PATH']}"})
+        finally:
+            emulated.rename(java)
+
+
+def _script(path: Path, command: str) -> None:
+    path.write_text(f"#!/bin/sh\n{command}\n")
+    path.chmod(0o755)
 
 
 def _sysroot(machine: str) -> Path:
