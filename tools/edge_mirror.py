@@ -21,7 +21,7 @@ from bars import Bars
 from chaos_jobs import TINY
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from faulty_proxy import FaultyProxy, faulty_proxy
-from local_server import ROOT, LocalServer, ServerFailed
+from local_server import LocalServer, ServerFailed
 from services import Storage, s3proxy
 
 from softcall.safetensors_file import with_metadata
@@ -31,7 +31,6 @@ BUCKET = "edge"
 TASK = "sentiment"
 KEY = f"prompts/{TASK}/adapter_model.safetensors"
 ARTIFACT = (TINY / "tasks" / TASK / "adapter_model.safetensors").read_bytes()
-LOGS = ROOT / "build/edge"
 CALLERS = 2
 QUICK_MS = 1_000  # between rounds, where updates are to meet power cuts
 FLAPPING_S = 5.0  # between rounds, where networks come and go
@@ -65,7 +64,7 @@ class Device:
     @property
     def log(self) -> Path:
         """Of the server."""
-        return LOGS / "mirror.log"
+        return self.folder / "server.log"
 
     def server(self) -> LocalServer:
         """A server on this device."""
@@ -106,7 +105,7 @@ def wait_for(server: LocalServer, version: str, limit_s: float) -> float:
     """The seconds until a version answers; infinity when it does not within the limit."""
     began = time.monotonic()
     while time.monotonic() < began + limit_s:
-        if served(server) == version:
+        if _answering(server) == version:
             return time.monotonic() - began
         time.sleep(0.01)
     return float("inf")
