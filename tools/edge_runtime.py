@@ -133,11 +133,12 @@ class Emulator:
         emulated = java.with_name("java-emulated")
         java.rename(emulated)
         try:
-            # Java starts itself once more, to write an AOT cache; a helper of its own for that would not be emulated.
+            # Java starts itself once more, to write an AOT cache; its helper for that would not be emulated.
             options = "-Djdk.lang.Process.launchMechanism=FORK"
             _script(java, f'exec {qemu} -L {_sysroot(machine)} {emulated} {options} "$@"')
             with tempfile.TemporaryDirectory() as programs:
-                _script(Path(programs, "uname"), f'[ "$1" = -m ] && echo {machine} || exec /usr/bin/uname "$@"')
+                uname = f'[ "$1" = -m ] && echo {machine} || exec /usr/bin/uname "$@"'
+                _script(Path(programs, "uname"), uname)
                 yield cls({"PATH": f"{programs}:{os.environ['PATH']}"})
         finally:
             emulated.rename(java)
