@@ -185,7 +185,7 @@ final class MirrorStore implements Store, AutoCloseable {
             for (String key : stored) {
                 refresh(key);
             }
-            drop(held.keySet(), stored);
+            drop(folder.keys(), stored);
             drop(seen.keySet(), stored);
             if (failure.isPresent()) {
                 LOG.infof("store %s answers again", origin.uri());
