@@ -24,7 +24,7 @@ import zstandard
 from aot_cache import record
 from edge_licenses import write_licenses
 from edge_runtime import Emulator
-from local_server import APP, ROOT, LocalServer
+from local_server import APP, ROOT, LocalServer, ServerFailed
 
 EDGE = ROOT / "build/edge"
 BASE = ROOT / "build/base"
@@ -196,4 +196,7 @@ def pack(folder: Path, archive: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (edge_runtime.RuntimeMissing, ServerFailed) as failure:
+        sys.exit(f"edge: {failure}")
