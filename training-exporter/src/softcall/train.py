@@ -5,7 +5,6 @@ head, gives the label logits; the loss is the cross-entropy over the labels alon
 loop is here; the loop is `softcall.fit.fit`.
 """
 
-import copy
 import hashlib
 import os
 import platform
@@ -31,11 +30,12 @@ from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
 from softcall.label_head import default_verbalizer, verbalizer_head
 from softcall.prompt_init import PromptInit, default_init_text, initial_prompt
 from softcall.source import LoadedBase, Source
+from softcall.stepping import stepping_trunk
 from softcall.store import MAX_ARTIFACT_BYTES, Store, check_task
 from softcall.sweep import Candidate, halvings
 from softcall.temperature import fit_abstain_threshold, fit_temperature
 from softcall.template import Template
-from softcall.train_config import Head, Precision, TrainConfig
+from softcall.train_config import Head, TrainConfig
 from softcall.train_data import Examples, TrainingRows, encode
 
 
@@ -71,13 +71,13 @@ def train(config: TrainConfig, console: Console) -> Artifact:
             for each in config.tried
         ]
         exact = base.model.base_model.to(device)  # float32: what every score is taken with
-        trunk = exact if config.dtype == Precision.FLOAT32 else copy.deepcopy(exact).to(torch.bfloat16)
+        trunk = stepping_trunk(exact, config)
         run = Run(
             config, trunk, exact, examples["train"], examples["dev"], rows.labels, folder, identity, console
         )
         _require_folder("--run-dir", folder)
         started = time.monotonic()
-        winner = fit(run, learners)
+        winner, *_ = fit(run, learners)
         _say(console, f"trained in {time.monotonic() - started:.1f} s")
         results = {
             name: score(winner.classifier, exact, examples[name], rows.labels)

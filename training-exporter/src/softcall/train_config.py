@@ -106,6 +106,7 @@ class TrainConfig:
 
     device: Device = Device.AUTO
     dtype: Precision = Precision.FLOAT32
+    compiled: bool = False
     run_dir: Path | None = None  # None: runs/<name of out>-<digest of the run>
 
     def __post_init__(self) -> None:
@@ -214,6 +215,8 @@ class TrainConfig:
             "dtype",
         )
         values = {name: getattr(self, name) for name in names} | {"warmup": self.warmup_steps}
+        if self.compiled:
+            values["compiled"] = True
         if len(self.tried) > 1:
             values["candidates"] = [candidate.told for candidate in self.tried]
         return {name: value.value if isinstance(value, StrEnum) else value for name, value in values.items()}

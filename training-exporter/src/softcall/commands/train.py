@@ -159,6 +159,14 @@ def train(
     dtype: Annotated[
         Precision, typer.Option(help="What the frozen base computes in; scores are taken in float32 always.")
     ] = TrainConfig.dtype,
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            help="Fuse the kernels of the base's layers with torch.compile, which needs a C compiler and a "
+            "minute; worth it on a GPU from some hundred steps.",
+        ),
+    ] = False,
     run_dir: Annotated[
         Path | None,
         typer.Option(
@@ -208,6 +216,7 @@ def train(
         abstain_threshold=_threshold(abstain_threshold),
         device=device,
         dtype=dtype,
+        compiled=compiled,
         run_dir=run_dir,
     )
     try:
