@@ -97,6 +97,11 @@ bench-batch: bench-environment ## measure jobs: 20,000 rows on the real base, 1,
 bench-charts: ## write the figures of the last bench into docs/benchmarks.md and docs/charts
 	@bench/.venv/bin/python -m softcall_bench --publish
 
+.PHONY: results
+results: ## write docs/results.md from the recorded trainings, and say which bars they reach
+	@tools/uv sync --quiet --frozen --inexact --project bench
+	@bench/.venv/bin/python -m softcall_bench.results
+
 .PHONY: agreement
 agreement: bench-environment ## ask int8 for the labels that fp32 gives (DATA and PROMPTS: see bench/agreement/train.sh; an hour)
 	@bench/.venv/bin/python -m softcall_bench.agreement $(if $(DATA),--data $(DATA)) $(if $(PROMPTS),--prompts $(PROMPTS))

@@ -1,4 +1,4 @@
-"""wrk, versitygw and toxiproxy: taken from the PATH, or installed into a cache folder, once."""
+"""wrk, vegeta, versitygw and toxiproxy: taken from the PATH, or installed into a cache folder, once."""
 
 import shutil
 import subprocess
@@ -47,7 +47,7 @@ def wrk() -> Program:
 
 
 def go_program(name: str) -> Program:
-    """`versitygw` or `toxiproxy-server`, built by Go where they are not installed."""
+    """`versitygw`, `toxiproxy-server` or `vegeta`, built by Go where they are not installed."""
     if found := shutil.which(name):
         return Program(Path(found))
     built = subprocess.run([GO_PROGRAM, name], stdout=subprocess.PIPE, text=True, check=False)

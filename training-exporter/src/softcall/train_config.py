@@ -91,8 +91,8 @@ class TrainConfig:
     candidates: tuple[Candidate, ...] = ()  # empty: `sweep` candidates by `softcall.sweep.default_candidates`
     steps: int | None = None
     batch_size: int | None = None
-    learning_rate: float = 0.01
-    head_learning_rate: float = 0.001
+    learning_rate: float = 0.005
+    head_learning_rate: float = 0.003
     warmup: int | None = None  # steps; None: a twentieth of them
     weight_decay: float = 0.01
     clip_norm: float = 1.0
