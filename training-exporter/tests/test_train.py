@@ -234,7 +234,7 @@ def command(folder, tiny_folder, out, run_dir):
         "cpu",
     ]
     options += ["--base", str(tiny_folder), "--out", str(folder / out), "--run-dir", str(folder / run_dir)]
-    return [sys.executable, "-m", "softcall.cli", "train", str(folder / "train.jsonl"), *options]
+    return [sys.executable, "-m", "softcall", "train", str(folder / "train.jsonl"), *options]
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_file(tmp_path, tiny_folder, toy_rows):

@@ -38,6 +38,13 @@ class Precision(StrEnum):
     BFLOAT16 = "bfloat16"
 
 
+class Tracker(StrEnum):
+    """Where curves go besides TensorBoard."""
+
+    MLFLOW = "mlflow"
+    WANDB = "wandb"
+
+
 @dataclass(frozen=True)
 class Pace:
     """What suits up to so many rows: few rows are seen often, in small batches that keep the noise."""
@@ -106,6 +113,8 @@ class TrainConfig:
 
     device: Device = Device.AUTO
     dtype: Precision = Precision.FLOAT32
+    gradient_checkpointing: bool = False
+    report_to: tuple[Tracker, ...] = ()
     run_dir: Path | None = None  # None: runs/<name of out>-<digest of the run>
 
     def __post_init__(self) -> None:
