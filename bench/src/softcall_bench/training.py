@@ -4,14 +4,12 @@
 """
 
 import argparse
-import multiprocessing
-import resource
 import statistics
 import sys
-import time
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from softcall_bench.bars import Bar
 from softcall_bench.machine import Machine
 from softcall_bench.report import bar_line
 from softcall_bench.server import ROOT
-from softcall_bench.sides import ANSWER_LIMIT_S, END_LIMIT_S, QUIET, SideFailed
+from softcall_bench.sides import Run, Side
 
 BATCH, STEPS, TOKENS, SEED = 16, 50, 20, 13
 LIMIT = 256  # tokens of a text
@@ -54,23 +52,10 @@ class Task:
         return cls(examples.ids, examples.answers, [*map(default_verbalizer, labels)])
 
 
-@dataclass
-class Turns:
-    """A side's part of the measurement: it waits for its turn, takes a step, and says how long that took."""
-
-    pipe: Connection
-
-    def begin(self) -> None:
-        """Wait for the turn."""
-        self.pipe.recv()
-        self._started = time.perf_counter()
-
-    def end(self) -> None:
-        """The step is done."""
-        self.pipe.send(time.perf_counter() - self._started)
+# Each side makes what takes the next step, and is handed no rows: it has its own.
 
 
-def softcall(task: Task, turns: Turns) -> None:
+def softcall(task: Task) -> Run:
     """The steps of `softcall train`."""
     from softcall import fit
     from softcall.train_batches import LengthBuckets
@@ -81,15 +66,17 @@ def softcall(task: Task, turns: Turns) -> None:
     trunk = base.model.base_model
     run = fit.Run(config, trunk, trunk, examples, examples, tuple(task.words), None, {}, Console(quiet=True))
     buckets = LengthBuckets(examples.lengths, BATCH, SEED)
-    with fit.deterministic():
-        for step in range(len(task.ids) // BATCH):
-            turns.begin()
-            fit.take_step(run, [learner], [buckets.batch(step)], 1.0)
+    steps = iter(range(len(task.ids) // BATCH))
+
+    def step(_rows: Any) -> None:
+        with fit.deterministic():
+            fit.take_step(run, [learner], [buckets.batch(next(steps))], 1.0)
             learner.optimizer.step()
-            turns.end()
+
+    return step
 
 
-def peft_label_loss(task: Task, turns: Turns) -> None:
+def peft_label_loss(task: Task) -> Run:
     """PEFT's prompt before the trunk, with Softcall's batches, label head, loss, and optimizer."""
     import torch
     from peft import PromptTuningConfig, get_peft_model
@@ -105,9 +92,10 @@ def peft_label_loss(task: Task, turns: Turns) -> None:
     learnt = [model.prompt_encoder["default"].embedding.weight, head.label_head, head.label_bias]
     optimizer = torch.optim.AdamW(learnt, lr=config.learning_rate)
     buckets = LengthBuckets([*map(len, task.ids)], BATCH, SEED)
-    for step in range(len(task.ids) // BATCH):
-        turns.begin()
-        rows = buckets.batch(step)
+    steps = iter(range(len(task.ids) // BATCH))
+
+    def step(_rows: Any) -> None:
+        rows = buckets.batch(next(steps))
         ids, lengths = pad_right([task.ids[row] for row in rows], torch.device("cpu"))
         mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
         hidden = model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
@@ -116,10 +104,11 @@ def peft_label_loss(task: Task, turns: Turns) -> None:
         nn.functional.cross_entropy(logits, torch.from_numpy(task.answers[rows])).backward()
         nn.utils.clip_grad_norm_(learnt, config.clip_norm)
         optimizer.step()
-        turns.end()
+
+    return step
 
 
-def peft_trainer(task: Task, turns: Turns) -> None:
+def peft_trainer(task: Task) -> Run:
     """PEFT in transformers' Trainer as both document it: rows padded to the longest, the vocabulary's loss."""
     from peft import PromptTuningConfig, get_peft_model
     from transformers import (
@@ -139,16 +128,17 @@ def peft_trainer(task: Task, turns: Turns) -> None:
         for ids, answer in zip(task.ids, task.answers, strict=True)
     ]
 
+    # Trainer has the loop, so it runs in a thread, and waits there for its turn.
+    begin, end = threading.Semaphore(0), threading.Semaphore(0)
+
     class InTurn(TrainerCallback):
         def on_step_begin(self, *_state: Any, **_more: Any) -> None:
-            turns.begin()
+            begin.acquire()
 
         def on_step_end(self, *_state: Any, **_more: Any) -> None:
-            turns.end()
+            end.release()
 
-    model = get_peft_model(
-        base.model, PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=TOKENS)
-    )
+    model = get_peft_model(base.model, PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=TOKENS))
     arguments = TrainingArguments(
         per_device_train_batch_size=BATCH,
         num_train_epochs=1,
@@ -160,13 +150,20 @@ def peft_trainer(task: Task, turns: Turns) -> None:
         report_to=[],
         disable_tqdm=True,
     )
-    Trainer(
+    trainer = Trainer(
         model=model,
         args=arguments,
         train_dataset=rows,
         data_collator=DataCollatorForSeq2Seq(tokenizer, padding=True),
         callbacks=[InTurn()],
-    ).train()
+    )
+    threading.Thread(target=trainer.train, daemon=True).start()
+
+    def step(_rows: Any) -> None:
+        begin.release()
+        end.acquire()
+
+    return step
 
 
 def _learner(task: Task):
@@ -183,67 +180,23 @@ def _learner(task: Task):
     return config, base, Learner(config, config.own_candidate, classifier)
 
 
-class TrainingSide:
-    """A side in a process of its own."""
-
-    def __init__(self, train: Callable[[Task, Turns], None], task: Task) -> None:
-        """`train(task, turns)` runs there."""
-        self.name = train.__name__
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_train, args=(theirs, train, task), daemon=True)
-        self._process.start()
-        theirs.close()
-
-    def step(self) -> float:
-        """Let the side take one step; its seconds."""
-        self._pipe.send(None)
-        return self._answer()
-
-    def finish(self) -> int:
-        """The peak of the side's resident memory in bytes, when it has ended."""
-        peak = self._answer()
-        self._process.join(END_LIMIT_S)
-        return peak
-
-    def _answer(self) -> Any:
-        try:
-            if not self._pipe.poll(ANSWER_LIMIT_S):
-                raise SideFailed(f"{self.name} did not answer within {ANSWER_LIMIT_S} s")
-            answer = self._pipe.recv()
-        except EOFError:
-            raise SideFailed(f"{self.name} ended") from None
-        if isinstance(answer, str):
-            raise SideFailed(f"{self.name}: {answer}")
-        return answer
-
-
-def _train(pipe: Connection, train: Callable[[Task, Turns], None], task: Task) -> None:
-    import os
-
-    os.environ |= QUIET
-    try:
-        train(task, Turns(pipe))
-        pipe.send(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    except Exception as error:  # whatever a library raises is told, not lost
-        pipe.send(f"{type(error).__name__}: {error}")
-
-
 def measure(task: Task, console: Console) -> list[Bar]:
     """Run all sides, a step each in turn."""
-    sides = [TrainingSide(train, task) for train in (softcall, peft_label_loss, peft_trainer)]
     steps = len(task.ids) // BATCH
-    took: dict[str, list[float]] = {side.name: [] for side in sides}
-    for _ in range(steps):
-        for side in sides:
-            took[side.name].append(side.step())
-    for side in sides:
-        seconds = took[side.name]
-        console.print(
-            f"  {side.name:<16} {sum(seconds):6.1f} s for {steps} steps, median"
-            f" {1e3 * statistics.median(seconds):5.0f} ms; peak RSS {side.finish() / 1e6:,.0f} MB",
-            highlight=False,
-        )
+    makers = (softcall, peft_label_loss, peft_trainer)
+    with ExitStack() as stack:
+        sides = {make.__name__: stack.enter_context(Side(make, task)) for make in makers}
+        took: dict[str, list[float]] = {name: [] for name in sides}
+        for _ in range(steps):
+            for name, side in sides.items():
+                took[name] += side.seconds((), 1)
+        for name, side in sides.items():
+            console.print(
+                f"  {name:<16} {sum(took[name]):6.1f} s for {steps} steps, median"
+                f" {1e3 * statistics.median(took[name]):5.0f} ms;"
+                f" peak RSS {side.memory_mb()['peak_rss_mb']:,.0f} MB",
+                highlight=False,
+            )
     mine = sum(took[softcall.__name__])
     return [
         Bar(
