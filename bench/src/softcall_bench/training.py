@@ -109,7 +109,7 @@ def peft_label_loss(task: Task) -> Run:
 
 
 def peft_trainer(task: Task) -> Run:
-    """PEFT in transformers' Trainer as both document it: rows padded to the longest, the vocabulary's loss."""
+    """PEFT in transformers' Trainer as both document it: padded to the longest, the vocabulary's loss."""
     from peft import PromptTuningConfig, get_peft_model
     from transformers import (
         DataCollatorForSeq2Seq,
