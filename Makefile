@@ -94,7 +94,8 @@ bench-batch: bench-environment ## measure jobs: 20,000 rows on the real base, 1,
 	@bench/.venv/bin/python -m softcall_bench.batch
 
 .PHONY: bench-training
-bench-training: bench-environment ## measure training steps beside PEFT (DATA: labelled texts; 10 minutes)
+bench-training: ## measure training steps beside PEFT (DATA: labelled texts; 10 minutes)
+	@tools/uv sync --frozen --inexact --project bench
 	@bench/.venv/bin/python -m softcall_bench.training $(if $(DATA),--data $(DATA))
 
 .PHONY: bench-charts

@@ -26,13 +26,20 @@ def data(tmp_path, toy_rows):
     return file
 
 
-def command(data, tiny_folder, name, processes, **more):
-    options = {"steps": 80, "eval-every": 10, "batch-size": 15, "tokens": 8, "patience": 0, "device": "cpu"}
+LAUNCHES = {
+    "cpu": ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"],
+    "cuda": ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--mixed_precision", "no"],
+}
+on_gpus = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+
+
+def command(data, tiny_folder, name, processes, device="cpu", **more):
+    options = {"steps": 80, "eval-every": 10, "batch-size": 15, "tokens": 8, "patience": 0, "device": device}
     options |= {"dev-fraction": 0.2, "base": tiny_folder, "run-dir": data.parent / name}
     options |= {"out": data.parent / f"{name}.safetensors"} | more
     flags = [text for option, value in options.items() for text in (f"--{option}", str(value))]
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    return [sys.executable, *(launch if processes > 1 else []), "-m", "softcall", "train", str(data), *flags]
+    launch = ["-m", *LAUNCHES[device]] if processes == 2 else []
+    return [sys.executable, *launch, "-m", "softcall", "train", str(data), *flags]
 
 
 def run(command):
@@ -57,10 +64,11 @@ def kill(process):
     psutil.wait_procs(workers)
 
 
-def test_two_processes_give_the_curve_of_one_and_survive_a_kill(data, tiny_folder):
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=on_gpus)])
+def test_two_processes_give_the_curve_of_one_and_survive_a_kill(data, tiny_folder, device):
     folder = data.parent
-    run(command(data, tiny_folder, "one", 1))
-    told = run(command(data, tiny_folder, "two", 2))
+    run(command(data, tiny_folder, "one", 1, device))
+    told = run(command(data, tiny_folder, "two", 2, device))
     assert "2 processes" in told and told.count("trained in") == 1
 
     alone, shared = (curve(folder / name) for name in ("one", "two"))
@@ -72,7 +80,7 @@ def test_two_processes_give_the_curve_of_one_and_survive_a_kill(data, tiny_folde
     torch.testing.assert_close(torch.tensor(two.prompt), torch.tensor(one.prompt), atol=1e-3, rtol=0)
     assert two.training["processes"] == 2
 
-    cut = command(data, tiny_folder, "cut", 2)
+    cut = command(data, tiny_folder, "cut", 2, device)
     process = subprocess.Popen(
         cut, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

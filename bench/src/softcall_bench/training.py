@@ -138,6 +138,7 @@ def peft_trainer(task: Task) -> Run:
         def on_step_end(self, *_state: Any, **_more: Any) -> None:
             end.release()
 
+    base.model.is_quantized = False  # Trainer looks for a quantizer; the GGUF's weights are plain by now
     model = get_peft_model(base.model, PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=TOKENS))
     arguments = TrainingArguments(
         per_device_train_batch_size=BATCH,
