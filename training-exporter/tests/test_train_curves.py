@@ -7,6 +7,10 @@ import sys
 
 import pytest
 
+from softcall.errors import SoftcallError
+from softcall.train_config import Tracker
+from softcall.train_curves import Curves
+
 pytest.importorskip("mlflow")
 pytest.importorskip("wandb")
 
@@ -44,9 +48,10 @@ def tracked(tmp_path, tiny_folder, toy_rows):
     return run
 
 
-def test_mlflow_gets_settings_and_curves(tracked):
+def test_mlflow_gets_settings_and_curves(tracked, monkeypatch):
     import mlflow
 
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     folder = tracked("mlflow", MLFLOW_TRACKING_URI="file:mlruns", MLFLOW_EXPERIMENT_NAME="softcall")
     client = mlflow.MlflowClient(tracking_uri=f"file:{folder}/mlruns")
     (found,) = client.search_runs([client.get_experiment_by_name("softcall").experiment_id])
@@ -73,3 +78,9 @@ def test_w_and_b_gets_the_curves_of_each_candidate_of_a_sweep(tracked):
             logged.setdefault(item.key or "/".join(item.nested_key), []).append(json.loads(item.value_json))
     assert {"train/candidate_1_loss", "eval/candidate_2_accuracy"} <= logged.keys()
     assert set(logged["train/global_step"]) == {8, 10, 20}
+
+
+def test_a_tracker_that_cannot_begin_is_refused_with_its_reason(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nowhere://tracking")
+    with pytest.raises(SoftcallError, match=r"--report-to mlflow: .*nowhere"):
+        Curves(tmp_path, [Tracker.MLFLOW], {}, candidates=1, step=0)

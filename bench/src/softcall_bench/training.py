@@ -4,6 +4,7 @@
 """
 
 import argparse
+import os
 import statistics
 import sys
 import threading
@@ -219,6 +220,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, default=DATA, help="labelled texts; default: banking77's")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"of {BATCH} rows each")
     options = parser.parse_args(arguments)
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # a side that waits shall not spin on the other's cores
     console = Console(width=None if sys.stdout.isatty() else 150)
     console.print(str(Machine.here()), highlight=False)
     task = Task.read(options.data, BATCH * options.steps)

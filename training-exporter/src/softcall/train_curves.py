@@ -96,11 +96,15 @@ class _TrackedRun:
             raise SoftcallError(
                 f"--report-to {tracker}: {tracker} is not installed: pip install 'softcall[monitor]'"
             ) from None
+        self._tracker = tracker
         self._arguments = _Arguments(folder.name, str(folder), dict(settings))
         self._state, self._control = TrainerState(), TrainerControl()
 
     def __enter__(self) -> Self:
-        self._callback.on_train_begin(self._arguments, self._state, self._control)
+        try:
+            self._callback.on_train_begin(self._arguments, self._state, self._control)
+        except Exception as error:  # trackers share no type of error
+            raise SoftcallError(f"--report-to {self._tracker}: {error}") from error
         return self
 
     def __exit__(self, *_ending: object) -> None:
