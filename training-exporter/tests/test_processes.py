@@ -6,53 +6,62 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import psutil
 import pytest
 import torch
+from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from softcall import train_checkpoint
 from softcall.artifact import Artifact
+from softcall.train import train
+from softcall.train_config import TrainConfig
 
-# Float32 sums in another order: the same curve to this share of a loss, over all steps.
+# Float32 sums in another order: the same curves to this share of each value, over all steps.
 TOLERANCE = 1e-3
-
-
-@pytest.fixture
-def data(tmp_path, toy_rows):
-    """240 rows, of which 192 train: 13 batches of 15, the last of an epoch of 12."""
-    file = tmp_path / "train.jsonl"
-    file.write_text("".join(json.dumps(row) + "\n" for row in toy_rows))
-    return file
-
-
 LAUNCHES = {
     "cpu": ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"],
     "cuda": ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--mixed_precision", "no"],
 }
-on_gpus = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+# A sweep of two, dropped to one after 16 steps. 221 rows: the last batch of an epoch, the 12th, has one row,
+# so that one process has nothing to compute and takes the step all the same.
+OPTIONS = {"steps": 40, "eval_every": 10, "batch_size": 20, "tokens": 8, "patience": 0, "sweep": 2}
+TAGS = ("train/loss", "train/gradient_norm", "dev/loss", "dev/accuracy")
 
 
-def command(data, tiny_folder, name, processes, device="cpu", **more):
-    options = {"steps": 80, "eval-every": 10, "batch-size": 15, "tokens": 8, "patience": 0, "device": device}
-    options |= {"dev-fraction": 0.2, "base": tiny_folder, "run-dir": data.parent / name}
-    options |= {"out": data.parent / f"{name}.safetensors"} | more
-    flags = [text for option, value in options.items() for text in (f"--{option}", str(value))]
-    launch = ["-m", *LAUNCHES[device]] if processes == 2 else []
-    return [sys.executable, *launch, "-m", "softcall", "train", str(data), *flags]
+@pytest.fixture
+def shared(tmp_path, tiny_folder, toy_rows):
+    """The options of a run by its name."""
+    files = {"data": toy_rows[:221], "dev": toy_rows[221:]}
+    for name, rows in files.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def options(name, device):
+        own = {"out": tmp_path / f"{name}.safetensors", "run_dir": tmp_path / name, "device": device}
+        return (
+            {name: tmp_path / f"{name}.jsonl" for name in files} | {"base": str(tiny_folder)} | own | OPTIONS
+        )
+
+    return options
 
 
-def run(command):
+def launch(options):
+    """Start two processes."""
+    options = dict(options)
+    command = [sys.executable, "-m", *LAUNCHES[options["device"]], "-m", "softcall", "train"]
+    command += [str(options.pop("data"))]
+    for name, value in options.items():
+        command += ["--" + name.replace("_", "-"), str(value)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stderr
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
-def curve(folder, tag="train/loss"):
-    accumulator = EventAccumulator(str(folder))
-    accumulator.Reload()
-    return {event.step: event.value for event in accumulator.Scalars(tag)}
+def told(process):
+    """What a run says that ends well."""
+    _, text = process.communicate()
+    assert process.returncode == 0, text
+    return text
 
 
 def kill(process):
@@ -60,46 +69,41 @@ def kill(process):
     workers = psutil.Process(process.pid).children(recursive=True)
     for each in (process, *workers):
         each.kill()
-    process.wait()
+    process.communicate()
     psutil.wait_procs(workers)
 
 
+def curves(folder):
+    found = {}
+    for candidate in ("candidate-1", "candidate-2"):
+        accumulator = EventAccumulator(str(folder / candidate))
+        accumulator.Reload()
+        for tag in TAGS:
+            found |= {(candidate, tag, event.step): event.value for event in accumulator.Scalars(tag)}
+    return found
+
+
+on_gpus = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+
+
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=on_gpus)])
-def test_two_processes_give_the_curve_of_one_and_survive_a_kill(data, tiny_folder, device):
-    folder = data.parent
-    run(command(data, tiny_folder, "one", 1, device))
-    told = run(command(data, tiny_folder, "two", 2, device))
-    assert "2 processes" in told and told.count("trained in") == 1
+def test_two_processes_give_the_curves_of_one_and_survive_a_kill(shared, device):
+    one, two, cut = (shared(name, device) for name in ("one", "two", "cut"))
+    alone = train(TrainConfig(**one), Console(quiet=True))
+    text = told(launch(two))
+    assert "2 processes" in text and text.count("trained in") == 1
+    assert curves(two["run_dir"]) == pytest.approx(curves(one["run_dir"]), rel=TOLERANCE)
+    together = Artifact.from_bytes(two["out"].read_bytes())
+    np.testing.assert_allclose(together.prompt, alone.prompt, atol=TOLERANCE)
+    assert (alone.training["processes"], together.training["processes"]) == (1, 2)
 
-    alone, shared = (curve(folder / name) for name in ("one", "two"))
-    assert list(alone) == list(shared) == [*range(10, 81, 10)]
-    assert list(shared.values()) == pytest.approx(list(alone.values()), rel=TOLERANCE)
-    for tag in ("dev/loss", "dev/accuracy", "train/gradient_norm"):
-        assert curve(folder / "two", tag) == pytest.approx(curve(folder / "one", tag), rel=10 * TOLERANCE)
-    one, two = (Artifact.from_bytes((folder / f"{name}.safetensors").read_bytes()) for name in ("one", "two"))
-    torch.testing.assert_close(torch.tensor(two.prompt), torch.tensor(one.prompt), atol=1e-3, rtol=0)
-    assert two.training["processes"] == 2
-
-    cut = command(data, tiny_folder, "cut", 2, device)
-    process = subprocess.Popen(
-        cut, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = launch(cut)
     deadline = time.monotonic() + 120
-    while not (folder / "cut" / train_checkpoint.FILE).exists() and time.monotonic() < deadline:
+    while not (cut["run_dir"] / train_checkpoint.FILE).exists() and time.monotonic() < deadline:
         time.sleep(0.005)
     kill(process)
-    assert not (folder / "cut.safetensors").exists()
-    step = int(run(cut).split("going on from step ")[1].split(",")[0])
-    assert 10 <= step < 80
-    assert (folder / "cut.safetensors").read_bytes() == (folder / "two.safetensors").read_bytes()
-    assert curve(folder / "cut") == shared
-
-
-def test_more_processes_than_rows_in_a_batch_sweep_together(data, tiny_folder):
-    """Batches of one row: one of two processes has nothing to compute, and takes every step all the same."""
-    more = {"sweep": 2, "batch-size": 1, "steps": 20}
-    run(command(data, tiny_folder, "one", 1, **more))
-    run(command(data, tiny_folder, "two", 2, **more))
-    for candidate in ("candidate-1", "candidate-2"):
-        alone, shared = (curve(data.parent / name / candidate) for name in ("one", "two"))
-        assert shared == pytest.approx(alone, rel=TOLERANCE)
+    assert not cut["out"].exists()
+    step = int(told(launch(cut)).split("going on from step ")[1].split(",")[0])
+    assert 10 <= step < OPTIONS["steps"]
+    assert cut["out"].read_bytes() == two["out"].read_bytes()
+    assert curves(cut["run_dir"]) == curves(two["run_dir"])
