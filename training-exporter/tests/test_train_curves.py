@@ -23,7 +23,11 @@ def tracked(tmp_path, tiny_folder, toy_rows, monkeypatch):
 
     def run(tracker, **options):
         options |= {"steps": 20, "eval_every": 10, "batch_size": 8, "tokens": 8, "report_to": (tracker,)}
-        options |= {"out": tmp_path / "a.safetensors", "base": str(tiny_folder), "run_dir": tmp_path / "my-run"}
+        options |= {
+            "out": tmp_path / "a.safetensors",
+            "base": str(tiny_folder),
+            "run_dir": tmp_path / "my-run",
+        }
         return train(TrainConfig(data, **options), Console(quiet=True))
 
     return run

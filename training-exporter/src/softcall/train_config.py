@@ -121,6 +121,8 @@ class TrainConfig:
         """Refuse what cannot work, by option; a choice may be given as its plain string."""
         for name, kind in (("init", PromptInit), ("head", Head), ("device", Device), ("dtype", Precision)):
             object.__setattr__(self, name, _choice(name, kind, getattr(self, name)))
+        trackers = tuple(_choice("report-to", Tracker, each) for each in self.report_to)
+        object.__setattr__(self, "report_to", trackers)
         _within("--sweep", self.sweep, 1, MAX_CANDIDATES)
         for candidate in (self.own_candidate, *self.tried):
             self._check_candidate(candidate)

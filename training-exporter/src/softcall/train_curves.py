@@ -29,17 +29,19 @@ class Curves:
         TensorBoard writes into the folder, or for a sweep into its folders `candidate-N`. `settings` is what
         the trackers show of the run.
         """
-        self._stack = ExitStack()
         self._boards: list[SummaryWriter] = []
         self._trackers: list[_TrackedRun] = []
         self._candidates = candidates
-        if folder is None:
-            return
-        folders = [folder] if candidates == 1 else [folder / f"candidate-{i + 1}" for i in range(candidates)]
-        for each in folders:
-            self._boards.append(self._stack.enter_context(SummaryWriter(str(each), purge_step=step + 1)))
-        for tracker in trackers:
-            self._trackers.append(self._stack.enter_context(_TrackedRun(tracker, folder, settings)))
+        with ExitStack() as stack:
+            if folder is not None:
+                own = (
+                    [folder / f"candidate-{i + 1}" for i in range(candidates)] if candidates > 1 else [folder]
+                )
+                for each in own:
+                    self._boards.append(stack.enter_context(SummaryWriter(str(each), purge_step=step + 1)))
+                for tracker in trackers:
+                    self._trackers.append(stack.enter_context(_TrackedRun(tracker, folder, settings)))
+            self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
         """Nothing more: all is open."""

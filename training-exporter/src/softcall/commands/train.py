@@ -227,6 +227,8 @@ def train(
         run_dir=run_dir,
     )
     try:
+        from accelerate import PartialState
+
         from softcall.train import train as run
     except ModuleNotFoundError as error:
         raise SoftcallError(
@@ -235,6 +237,7 @@ def train(
     from rich.console import Console
 
     run(config, Console(stderr=True))
+    PartialState().destroy_process_group()  # where there are several
 
 
 def _threshold(text: str | None) -> float | Literal["auto"] | None:
