@@ -75,8 +75,8 @@ def test_half_go_on_until_one_is_left_and_the_cost_is_bounded():
 
 
 def test_the_best_are_those_of_highest_accuracy_then_lowest_loss_then_first():
-    assert sweep.best([(0.5, 1.0), (0.7, 2.0), (0.7, 1.0), (0.7, 1.0)], 2) == [2, 3]
-    assert sweep.best([(0.5, 1.0), (0.5, 1.0)], 1) == [0]
+    assert sweep.ranking([(0.5, 1.0), (0.7, 2.0), (0.7, 1.0), (0.7, 1.0)]) == [2, 3, 1, 0]
+    assert sweep.ranking([(0.5, 1.0), (0.5, 1.0)]) == [0, 1]
 
 
 def test_unlike_candidates_are_refused_by_name(tmp_path):

@@ -26,7 +26,8 @@ from softcall.errors import SoftcallError
 from softcall.fingerprint import fingerprint
 from softcall.fit import learning_rate_share
 from softcall.source import Source
-from softcall.train import stepping_trunk, train
+from softcall.stepping import stepping_trunk
+from softcall.train import train
 from softcall.train_config import TrainConfig
 
 
@@ -218,7 +219,7 @@ def test_activations_that_are_computed_anew_change_memory_and_nothing_else(works
     sizes = {}
     for checkpointing in (False, True):
         config = TrainConfig("a", Path("a.safetensors"), gradient_checkpointing=checkpointing)
-        trunk = stepping_trunk(config, exact)
+        trunk = stepping_trunk(exact, config)
         assert all(a is b for a, b in zip(trunk.parameters(), exact.parameters(), strict=True))
         saved = {}
         with torch.autograd.graph.saved_tensors_hooks(

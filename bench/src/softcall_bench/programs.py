@@ -39,6 +39,7 @@ def wrk() -> Program:
     if not (root / "usr/bin/wrk").is_file():
         with tempfile.TemporaryDirectory() as packages:
             _run(["apt-get", "download", *DEBIAN_PACKAGES], "wrk", packages)
+            root.mkdir(parents=True, exist_ok=True)
             for package in sorted(Path(packages).glob("*.deb")):
                 _run(["dpkg", "-x", str(package), str(root)], "wrk", packages)
     libraries = sorted({str(file.parent) for file in root.glob("usr/lib/*/libluajit*")})

@@ -119,7 +119,8 @@ class Run:
     """What the learners of a run have in common.
 
     `trunk` takes the steps; `exact`, the same weights in float32, scores dev. `folder` keeps checkpoints and
-    curves; without one, a run that is cut off is lost. Of several processes only the main one has it.
+    curves; without one, a run that is cut off is lost. Of several processes only the main one has it. With
+    `halving` the worse learners are dropped on the way; without, all of them go to the end.
     """
 
     config: TrainConfig
@@ -131,6 +132,7 @@ class Run:
     folder: Path | None
     identity: dict[str, Any]
     console: Console
+    halving: bool = True
 
     @cached_property
     def class_weights(self) -> Tensor | None:
@@ -142,10 +144,11 @@ class Run:
         return torch.from_numpy(weights).float().to(next(self.exact.parameters()).device)
 
 
-def fit(run: Run, learners: Sequence[Learner]) -> Learner:
+def fit(run: Run, learners: Sequence[Learner]) -> list[Learner]:
     """The loop: from the folder's checkpoint, or from the start, to the last step or the early stop.
 
-    Returns the learner that was best on dev, with what it had learnt then.
+    Returns the learners that reached the end, the best on dev first, each with what it had learnt when it
+    was best.
     """
     config = run.config
     state = _resumed(run, learners)
@@ -153,7 +156,7 @@ def fit(run: Run, learners: Sequence[Learner]) -> Learner:
         seed: LengthBuckets(run.train.lengths, config.batch_size, seed)
         for seed in sorted({learner.candidate.seed for learner in learners})
     }
-    halvings = sweep.halvings(len(learners), config.steps)
+    halvings = sweep.halvings(len(learners), config.steps) if run.halving else {}
     going = [learner for learner in learners if not learner.state.dropped]
 
     with (
@@ -185,10 +188,9 @@ def fit(run: Run, learners: Sequence[Learner]) -> Learner:
                 state.step = step
                 if run.folder:
                     train_checkpoint.save(run.folder, run.identity, state)
-    reached = [(learner.state.best_accuracy, learner.state.best_loss) for learner in going]
-    winner = going[sweep.best(reached, 1)[0]]
-    winner.restore(winner.state.best)
-    return winner
+    for learner in going:
+        learner.restore(learner.state.best)
+    return [going[i] for i in sweep.ranking(_reached(going))]
 
 
 def take_step(
@@ -211,7 +213,9 @@ def take_step(
             for seed, i in zip(seeds, part, strict=True)
         }
         classifiers = [learners[i].classifier for i in part]
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.dtype == Precision.BFLOAT16):
+        with torch.autocast(
+            device.type, torch.bfloat16, enabled=config.dtype == Precision.BFLOAT16, cache_enabled=False
+        ):
             logits = _logits(run, classifiers, [batches[seed][0] for seed in seeds])
         computed = torch.stack(
             [
@@ -239,11 +243,12 @@ def _logits(
 ) -> list[Tensor]:
     """Label logits [rows, labels] of each classifier for its batch.
 
-    A CPU has as much to do as there are tokens, so there the prompt runs once for all rows (bench-training:
-    half the time of a prompt in every row). A GPU waits for its kernels to start, so there all is one run, as
-    it is where activations are computed anew, which leaves no keys and values to keep.
+    A CPU has as much to do as there are tokens, so there the prompt runs once for all rows (three quarters
+    of the time of a prompt in every row). A GPU waits for its kernels to start, so there all is one run. So
+    it is for layers that are compiled, and for those that compute activations anew and can keep nothing.
     """
-    if classifiers[0].prompt.device.type == "cpu" and not run.config.gradient_checkpointing:
+    together = run.config.compiled or run.config.gradient_checkpointing
+    if classifiers[0].prompt.device.type == "cpu" and not together:
         return [classifier(run.trunk, *batch) for classifier, batch in zip(classifiers, batches, strict=True)]
     return label_logits(run.trunk, classifiers, batches)
 
@@ -332,14 +337,17 @@ def _evaluate(
 
 def _halve(going: list[Learner], count: int, progress: TrainingProgress, step: int) -> list[Learner]:
     """The `count` best by dev; the others are dropped."""
-    reached = [(learner.state.best_accuracy, learner.state.best_loss) for learner in going]
-    kept = sweep.best(reached, count)
+    kept = sweep.ranking(_reached(going))[:count]
     if len(kept) < len(going):
         progress.line(step, f"the best {len(kept)} of {len(going)} candidates go on")
     for i, learner in enumerate(going):
         if i not in kept:
             learner.drop(step, "behind others")
-    return [going[i] for i in kept]
+    return [learner for i, learner in enumerate(going) if i in kept]
+
+
+def _reached(learners: Sequence[Learner]) -> list[tuple[float, float]]:
+    return [(learner.state.best_accuracy, learner.state.best_loss) for learner in learners]
 
 
 # What is told and kept
@@ -427,6 +435,8 @@ def deterministic() -> Iterator[None]:
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
     torch.use_deterministic_algorithms(True)
+    # It would cost a kernel for each tensor, and none is read before it is written.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     try:
         # The other kernels for attention add their gradients in any order.
         with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]):

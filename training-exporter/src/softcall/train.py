@@ -5,7 +5,6 @@ head, gives the label logits; the loss is the cross-entropy over the labels alon
 loop is here; the loop is `softcall.fit.fit`.
 """
 
-import copy
 import hashlib
 import os
 import platform
@@ -32,11 +31,12 @@ from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
 from softcall.label_head import default_verbalizer, verbalizer_head
 from softcall.prompt_init import PromptInit, default_init_text, initial_prompt
 from softcall.source import LoadedBase, Source
+from softcall.stepping import stepping_trunk
 from softcall.store import MAX_ARTIFACT_BYTES, Store, check_task
 from softcall.sweep import Candidate, halvings
 from softcall.temperature import fit_abstain_threshold, fit_temperature
 from softcall.template import Template
-from softcall.train_config import Head, Precision, TrainConfig
+from softcall.train_config import Head, TrainConfig
 from softcall.train_data import Examples, TrainingRows, encode
 
 
@@ -82,7 +82,7 @@ def train(config: TrainConfig, console: Console) -> Artifact:
         exact = base.model.base_model.to(device)  # float32: what every score is taken with
         run = Run(
             config,
-            stepping_trunk(config, exact),
+            stepping_trunk(exact, config),
             exact,
             examples["train"],
             examples["dev"],
@@ -94,7 +94,7 @@ def train(config: TrainConfig, console: Console) -> Artifact:
         if processes.is_main_process:
             _require_folder("--run-dir", folder)
         started = time.monotonic()
-        winner = fit(run, learners)
+        winner, *_ = fit(run, learners)
         _say(console, f"trained in {time.monotonic() - started:.1f} s")
         results = {
             name: score(winner.classifier, exact, examples[name], rows.labels)
@@ -129,19 +129,6 @@ def train(config: TrainConfig, console: Console) -> Artifact:
         draft.replace(config.out)
         report(console, config, learners, winner, raw, results, artifact)
     return artifact
-
-
-def stepping_trunk(config: TrainConfig, exact: nn.Module) -> nn.Module:
-    """The trunk that takes the steps: `exact` itself, or a copy that computes in less or keeps less."""
-    trunk = exact if config.dtype == Precision.FLOAT32 else copy.deepcopy(exact).to(torch.bfloat16)
-    if not config.gradient_checkpointing:
-        return trunk
-    # A copy of the modules alone: `exact` goes on keeping what it computes when it scores.
-    trunk = copy.deepcopy(trunk, {id(parameter): parameter for parameter in trunk.parameters()})
-    trunk.gradient_checkpointing_enable({"use_reentrant": False})
-    for layer in trunk.layers:
-        layer.training = True  # what transformers asks for; within the layer nothing is dropped out
-    return trunk
 
 
 def report(

@@ -113,6 +113,7 @@ class TrainConfig:
 
     device: Device = Device.AUTO
     dtype: Precision = Precision.FLOAT32
+    compiled: bool = False
     gradient_checkpointing: bool = False
     report_to: tuple[Tracker, ...] = ()
     run_dir: Path | None = None  # None: runs/<name of out>-<digest of the run>
@@ -144,6 +145,8 @@ class TrainConfig:
         _within("--patience", self.patience, 0, 1_000_000)
         if self.abstain_threshold != "auto":
             _within("--abstain-threshold", self.abstain_threshold, 1e-6, 1)
+        if self.compiled and self.gradient_checkpointing:
+            raise SoftcallError("--compile and --gradient-checkpointing exclude each other")
         if self.candidates and self.sweep != 1:
             raise SoftcallError(
                 "--sweep and --candidate exclude each other: a sweep picks its own candidates"
@@ -225,6 +228,8 @@ class TrainConfig:
             "dtype",
         )
         values = {name: getattr(self, name) for name in names} | {"warmup": self.warmup_steps}
+        if self.compiled:
+            values["compiled"] = True
         if len(self.tried) > 1:
             values["candidates"] = [candidate.told for candidate in self.tried]
         return {name: value.value if isinstance(value, StrEnum) else value for name, value in values.items()}

@@ -159,6 +159,14 @@ def train(
     dtype: Annotated[
         Precision, typer.Option(help="What the frozen base computes in; scores are taken in float32 always.")
     ] = TrainConfig.dtype,
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            help="Fuse the kernels of the base's layers with torch.compile, which needs a C compiler and a "
+            "minute; worth it on a GPU from some hundred steps.",
+        ),
+    ] = False,
     gradient_checkpointing: Annotated[
         bool,
         typer.Option(
@@ -222,6 +230,7 @@ def train(
         abstain_threshold=_threshold(abstain_threshold),
         device=device,
         dtype=dtype,
+        compiled=compiled,
         gradient_checkpointing=gradient_checkpointing,
         report_to=tuple(report_to or ()),
         run_dir=run_dir,
