@@ -93,6 +93,11 @@ bench-quick: bench-environment ## the same with fewer and shorter rounds
 bench-batch: bench-environment ## measure jobs: 20,000 rows on the real base, 1,000,000 on a tiny one (20 minutes)
 	@bench/.venv/bin/python -m softcall_bench.batch
 
+.PHONY: bench-training
+bench-training: ## measure training steps beside PEFT (DATA: labelled texts; 10 minutes)
+	@tools/uv sync --frozen --inexact --project bench
+	@bench/.venv/bin/python -m softcall_bench.training $(if $(DATA),--data $(DATA))
+
 .PHONY: bench-charts
 bench-charts: ## write the figures of the last bench into docs/benchmarks.md and docs/charts
 	@bench/.venv/bin/python -m softcall_bench --publish

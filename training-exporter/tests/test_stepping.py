@@ -8,7 +8,7 @@ import pytest
 import torch
 from make_tiny import tiny_base
 
-from softcall.classifier import PromptedClassifier, pad_right
+from softcall.classifier import PromptedClassifier, label_logits, pad_right
 from softcall.stepping import _ATTENTION, stepping_trunk
 from softcall.train_config import TrainConfig
 
@@ -19,7 +19,7 @@ ROWS = [[5, 6, 7, 8, 9, 10], [11, 12, 13]]
 def loss_and_gradient(trunk, classifier):
     classifier.zero_grad()
     device = classifier.prompt.device
-    logits = classifier(trunk, *pad_right(ROWS, device))
+    (logits,) = label_logits(trunk, [classifier], [pad_right(ROWS, device)])
     loss = torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1], device=device))
     loss.backward()
     return loss.item(), classifier.prompt.grad.clone()
@@ -43,6 +43,13 @@ def test_attention_without_a_mask_is_causal_attention(trunk, classifier):
     loss, gradient = loss_and_gradient(trunk, classifier)
     assert loss == pytest.approx(expected[0], abs=1e-5)
     torch.testing.assert_close(gradient, expected[1], atol=1e-5, rtol=1e-4)
+
+
+def test_attention_without_a_mask_is_causal_behind_a_prompt_s_keys_and_values_too(trunk, classifier):
+    batch = pad_right(ROWS, torch.device("cpu"))
+    expected = label_logits(trunk, [classifier], [batch])[0]
+    trunk.set_attn_implementation(_ATTENTION)
+    torch.testing.assert_close(classifier(trunk, *batch), expected, atol=1e-5, rtol=1e-4)
 
 
 def test_in_float32_on_a_cpu_the_trunk_itself_steps_and_in_less_a_copy(trunk):

@@ -218,7 +218,7 @@ def command(folder, tiny_folder, name):
     options |= {"device": "cpu", "base": tiny_folder, "run-dir": folder / name}
     options |= {"out": folder / f"{name}.safetensors"}
     flags = [text for option, value in options.items() for text in (f"--{option}", str(value))]
-    return [sys.executable, "-m", "softcall.cli", "train", str(folder / "train.jsonl"), *flags]
+    return [sys.executable, "-m", "softcall", "train", str(folder / "train.jsonl"), *flags]
 
 
 def test_a_killed_sweep_goes_on_and_ends_with_the_same_file(tmp_path, tiny_folder, toy_rows):

@@ -1,4 +1,4 @@
-"""What takes the steps of training in place of a trunk: in its precision, compiled, and by CUDA graphs."""
+"""What takes the steps of training in place of a trunk: in its precision, compiled, by CUDA graphs."""
 
 import copy
 from typing import Any
@@ -28,7 +28,18 @@ def stepping_trunk(trunk: nn.Module, config: TrainConfig, *, own: bool = False) 
     if config.compiled:
         for layer in trunk.layers:  # one layer is compiled; the others are called alike
             layer.compile(dynamic=True)
+    if config.gradient_checkpointing:
+        return _checkpointed(trunk)
     return GraphedTrunk(trunk) if trunk.device.type == "cuda" else trunk
+
+
+def _checkpointed(trunk: nn.Module) -> nn.Module:
+    """A copy, but for the parameters, that computes activations anew when gradients need them."""
+    trunk = copy.deepcopy(trunk, {id(parameter): parameter for parameter in trunk.parameters()})
+    trunk.gradient_checkpointing_enable({"use_reentrant": False})
+    for layer in trunk.layers:
+        layer.training = True  # what transformers asks for; within the layer nothing is dropped out
+    return trunk
 
 
 def _causal_attention(
@@ -40,9 +51,16 @@ def _causal_attention(
     scaling: float | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Causal attention without a mask, which transformers builds in full while a graph is captured."""
+    """Causal attention without a mask, which transformers builds in full while a graph is captured.
+
+    Behind a prompt's keys and values, where rows are fewer than what they attend to, there is one.
+    """
+    rows, keys = query.shape[2], key.shape[2]
+    behind = None
+    if rows < keys:
+        behind = torch.ones(rows, keys, dtype=torch.bool, device=query.device).tril(keys - rows)
     attended = functional.scaled_dot_product_attention(
-        query, key, value, is_causal=True, scale=scaling, enable_gqa=True
+        query, key, value, behind, is_causal=behind is None, scale=scaling, enable_gqa=True
     )
     return attended.transpose(1, 2).contiguous(), None
 
