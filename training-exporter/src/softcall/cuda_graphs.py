@@ -10,7 +10,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 # What rows are padded to; longer ones run as they are.
 LENGTHS = (32, 48, 64, 96, 128, 192, 256, 320, 384, 512)
 # Rows x padded length from which on the GPU is busy without graphs.
-MAX_TOKENS = 16_384
+MAX_TOKENS = 32_768
 # Times a shape is run as it is before it is captured, which costs as much as some ten runs.
 RARE = 3
 

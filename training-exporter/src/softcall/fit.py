@@ -69,6 +69,7 @@ class Learner:
             [{"params": parameters, "peak": rate} for rate, parameters in groups.items()],
             lr=0.0,
             weight_decay=config.weight_decay,
+            fused=classifier.prompt.is_cuda,
         )
 
     def take(self, state: LearnerState) -> None:
