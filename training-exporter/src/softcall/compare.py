@@ -317,6 +317,13 @@ def _trained(
     finished = fit(run, learners)
     meter.stop()
     by_seed = {learner.candidate.seed: learner for learner in finished}
+    for learner in learners if len(trainings) > 1 else ():
+        if learner.state.dropped:
+            raise SoftcallError(
+                f"{prepared.data.name} {method} seed {learner.candidate.seed}: stopped after step"
+                f" {learner.state.steps}, {learner.state.dropped}; try a lower --learning-rate"
+                f" (now {training.learning_rate:g})"
+            )
     ordered = finished if len(trainings) == 1 else [by_seed[one.seed] for one in trainings]
     attempts = [
         attempt(
