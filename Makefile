@@ -106,9 +106,19 @@ bench-quick: bench-environment ## the same with fewer and shorter rounds
 bench-batch: bench-environment ## measure jobs: 20,000 rows on the real base, 1,000,000 on a tiny one (20 minutes)
 	@bench/.venv/bin/python -m softcall_bench.batch
 
+.PHONY: bench-training
+bench-training: ## measure training steps beside PEFT (DATA: labelled texts; 10 minutes)
+	@tools/uv sync --frozen --inexact --project bench
+	@bench/.venv/bin/python -m softcall_bench.training $(if $(DATA),--data $(DATA))
+
 .PHONY: bench-charts
 bench-charts: ## write the figures of the last bench into docs/benchmarks.md and docs/charts
 	@bench/.venv/bin/python -m softcall_bench --publish
+
+.PHONY: results
+results: ## write docs/results.md from the recorded trainings, and say which bars they reach
+	@tools/uv sync --quiet --frozen --inexact --project bench
+	@bench/.venv/bin/python -m softcall_bench.results
 
 .PHONY: agreement
 agreement: bench-environment ## ask int8 for the labels that fp32 gives (DATA and PROMPTS: see bench/agreement/train.sh; an hour)

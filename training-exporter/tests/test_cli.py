@@ -8,7 +8,7 @@ from softcall.artifact import Artifact
 
 
 def softcall(*arguments):
-    command = [sys.executable, "-m", "softcall.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "softcall", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 

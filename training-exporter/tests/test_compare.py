@@ -10,12 +10,13 @@ import torch
 from make_tiny import HIDDEN, tiny_base
 from rich.console import Console
 from scipy import stats
+from sklearn.metrics import matthews_corrcoef
 from typer.testing import CliRunner
 
 from softcall.cli import app
 from softcall.compare import RUNS, RunRecord, compare
 from softcall.compare_config import CompareConfig, DataSet, Method
-from softcall.compare_report import Line, html, markdown, sections
+from softcall.compare_report import Line, correlation, html, markdown, sections
 from softcall.errors import SoftcallError
 from softcall.scores import wilson_interval
 
@@ -134,6 +135,25 @@ def test_intervals_are_student_s_over_seeds_and_wilson_s_over_rows(records):
     assert line.interval == pytest.approx((low, high))
     single = Line("tfidf", tuple(of(records, "tfidf")))
     assert single.interval == wilson_interval(single.records[0].right, 40)
+
+
+def test_the_correlation_is_scikit_learn_s():
+    random = np.random.default_rng(0)
+    for labels in (2, 5):
+        gold, predicted = random.integers(0, labels, (2, 200))
+        predicted = np.where(random.random(200) < 0.5, gold, predicted)
+        confusion = np.zeros((labels, labels), int)
+        np.add.at(confusion, (gold, predicted), 1)
+        assert correlation(confusion) == pytest.approx(matthews_corrcoef(gold, predicted))
+    assert correlation(np.array([[5, 0], [3, 0]])) == 0.0
+
+
+def test_a_record_tells_calibration_and_the_cost_of_a_switch(records):
+    for record in records:
+        assert 0 <= record.dev_accuracy <= 1 and record.temperature > 0
+        assert 0 <= record.calibration_error <= 1 and 0 <= record.calibration_error_before <= 1
+    switch = {m: np.median([record.switch_seconds for record in of(records, m)]) for m in ("prompt", "full")}
+    assert switch["prompt"] > 0 and switch["full"] > 0
 
 
 class Page(HTMLParser):

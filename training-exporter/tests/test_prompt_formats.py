@@ -361,6 +361,14 @@ def test_each_published_file_is_read_as_it_is_or_refused_with_the_reason(file, n
 
 
 @published
+def test_every_other_published_file_is_refused_as_no_prompt():
+    tensors = {case.values[0] for case in published_sources()}
+    for file in OTHERS.rglob("*"):
+        if file.is_file() and file not in tensors:
+            assert f"{file}: holds no prompt; expected" in refusal(file)
+
+
+@published
 @pytest.mark.parametrize("name", sorted(CONVERTED))
 def test_peft_loads_each_published_prompt_once_it_is_converted(name, tmp_path):
     from transformers import LlamaConfig, LlamaForCausalLM

@@ -75,8 +75,8 @@ def test_half_go_on_until_one_is_left_and_the_cost_is_bounded():
 
 
 def test_the_best_are_those_of_highest_accuracy_then_lowest_loss_then_first():
-    assert sweep.best([(0.5, 1.0), (0.7, 2.0), (0.7, 1.0), (0.7, 1.0)], 2) == [2, 3]
-    assert sweep.best([(0.5, 1.0), (0.5, 1.0)], 1) == [0]
+    assert sweep.ranking([(0.5, 1.0), (0.7, 2.0), (0.7, 1.0), (0.7, 1.0)]) == [2, 3, 1, 0]
+    assert sweep.ranking([(0.5, 1.0), (0.5, 1.0)]) == [0, 1]
 
 
 def test_unlike_candidates_are_refused_by_name(tmp_path):
@@ -218,7 +218,7 @@ def command(folder, tiny_folder, name):
     options |= {"device": "cpu", "base": tiny_folder, "run-dir": folder / name}
     options |= {"out": folder / f"{name}.safetensors"}
     flags = [text for option, value in options.items() for text in (f"--{option}", str(value))]
-    return [sys.executable, "-m", "softcall.cli", "train", str(folder / "train.jsonl"), *flags]
+    return [sys.executable, "-m", "softcall", "train", str(folder / "train.jsonl"), *flags]
 
 
 def test_a_killed_sweep_goes_on_and_ends_with_the_same_file(tmp_path, tiny_folder, toy_rows):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,14 +16,17 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from typer.testing import CliRunner
 
 from softcall import train_checkpoint
 from softcall.artifact import Artifact
+from softcall.cli import app
 from softcall.data import file_sha256
 from softcall.errors import SoftcallError
 from softcall.fingerprint import fingerprint
 from softcall.fit import learning_rate_share
 from softcall.source import Source
+from softcall.stepping import stepping_trunk
 from softcall.train import train
 from softcall.train_config import TrainConfig
 
@@ -193,6 +197,40 @@ def test_a_strangers_csv_needs_no_flags(tmp_path, tiny_folder, toy_rows):
     np.testing.assert_array_equal(again.prompt, artifact.prompt)
 
 
+def test_a_strangers_first_command_has_two_flags(tmp_path, tiny_folder, toy_rows, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{row['text']},{row['label']}\n" for row in toy_rows)
+    Path("sentences.csv").write_text("sentence,category\n" + rows)
+    command = ["train", "sentences.csv", "--out", "a.safetensors", "--base", str(tiny_folder)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    artifact = Artifact.from_bytes(Path("a.safetensors").read_bytes())
+    assert artifact.labels == ("bad", "good") and artifact.metrics["dev_accuracy"] > 0.8
+    assert any(Path("runs").iterdir())
+
+
+def test_activations_that_are_computed_anew_change_memory_and_nothing_else(workshop, tiny_folder, toy_rows):
+    kept, _ = workshop("kept", steps=20)
+    anew, _ = workshop("anew", steps=20, gradient_checkpointing=True)
+    np.testing.assert_allclose(anew.prompt, kept.prompt, atol=1e-3)
+    assert anew.metrics["dev_loss"] == pytest.approx(kept.metrics["dev_loss"], rel=1e-2)
+
+    exact = Source.resolve(tiny_folder).load().model.base_model
+    sizes = {}
+    for checkpointing in (False, True):
+        config = TrainConfig("a", Path("a.safetensors"), gradient_checkpointing=checkpointing)
+        trunk = stepping_trunk(exact, config)
+        assert all(a is b for a, b in zip(trunk.parameters(), exact.parameters(), strict=True))
+        saved = {}
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda tensor, saved=saved: saved.update({tensor.data_ptr(): tensor.nbytes}) or tensor,
+            lambda tensor: tensor,
+        ):
+            trunk(inputs_embeds=torch.rand(16, 40, 64, requires_grad=True), use_cache=False)
+        sizes[checkpointing] = sum(saved.values())
+    assert sizes[True] < 0.3 * sizes[False]
+
+
 def test_a_folder_brings_its_own_dev_and_test(tmp_path, tiny_folder, toy_rows):
     """Of a test part whose labels are kept secret nothing is scored."""
     parts = {"train": toy_rows[:200], "validation": toy_rows[200:220], "test": toy_rows[220:]}
@@ -234,7 +272,7 @@ def command(folder, tiny_folder, out, run_dir):
         "cpu",
     ]
     options += ["--base", str(tiny_folder), "--out", str(folder / out), "--run-dir", str(folder / run_dir)]
-    return [sys.executable, "-m", "softcall.cli", "train", str(folder / "train.jsonl"), *options]
+    return [sys.executable, "-m", "softcall", "train", str(folder / "train.jsonl"), *options]
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_file(tmp_path, tiny_folder, toy_rows):

@@ -1,4 +1,4 @@
-"""wrk, versitygw and toxiproxy: taken from the PATH, or installed into a cache folder, once."""
+"""wrk, vegeta, versitygw and toxiproxy: taken from the PATH, or installed into a cache folder, once."""
 
 import shutil
 import subprocess
@@ -39,6 +39,7 @@ def wrk() -> Program:
     if not (root / "usr/bin/wrk").is_file():
         with tempfile.TemporaryDirectory() as packages:
             _run(["apt-get", "download", *DEBIAN_PACKAGES], "wrk", packages)
+            root.mkdir(parents=True, exist_ok=True)
             for package in sorted(Path(packages).glob("*.deb")):
                 _run(["dpkg", "-x", str(package), str(root)], "wrk", packages)
     libraries = sorted({str(file.parent) for file in root.glob("usr/lib/*/libluajit*")})
@@ -46,7 +47,7 @@ def wrk() -> Program:
 
 
 def go_program(name: str) -> Program:
-    """`versitygw` or `toxiproxy-server`, built by Go where they are not installed."""
+    """`versitygw`, `toxiproxy-server` or `vegeta`, built by Go where they are not installed."""
     if found := shutil.which(name):
         return Program(Path(found))
     built = subprocess.run([GO_PROGRAM, name], stdout=subprocess.PIPE, text=True, check=False)

@@ -1,23 +1,19 @@
 """Writes the figures of the last run into docs/benchmarks.md, and its charts beside it."""
 
-from collections.abc import Sequence
-
 from softcall_bench.bars import bars
 from softcall_bench.book import Book
 from softcall_bench.charts import write_charts
 from softcall_bench.machine import Machine
+from softcall_bench.page import replace_figures, table
 from softcall_bench.report import COLUMNS, OTHER_COLUMNS, capacity_table, other_rows, speed_rows
 from softcall_bench.server import ROOT
 
 PAGE = ROOT / "docs/benchmarks.md"
 CHARTS = ROOT / "docs/charts"
-BEGIN, END = "<!-- figures: make bench-charts -->", "<!-- end of figures -->"
 
 
 def publish(book: Book, machine: Machine, when: str, commit: str, quick: bool) -> None:
     """Replace what stands between the page's two marks, and the charts."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
     charts = write_charts(book, CHARTS)
     verdicts = [
         (bar.name, bar.figure_text, bar.wanted_text, bar.verdict, bar.note) for bar in bars(book, machine)
@@ -25,19 +21,14 @@ def publish(book: Book, machine: Machine, when: str, commit: str, quick: bool) -
     parts = [
         f"Measured on {machine}; {when[:10]}, commit {commit[:12]}, `make bench{'-quick' if quick else ''}`.",
         "## Bars",
-        _table(("", "figure", "wanted", "", ""), verdicts),
+        table(("", "figure", "wanted", "", ""), verdicts),
         "## Charts",
         *(f"![{title}](charts/{file})" for file, title in charts.items()),
         "## Capacity",
         capacity_table(book, machine),
         "## All figures",
-        _table(COLUMNS, speed_rows(book)),
-        _table(OTHER_COLUMNS, other_rows(book)),
+        table(COLUMNS, speed_rows(book)),
+        table(OTHER_COLUMNS, other_rows(book)),
         *(f"- {note}" for note in book.notes),
     ]
-    PAGE.write_text(f"{before}{BEGIN}\n\n" + "\n\n".join(parts) + f"\n\n{END}{after}")
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    replace_figures(PAGE, "\n\n".join(parts))

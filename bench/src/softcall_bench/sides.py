@@ -112,14 +112,14 @@ def torch_trunk() -> Run:
     """The trunk alone in PyTorch, float32, with the prompt in line and without the vocabulary head."""
     import torch
 
-    from softcall.classifier import PromptedClassifier
+    from softcall.classifier import PromptedClassifier, label_logits
 
     trunk = _torch_base().model.model
     classifier = PromptedClassifier.of(Workload.shipped().artifact)
 
     @torch.no_grad()
     def run(rows: Rows):
-        return classifier(trunk, torch.tensor(rows), torch.tensor([len(row) for row in rows]))
+        return label_logits(trunk, [classifier], [(torch.tensor(rows), torch.tensor([*map(len, rows)]))])
 
     return _best_threads(run)
 

@@ -39,11 +39,26 @@ class PromptedClassifier(nn.Module):
         return cls(artifact.prompt, artifact.label_head, artifact.label_bias)
 
     def forward(self, trunk: nn.Module, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Label logits, float32 [batch, labels].
+        """Label logits, float32 [batch, labels]: the prompt runs once for all rows, which then attend to it.
 
-        `ids` int64 [batch, text] padded on the right with any id, `lengths` int64 [batch] >= 1.
+        `ids` int64 [batch, text] padded on the right with any id, `lengths` int64 [batch] >= 1. Gradients
+        reach the prompt as they do where it stands in every row: nothing in it depends on a text.
         """
-        return label_logits(trunk, [self], [(ids, lengths)])[0]
+        embed = trunk.get_input_embeddings()
+        cache = None
+        if len(self.prompt):
+            prompt = self.prompt.to(embed.weight.dtype)[None]
+            cache = trunk(inputs_embeds=prompt, use_cache=True).past_key_values
+            cache.batch_repeat_interleave(len(ids))
+        hidden = trunk(
+            inputs_embeds=embed(ids), past_key_values=cache, use_cache=cache is not None
+        ).last_hidden_state
+        return self.head(hidden[torch.arange(len(ids), device=ids.device), lengths - 1])
+
+    def head(self, rows: Tensor) -> Tensor:
+        """Label logits, float32 [batch, labels], of hidden rows [batch, hidden] at the texts' last tokens."""
+        with torch.autocast(rows.device.type, enabled=False):  # in float32 where the trunk is run in less
+            return nn.functional.linear(rows.float(), self.label_head, self.label_bias)
 
     @torch.no_grad()
     def score(self, trunk: nn.Module, rows: Sequence[Sequence[int]]) -> np.ndarray:
@@ -63,9 +78,10 @@ def label_logits(
 ) -> list[Tensor]:
     """Label logits, float32 [batch, labels], of each classifier for its own batch, in one run of the trunk.
 
-    A batch is `ids` int64 [batch, text], padded on the right with any id, and `lengths` int64 [batch] >= 1.
-    Prompts and texts may differ in length: attention is causal and pads stand behind the row that is read, so
-    they need no mask. The trunk computes in its own precision; the vocabulary's logits are never built.
+    Each row is [prompt; text]. A batch is `ids` int64 [batch, text], padded on the right with any id, and
+    `lengths` int64 [batch] >= 1. Prompts and texts may differ in length: attention is causal and pads stand
+    behind the row that is read, so they need no mask. The trunk computes in its own precision; the
+    vocabulary's logits are never built.
     """
     embed = trunk.get_input_embeddings()
     parts = [
@@ -78,13 +94,11 @@ def label_logits(
     last = torch.cat(
         [len(c.prompt) + lengths - 1 for c, (_, lengths) in zip(classifiers, batches, strict=True)]
     )
-    rows = hidden[torch.arange(len(hidden), device=hidden.device), last].float()
-    # The head stays in float32 where the trunk is run in less.
-    with torch.autocast(rows.device.type, enabled=False):
-        return [
-            nn.functional.linear(mine, classifier.label_head, classifier.label_bias)
-            for classifier, mine in zip(classifiers, rows.split([len(part) for part in parts]), strict=True)
-        ]
+    rows = hidden[torch.arange(len(hidden), device=hidden.device), last]
+    return [
+        classifier.head(mine)
+        for classifier, mine in zip(classifiers, rows.split([len(part) for part in parts]), strict=True)
+    ]
 
 
 def torch_device(name: str) -> torch.device:

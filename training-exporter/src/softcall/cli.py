@@ -44,7 +44,3 @@ def main() -> None:
     except SoftcallError as error:
         typer.secho(f"softcall: {error}", fg=typer.colors.RED, err=True)
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

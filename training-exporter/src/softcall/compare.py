@@ -12,11 +12,12 @@ import resource
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import safetensors.torch
 import torch
 from rich.console import Console
 from torch import nn
@@ -28,12 +29,16 @@ from softcall.errors import SoftcallError
 from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
 from softcall.prompt_init import default_init_text
 from softcall.source import LoadedBase, Source
+from softcall.stepping import stepping_trunk
+from softcall.sweep import Candidate
+from softcall.temperature import fit_temperature
 from softcall.template import Template
 from softcall.train import classifier_behind, device_name, first_classifier, verbalizers
-from softcall.train_config import Precision, TrainConfig
+from softcall.train_config import TrainConfig
 from softcall.train_data import Examples, TrainingRows, encode
 
-RUNS = "runs"
+RUNS = "records"
+SWITCHES = 5  # of which the median is taken
 REGULARISATIONS = (0.1, 1.0, 10.0, 100.0)  # of logistic regression; dev chooses
 
 
@@ -50,12 +55,16 @@ class RunRecord:
     right: int
     total: int
     macro_f1: float
-    calibration_error: float
+    dev_accuracy: float
+    temperature: float  # fitted on dev
+    calibration_error: float  # on test, with the temperature
+    calibration_error_before: float
     confusion: list[list[int]]  # gold, predicted
     trained_parameters: int
     learnt_bytes: int  # what must be kept for the task, float32
-    seconds: float  # of training, with the scorings of dev
+    seconds: float  # of training, with the scorings of dev; an equal share of those who learnt together
     peak_bytes: int  # of the GPU's memory, or of the whole process on a CPU
+    switch_seconds: float  # to put another task of this method in its place, from memory
     curve: list[list[float]]
     evaluations: list[list[float]]
     device: str
@@ -115,33 +124,36 @@ class Workplace:
         self.base.model.to(self.device)
         self._prepared: dict[str, Prepared] = {}
 
-    def run(self, data: DataSet, method: Method, seed: int) -> RunRecord:
-        """The record of a run, which is made unless there is one."""
+    def run(self, data: DataSet, method: Method, seeds: Sequence[int]) -> list[RunRecord]:
+        """The records of runs, which are made unless there are any."""
         if data.name not in self._prepared:
             self._prepared = {data.name: _prepare(self.config, data, self.base)}  # one at a time
         with deterministic():
-            return _record(self.config, self._prepared[data.name], method, seed, self.base, self.device)
+            return _records(self.config, self._prepared[data.name], method, seeds, self.base, self.device)
 
 
 def compare(config: CompareConfig, console: Console) -> list[RunRecord]:
     """Run what has not been run yet, and return every record of the comparison."""
     (config.out / RUNS).mkdir(parents=True, exist_ok=True)
     runs = [
-        (data, method, seed)
+        (data, method, seeds)
         for data in config.data
         for method in config.methods
-        for seed in config.runs(method)
+        for seeds in config.together(method)
     ]
     records = []
-    for record in (
+    for some in (
         _shared(config, runs) if config.jobs > 1 else map(Workplace(config).run, *zip(*runs, strict=True))
     ):
-        records.append(record)
-        console.print(record.told, **PLAIN)
+        records += some
+        for record in some:
+            console.print(record.told, **PLAIN)
     return records
 
 
-def _shared(config: CompareConfig, runs: Sequence[tuple[DataSet, Method, int]]) -> Iterator[RunRecord]:
+def _shared(
+    config: CompareConfig, runs: Sequence[tuple[DataSet, Method, Sequence[int]]]
+) -> Iterator[list[RunRecord]]:
     """The records in their order, by `config.jobs` processes: small steps leave most of a GPU idle."""
     with ProcessPoolExecutor(
         config.jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(config,)
@@ -157,8 +169,8 @@ def _begin(config: CompareConfig) -> None:
     _workplace = Workplace(config)
 
 
-def _run(data: DataSet, method: Method, seed: int) -> RunRecord:
-    return _workplace.run(data, method, seed)
+def _run(data: DataSet, method: Method, seeds: Sequence[int]) -> list[RunRecord]:
+    return _workplace.run(data, method, seeds)
 
 
 def _prepare(config: CompareConfig, data: DataSet, base: LoadedBase) -> Prepared:
@@ -172,93 +184,127 @@ def _prepare(config: CompareConfig, data: DataSet, base: LoadedBase) -> Prepared
     return Prepared(data, rows, verbalizers(training, rows.labels), examples)
 
 
-def _record(
+def _records(
     config: CompareConfig,
     prepared: Prepared,
     method: Method,
-    seed: int,
+    seeds: Sequence[int],
     base: LoadedBase,
     device: torch.device,
-) -> RunRecord:
-    """The record of a run: the stored one where there is one, of the same settings and rows."""
-    training = config.training(prepared.data, method, seed).settled(len(prepared.rows.train))
-    settings = config.settings(method, training) | {
-        "base": base.fingerprint,
-        "template": training.template or prepared.rows.default_template,
-        "verbalizers": prepared.words,
+) -> list[RunRecord]:
+    """The record of each seed: the stored one where there is one, of the same settings and rows."""
+    trainings = {
+        seed: config.training(prepared.data, method, seed).settled(len(prepared.rows.train)) for seed in seeds
+    }
+    settings = {
+        seed: config.settings(method, training)
+        | {
+            "base": base.fingerprint,
+            "template": training.template or prepared.rows.default_template,
+            "verbalizers": prepared.words,
+        }
+        for seed, training in trainings.items()
     }
     rows = prepared.rows.identity | {name: len(part.ids) for name, part in prepared.examples.items()}
-    path = RunRecord.path(config.out, prepared.data.name, method, seed)
-    if path.exists():
-        stored = RunRecord.read(path)
-        if (stored.settings, stored.rows) != (settings, rows):
-            raise SoftcallError(f"{path} is of other settings or rows; delete it or give another --out")
-        return stored
+    stored = {}
+    for seed in seeds:
+        path = RunRecord.path(config.out, prepared.data.name, method, seed)
+        if path.exists():
+            stored[seed] = RunRecord.read(path)
+            if (stored[seed].settings, stored[seed].rows) != (settings[seed], rows):
+                raise SoftcallError(f"{path} is of other settings or rows; delete it or give another --out")
+    missing = {seed: training for seed, training in trainings.items() if seed not in stored}
+    if not missing:
+        return list(stored.values())
     meter = Meter(device)
-    attempt = (
-        _tfidf(prepared, meter, seed)
+    attempts = (
+        [_tfidf(prepared, meter, seed) for seed in missing]
         if method == Method.TFIDF
-        else _trained(training, prepared, method, base, meter, config.lora_rank)
+        else _trained(list(missing.values()), prepared, method, base, meter, config.lora_rank)
     )
-    scores = attempt.test.scores
-    record = RunRecord(
-        data=prepared.data.name,
-        method=method.value,
-        seed=seed,
-        settings=settings,
-        rows=rows,
-        labels=list(prepared.rows.labels),
-        right=scores.right,
-        total=scores.rows,
-        macro_f1=scores.macro_f1,
-        calibration_error=scores.calibration_error,
-        confusion=scores.confusion[:, :-1].tolist(),
-        trained_parameters=attempt.parameters,
-        learnt_bytes=attempt.size,
-        seconds=meter.seconds,
-        peak_bytes=meter.peak_bytes,
-        curve=attempt.curve,
-        evaluations=attempt.evaluations,
-        device=device_name(device),
-        jobs=config.jobs,
-    )
-    record.write(config.out)
-    return record
+    for seed, attempt in zip(missing, attempts, strict=True):
+        scores, raw = attempt.calibrated.scores, attempt.test.scores
+        stored[seed] = RunRecord(
+            data=prepared.data.name,
+            method=method.value,
+            seed=seed,
+            settings=settings[seed],
+            rows=rows,
+            labels=list(prepared.rows.labels),
+            right=scores.right,
+            total=scores.rows,
+            macro_f1=scores.macro_f1,
+            dev_accuracy=attempt.dev.scores.accuracy,
+            temperature=attempt.calibrated.temperature,
+            calibration_error=scores.calibration_error,
+            calibration_error_before=raw.calibration_error,
+            confusion=scores.confusion[:, :-1].tolist(),
+            trained_parameters=attempt.parameters,
+            learnt_bytes=attempt.size,
+            seconds=meter.seconds / len(missing),
+            peak_bytes=meter.peak_bytes,
+            switch_seconds=attempt.switch_seconds,
+            curve=attempt.curve,
+            evaluations=attempt.evaluations,
+            device=device_name(device),
+            jobs=config.jobs,
+        )
+        stored[seed].write(config.out)
+    return [stored[seed] for seed in seeds]
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A trained classifier's answers on test, and what was learnt for it."""
+    """A trained classifier's answers on dev and test, and what was learnt for it."""
 
+    dev: Result
     test: Result
-    parameters: int
-    size: int
-    curve: list[list[float]]
-    evaluations: list[list[float]]
+    parameters: int = 0
+    size: int = 0
+    switch_seconds: float = 0.0
+    curve: list[list[float]] = field(default_factory=list)
+    evaluations: list[list[float]] = field(default_factory=list)
+
+    @property
+    def calibrated(self) -> Result:
+        """Test, with the temperature that fits dev."""
+        return replace(self.test, temperature=fit_temperature(self.dev.logits, self.dev.answers))
 
 
 def _trained(
-    training: TrainConfig, prepared: Prepared, method: Method, base: LoadedBase, meter: "Meter", rank: int
-) -> Attempt:
-    """Any method on the base: what differs is what learns."""
-    exact = base.model.base_model
-    labels, test = prepared.rows.labels, prepared.examples["test"]
+    trainings: list[TrainConfig],
+    prepared: Prepared,
+    method: Method,
+    base: LoadedBase,
+    meter: "Meter",
+    rank: int,
+) -> list[Attempt]:
+    """Any method on the base: what differs is what learns. Several are prompts, which learn side by side."""
+    exact, labels, training = base.model.base_model, prepared.rows.labels, trainings[0]
+
+    def attempt(classifier: PromptedClassifier, trunk: nn.Module, **more: Any) -> Attempt:
+        dev, test = (score(classifier, trunk, prepared.examples[part], labels) for part in ("dev", "test"))
+        return Attempt(dev, test, **more)
+
     if method == Method.ZERO_SHOT:
         ids = base.tokenizer.encode(default_init_text(prepared.words), add_special_tokens=False).ids
         instruction = exact.get_input_embeddings().weight[torch.tensor(ids)].cpu().numpy()
-        classifier = classifier_behind(instruction, training, base, prepared.words)
-        return Attempt(score(classifier.to(exact.device), exact, test, labels), 0, 0, [], [])
+        return [
+            attempt(classifier_behind(instruction, training, base, prepared.words).to(exact.device), exact)
+        ]
 
     meter.start()
     torch.manual_seed(training.seed)  # LoRA's first matrices
     own = {Method.LORA: _lora_trunk, Method.FULL: _whole_trunk}.get(method)
     trunk = own(base, rank) if own else None
-    classifier = _first(training, prepared, base, prompted=own is None).to(exact.device)
-    learner = Learner(training, training.own_candidate, classifier, trunk)
-    stepping = trunk or (exact if training.dtype == Precision.FLOAT32 else copy.deepcopy(exact).bfloat16())
+    learners = [
+        Learner(one, candidate, _first(one, candidate, prepared, base, prompted=own is None), trunk)
+        for one in trainings
+        for candidate in one.tried
+    ]
     run = Run(
         training,
-        stepping,
+        stepping_trunk(trunk or exact, training, own=trunk is not None),
         trunk or exact,
         prepared.examples["train"],
         prepared.examples["dev"],
@@ -266,30 +312,58 @@ def _trained(
         None,
         {},
         Console(quiet=True),
+        halving=len(trainings) == 1,
     )
-    fit(run, [learner])
+    finished = fit(run, learners)
     meter.stop()
-    learnt = learner.learnt.values()
-    attempt = Attempt(
-        score(classifier, trunk or exact, test, labels),
-        sum(parameter.numel() for parameter in learnt),
-        sum(parameter.numel() * parameter.element_size() for parameter in learnt),
-        list(map(list, learner.state.curve)),
-        list(map(list, learner.state.evaluations)),
-    )
-    del learner, run, trunk, stepping
+    by_seed = {learner.candidate.seed: learner for learner in finished}
+    for learner in learners if len(trainings) > 1 else ():
+        if learner.state.dropped:
+            raise SoftcallError(
+                f"{prepared.data.name} {method} seed {learner.candidate.seed}: stopped after step"
+                f" {learner.state.steps}, {learner.state.dropped}; try a lower --learning-rate"
+                f" (now {training.learning_rate:g})"
+            )
+    ordered = finished if len(trainings) == 1 else [by_seed[one.seed] for one in trainings]
+    attempts = [
+        attempt(
+            learner.classifier,
+            trunk or exact,
+            parameters=sum(parameter.numel() for parameter in learner.learnt.values()),
+            size=sum(parameter.numel() * parameter.element_size() for parameter in learner.learnt.values()),
+            switch_seconds=_switch_seconds(learner),
+            curve=list(map(list, learner.state.curve)),
+            evaluations=list(map(list, learner.state.evaluations)),
+        )
+        for learner in ordered
+    ]
+    del learners, finished, by_seed, ordered, run, trunk
     gc.collect()
-    return attempt
+    return attempts
+
+
+def _switch_seconds(learner: Learner) -> float:
+    """What it takes to put another task in this one's place: its stored tensors, into the live ones."""
+    stored = safetensors.torch.save({name: value.detach().cpu() for name, value in learner.learnt.items()})
+    times = []
+    for _ in range(SWITCHES):
+        start = time.perf_counter()
+        learner.restore(safetensors.torch.load(stored))
+        next(iter(learner.learnt.values())).sum().item()  # the device has done what it was told
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
 
 
 def _first(
-    training: TrainConfig, prepared: Prepared, base: LoadedBase, *, prompted: bool
+    training: TrainConfig, candidate: Candidate, prepared: Prepared, base: LoadedBase, *, prompted: bool
 ) -> PromptedClassifier:
-    """The first prompt, or none, before the same label head."""
+    """The first prompt, or none, before the same label head, where the base is."""
     if prompted:
-        return first_classifier(training, training.own_candidate, base, prepared.words)
-    nothing = np.zeros((0, base.model.config.hidden_size), np.float32)
-    return classifier_behind(nothing, training, base, prepared.words)
+        classifier = first_classifier(training, candidate, base, prepared.words)
+    else:
+        nothing = np.zeros((0, base.model.config.hidden_size), np.float32)
+        classifier = classifier_behind(nothing, training, base, prepared.words)
+    return classifier.to(base.model.device)
 
 
 def _lora_trunk(base: LoadedBase, rank: int) -> nn.Module:
@@ -324,10 +398,15 @@ def _tfidf(prepared: Prepared, meter: "Meter", seed: int) -> Attempt:
         if accuracy > best_accuracy:
             best, best_accuracy = model, accuracy
     meter.stop()
-    logits = best.predict_log_proba(texts(rows.test))
-    result = Result(rows.labels, logits, answers["test"])
+    dev, test = (
+        Result(rows.labels, best.predict_log_proba(texts(part)), answers[name])
+        for name, part in (("dev", rows.dev), ("test", rows.test))
+    )
     weights = best[-1].coef_.size + best[-1].intercept_.size
-    return Attempt(result, weights, len(pickle.dumps(best)), [], [])
+    stored = pickle.dumps(best)
+    start = time.perf_counter()
+    pickle.loads(stored)
+    return Attempt(dev, test, weights, len(stored), time.perf_counter() - start)
 
 
 class Meter:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from softcall.errors import SoftcallError
+from softcall.prompt_init import PromptInit
 from softcall.task_description import TaskDescription, read_task_file
 from softcall.train_config import Device, Precision, TrainConfig
 
@@ -72,6 +73,9 @@ class CompareConfig:
     first_seed: int = 13
     base: str | None = None
     tokens: int = TrainConfig.tokens
+    any_length: bool = False
+    init: PromptInit = TrainConfig.init
+    sweep: int = TrainConfig.sweep
     steps: int | None = None
     batch_size: int | None = None
     eval_every: int | None = None
@@ -83,6 +87,7 @@ class CompareConfig:
     jobs: int = 1
     device: Device = Device.AUTO
     dtype: Precision = Precision.FLOAT32
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         """Refuse no data, no seeds, and names that stand for two."""
@@ -100,9 +105,10 @@ class CompareConfig:
         if not 1 <= self.lora_rank <= 256:
             raise SoftcallError(f"--lora-rank {self.lora_rank}: accepted are 1 to 256")
 
-    def runs(self, method: Method) -> Sequence[int]:
-        """The seeds with which a method is run."""
-        return range(self.first_seed, self.first_seed + (self.seeds if method.seeded else 1))
+    def together(self, method: Method) -> list[Sequence[int]]:
+        """The seeds with which a method is run: those of prompts together, as they share the base's runs."""
+        seeds = range(self.first_seed, self.first_seed + (self.seeds if method.seeded else 1))
+        return [seeds] if method == Method.PROMPT and self.sweep == 1 else [(seed,) for seed in seeds]
 
     def training(self, data: DataSet, method: Method, seed: int) -> TrainConfig:
         """How a run of a method trains: the same for all but the rate, which each has of its own."""
@@ -116,6 +122,9 @@ class CompareConfig:
             template=data.task.template.source if data.task else None,
             verbalizers=dict(data.task.verbalizers) if data.task else {},
             tokens=self.tokens,
+            any_length=self.any_length,
+            init=self.init,
+            sweep=self.sweep if method == Method.PROMPT else 1,
             learning_rate=rates.get(method, self.learning_rate),
             steps=self.steps,
             batch_size=self.batch_size,
@@ -125,6 +134,7 @@ class CompareConfig:
             seed=seed,
             device=self.device,
             dtype=self.dtype,
+            compiled=self.compiled,
         )
 
     def settings(self, method: Method, training: TrainConfig) -> dict[str, Any]:

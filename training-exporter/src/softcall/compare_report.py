@@ -65,10 +65,13 @@ class Line:
             f"{low:.4f} to {high:.4f}",
             str(len(self.records)),
             f"{np.mean([record.macro_f1 for record in self.records]):.4f}",
+            f"{np.mean([correlation(np.array(record.confusion)) for record in self.records]):.3f}",
+            f"{np.mean([record.calibration_error for record in self.records]):.3f}",
             f"{first.trained_parameters:,}",
             f"{first.learnt_bytes:,}",
             f"{seconds:.1f}",
             f"{max(record.peak_bytes for record in self.records) / 1e6:,.0f}",
+            f"{1e3 * np.median([record.switch_seconds for record in self.records]):,.1f}",
         ]
 
 
@@ -78,10 +81,13 @@ COLUMNS = (
     "95 % interval",
     "runs",
     "macro-F1",
+    "MCC",
+    "ECE",
     "trained parameters",
     "bytes to keep",
     "seconds",
     "peak MB",
+    "ms to switch",
 )
 
 
@@ -124,6 +130,17 @@ class Section:
         return [(self.labels[i], self.labels[j], count) for count, i, j in cells[:TOP_CONFUSIONS]]
 
 
+def correlation(confusion: np.ndarray) -> float:
+    """Matthews' correlation coefficient of counts [gold, predicted] (Gorodkin 2004: any number of labels).
+
+    0 where every row has one label, or every answer is the same.
+    """
+    gold, predicted, rows = confusion.sum(1), confusion.sum(0), confusion.sum()
+    covariance = np.trace(confusion) * rows - gold @ predicted
+    spread = np.sqrt(float(rows**2 - gold @ gold)) * np.sqrt(float(rows**2 - predicted @ predicted))
+    return 0.0 if spread == 0 else float(covariance / spread)
+
+
 def sections(records: Sequence[RunRecord]) -> list[Section]:
     """Records by data set and method, in the order in which they were given."""
     by_data: dict[str, dict[str, list[RunRecord]]] = {}
@@ -149,6 +166,9 @@ NOTES = (
     "The interval is Student's over seeds where a method ran with several, else Wilson's over the test rows.",
     "Seconds are of training with its scorings of dev. Peak MB is the GPU's memory, or on a CPU the largest "
     "that the process has had so far.",
+    "MCC is Matthews' correlation coefficient (1: all right, 0: no better than chance). ECE is the expected "
+    "calibration error of the probabilities, with the temperature that fits dev.",
+    "Milliseconds to switch are what it takes to put another task's stored tensors in place of this one's.",
     "Bytes to keep are those of what was learnt, in float32; tasks share the base of prompts and LoRA.",
 )
 

@@ -1,13 +1,14 @@
 """The training loop: candidates learn side by side in one run of the base, and the worse ones are dropped.
 
 A single run is a sweep of one. Candidates share nothing but the base: each has its own optimizer, and learns
-what it would learn alone (to rounding).
+what it would learn alone (to rounding). Processes that Accelerate started share the rows of each step; what
+travels between them are the losses and the gradients of what is learnt.
 """
 
 import math
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +16,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list, gather_object, reduce
 from rich.console import Console
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.tensorboard import SummaryWriter
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from softcall import sweep, train_checkpoint
+from softcall import gradient_alarm, sweep, train_checkpoint
 from softcall.classifier import PromptedClassifier, label_logits, pad_right
 from softcall.errors import SoftcallError
 from softcall.scores import Scores
@@ -30,6 +33,7 @@ from softcall.temperature import confidences, cross_entropy
 from softcall.train_batches import LengthBuckets
 from softcall.train_checkpoint import LearnerState, RunState
 from softcall.train_config import Head, Precision, TrainConfig
+from softcall.train_curves import Curves
 from softcall.train_data import Examples
 from softcall.train_progress import TrainingProgress
 
@@ -65,6 +69,7 @@ class Learner:
             [{"params": parameters, "peak": rate} for rate, parameters in groups.items()],
             lr=0.0,
             weight_decay=config.weight_decay,
+            fused=classifier.prompt.is_cuda,
         )
 
     def take(self, state: LearnerState) -> None:
@@ -115,7 +120,8 @@ class Run:
     """What the learners of a run have in common.
 
     `trunk` takes the steps; `exact`, the same weights in float32, scores dev. `folder` keeps checkpoints and
-    curves; without one, a run that is cut off is lost.
+    curves; without one, a run that is cut off is lost. Of several processes only the main one has it. With
+    `halving` the worse learners are dropped on the way; without, all of them go to the end.
     """
 
     config: TrainConfig
@@ -127,6 +133,7 @@ class Run:
     folder: Path | None
     identity: dict[str, Any]
     console: Console
+    halving: bool = True
 
     @cached_property
     def class_weights(self) -> Tensor | None:
@@ -138,10 +145,11 @@ class Run:
         return torch.from_numpy(weights).float().to(next(self.exact.parameters()).device)
 
 
-def fit(run: Run, learners: Sequence[Learner]) -> Learner:
+def fit(run: Run, learners: Sequence[Learner]) -> list[Learner]:
     """The loop: from the folder's checkpoint, or from the start, to the last step or the early stop.
 
-    Returns the learner that was best on dev, with what it had learnt then.
+    Returns the learners that reached the end, the best on dev first, each with what it had learnt when it
+    was best.
     """
     config = run.config
     state = _resumed(run, learners)
@@ -149,26 +157,22 @@ def fit(run: Run, learners: Sequence[Learner]) -> Learner:
         seed: LengthBuckets(run.train.lengths, config.batch_size, seed)
         for seed in sorted({learner.candidate.seed for learner in learners})
     }
-    halvings = sweep.halvings(len(learners), config.steps)
+    halvings = sweep.halvings(len(learners), config.steps) if run.halving else {}
     going = [learner for learner in learners if not learner.state.dropped]
 
     with (
-        boards(run.folder, len(learners), state.step) as writers,
+        Curves(run.folder, config.report_to, run.identity, len(learners), state.step) as curves,
         TrainingProgress(run.console, config.steps, state.step) as progress,
     ):
-        board = dict(zip(learners, writers, strict=True))
+        number = {learner: i for i, learner in enumerate(learners)}
         for step in range(state.step + 1, config.steps + 1):
-            if len(going) == 1 and config.patience and (stale := going[0].state.stale) >= config.patience:
-                progress.line(state.step, f"stopped early: {stale} evaluations without a better one")
+            if reason := _nothing_to_gain(run, going):
+                progress.line(state.step, f"stopped early: {reason}")
                 break
             share = learning_rate_share(step, config.warmup_steps, config.steps)
             rows = [batches[learner.candidate.seed].batch(step - 1) for learner in going]
             measured = take_step(run, going, rows, share)
-            going = [
-                learner for learner in going if _is_finite(run, learner, len(going), state, step, measured)
-            ]
-            if not going:
-                raise SoftcallError(_not_finite(run, learners[0], state, step, (math.nan, math.nan)))
+            going = _sound(run, going, state, step, measured, progress)
             for learner in going:
                 learner.optimizer.step()
 
@@ -176,17 +180,18 @@ def fit(run: Run, learners: Sequence[Learner]) -> Learner:
             if step % LOG_EVERY == 0:
                 for learner in going:
                     learner.state.curve.append((step, *measured[learner]))
-                    log_step(board[learner], learner, step, *measured[learner], share)
-            if step % config.eval_every == 0 or step in halvings or step == config.steps:
-                _evaluate(run, going, board, progress, step, measured)
+                    curves.trained(number[learner], step, told_of_step(learner, *measured[learner], share))
+            due = step % config.eval_every == 0 or step in halvings or step == config.steps
+            if due or all(gradient_alarm.vanished(learner.state.norms) for learner in going):
+                for learner, dev in _evaluate(run, going, progress, step, measured).items():
+                    curves.scored(number[learner], step, dev.metrics)
                 going = _halve(going, halvings.get(step, len(going)), progress, step)
                 state.step = step
                 if run.folder:
                     train_checkpoint.save(run.folder, run.identity, state)
-    reached = [(learner.state.best_accuracy, learner.state.best_loss) for learner in going]
-    winner = going[sweep.best(reached, 1)[0]]
-    winner.restore(winner.state.best)
-    return winner
+    for learner in going:
+        learner.restore(learner.state.best)
+    return [going[i] for i in sweep.ranking(_reached(going))]
 
 
 def take_step(
@@ -194,33 +199,78 @@ def take_step(
 ) -> dict[Learner, tuple[float, float]]:
     """Leave in each learner the clipped gradients of its rows; (loss, norm of the gradient) of each."""
     config, device = run.config, learners[0].classifier.prompt.device
-    losses, norms = [], []
-    for part in _parts(run, learners, rows, STEP_TOKENS[device.type]):
+    mine = [each[_share()] for each in rows]
+    losses = torch.zeros(len(learners), device=device)
+    for learner in learners:
+        learner.set_rate(share)
+        learner.optimizer.zero_grad(set_to_none=True)
+    for part in _parts(run, learners, mine, STEP_TOKENS[device.type]):
         seeds = [learners[i].candidate.seed for i in part]
         batches = {  # candidates of one seed see the same rows
             seed: (
-                pad_right([run.train.ids[row] for row in rows[i]], device),
-                torch.from_numpy(run.train.answers[rows[i]]).to(device, non_blocking=True),
+                pad_right([run.train.ids[row] for row in mine[i]], device),
+                torch.from_numpy(run.train.answers[mine[i]]).to(device, non_blocking=True),
             )
             for seed, i in zip(seeds, part, strict=True)
         }
         classifiers = [learners[i].classifier for i in part]
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.dtype == Precision.BFLOAT16):
-            logits = label_logits(run.trunk, classifiers, [batches[seed][0] for seed in seeds])
-        losses += [
-            functional.cross_entropy(
-                scored, batches[seed][1], run.class_weights, label_smoothing=config.label_smoothing
-            )
-            for scored, seed in zip(logits, seeds, strict=True)
-        ]
-        for i in part:
-            learners[i].set_rate(share)
-            learners[i].optimizer.zero_grad(set_to_none=True)
-        torch.stack(losses[-len(part) :]).sum().backward()  # no learner's loss reaches another's parameters
-    for learner in learners:
-        norms.append(nn.utils.clip_grad_norm_(learner.learnt.values(), config.clip_norm))
-    measured = torch.stack([torch.stack(losses).detach(), torch.stack(norms)], dim=1)
+        with torch.autocast(
+            device.type, torch.bfloat16, enabled=config.dtype == Precision.BFLOAT16, cache_enabled=False
+        ):
+            logits = _logits(run, classifiers, [batches[seed][0] for seed in seeds])
+        computed = torch.stack(
+            [
+                _loss(run, scored, batches[seed][1], rows[i])
+                for scored, seed, i in zip(logits, seeds, part, strict=True)
+            ]
+        )
+        computed.sum().backward()  # no learner's loss reaches another's parameters
+        losses[part] = computed.detach()
+    if PartialState().num_processes > 1:
+        _add_up([losses], [parameter for learner in learners for parameter in learner.learnt.values()])
+    norms = [nn.utils.clip_grad_norm_(learner.learnt.values(), config.clip_norm) for learner in learners]
+    measured = torch.stack([losses, torch.stack(norms)], dim=1)
     return dict(zip(learners, map(tuple, measured.tolist()), strict=True))  # the step's one wait
+
+
+def _share(process: int | None = None) -> slice:
+    """The rows that a process computes, by default this one: neighbours in length go to different ones."""
+    processes = PartialState()
+    return slice(processes.process_index if process is None else process, None, processes.num_processes)
+
+
+def _logits(
+    run: Run, classifiers: Sequence[PromptedClassifier], batches: Sequence[tuple[Tensor, Tensor]]
+) -> list[Tensor]:
+    """Label logits [rows, labels] of each classifier for its batch.
+
+    A CPU has as much to do as there are tokens, so there the prompt runs once for all rows (three quarters
+    of the time of a prompt in every row). A GPU waits for its kernels to start, so there all is one run. So
+    it is for layers that are compiled, and for those that compute activations anew and can keep nothing.
+    """
+    together = run.config.compiled or run.config.gradient_checkpointing
+    if classifiers[0].prompt.device.type == "cpu" and not together:
+        return [classifier(run.trunk, *batch) for classifier, batch in zip(classifiers, batches, strict=True)]
+    return label_logits(run.trunk, classifiers, batches)
+
+
+def _loss(run: Run, logits: Tensor, answers: Tensor, rows: np.ndarray) -> Tensor:
+    """What this process's `logits` [rows, labels] add to the mean cross-entropy of the whole batch `rows`."""
+    total = functional.cross_entropy(
+        logits, answers, run.class_weights, label_smoothing=run.config.label_smoothing, reduction="sum"
+    )
+    if run.class_weights is None:
+        return total / len(rows)
+    return total / run.class_weights[torch.from_numpy(run.train.answers[rows]).to(logits.device)].sum()
+
+
+def _add_up(losses: list[Tensor], parameters: Sequence[nn.Parameter]) -> None:
+    """Replace losses and gradients by their sums over all processes, in one exchange."""
+    for parameter in parameters:
+        if parameter.grad is None:  # a batch had fewer rows than there are processes
+            parameter.grad = torch.zeros_like(parameter)
+    parts = [*losses, *(parameter.grad for parameter in parameters)]
+    vector_to_parameters(reduce(parameters_to_vector(parts), "sum"), parts)
 
 
 def _parts(
@@ -230,13 +280,16 @@ def _parts(
     part: list[int] = []
     count = longest = 0
     for i, learner in enumerate(learners):
+        if not len(rows[i]):
+            continue
         length = len(learner.classifier.prompt) + max(len(run.train.ids[row]) for row in rows[i])
         if part and (count + len(rows[i])) * max(longest, length) > limit:
             yield part
             part, count, longest = [], 0, 0
         part.append(i)
         count, longest = count + len(rows[i]), max(longest, length)
-    yield part
+    if part:
+        yield part
 
 
 def learning_rate_share(step: int, warmup: int, steps: int) -> float:
@@ -247,8 +300,9 @@ def learning_rate_share(step: int, warmup: int, steps: int) -> float:
 
 
 def _resumed(run: Run, learners: Sequence[Learner]) -> RunState:
-    """The run's state, whose learners' states are those of `learners`."""
+    """The run's state, whose learners' states are those of `learners`: in all processes the main one's."""
     state = train_checkpoint.load(run.folder, run.identity) if run.folder else None
+    (state,) = broadcast_object_list([state])
     if state is None:
         return RunState(0, [learner.state for learner in learners])
     for learner, stored in zip(learners, state.learners, strict=True):
@@ -263,39 +317,38 @@ def _resumed(run: Run, learners: Sequence[Learner]) -> RunState:
 def _evaluate(
     run: Run,
     going: Sequence[Learner],
-    board: dict[Learner, SummaryWriter | None],
     progress: TrainingProgress,
     step: int,
     measured: dict[Learner, tuple[float, float]],
-) -> None:
-    for learner in going:
-        dev = score(learner.classifier, run.exact, run.dev, run.labels)
-        if writer := board[learner]:
-            for name, value in dev.metrics.items():
-                writer.add_scalar(f"dev/{name}", value, step)
-            writer.flush()
-        better = learner.advance(step, dev.scores.accuracy, dev.loss)
-        if len(going) == 1:
-            loss = measured[learner][0]
-            progress.line(step, f"loss {loss:.3f}  dev: {dev.told}{'  best so far' if better else ''}")
-    if len(going) > 1:
+) -> "dict[Learner, Result]":
+    """Score dev with what each has learnt."""
+    results = {learner: score(learner.classifier, run.exact, run.dev, run.labels) for learner in going}
+    better = [learner.advance(step, dev.scores.accuracy, dev.loss) for learner, dev in results.items()]
+    if len(going) == 1:
+        loss, dev = measured[going[0]][0], results[going[0]]
+        progress.line(step, f"loss {loss:.3f}  dev: {dev.told}{'  best so far' if better[0] else ''}")
+    else:
         accuracies = [learner.state.evaluations[-1][1] for learner in going]
         progress.line(
             step,
             f"{len(going)} candidates  dev: accuracy {min(accuracies):.4f} to {max(accuracies):.4f}",
         )
+    return results
 
 
 def _halve(going: list[Learner], count: int, progress: TrainingProgress, step: int) -> list[Learner]:
     """The `count` best by dev; the others are dropped."""
-    reached = [(learner.state.best_accuracy, learner.state.best_loss) for learner in going]
-    kept = sweep.best(reached, count)
+    kept = sweep.ranking(_reached(going))[:count]
     if len(kept) < len(going):
         progress.line(step, f"the best {len(kept)} of {len(going)} candidates go on")
     for i, learner in enumerate(going):
         if i not in kept:
             learner.drop(step, "behind others")
-    return [going[i] for i in kept]
+    return [learner for i, learner in enumerate(going) if i in kept]
+
+
+def _reached(learners: Sequence[Learner]) -> list[tuple[float, float]]:
+    return [(learner.state.best_accuracy, learner.state.best_loss) for learner in learners]
 
 
 # What is told and kept
@@ -303,28 +356,14 @@ def _halve(going: list[Learner], count: int, progress: TrainingProgress, step: i
 PLAIN = {"highlight": False, "markup": False, "soft_wrap": True}  # text as it is, whatever it holds
 
 
-@contextmanager
-def boards(folder: Path | None, learners: int, step: int) -> Iterator[list[SummaryWriter | None]]:
-    """TensorBoard of each learner: the folder, or of a sweep a folder `candidate-N` in it."""
-    if folder is None:
-        yield [None] * learners
-        return
-    folders = [folder] if learners == 1 else [folder / f"candidate-{i + 1}" for i in range(learners)]
-    with ExitStack() as stack:
-        yield [stack.enter_context(SummaryWriter(str(each), purge_step=step + 1)) for each in folders]
-
-
-def log_step(
-    writer: SummaryWriter | None, learner: Learner, step: int, loss: float, norm: float, share: float
-) -> None:
+def told_of_step(learner: Learner, loss: float, norm: float, share: float) -> dict[str, float]:
     """A point of the training's curves."""
-    if writer is None:
-        return
-    prompt_norm = learner.classifier.prompt.detach().norm(dim=1).mean().item()
-    writer.add_scalar("train/loss", loss, step)
-    writer.add_scalar("train/gradient_norm", norm, step)
-    writer.add_scalar("train/prompt_norm", prompt_norm, step)
-    writer.add_scalar("train/learning_rate", learner.candidate.learning_rate * share, step)
+    return {
+        "loss": loss,
+        "gradient_norm": norm,
+        "prompt_norm": learner.classifier.prompt.detach().norm(dim=1).mean().item(),
+        "learning_rate": learner.candidate.learning_rate * share,
+    }
 
 
 @dataclass(frozen=True)
@@ -376,8 +415,14 @@ class Result:
 def score(
     classifier: PromptedClassifier, exact: nn.Module, examples: Examples, labels: tuple[str, ...]
 ) -> Result:
-    """Score examples with the float32 trunk, so that the figures are those of serving."""
-    logits = classifier.score(exact, examples.ids).astype(np.float64)
+    """Score examples with the float32 trunk, so that the figures are those of serving.
+
+    Each process scores its share, and all get the whole.
+    """
+    parts = gather_object([classifier.score(exact, examples.ids[_share()])])
+    logits = np.empty((len(examples.ids), len(labels)), np.float64)
+    for process, part in enumerate(parts):
+        logits[_share(process)] = part
     return Result(labels, logits, examples.answers)
 
 
@@ -391,6 +436,8 @@ def deterministic() -> Iterator[None]:
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
     torch.use_deterministic_algorithms(True)
+    # It would cost a kernel for each tensor, and none is read before it is written.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     try:
         # The other kernels for attention add their gradients in any order.
         with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]):
@@ -399,24 +446,57 @@ def deterministic() -> Iterator[None]:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
-def _is_finite(
+# What ends a run
+
+
+def _nothing_to_gain(run: Run, going: Sequence[Learner]) -> str:
+    """Why further steps would not find a better prompt; empty where they may."""
+    if all(gradient_alarm.vanished(learner.state.norms) for learner in going):
+        norm = max(learner.state.norms[-1] for learner in going)
+        return f"gradients have vanished, to a norm of {norm:.1g} over the last {gradient_alarm.WINDOW} steps"
+    patience, stale = run.config.patience, going[0].state.stale
+    if len(going) == 1 and patience and stale >= patience:
+        return f"{stale} evaluations without a better one"
+    return ""
+
+
+def _sound(
     run: Run,
-    learner: Learner,
-    going: int,
+    going: Sequence[Learner],
     state: RunState,
     step: int,
     measured: dict[Learner, tuple[float, float]],
-) -> bool:
-    """Whether a learner's step can be taken; one among others is dropped where it cannot."""
-    if all(map(math.isfinite, measured[learner])):
-        return True
-    if going == 1:
-        raise SoftcallError(_not_finite(run, learner, state, step, measured[learner]))
-    learner.drop(step, "loss or gradient not finite")
-    return False
+    progress: TrainingProgress,
+) -> list[Learner]:
+    """The learners whose step can be taken; the others are dropped, and the last one's fault is raised."""
+    sound = []
+    for learner in going:
+        loss, norm = measured[learner]
+        fault = ""
+        if not math.isfinite(loss) or not math.isfinite(norm):
+            fault = "loss or gradient not finite"
+        else:
+            learner.state.norms = gradient_alarm.window(learner.state.norms, norm)
+            exploding = gradient_alarm.exploding_steps(learner.state.norms, run.config.clip_norm)
+            if exploding >= gradient_alarm.EXPLODING_STEPS:
+                fault = f"gradient exploding for {exploding} steps"
+            elif exploding == 1:
+                progress.line(
+                    step,
+                    f"warning: the gradient's norm jumped to {norm:.3g}, clipped to {run.config.clip_norm:g}",
+                )
+        if not fault:
+            sound.append(learner)
+        elif len(going) > 1:
+            learner.drop(step, fault)
+    if not sound:
+        raise SoftcallError(_told_fault(run, going[0], state, step, fault, measured[going[0]]))
+    return sound
 
 
-def _not_finite(run: Run, learner: Learner, state: RunState, step: int, measured: tuple[float, float]) -> str:
+def _told_fault(
+    run: Run, learner: Learner, state: RunState, step: int, fault: str, measured: tuple[float, float]
+) -> str:
     config, (lost, norm) = run.config, measured
     best = f"best dev accuracy {learner.state.best_accuracy:.4f}"
     kept = f"The checkpoint of step {state.step} ({best}) is kept in {run.folder}."
@@ -426,6 +506,6 @@ def _not_finite(run: Run, learner: Learner, state: RunState, step: int, measured
     if config.dtype != Precision.FLOAT32:
         lower += " or --dtype float32"
     return (
-        f"step {step}: the loss is {lost:g} and the gradient's norm {norm:g}, so training stops."
+        f"step {step}: {fault}: the loss is {lost:g} and the gradient's norm {norm:g}, so training stops."
         f" {kept if state.step and run.folder else 'No checkpoint had been written yet.'} Try {lower}"
     )

@@ -91,7 +91,6 @@ def halvings(candidates: int, steps: int) -> dict[int, int]:
     return kept
 
 
-def best(reached: Sequence[tuple[float, float]], count: int) -> list[int]:
-    """Indices of the `count` best of (dev accuracy, dev loss), in their order; of equals, the first."""
-    ranking = sorted(range(len(reached)), key=lambda i: (-reached[i][0], reached[i][1], i))
-    return sorted(ranking[:count])
+def ranking(reached: Sequence[tuple[float, float]]) -> list[int]:
+    """Indices of (dev accuracy, dev loss), the best first; equals stay in their order."""
+    return sorted(range(len(reached)), key=lambda i: (-reached[i][0], reached[i][1], i))

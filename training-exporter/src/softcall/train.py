@@ -5,7 +5,6 @@ head, gives the label logits; the loss is the cross-entropy over the labels alon
 loop is here; the loop is `softcall.fit.fit`.
 """
 
-import copy
 import hashlib
 import os
 import platform
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from accelerate import PartialState
 from rich.console import Console
 from rich.table import Table
 from torch import nn
@@ -31,11 +31,12 @@ from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
 from softcall.label_head import default_verbalizer, verbalizer_head
 from softcall.prompt_init import PromptInit, default_init_text, initial_prompt
 from softcall.source import LoadedBase, Source
+from softcall.stepping import stepping_trunk
 from softcall.store import MAX_ARTIFACT_BYTES, Store, check_task
 from softcall.sweep import Candidate, halvings
 from softcall.temperature import fit_abstain_threshold, fit_temperature
 from softcall.template import Template
-from softcall.train_config import Head, Precision, TrainConfig
+from softcall.train_config import Head, TrainConfig
 from softcall.train_data import Examples, TrainingRows, encode
 
 
@@ -43,15 +44,23 @@ def train(config: TrainConfig, console: Console) -> Artifact:
     """Run `config` to its end, write the artifact to `config.out`, and return it.
 
     Goes on from the run folder's checkpoint where there is one. What was picked and what was reached is
-    told on `console`. Raises `SoftcallError` for input that cannot be trained on, and when loss or gradient
-    are no longer finite.
+    told on `console`. Where Accelerate started several processes they share the work, and the main one
+    alone tells and writes. Raises `SoftcallError` for input that cannot be trained on, and when loss or
+    gradient are no longer finite, or explode.
     """
     _require_folder("--out", config.out.parent)
     device = torch_device(config.device)
+    processes = PartialState(cpu=device.type == "cpu")
+    if device.type == "cuda":
+        device = torch.device("cuda", processes.local_process_index)
+    if not processes.is_main_process:
+        console = Console(quiet=True)
     rows = TrainingRows.read(config)
     config = config.settled(len(rows.train))
     words = verbalizers(config, rows.labels)
-    base = Source.resolve(config.base).load()
+    with processes.local_main_process_first():  # which fetches the default base
+        found = Source.resolve(config.base)
+    base = found.load()
     _require_positions(config, base)
     source = _source(config, base)
     template = Template(config.template or rows.default_template)
@@ -71,13 +80,21 @@ def train(config: TrainConfig, console: Console) -> Artifact:
             for each in config.tried
         ]
         exact = base.model.base_model.to(device)  # float32: what every score is taken with
-        trunk = exact if config.dtype == Precision.FLOAT32 else copy.deepcopy(exact).to(torch.bfloat16)
         run = Run(
-            config, trunk, exact, examples["train"], examples["dev"], rows.labels, folder, identity, console
+            config,
+            stepping_trunk(exact, config),
+            exact,
+            examples["train"],
+            examples["dev"],
+            rows.labels,
+            folder if processes.is_main_process else None,
+            identity,
+            console,
         )
-        _require_folder("--run-dir", folder)
+        if processes.is_main_process:
+            _require_folder("--run-dir", folder)
         started = time.monotonic()
-        winner = fit(run, learners)
+        winner, *_ = fit(run, learners)
         _say(console, f"trained in {time.monotonic() - started:.1f} s")
         results = {
             name: score(winner.classifier, exact, examples[name], rows.labels)
@@ -106,10 +123,11 @@ def train(config: TrainConfig, console: Console) -> Artifact:
         metrics=metrics,
         training=provenance(config, rows, words, source, winner, learners, device),
     )
-    draft = config.out.with_name(config.out.name + ".draft")
-    draft.write_bytes(artifact.to_bytes())
-    draft.replace(config.out)
-    report(console, config, learners, winner, raw, results, artifact)
+    if processes.is_main_process:
+        draft = config.out.with_name(config.out.name + ".draft")
+        draft.write_bytes(artifact.to_bytes())
+        draft.replace(config.out)
+        report(console, config, learners, winner, raw, results, artifact)
     return artifact
 
 
@@ -265,8 +283,10 @@ def announce(
     head = f" (head {config.head_learning_rate:g})" if config.head == Head.TRAINED else ""
     longest = max(examples["train"].lengths)
     cut = sum(part.cut for part in examples.values())
+    processes = PartialState().num_processes
+    shared = f", {processes} processes" if processes > 1 else ""
     lines = [
-        f"base      {base.name} on {device_name(device)}; steps in {config.dtype}, scores in float32",
+        f"base      {base.name} on {device_name(device)}{shared}; steps in {config.dtype}, scores in float32",
         f"rows      {len(rows.train):,} train, {len(rows.dev):,} dev, {len(rows.test):,} test",
         f"labels    {len(rows.labels)}; label head: {config.head}",
         f"texts     {template.source!r}, at most {longest} tokens; {cut:,} texts were cut",
@@ -314,7 +334,7 @@ def provenance(
     picked = {"init_text": _init_text(config, words)} if candidate.init == PromptInit.TEXT else {}
     if candidate.init == PromptInit.ARTIFACT:
         picked = {"init_from": config.init_from, "init_from_sha256": source.sha256}
-    where = {"device": device_name(device), "versions": versions}
+    where = {"device": device_name(device), "processes": PartialState().num_processes, "versions": versions}
     how = config.identity() | candidate.told | picked | {"verbalizers": list(words)}
     if len(learners) > 1:
         how["candidates"] = [

@@ -11,7 +11,7 @@ from torch import Tensor
 from softcall.errors import SoftcallError
 
 FILE = "checkpoint.pt"
-SCHEMA = 2
+SCHEMA = 3
 
 
 @dataclass
@@ -21,7 +21,7 @@ class LearnerState:
     `learnt` and `optimizer` are as of the run's step, or as of the step after which it was dropped. `best` is
     what it had learnt with the highest dev accuracy so far (of equals, the lowest dev loss), at `best_step`;
     `stale` counts the evaluations since. `steps` are those it took; `curve` and `evaluations` are points
-    (step, loss, gradient norm) and (step, dev accuracy, dev loss).
+    (step, loss, gradient norm) and (step, dev accuracy, dev loss), `norms` those of the latest gradients.
     """
 
     learnt: dict[str, Tensor] = field(default_factory=dict)
@@ -32,6 +32,7 @@ class LearnerState:
     best_loss: float = float("inf")
     stale: int = 0
     steps: int = 0
+    norms: list[float] = field(default_factory=list)
     dropped: str = ""  # why it was dropped; empty while it goes on
     curve: list[tuple[int, float, float]] = field(default_factory=list)
     evaluations: list[tuple[int, float, float]] = field(default_factory=list)

@@ -38,6 +38,13 @@ class Precision(StrEnum):
     BFLOAT16 = "bfloat16"
 
 
+class Tracker(StrEnum):
+    """Where curves go besides TensorBoard."""
+
+    MLFLOW = "mlflow"
+    WANDB = "wandb"
+
+
 @dataclass(frozen=True)
 class Pace:
     """What suits up to so many rows: few rows are seen often, in small batches that keep the noise."""
@@ -91,8 +98,8 @@ class TrainConfig:
     candidates: tuple[Candidate, ...] = ()  # empty: `sweep` candidates by `softcall.sweep.default_candidates`
     steps: int | None = None
     batch_size: int | None = None
-    learning_rate: float = 0.01
-    head_learning_rate: float = 0.001
+    learning_rate: float = 0.005
+    head_learning_rate: float = 0.003
     warmup: int | None = None  # steps; None: a twentieth of them
     weight_decay: float = 0.01
     clip_norm: float = 1.0
@@ -106,12 +113,17 @@ class TrainConfig:
 
     device: Device = Device.AUTO
     dtype: Precision = Precision.FLOAT32
+    compiled: bool = False
+    gradient_checkpointing: bool = False
+    report_to: tuple[Tracker, ...] = ()
     run_dir: Path | None = None  # None: runs/<name of out>-<digest of the run>
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, by option; a choice may be given as its plain string."""
         for name, kind in (("init", PromptInit), ("head", Head), ("device", Device), ("dtype", Precision)):
             object.__setattr__(self, name, _choice(name, kind, getattr(self, name)))
+        trackers = tuple(_choice("report-to", Tracker, each) for each in self.report_to)
+        object.__setattr__(self, "report_to", trackers)
         _within("--sweep", self.sweep, 1, MAX_CANDIDATES)
         for candidate in (self.own_candidate, *self.tried):
             self._check_candidate(candidate)
@@ -133,6 +145,8 @@ class TrainConfig:
         _within("--patience", self.patience, 0, 1_000_000)
         if self.abstain_threshold != "auto":
             _within("--abstain-threshold", self.abstain_threshold, 1e-6, 1)
+        if self.compiled and self.gradient_checkpointing:
+            raise SoftcallError("--compile and --gradient-checkpointing exclude each other")
         if self.candidates and self.sweep != 1:
             raise SoftcallError(
                 "--sweep and --candidate exclude each other: a sweep picks its own candidates"
@@ -214,6 +228,8 @@ class TrainConfig:
             "dtype",
         )
         values = {name: getattr(self, name) for name in names} | {"warmup": self.warmup_steps}
+        if self.compiled:
+            values["compiled"] = True
         if len(self.tried) > 1:
             values["candidates"] = [candidate.told for candidate in self.tried]
         return {name: value.value if isinstance(value, StrEnum) else value for name, value in values.items()}

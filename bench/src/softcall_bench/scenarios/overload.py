@@ -1,14 +1,18 @@
 """Four times what the server can do, for a minute, by callers that do not wait for each other."""
 
-import asyncio
+import base64
+import csv
+import json
+import subprocess
+import tempfile
 import time
 from collections import Counter
 
-import aiohttp
 import numpy as np
 
 from softcall_bench.bench import FILE_STORE, Bench
 from softcall_bench.book import Key
+from softcall_bench.programs import go_program
 from softcall_bench.server import Server, serving
 from softcall_bench.workload import TASK, TEXT_TOKENS
 
@@ -34,7 +38,7 @@ def run(bench: Bench) -> None:
         alone_s = _call_alone(bench, server, SINGLE_CALLS)
         seconds = QUICK_LOAD_S if bench.quick else LOAD_S
         bench.say(f"capacity {capacity:.1f} texts/s; {FACTOR * capacity:.0f} calls a second for {seconds} s")
-        answers = asyncio.run(_open_loop(server.url, bench.workload.bodies(), FACTOR * capacity, seconds))
+        answers = _open_loop(server.url, bench.workload.bodies(), FACTOR * capacity, seconds)
         ended = time.perf_counter()
         recovered_s = _time_until_as_fast_as(bench, server, 1.5 * alone_s, ended)
         time.sleep(max(0.0, ended + RECOVERY_S - time.perf_counter()))
@@ -57,38 +61,34 @@ def run(bench: Bench) -> None:
     bench.say(f"answers by status: {dict(sorted(statuses.items()))} (0: no answer)")
 
 
-async def _open_loop(
-    url: str, bodies: list[str], per_second: float, seconds: float
-) -> list[tuple[int, float]]:
-    """(status, seconds) of every call that was answered before the end; then the others hang up.
+def _open_loop(url: str, bodies: list[str], per_second: float, seconds: float) -> list[tuple[int, float]]:
+    """(status, seconds) of every call that was answered before the end, when the others hang up.
 
     Status 0 is a connection that broke or was refused.
     """
-    answers: list[tuple[int, float]] = []
-    headers = {"Content-Type": "application/json"}
-    timeout = aiohttp.ClientTimeout(total=None)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
-
-        async def call(body: str) -> None:
-            started = time.perf_counter()
-            try:
-                async with session.post(f"{url}/v1/classify", data=body, headers=headers) as response:
-                    await response.read()
-                    status = response.status
-            except aiohttp.ClientError:
-                status = 0
-            answers.append((status, time.perf_counter() - started))
-
-        began = time.perf_counter()
-        calls = set()
-        for number in range(int(per_second * seconds)):
-            await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
-            calls.add(task := asyncio.create_task(call(bodies[number % len(bodies)])))
-            task.add_done_callback(calls.discard)
-        for task in list(calls):
-            task.cancel()
-        await asyncio.gather(*calls, return_exceptions=True)
-    return answers
+    vegeta = go_program("vegeta").path
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as targets:
+        for body in bodies:
+            target = {
+                "method": "POST",
+                "url": f"{url}/v1/classify",
+                "header": {"Content-Type": ["application/json"]},
+                "body": base64.b64encode(body.encode()).decode(),
+            }
+            targets.write(json.dumps(target) + "\n")
+        targets.flush()
+        rate = ["-rate", f"{per_second:.0f}/s", "-duration", "0", "-timeout", "0"]
+        attack = subprocess.Popen(
+            [vegeta, "attack", "-format", "json", "-targets", targets.name, *rate], stdout=subprocess.PIPE
+        )
+        with tempfile.TemporaryFile("w+") as answers:
+            encode = subprocess.Popen([vegeta, "encode", "-to", "csv"], stdin=attack.stdout, stdout=answers)
+            time.sleep(seconds)
+            attack.kill()
+            attack.wait()
+            encode.wait()
+            answers.seek(0)
+            return [(int(row[1]), int(row[2]) / 1e9) for row in csv.reader(answers)]
 
 
 def _call_alone(bench: Bench, server: Server, times: int) -> float:

@@ -7,6 +7,7 @@ import typer
 
 from softcall.compare_config import CompareConfig, DataSet, Method
 from softcall.errors import SoftcallError
+from softcall.prompt_init import PromptInit
 from softcall.train_config import Device, Precision
 
 _BY_ROWS = "by the number of rows"
@@ -33,6 +34,13 @@ def compare(
         ),
     ] = None,
     tokens: Annotated[int, typer.Option(help="Vectors in the prompt.")] = CompareConfig.tokens,
+    any_length: Annotated[
+        bool, typer.Option("--any-length", help="Accept prompts of other lengths than 8, 16, 20 and 32.")
+    ] = False,
+    init: Annotated[PromptInit, typer.Option(help="Where prompts start.")] = CompareConfig.init,
+    sweep: Annotated[
+        int, typer.Option(help="Candidates of which the best prompt on dev is taken.", metavar="K")
+    ] = CompareConfig.sweep,
     steps: Annotated[int | None, typer.Option(help="Batches to train on.", show_default=_BY_ROWS)] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows in a batch.", show_default=_BY_ROWS)] = None,
     eval_every: Annotated[
@@ -58,6 +66,14 @@ def compare(
     dtype: Annotated[
         Precision, typer.Option(help="What the base computes in; scores are taken in float32 always.")
     ] = Precision.FLOAT32,
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            help="Fuse the kernels of the base's layers with torch.compile, which needs a C compiler and a "
+            "minute; worth it on a GPU from some hundred steps.",
+        ),
+    ] = False,
 ) -> None:
     """Compare ways to a classifier on the same rows and steps; writes report.md and report.html.
 
@@ -72,6 +88,9 @@ def compare(
         seeds=seeds,
         base=base,
         tokens=tokens,
+        any_length=any_length,
+        init=init,
+        sweep=sweep,
         steps=steps,
         batch_size=batch_size,
         eval_every=eval_every,
@@ -83,6 +102,7 @@ def compare(
         jobs=jobs,
         device=device,
         dtype=dtype,
+        compiled=compiled,
     )
     try:
         from softcall.compare import compare as run

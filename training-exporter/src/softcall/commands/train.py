@@ -9,7 +9,7 @@ from softcall.column_options import LabelColumnOption, TextColumnOption
 from softcall.errors import SoftcallError
 from softcall.prompt_init import PromptInit
 from softcall.sweep import Candidate
-from softcall.train_config import Device, Head, Precision, TrainConfig
+from softcall.train_config import Device, Head, Precision, Tracker, TrainConfig
 
 _BY_ROWS = "by the number of rows"
 
@@ -159,6 +159,28 @@ def train(
     dtype: Annotated[
         Precision, typer.Option(help="What the frozen base computes in; scores are taken in float32 always.")
     ] = TrainConfig.dtype,
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            help="Fuse the kernels of the base's layers with torch.compile, which needs a C compiler and a "
+            "minute; worth it on a GPU from some hundred steps.",
+        ),
+    ] = False,
+    gradient_checkpointing: Annotated[
+        bool,
+        typer.Option(
+            "--gradient-checkpointing",
+            help="Compute activations anew when gradients need them: less memory, longer steps.",
+        ),
+    ] = TrainConfig.gradient_checkpointing,
+    report_to: Annotated[
+        list[Tracker] | None,
+        typer.Option(
+            help="A tracker that gets the curves too, by transformers' integration; may be repeated.",
+            show_default="TensorBoard alone",
+        ),
+    ] = None,
     run_dir: Annotated[
         Path | None,
         typer.Option(
@@ -208,9 +230,14 @@ def train(
         abstain_threshold=_threshold(abstain_threshold),
         device=device,
         dtype=dtype,
+        compiled=compiled,
+        gradient_checkpointing=gradient_checkpointing,
+        report_to=tuple(report_to or ()),
         run_dir=run_dir,
     )
     try:
+        from accelerate import PartialState
+
         from softcall.train import train as run
     except ModuleNotFoundError as error:
         raise SoftcallError(
@@ -219,6 +246,7 @@ def train(
     from rich.console import Console
 
     run(config, Console(stderr=True))
+    PartialState().destroy_process_group()  # where there are several
 
 
 def _threshold(text: str | None) -> float | Literal["auto"] | None:

@@ -1,0 +1,196 @@
+"""What prompts reach on nine data sets, beside full fine-tuning, from the records of `examples/results.sh`.
+
+    python -m softcall_bench.results
+
+Prints a line for each bar, with the command that repeats it, and writes the figures into docs/results.md.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.console import Console
+
+from softcall.compare import RUNS, RunRecord
+from softcall.compare_config import Method
+from softcall.compare_report import COLUMNS, NOTES, Line, Section, sections
+from softcall_bench.bars import Bar
+from softcall_bench.page import replace_figures, table
+from softcall_bench.report import bar_line
+from softcall_bench.server import ROOT
+
+PAGE = ROOT / "docs/results.md"
+RECORDS = ROOT / "training-exporter/results"
+SCRIPT = "training-exporter/examples/results.sh"
+
+# Experiments: folders of `RECORDS`, and parts of the script.
+PROMPTS, OTHERS, DEFAULT, SWEEP, COST = "prompts", "others", "default", "sweep", "cost"
+WANTED = {
+    "agnews": 0.895,
+    "banking77": 0.925,
+    "rte": 0.66,
+    "spamassassin": 0.985,
+    "sst2": 0.918,
+    "subj": 0.955,
+    "trec": 0.965,
+}
+ALL = sorted({*WANTED, "cola", "sms_spam"})
+CALIBRATED = ("banking77", "sst2")
+SWEPT = 8
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The records of an experiment, by data set and method."""
+
+    lines: Mapping[tuple[str, Method], Line]
+
+    @classmethod
+    def read(cls, experiment: str) -> "Recorded":
+        """What lies in the experiment's folder; nothing where it was not run."""
+        files = sorted((RECORDS / experiment / RUNS).glob("*.json"))
+        parts = sections([RunRecord.read(file) for file in files])
+        return cls({(part.name, Method(line.method)): line for part in parts for line in part.lines})
+
+    def accuracy(self, data: str, method: Method = Method.PROMPT) -> float | None:
+        """Mean over seeds of the accuracy on test."""
+        line = self.lines.get((data, method))
+        return None if line is None else line.accuracy
+
+    def dev(self, data: str) -> float | None:
+        """Mean over seeds of a prompt's accuracy on dev."""
+        line = self.lines.get((data, Method.PROMPT))
+        return None if line is None else float(np.mean([record.dev_accuracy for record in line.records]))
+
+
+@dataclass(frozen=True)
+class Repeatable:
+    """A bar, and the part of the script that makes its records."""
+
+    bar: Bar
+    part: str
+
+
+def bars() -> Iterator[Repeatable]:
+    """All bars, measured or not."""
+    prompts, others = Recorded.read(PROMPTS), Recorded.read(OTHERS)
+    for data, wanted in WANTED.items():
+        yield Repeatable(Bar(f"{data}: accuracy", prompts.accuracy(data), wanted), PROMPTS)
+    line = prompts.lines.get(("cola", Method.PROMPT))
+    above = None if line is None else 100 * (line.accuracy - _majority(line))
+    yield Repeatable(Bar("cola: accuracy above its majority class", above, 3, " points"), PROMPTS)
+    gaps = [
+        full - prompt
+        for data in ALL
+        if (full := others.accuracy(data, Method.FULL)) is not None
+        and (prompt := prompts.accuracy(data)) is not None
+    ]
+    complete = len(gaps) == len(ALL)
+    yield Repeatable(
+        Bar(
+            "full fine-tuning beyond prompts, mean of the nine",
+            100 * float(np.mean(gaps)) if complete else None,
+            0.8,
+            " points",
+            at_most=True,
+            note="" if complete else f"{len(gaps)} of {len(ALL)} have both",
+        ),
+        OTHERS,
+    )
+    yield from _sweep()
+    for data in CALIBRATED:
+        line = prompts.lines.get((data, Method.PROMPT))
+        error = None if line is None else float(np.mean([r.calibration_error for r in line.records]))
+        yield Repeatable(
+            Bar(f"{data}: expected calibration error on test", error, 0.03, at_most=True), PROMPTS
+        )
+
+
+def _majority(line: Line) -> float:
+    """The share of the test rows that have the most frequent label."""
+    rows = np.array(line.records[0].confusion).sum(1)
+    return float(rows.max() / rows.sum())
+
+
+def _sweep() -> Iterator[Repeatable]:
+    single, swept = (Recorded.read(f"{COST}-{count}") for count in (1, SWEPT))
+    ratios = [
+        float(np.median([r.seconds for r in swept.lines[key].records]))
+        / float(np.median([r.seconds for r in line.records]))
+        for key, line in single.lines.items()
+        if key in swept.lines
+    ]
+    yield Repeatable(
+        Bar(
+            f"a sweep of {SWEPT}: times the seconds of one run",
+            max(ratios, default=None),
+            2.5,
+            "x",
+            at_most=True,
+        ),
+        COST,
+    )
+    default, best = Recorded.read(DEFAULT), Recorded.read(SWEEP)
+    better = [
+        best_dev > default_dev
+        for data in ALL
+        if (best_dev := best.dev(data)) is not None and (default_dev := default.dev(data)) is not None
+    ]
+    yield Repeatable(
+        Bar(
+            "a sweep beats the default run on dev: share of the tasks",
+            float(np.mean(better)) if better else None,
+            0.51,
+            note=f"{sum(better)} of {len(better)}" if better else "",
+        ),
+        SWEEP,
+    )
+
+
+def page() -> str:
+    """The figures in Markdown."""
+    told = list(bars())
+    text = ["## Bars", _bar_table(told)]
+    for experiment, title in (
+        (PROMPTS, "Prompts"),
+        (OTHERS, "Other ways"),
+        (DEFAULT, "Prompts by default"),
+        (SWEEP, "Prompts by a sweep"),
+    ):
+        files = sorted((RECORDS / experiment / RUNS).glob("*.json"))
+        if files:
+            parts = sections([RunRecord.read(file) for file in files])
+            text += [f"## {title}", _budgets(parts), _accuracy_table(parts)]
+    text += ["## How to read these", "\n".join(f"- {note}" for note in NOTES)]
+    return "\n\n".join(text)
+
+
+def _bar_table(told: Sequence[Repeatable]) -> str:
+    rows = [
+        (each.bar.name, each.bar.figure_text, each.bar.wanted_text, each.bar.verdict, f"`{each.part}`")
+        for each in told
+    ]
+    return table(("", "figure", "wanted", "", "part of results.sh"), rows)
+
+
+def _budgets(parts: Sequence[Section]) -> str:
+    return "\n".join(f"- {part.name}: {part.summary}" for part in parts)
+
+
+def _accuracy_table(parts: Sequence[Section]) -> str:
+    return table(("data", *COLUMNS), [(part.name, *line.cells) for part in parts for line in part.lines])
+
+
+def main() -> None:
+    """Print the bars and write the page."""
+    console = Console(width=None)
+    for each in bars():
+        console.print(bar_line(each.bar), highlight=False, soft_wrap=True)
+        console.print(
+            f"    {SCRIPT} {each.part} DATA {RECORDS.relative_to(ROOT)}", style="dim", soft_wrap=True
+        )
+    replace_figures(PAGE, page())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What takes the steps of training in place of a trunk: in its precision, compiled, by CUDA graphs."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AttentionInterface
+
+from softcall.cuda_graphs import GraphedTrunk
+from softcall.train_config import Precision, TrainConfig
+
+_ATTENTION = "softcall_causal"
+
+
+def stepping_trunk(trunk: nn.Module, config: TrainConfig, *, own: bool = False) -> nn.Module:
+    """A stand-in for `trunk` with the same values and gradients, to rounding.
+
+    A frozen trunk is copied where the copy differs; one of the learner's `own`, whose weights learn, is not.
+    """
+    if not own and (config.dtype == Precision.BFLOAT16 or config.compiled):
+        trunk = copy.deepcopy(trunk)
+        if config.dtype == Precision.BFLOAT16:
+            trunk = trunk.to(torch.bfloat16)
+    if config.compiled or trunk.device.type == "cuda":
+        trunk.set_attn_implementation(_ATTENTION)
+    if config.compiled:
+        for layer in trunk.layers:  # one layer is compiled; the others are called alike
+            layer.compile(dynamic=True)
+    if config.gradient_checkpointing:
+        return _checkpointed(trunk)
+    return GraphedTrunk(trunk) if trunk.device.type == "cuda" else trunk
+
+
+def _checkpointed(trunk: nn.Module) -> nn.Module:
+    """A copy, but for the parameters, that computes activations anew when gradients need them."""
+    trunk = copy.deepcopy(trunk, {id(parameter): parameter for parameter in trunk.parameters()})
+    trunk.gradient_checkpointing_enable({"use_reentrant": False})
+    for layer in trunk.layers:
+        layer.training = True  # what transformers asks for; within the layer nothing is dropped out
+    return trunk
+
+
+def _causal_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: None,
+    scaling: float | None = None,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """Causal attention without a mask, which transformers builds in full while a graph is captured.
+
+    Behind a prompt's keys and values, where rows are fewer than what they attend to, there is one.
+    """
+    rows, keys = query.shape[2], key.shape[2]
+    behind = None
+    if rows < keys:
+        behind = torch.ones(rows, keys, dtype=torch.bool, device=query.device).tril(keys - rows)
+    attended = functional.scaled_dot_product_attention(
+        query, key, value, behind, is_causal=behind is None, scale=scaling, enable_gqa=True
+    )
+    return attended.transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(_ATTENTION, _causal_attention)
