@@ -101,7 +101,7 @@ def test_a_run_whose_gradients_explode_stops_and_keeps_its_checkpoint(workshop, 
         workshop(lambda step, norm: 5_000.0 if step > 60 else 1.0)
     assert f"step {60 + EXPLODING_STEPS}: gradient exploding for 5 steps" in str(stop.value)
     assert "The checkpoint of step 40 (best dev accuracy" in str(stop.value)
-    assert "Try a lower --learning-rate (now 0.01)" in str(stop.value)
+    assert f"Try a lower --learning-rate (now {TrainConfig.learning_rate:g})" in str(stop.value)
     stored = torch.load(tmp_path / "a.run" / train_checkpoint.FILE, weights_only=True)["state"]
     assert stored["step"] == 40 and stored["learners"][0]["norms"] == [1.0] * 40
 
