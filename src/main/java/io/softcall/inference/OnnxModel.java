@@ -1,8 +1,10 @@
 package io.softcall.inference;
 
+import ai.onnxruntime.OrtException;
 import io.softcall.task.Prompt;
 import io.softcall.task.ReadyPrefix;
 import java.time.Duration;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 
@@ -12,18 +14,28 @@ import java.util.Optional;
  */
 final class OnnxModel implements Model {
 
+    private static final int WARM_PREFIX_TOKENS = 20;
+    private static final int WARM_TEXT_TOKENS = 64;
+    private static final int WARM_ROWS = 256;
+
     private final Bundle bundle;
     private final Trunk served;
+    private final Device device;
+    private final PrefixForm form;
     private final Optional<Encoder> encoder;
 
     /**
-     * @param served the open trunk of the variant that is served; closed with this
+     * @param served the open trunk of the variant that is served, on {@code device}; closed with this
+     * @param form in which it takes prefixes; closed with this
      * @param threads of the trunk that encodes prompts
      * @param encoderIdle how long that one stays open when no prompt comes
      */
-    OnnxModel(Bundle bundle, Trunk served, Trunk.Threads threads, Duration encoderIdle) {
+    OnnxModel(
+            Bundle bundle, Trunk served, Device device, PrefixForm form, Trunk.Threads threads, Duration encoderIdle) {
         this.bundle = bundle;
         this.served = served;
+        this.device = device;
+        this.form = form;
         this.encoder = bundle.encoder()
                 .filter(variant -> !variant.equals(bundle.served()))
                 .map(variant -> new Encoder(() -> Trunk.mapped(bundle, variant, threads), encoderIdle));
@@ -35,26 +47,65 @@ final class OnnxModel implements Model {
     }
 
     @Override
+    public Device device() {
+        return device;
+    }
+
+    @Override
     public Prefix encode(Prompt prompt) {
         if (bundle.encoder().isEmpty()) {
             throw new IllegalStateException("the bundle has no full-precision trunk");
         }
-        return encoder.isPresent() ? encoder.get().encode(prompt) : served.encode(prompt);
+        return encoder.isPresent() ? encoder.get().encode(prompt, form) : served.encode(prompt, form);
     }
 
     @Override
     public Prefix load(ReadyPrefix ready) {
-        return served.prefix(ready);
+        int tokens = ready.size() / (2 * bundle.layers() * bundle.kvHeads() * bundle.headDim());
+        try {
+            return form.keep(tokens, (i, to) -> to.put(ready.floats(i * to.remaining(), to.remaining())));
+        } catch (OrtException e) {
+            throw new IllegalStateException("loading a prefix failed: " + e.getMessage(), e);
+        }
     }
 
     @Override
     public float[][] run(List<Sequence> batch) {
-        return served.run(batch);
+        return served.run(batch, device, form);
+    }
+
+    /**
+     * Runs the shapes of short texts once, because the first run of a shape costs as much as several others on a GPU.
+     *
+     * @param bounds on runs
+     */
+    void warmUp(Device.Batching bounds) {
+        Prefix prefix = zeros(WARM_PREFIX_TOKENS);
+        try {
+            for (int length = 1; length <= WARM_TEXT_TOKENS; length = device.padded(length + 1)) {
+                for (int rows = 1;
+                        rows * length <= bounds.tokens() && rows <= WARM_ROWS;
+                        rows = device.padded(rows + 1)) {
+                    run(Collections.nCopies(rows, new Sequence(new long[length], prefix)));
+                }
+            }
+        } finally {
+            prefix.release();
+        }
+    }
+
+    private Prefix zeros(int tokens) {
+        try {
+            return form.keep(tokens, (index, to) -> to.position(to.limit()));
+        } catch (OrtException e) {
+            throw new IllegalStateException("keeping a prefix failed: " + e.getMessage(), e);
+        }
     }
 
     @Override
     public void close() {
         encoder.ifPresent(Encoder::close);
         served.close();
+        form.close();
     }
 }

@@ -54,6 +54,8 @@ class PrefixesTest {
                         served,
                         PackedWeights.of(served.served(), Optional.of(Tiny.PACKED))
                                 .open(served, THREADS),
+                        Device.CPU,
+                        new LayerPrefixes(served),
                         THREADS,
                         Duration.ofSeconds(1)),
                 config,
