@@ -17,6 +17,8 @@ final class Cuda implements PageMemory.Source {
     /** @throws IllegalStateException when there is no such GPU, or this build cannot use it; the message says why */
     Cuda(InferenceConfig.Cuda config) {
         this.config = config;
+        // Before anything that logs: a provider that does not load says why through the environment.
+        OrtEnvironment.getEnvironment();
         if (!OrtEnvironment.getAvailableProviders().contains(OrtProvider.CUDA)) {
             throw new IllegalStateException(
                     "this build has ONNX Runtime without CUDA; `./mvnw package -Pcuda` makes one with it");
