@@ -1,18 +1,22 @@
 package io.softcall.inference;
 
 import ai.onnxruntime.OrtException;
+import io.softcall.SoftcallException;
 import io.softcall.task.Prompt;
 import io.softcall.task.ReadyPrefix;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import org.jboss.logging.Logger;
 
 /**
  * The base on ONNX Runtime. Texts run through the variant that is served; prompts are always encoded at full precision, by
  * the same trunk where that is the one, else by another that is open only while prompts come.
  */
 final class OnnxModel implements Model {
+
+    private static final Logger LOG = Logger.getLogger(OnnxModel.class);
 
     private static final int WARM_PREFIX_TOKENS = 20;
     private static final int WARM_TEXT_TOKENS = 64;
@@ -75,7 +79,8 @@ final class OnnxModel implements Model {
     }
 
     /**
-     * Runs the shapes of short texts once, because the first run of a shape costs as much as several others on a GPU.
+     * Runs the shapes of short texts once, because the first run of a shape costs as much as several others on a GPU. Ends where
+     * memory does: so large a run will be answered that there is none.
      *
      * @param bounds on runs
      */
@@ -89,6 +94,8 @@ final class OnnxModel implements Model {
                     run(Collections.nCopies(rows, new Sequence(new long[length], prefix)));
                 }
             }
+        } catch (SoftcallException e) {
+            LOG.warnf("not all shapes could be run at the start: %s", e.getMessage());
         } finally {
             prefix.release();
         }
