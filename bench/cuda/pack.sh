@@ -2,12 +2,12 @@
 # Packs all that bench/cuda/run.sh needs on a machine that has a GPU, Python with PyTorch (CUDA 13) and transformers, and no
 # network: bash bench/cuda/pack.sh [MAX_BYTES]
 # From the root of the repository, after `./mvnw package -Pcuda` (which makes target/quarkus-app and compiles the tests).
-# Writes build/cuda/part1, part2, ... of at most MAX_BYTES each (50 MB), largest things first:
-#   provider.xz    37 MB  ONNX Runtime's CUDA provider, the CUDA 13 build of PyPI, with the code of sm_90 (H100, H200) alone
-#   native.tar.xz  18 MB  libonnxruntime of that build, JNI of Maven's GPU build (the CPU build's refuses CUDA), tokenizers
-#   jre.tar.xz     20 MB  a Java runtime with javac
-#   app.tar.xz     35 MB  the server without native libraries, its tests and JUnit's launcher
-#   python.tar.xz   6 MB  the few Python packages that PyTorch's environment may lack, wrk
+# Writes build/cuda/part1 to part5 of at most MAX_BYTES each (50 MB; the last has 26), each file cut where a part is full:
+#   provider.xz    36 MB  ONNX Runtime's CUDA provider, the CUDA 13 build of PyPI, with the code of sm_90 (H100, H200) alone
+#   native.tar.xz  10 MB  libonnxruntime of that build, JNI of Maven's GPU build (the CPU build's refuses CUDA), tokenizers
+#   jre.tar.xz     29 MB  a Java runtime with javac
+#   app.tar.xz     46 MB  the server without native libraries, its tests and JUnit's launcher
+#   python.tar.xz   5 MB  the few Python packages that PyTorch's environment may lack, wrk
 #   base.gguf.*    98 MB  the weights of the default base, cut
 # GPU_ARCHITECTURE=80 ... keeps the code of another architecture.
 set -euo pipefail
@@ -56,7 +56,8 @@ step "the server and its tests"
 rm -rf tree && mkdir -p tree/target
 cp -a "$app" tree/target/quarkus-app
 rm -rf tree/target/quarkus-app/native tree/target/quarkus-app/server.aot
-for jar in tree/target/quarkus-app/lib/main/{com.microsoft.onnxruntime,ai.djl.huggingface,com.github.luben.zstd,org.xerial.snappy}*.jar; do
+find tree/target/quarkus-app/lib -name 'com.microsoft.onnxruntime*' -o -name 'ai.djl.huggingface*' \
+    -o -name 'com.github.luben.zstd*' -o -name 'org.xerial.snappy*' | while read -r jar; do
     python3 - "$jar" <<'P'
 import sys, zipfile
 path = sys.argv[1]
@@ -68,8 +69,8 @@ with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as jar:
 P
 done
 cp -a "$root"/target/{classes,test-classes} tree/target/
-# JUnit starts without Maven.
-"$root/mvnw" -B -ntp -q -f "$root/pom.xml" dependency:copy -Dartifact=org.junit.platform:junit-platform-console-standalone:6.0.3 \
+# JUnit starts without Maven. (The other pom: ours says what else to copy.)
+"$root/mvnw" -B -ntp -q -f "$root/tools/s3/pom.xml" dependency:copy -Dartifact=org.junit.platform:junit-platform-console-standalone:6.0.3 \
     -DoutputDirectory="$work/tree/target/junit"
 tar c -C tree target | small > app.tar.xz
 
@@ -86,7 +87,6 @@ step "the base"
 gguf=${SOFTCALL_CACHE:-$HOME/.cache/softcall}/SmolLM2-135M-Instruct.Q4_1.gguf
 [ -f "$gguf" ] || { echo "pack: no $gguf; make base fetches it" >&2; exit 1; }
 
-# Each file goes where it fits; what fits nowhere is cut.
 part=1 && mkdir -p "$root/build/cuda/part$part"
 put() { # FILE NAME: everything in order, cut where a part is full
     local left from=0 size

@@ -230,7 +230,7 @@ def _median_ms(run: Callable[[], None], times: int) -> float:
 def _bare_ms(bench: _Bench, rows: int) -> float:
     java = f"{command()[1].partition('=')[2]}/bin/java"
     app = ROOT / "target/quarkus-app"
-    (jar,) = app.glob("lib/main/com.microsoft.onnxruntime*.jar")
+    (jar,) = app.glob("lib/*/com.microsoft.onnxruntime*.jar")
     trunk = bench.workload.base.folder / bench.workload.base.variant(FP16).graph
     sizes = [str(size) for size in (rows, TEXT_TOKENS, bench.workload.artifact.tokens, bench.scale.times)]
     done = subprocess.run(
