@@ -32,7 +32,9 @@ environment() {
     export PYTHONPATH=$root/training-exporter/src:$root/bench/src
     export SOFTCALL_BENCH_GAPS=$kept/python/site
     export PATH=$kept/python/wrk/usr/bin:$JAVA_HOME/bin:$PATH
-    LD_LIBRARY_PATH=$kept/native:$(find "$nvidia" /usr/local/cuda*/lib64 -name 'lib*.so*' -printf '%h\n' 2> /dev/null | sort -u | paste -sd:)
+    local folders # find fails where there is no CUDA beside PyTorch's
+    folders=$(find "$nvidia" /usr/local/cuda*/lib64 -name 'lib*.so*' -printf '%h\n' 2> /dev/null | sort -u | paste -sd:) || true
+    LD_LIBRARY_PATH=$kept/native:$folders
     LD_LIBRARY_PATH+=:$(dirname "$(find "$kept/python/wrk" -name 'libluajit*' | head -1)")
     export LD_LIBRARY_PATH
 }

@@ -7,15 +7,36 @@ import ai.onnxruntime.OrtProvider;
 import ai.onnxruntime.OrtSession.SessionOptions;
 import ai.onnxruntime.providers.OrtCUDAProviderOptions;
 import java.lang.foreign.MemorySegment;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 
 /** A GPU that ONNX Runtime computes on. */
 final class Cuda implements PageMemory.Source {
 
+    private static final long STACK_BYTES = 64 << 20;
+
     private final InferenceConfig.Cuda config;
     private final CudaRuntime runtime;
 
-    /** @throws IllegalStateException when there is no such GPU, or this build cannot use it; the message says why */
-    Cuda(InferenceConfig.Cuda config) {
+    /**
+     * Finds the GPU, on a thread with a large stack: where a library is missing, ONNX Runtime recurses so deeply over the reason that
+     * a stack of Java's usual size overflows, which ends the process.
+     *
+     * @throws IllegalStateException when there is no such GPU, or this build cannot use it; the message says why
+     */
+    static Cuda open(InferenceConfig.Cuda config) {
+        try {
+            return CompletableFuture.supplyAsync(() -> new Cuda(config), task -> Thread.ofPlatform()
+                            .name("open-cuda")
+                            .stackSize(STACK_BYTES)
+                            .start(task))
+                    .join();
+        } catch (CompletionException e) {
+            throw new IllegalStateException(e.getCause().getMessage(), e.getCause());
+        }
+    }
+
+    private Cuda(InferenceConfig.Cuda config) {
         this.config = config;
         // Before anything that logs: a provider that does not load says why through the environment.
         OrtEnvironment.getEnvironment();

@@ -42,7 +42,7 @@ final class Opening {
                 return new Serving(Optional.empty(), why);
             }
             try {
-                return new Serving(Optional.of(new Cuda(config.cuda())), why);
+                return new Serving(Optional.of(Cuda.open(config.cuda())), why);
             } catch (IllegalStateException e) {
                 if (config.provider() == InferenceConfig.Provider.CUDA) {
                     throw new IllegalStateException("%s: %s".formatted(why, e.getMessage()), e);

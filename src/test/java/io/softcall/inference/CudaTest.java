@@ -52,7 +52,7 @@ class CudaTest {
     @BeforeEach
     void find() {
         try {
-            cuda = new Cuda(Gpu.withMemory(1 << 30));
+            cuda = Cuda.open(Gpu.withMemory(1 << 30));
         } catch (IllegalStateException e) {
             Assumptions.abort("no GPU: " + e.getMessage());
         }
@@ -74,7 +74,7 @@ class CudaTest {
 
     @Test
     void aRunWithoutMemoryIsRefusedAndTheNextOneRuns() {
-        Cuda small = new Cuda(Gpu.withMemory(8 << 20));
+        Cuda small = Cuda.open(Gpu.withMemory(8 << 20));
         try (OnnxModel model = open(half, new PagedPrefixes(half, CACHE_BYTES, cuda), small)) {
             Prefix prefix = model.encode(prompt());
             Model.Sequence row = new Model.Sequence(new long[200], prefix);
