@@ -29,9 +29,7 @@ from softcall_bench.workload import TASK, TEXT_TOKENS, Workload
 
 FILE_STORE = f"file:{ROOT / 'tasks'}"
 BARE_SESSION = ROOT / "bench/cuda/BareSession.java"
-BATCH = 256
-TEXTS_PER_CALL, CLIENTS = 16, (32, 64)  # 512 and 1,024 texts in flight
-TASKS = 100
+TEXTS_PER_CALL = 16
 MEMORY_LIMIT_MB = 1000
 CONTEXT_MB = 1000  # of CUDA itself, which nobody bounds
 
@@ -45,6 +43,9 @@ class Scale:
     rows: int
     load_s: int
     times: int
+    batch: int
+    clients: tuple[int, ...]
+    tasks: int
 
     @property
     def settings(self) -> dict[str, str]:
@@ -52,8 +53,9 @@ class Scale:
         return {"SOFTCALL_PROVIDER": self.provider, "SOFTCALL_LIMITS_CALLS": "1024"}
 
 
-GPU = Scale("cuda", "cuda", 10**6, 12, 50)
-REHEARSAL = Scale("cpu", "cpu", 24, 4, 1)
+# 512 and 1,024 texts are in flight.
+GPU = Scale("cuda", "cuda", 10**6, 12, 50, 256, (32, 64), 100)
+REHEARSAL = Scale("cpu", "cpu", 24, 4, 1, 8, (1, 2), 6)
 
 
 def main() -> None:
@@ -180,24 +182,39 @@ def _peft_logits(bench: _Bench, texts: list[list[int]]) -> np.ndarray:
 
 def _speed(bench: _Bench) -> Iterator[Bar]:
     """PyTorch, bare ONNX Runtime and the server in fp16 on texts of 26 tokens."""
-    torch_ms = {rows: _torch_ms(bench, rows) for rows in (1, BATCH)}
-    bare_ms = {rows: _bare_ms(bench, rows) for rows in (1, BATCH)}
-    torch_rate, bare_rate = BATCH / torch_ms[BATCH] * 1e3, BATCH / bare_ms[BATCH] * 1e3
-    bench.say(f"PEFT fp16, eager: 1 text {torch_ms[1]:.2f} ms, {BATCH} {torch_ms[BATCH]:.2f} ms")
-    bench.say(f"bare ONNX Runtime: 1 text {bare_ms[1]:.2f} ms, {BATCH} {bare_ms[BATCH]:.2f} ms")
+    torch_ms = {rows: _torch_ms(bench, rows) for rows in (1, bench.scale.batch)}
+    bare_ms = {rows: _bare_ms(bench, rows) for rows in (1, bench.scale.batch)}
+    torch_rate, bare_rate = (
+        bench.scale.batch / torch_ms[bench.scale.batch] * 1e3,
+        bench.scale.batch / bare_ms[bench.scale.batch] * 1e3,
+    )
+    bench.say(
+        f"PEFT fp16, eager: 1 text {torch_ms[1]:.2f} ms, {bench.scale.batch} {torch_ms[bench.scale.batch]:.2f} ms"
+    )
+    bench.say(
+        f"bare ONNX Runtime: 1 text {bare_ms[1]:.2f} ms, {bench.scale.batch} {bare_ms[bench.scale.batch]:.2f} ms"
+    )
     with bench.serving(FP16, "speed") as server:
         bench.tell(server)
         _, alone_ms, _ = bench.load(server, bench.workload.bodies(), 1, 1)
         best, note = 0.0, ""
-        for clients in (*CLIENTS, CLIENTS[-1]):  # the last one again: the JVM is warm by then
+        for clients in (
+            *bench.scale.clients,
+            bench.scale.clients[-1],
+        ):  # the last one again: the JVM is warm by then
             rate, p50, cores = bench.load(server, bench.calls([TASK]), clients, TEXTS_PER_CALL)
             told = f"{clients} calls of {TEXTS_PER_CALL} texts: {rate:,.0f} texts/s, p50 {p50:.1f} ms"
             bench.say(f"{told}, the load generator takes {cores:.1f} of {os.cpu_count()} cores")
             if rate > best:
                 best, note = rate, f"{clients * TEXTS_PER_CALL} in flight; load generator: {cores:.1f} cores"
-    yield Bar("texts/s over PEFT fp16, eager, batch 256", best / torch_rate, 3, "x", note=note)
     yield Bar(
-        "texts/s over the bare session at batch 256", best / bare_rate, 0.8, note=f"{best:,.0f} texts/s"
+        f"texts/s over PEFT fp16, eager, batch {bench.scale.batch}", best / torch_rate, 3, "x", note=note
+    )
+    yield Bar(
+        "texts/s over the bare session at batch {bench.scale.batch}",
+        best / bare_rate,
+        0.8,
+        note=f"{best:,.0f} texts/s",
     )
     yield Bar(
         "one text: p50 over PEFT's", alone_ms / torch_ms[1], 0.25, at_most=True, note=f"{alone_ms:.2f} ms"
@@ -249,17 +266,19 @@ def _bare_ms(bench: _Bench, rows: int) -> float:
 def _tasks(bench: _Bench) -> Iterator[Bar]:
     """100 tasks in turn beside one, prompts of four lengths; each call is for one task."""
     store = LOGS / "work/cuda-tasks"
-    names = bench.workload.write_tasks(store, TASKS)
+    names = bench.workload.write_tasks(store, bench.scale.tasks)
     with bench.serving(FP16, "tasks", f"file:{store}") as server:
         for name in names:
             server.require(name, bench.workload.texts[0].text)
         shares = []
         for _ in range(2):
-            one = bench.load(server, bench.calls(names[2:3]), CLIENTS[-1], TEXTS_PER_CALL)[0]
-            all_of_them = bench.load(server, bench.calls(names), CLIENTS[-1], TEXTS_PER_CALL)[0]
+            one = bench.load(server, bench.calls(names[2:3]), bench.scale.clients[-1], TEXTS_PER_CALL)[0]
+            all_of_them = bench.load(server, bench.calls(names), bench.scale.clients[-1], TEXTS_PER_CALL)[0]
             shares.append(all_of_them / one)
-            bench.say(f"one task {one:,.0f} texts/s, {TASKS} in turn {all_of_them:,.0f}")
-    yield Bar(f"{TASKS} tasks in turn: share of one task's texts/s", statistics.median(shares), 0.8)
+            bench.say(f"one task {one:,.0f} texts/s, {bench.scale.tasks} in turn {all_of_them:,.0f}")
+    yield Bar(
+        f"{bench.scale.tasks} tasks in turn: share of one task's texts/s", statistics.median(shares), 0.8
+    )
 
 
 def _memory(bench: _Bench) -> Iterator[Bar]:
