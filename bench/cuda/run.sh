@@ -35,7 +35,7 @@ environment() {
     local folders # find fails where there is no CUDA beside PyTorch's
     folders=$(find "$nvidia" /usr/local/cuda*/lib64 -name 'lib*.so*' -printf '%h\n' 2> /dev/null | sort -u | paste -sd:) || true
     LD_LIBRARY_PATH=$kept/native:$folders
-    LD_LIBRARY_PATH+=:$(dirname "$(find "$kept/python/wrk" -name 'libluajit*' | head -1)")
+    LD_LIBRARY_PATH+=:$(dirname "$(find "$kept/python/wrk" -name 'libluajit*.so*' | head -1)")
     export LD_LIBRARY_PATH
 }
 with_gaps() { "$python" -c 'import os, sys; sys.path.append(os.environ["SOFTCALL_BENCH_GAPS"]); exec(sys.argv.pop(1))' "$@"; }

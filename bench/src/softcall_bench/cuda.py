@@ -182,43 +182,28 @@ def _peft_logits(bench: _Bench, texts: list[list[int]]) -> np.ndarray:
 
 def _speed(bench: _Bench) -> Iterator[Bar]:
     """PyTorch, bare ONNX Runtime and the server in fp16 on texts of 26 tokens."""
-    torch_ms = {rows: _torch_ms(bench, rows) for rows in (1, bench.scale.batch)}
-    bare_ms = {rows: _bare_ms(bench, rows) for rows in (1, bench.scale.batch)}
-    torch_rate, bare_rate = (
-        bench.scale.batch / torch_ms[bench.scale.batch] * 1e3,
-        bench.scale.batch / bare_ms[bench.scale.batch] * 1e3,
-    )
-    bench.say(
-        f"PEFT fp16, eager: 1 text {torch_ms[1]:.2f} ms, {bench.scale.batch} {torch_ms[bench.scale.batch]:.2f} ms"
-    )
-    bench.say(
-        f"bare ONNX Runtime: 1 text {bare_ms[1]:.2f} ms, {bench.scale.batch} {bare_ms[bench.scale.batch]:.2f} ms"
-    )
+    batch = bench.scale.batch
+    torch_ms = {rows: _torch_ms(bench, rows) for rows in (1, batch)}
+    bare_ms = {rows: _bare_ms(bench, rows) for rows in (1, batch)}
+    torch_rate, bare_rate = (batch / ms[batch] * 1e3 for ms in (torch_ms, bare_ms))
+    bench.say(f"PEFT fp16, eager: 1 text {torch_ms[1]:.2f} ms, {batch} {torch_ms[batch]:.2f} ms")
+    bench.say(f"bare ONNX Runtime: 1 text {bare_ms[1]:.2f} ms, {batch} {bare_ms[batch]:.2f} ms")
     with bench.serving(FP16, "speed") as server:
         bench.tell(server)
         _, alone_ms, _ = bench.load(server, bench.workload.bodies(), 1, 1)
         best, note = 0.0, ""
-        for clients in (
-            *bench.scale.clients,
-            bench.scale.clients[-1],
-        ):  # the last one again: the JVM is warm by then
+        # The last one again: the JVM is warm by then.
+        for clients in (*bench.scale.clients, bench.scale.clients[-1]):
             rate, p50, cores = bench.load(server, bench.calls([TASK]), clients, TEXTS_PER_CALL)
             told = f"{clients} calls of {TEXTS_PER_CALL} texts: {rate:,.0f} texts/s, p50 {p50:.1f} ms"
             bench.say(f"{told}, the load generator takes {cores:.1f} of {os.cpu_count()} cores")
             if rate > best:
                 best, note = rate, f"{clients * TEXTS_PER_CALL} in flight; load generator: {cores:.1f} cores"
-    yield Bar(
-        f"texts/s over PEFT fp16, eager, batch {bench.scale.batch}", best / torch_rate, 3, "x", note=note
-    )
-    yield Bar(
-        "texts/s over the bare session at batch {bench.scale.batch}",
-        best / bare_rate,
-        0.8,
-        note=f"{best:,.0f} texts/s",
-    )
-    yield Bar(
-        "one text: p50 over PEFT's", alone_ms / torch_ms[1], 0.25, at_most=True, note=f"{alone_ms:.2f} ms"
-    )
+    yield Bar(f"texts/s over PEFT fp16, eager, batch {batch}", best / torch_rate, 3, "x", note=note)
+    note = f"{best:,.0f} texts/s"
+    yield Bar(f"texts/s over the bare session at batch {batch}", best / bare_rate, 0.8, note=note)
+    note = f"{alone_ms:.2f} ms"
+    yield Bar("one text: p50 over PEFT's", alone_ms / torch_ms[1], 0.25, at_most=True, note=note)
 
 
 def _torch_ms(bench: _Bench, rows: int) -> float:
