@@ -19,7 +19,8 @@ final class OnnxModel implements Model {
     private static final Logger LOG = Logger.getLogger(OnnxModel.class);
 
     private static final int WARM_PREFIX_TOKENS = 20;
-    private static final int WARM_TEXT_TOKENS = 64;
+    private static final int FIRST_WARM_TEXT_TOKENS = 8;
+    private static final int LAST_WARM_TEXT_TOKENS = 64;
     private static final int WARM_ROWS = 256;
 
     private final Bundle bundle;
@@ -87,7 +88,9 @@ final class OnnxModel implements Model {
     void warmUp(Device.Batching bounds) {
         Prefix prefix = zeros(WARM_PREFIX_TOKENS);
         try {
-            for (int length = 1; length <= WARM_TEXT_TOKENS; length = device.padded(length + 1)) {
+            for (int length = FIRST_WARM_TEXT_TOKENS;
+                    length <= LAST_WARM_TEXT_TOKENS;
+                    length = device.padded(length + 1)) {
                 for (int rows = 1;
                         rows * length <= bounds.tokens() && rows <= WARM_ROWS;
                         rows = device.padded(rows + 1)) {
