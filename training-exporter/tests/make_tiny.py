@@ -34,7 +34,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from softcall.base_export import export_base
-from softcall.bundle import FULL_PRECISION, shortest_float
+from softcall.bundle import FP16, FULL_PRECISION, shortest_float
 from softcall.fingerprint import fingerprint
 from softcall.signature import Signer
 from softcall.source import LoadedBase
@@ -121,7 +121,7 @@ def main(folder: Path = DEFAULT_FOLDER) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     base = tiny_base()
-    export_base(base, folder / "base", variants=[FULL_PRECISION])
+    export_base(base, folder / "base", variants=[FULL_PRECISION, FP16])
     golden = {"base": _base_row(base), "tasks": {}}
     for seed, (name, task) in enumerate(TASKS.items()):
         tensors = _tensors(base, task, seed)

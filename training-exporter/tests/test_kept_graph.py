@@ -16,6 +16,7 @@ from softcall.base_export import export_base
 from softcall.bundle import Bundle
 from softcall.default_base import sha256_of
 from softcall.errors import SoftcallError
+from softcall.fp16_graph import fp16_graph
 from softcall.int8_graph import int8_graph
 from softcall.kept_graph import base_from_graph, keep_graph, kept_graphs
 from softcall.source import Source
@@ -147,5 +148,7 @@ def test_the_kept_graph_of_the_default_base_is_what_pytorch_exports_today(tmp_pa
     parameters = {name: value.numpy() for name, value in base.model.named_parameters()}
     write_weights(graph, full_precision(parameters), tmp_path)
     assert sha256_of(tmp_path / "trunk.onnx.data") == kept.variant().files["fp32/trunk.onnx.data"]
+    half = fp16_graph(graph)
+    assert half.SerializeToString(deterministic=True) == (kept.folder / "fp16/trunk.onnx").read_bytes()
     int8 = int8_graph(graph)
     assert int8.SerializeToString(deterministic=True) == (kept.folder / "int8/trunk.onnx").read_bytes()

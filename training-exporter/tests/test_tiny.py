@@ -97,4 +97,4 @@ def test_peft_loads_an_artifact_with_the_configuration_that_it_belongs_to(tmp_pa
 def test_broken_artifacts_stay_small():
     sizes = [file.stat().st_size for file in (TINY / "broken").iterdir()]
     assert len(sizes) == 14
-    assert sum(file.stat().st_size for file in TINY.rglob("*") if file.is_file()) < 700_000
+    assert sum(file.stat().st_size for file in TINY.rglob("*") if file.is_file()) < 1_000_000

@@ -3,8 +3,8 @@
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from softcall_bench.bar import Bar
 from softcall_bench.bench import FULL_PRECISION, INT8
 from softcall_bench.book import Book, Key
 from softcall_bench.machine import Machine
@@ -13,38 +13,6 @@ from softcall_bench.server import ROOT
 
 AGREEMENT_FILE = ROOT / "bench/agreement.json"
 BATCH = 16
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A figure and what is wanted of it: at least `wanted`, or at most with `at_most`; None: not measured."""
-
-    name: str
-    figure: float | None
-    wanted: float
-    unit: str = ""
-    at_most: bool = False
-    note: str = ""
-
-    @property
-    def verdict(self) -> str:
-        """In words."""
-        if self.figure is None or math.isnan(self.wanted):
-            return "not measured"
-        holds = self.figure <= self.wanted if self.at_most else self.figure >= self.wanted
-        return "holds" if holds else "falls short"
-
-    @property
-    def figure_text(self) -> str:
-        """The figure with its unit."""
-        return "-" if self.figure is None else f"{_number(self.figure)}{self.unit}"
-
-    @property
-    def wanted_text(self) -> str:
-        """The bound with its unit."""
-        if math.isnan(self.wanted):
-            return "-"
-        return f"{'at most' if self.at_most else 'at least'} {_number(self.wanted)}{self.unit}"
 
 
 def bars(book: Book, machine: Machine) -> list[Bar]:
@@ -205,9 +173,3 @@ def _agreement_tasks() -> dict[str, dict]:
 def _variant_of(book: Book, scenario: str) -> str:
     """The variant that a scenario was run with."""
     return next((key.variant for key in book.measured(scenario)), INT8)
-
-
-def _number(value: float) -> str:
-    if value == 0 or not math.isfinite(value):
-        return f"{value:.0f}"
-    return f"{value:.1e}" if abs(value) < 0.005 else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

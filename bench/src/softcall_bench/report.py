@@ -3,7 +3,8 @@
 from rich.console import Console
 from rich.table import Table
 
-from softcall_bench.bars import Bar, agreement_note, bars
+from softcall_bench.bar import bar_line
+from softcall_bench.bars import agreement_note, bars
 from softcall_bench.bench import FULL_PRECISION, INT8
 from softcall_bench.book import Book, Key
 from softcall_bench.machine import Machine
@@ -27,7 +28,6 @@ COLUMNS = (
     "of the limit",
 )
 OTHER_COLUMNS = ("scenario", "side", "variant", "", "figures")
-VERDICT_STYLES = {"holds": "green", "falls short": "red", "not measured": "yellow"}
 
 
 def report(book: Book, machine: Machine, console: Console) -> None:
@@ -128,13 +128,6 @@ def _other_table(book: Book) -> Table:
     for row in other_rows(book):
         table.add_row(*row)
     return table
-
-
-def bar_line(bar: Bar) -> str:
-    """A bar in one line, with rich's markup."""
-    style = VERDICT_STYLES[bar.verdict]
-    note = f" ({bar.note})" if bar.note else ""
-    return f"{bar.name:<78} {bar.figure_text:>12}  {bar.wanted_text:<18} [{style}]{bar.verdict}[/]{note}"
 
 
 def _cell(value: float | None) -> str:

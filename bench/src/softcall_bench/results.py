@@ -14,9 +14,8 @@ from rich.console import Console
 from softcall.compare import RUNS, RunRecord
 from softcall.compare_config import Method
 from softcall.compare_report import COLUMNS, NOTES, Line, Section, sections
-from softcall_bench.bars import Bar
+from softcall_bench.bar import Bar, bar_line
 from softcall_bench.page import replace_figures, table
-from softcall_bench.report import bar_line
 from softcall_bench.server import ROOT
 
 PAGE = ROOT / "docs/results.md"

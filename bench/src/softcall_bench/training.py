@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from softcall_bench.bars import Bar
+from softcall_bench.bar import Bar, bar_line
 from softcall_bench.machine import Machine
-from softcall_bench.report import bar_line
 from softcall_bench.server import ROOT
 from softcall_bench.sides import Run, Side
 

@@ -47,18 +47,18 @@ class Workload:
     @cached_property
     def texts(self) -> list[Text]:
         """All test sentences that have `TEXT_TOKENS` tokens."""
-        return [text for text in self._sentences if len(text.ids) == TEXT_TOKENS]
+        return [text for text in self.sentences if len(text.ids) == TEXT_TOKENS]
 
     @property
     def shortest(self) -> list[Text]:
         """Some of the shortest test sentences."""
-        return sorted(self._sentences, key=lambda text: len(text.ids))[:20]
+        return sorted(self.sentences, key=lambda text: len(text.ids))[:20]
 
     def texts_of(self, tokens: int, count: int) -> list[Text]:
         """`count` texts of exactly `tokens` tokens: test sentences in a row, cut between words."""
         found: list[Text] = []
-        for start in range(0, len(self._sentences), 7):
-            words = " ".join(text.text for text in self._sentences[start : start + tokens]).split(" ")
+        for start in range(0, len(self.sentences), 7):
+            words = " ".join(text.text for text in self.sentences[start : start + tokens]).split(" ")
             if (text := self._cut(words, tokens)) is not None:
                 found.append(text)
             if len(found) == count:
@@ -95,7 +95,8 @@ class Workload:
         return base.num_hidden_layers * 2 * base.num_key_value_heads * base.head_dim * 4
 
     @cached_property
-    def _sentences(self) -> list[Text]:
+    def sentences(self) -> list[Text]:
+        """The whole test set."""
         return [self._text(row.texts[0], row.label) for row in read_rows(SENTENCES)]
 
     @cached_property

@@ -13,12 +13,13 @@ from transformers import PreTrainedModel
 from softcall import parity, smoothing
 from softcall.architectures import positions_served, require_expressible
 from softcall.bundle import (
+    DEFAULT_VARIANTS,
     DESCRIPTION_FILE,
+    FP16,
     FULL_PRECISION,
     INT8,
     REPLACE_ADVICE,
     TOKENIZER_FILE,
-    VARIANTS,
     Bundle,
     Golden,
     OutputEmbedding,
@@ -29,6 +30,7 @@ from softcall.calibration import smoothing_factors
 from softcall.default_base import sha256_of
 from softcall.errors import SoftcallError
 from softcall.fingerprint import unscaled_kv_layout
+from softcall.fp16_graph import fp16_graph
 from softcall.int8_graph import int8_graph
 from softcall.int8_reference import int8_reference
 from softcall.new_folder import new_folder
@@ -46,6 +48,10 @@ INT8_TOLERANCE = 0.1
 INT8_GOLDEN_TOLERANCE = 0.2
 """Wide, because elements between two steps may be rounded to either; damaged weights are off by about 1."""
 
+FP16_TOLERANCE = 0.02
+FP16_GOLDEN_TOLERANCE = 0.05
+"""Float16 keeps 11 bits, and a processor rounds elsewhere than a GPU."""
+
 OUTPUT_EMBEDDING_FILE = "output_embedding.safetensors"
 
 
@@ -55,7 +61,7 @@ def export_base(
     *,
     name: str | None = None,
     max_positions: int | None = None,
-    variants: Sequence[str] = VARIANTS,
+    variants: Sequence[str] = DEFAULT_VARIANTS,
     replace: bool = False,
     console: Console = QUIET,
 ) -> tuple[Bundle, Sequence[parity.Measurement]]:
@@ -81,6 +87,9 @@ def export_base(
             golden = _golden(base)
         if INT8 in variants:
             written[INT8], reference = _write_int8(graph, base, folder, golden, console)
+        if FP16 in variants:
+            own = VariantGolden(golden.hidden, FP16_GOLDEN_TOLERANCE)
+            written[FP16] = _write_variant(FP16, fp16_graph(graph), base, folder, console, own)
         bundle = _describe(base, folder, name or base.name, positions, golden, written, output_embedding)
         bundle.write_description()
         measurements = _measure(base.model, bundle, FULL_PRECISION, console)
@@ -91,6 +100,11 @@ def export_base(
             parity.require_typical_parity(int8_measurements, INT8_TOLERANCE)
             bundle.check_golden(INT8)
             measurements += int8_measurements
+        if FP16 in variants:
+            fp16_measurements = _measure(base.model, bundle, FP16, console)
+            parity.require_parity(fp16_measurements, FP16_TOLERANCE)
+            bundle.check_golden(FP16)
+            measurements += fp16_measurements
     return Bundle.open(out), measurements
 
 

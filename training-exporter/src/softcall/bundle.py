@@ -20,7 +20,11 @@ REPLACE_ADVICE = "name a new folder, or pass --replace to overwrite a base bundl
 TOKENIZER_FILE = "tokenizer.json"
 FULL_PRECISION = "fp32"
 INT8 = "int8"
-VARIANTS = (FULL_PRECISION, INT8)
+FP16 = "fp16"
+VARIANTS = (FULL_PRECISION, INT8, FP16)
+DEFAULT_VARIANTS = (FULL_PRECISION, INT8)
+"""What a bundle has unless told otherwise: fp16 is for servers with a GPU."""
+
 MAX_DESCRIPTION_BYTES = 64 << 20
 
 

@@ -6,21 +6,20 @@ that row alone, so its answer does not depend on what shares its run.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 
+from softcall.graph_nodes import CONTRIBUTED, Nodes, place_weights
 from softcall.int8_weights import EMBEDDING, INTEGERS, SCALES
 from softcall.trunk import BATCH, PROMPT_EMBEDS, ROWS
-from softcall.trunk_weights import DATA_ALIGNMENT_BYTES, TRANSPOSED
+from softcall.trunk_weights import TRANSPOSED
 
 ROW_STEPS = 127
 """The largest element of a row becomes this many steps from the zero point."""
 
 ROW_ZERO = 128
-_CONTRIBUTED = "com.microsoft"
 
 
 def int8_graph(full_precision: onnx.ModelProto, kept: Collection[str] = ()) -> onnx.ModelProto:
@@ -39,8 +38,8 @@ def int8_graph(full_precision: onnx.ModelProto, kept: Collection[str] = ()) -> o
         if quantised := [p for p in products if not any(part in p.inputs[1].name for part in kept)]:
             rows.quantize(inputs, quantised)
     _name_sizes(graph)
-    _place_weights(graph)
-    model.opset_imports[_CONTRIBUTED] = 1
+    place_weights(graph)
+    model.opset_imports[CONTRIBUTED] = 1
     return ir.serde.serialize_model(model)
 
 
@@ -66,7 +65,7 @@ def _quantize_embedding(graph: ir.Graph) -> None:
     (gather,) = (node for node, _ in weight.uses())
     integers = _weight(graph, EMBEDDING + INTEGERS, ir.DataType.INT8, weight.shape)
     scales = _weight(graph, EMBEDDING + SCALES, ir.DataType.FLOAT, [weight.shape[0], 1])
-    nodes = _Nodes(gather.name)
+    nodes = Nodes(gather.name)
     rows = nodes.add("Cast", [nodes.add("Gather", [integers, gather.inputs[1]])], to=ir.DataType.FLOAT)
     embeds = nodes.add("Mul", [rows, nodes.add("Gather", [scales, gather.inputs[1]])])
     graph.insert_before(gather, nodes.made)
@@ -108,7 +107,7 @@ class _Rows:
         self._last_zeros = self._zeros_for(next(iter(self._last)), "trunk/last rows")
 
     def _zeros_for(self, rows: ir.Value, name: str) -> ir.Value:
-        nodes = _Nodes(name)
+        nodes = Nodes(name)
         count = nodes.add("Shape", [rows], start=0, end=1)
         zeros = nodes.add("Expand", [self._zero, count])
         self._graph.insert_after(rows.producer(), nodes.made)
@@ -116,7 +115,7 @@ class _Rows:
 
     def quantize(self, rows: ir.Value, products: Sequence[ir.Node]) -> None:
         """Replace the products of `rows` [rows, in] with weights; rows are quantised once for all of them."""
-        nodes = _Nodes(rows.name.rsplit("/", 1)[0] + "/int8")
+        nodes = Nodes(rows.name.rsplit("/", 1)[0] + "/int8")
         largest = nodes.add("ReduceMax", [nodes.add("Abs", [rows]), self._width], keepdims=0)
         # A row of zeros has the scale 0: whatever integers it gets, its product is 0 times them.
         scale = nodes.add("Mul", [largest, self._step])
@@ -131,9 +130,9 @@ class _Rows:
         weight = product.inputs[1]
         columns = _weight(self._graph, weight.name + INTEGERS, ir.DataType.INT8, weight.shape)
         scales = _weight(self._graph, weight.name + SCALES, ir.DataType.FLOAT, weight.shape[1:])
-        nodes = _Nodes(product.name)
+        nodes = Nodes(product.name)
         inputs = [integers, columns, self._one, scales, self._zero]
-        sums = nodes.add("MatMulIntegerToFloat", inputs, domain=_CONTRIBUTED)
+        sums = nodes.add("MatMulIntegerToFloat", inputs, domain=CONTRIBUTED)
         result = nodes.add("Mul", [sums, row_scales])
         self._graph.insert_before(product, nodes.made)
         product.outputs[0].replace_all_uses_with(result)
@@ -141,28 +140,9 @@ class _Rows:
         del self._graph.initializers[weight.name]
 
 
-@dataclass
-class _Nodes:
-    """New nodes, named after the one that they replace."""
-
-    name: str
-
-    def __post_init__(self) -> None:
-        self.made: list[ir.Node] = []
-
-    def add(self, op: str, inputs: Sequence[ir.Value], domain: str = "", **attributes) -> ir.Value:
-        name = f"{self.name}/{op}"
-        name += f"_{taken}" if (taken := sum(node.op_type == op for node in self.made)) else ""
-        node = ir.node(op, inputs, attributes, domain=domain, name=name)
-        (value,) = node.outputs
-        value.name = f"{name}:0"
-        self.made.append(node)
-        return value
-
-
 def _insert_after(graph: ir.Graph, value: ir.Value, op: str, more: Sequence[ir.Value]) -> ir.Value:
     """Put a node between `value` and all that reads it; return what it gives."""
-    nodes = _Nodes(value.producer().name)
+    nodes = Nodes(value.producer().name)
     output = nodes.add(op, [value, *more])
     value.replace_all_uses_with(output)
     output.producer().replace_input_with(0, value)
@@ -211,18 +191,3 @@ def _name_sizes(graph: ir.Graph) -> None:
 
 def _set_shape(value: ir.Value, sizes: Sequence[str | int]) -> None:
     value.type, value.shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape(sizes)
-
-
-def _place_weights(graph: ir.Graph) -> None:
-    """Give every weight its place in the data file, in the order in which the graph reads them."""
-    before = {v: v.const_value for v in graph.initializers.values()}
-    location = next(t.location for t in before.values() if isinstance(t, ir.ExternalTensor))
-    read = dict.fromkeys(value for node in graph for value in node.inputs if value in before)
-    offset = 0
-    for weight in read:
-        if before[weight] is None or isinstance(before[weight], ir.ExternalTensor):
-            length = int(np.prod(weight.shape.numpy()) * weight.dtype.itemsize)
-            weight.const_value = ir.ExternalTensor(
-                location, offset, length, weight.dtype, shape=weight.shape, name=weight.name
-            )
-            offset += -(-length // DATA_ALIGNMENT_BYTES) * DATA_ALIGNMENT_BYTES

@@ -13,7 +13,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from softcall.bundle import DESCRIPTION_FILE, FULL_PRECISION, REPLACE_ADVICE, TOKENIZER_FILE, VARIANTS, Bundle
+from softcall.bundle import (
+    DEFAULT_VARIANTS,
+    DESCRIPTION_FILE,
+    FULL_PRECISION,
+    REPLACE_ADVICE,
+    TOKENIZER_FILE,
+    Bundle,
+)
 from softcall.default_base import sha256_of
 from softcall.errors import SoftcallError
 from softcall.fingerprint import fingerprint
@@ -36,7 +43,7 @@ def base_from_graph(
     out: Path,
     *,
     name: str | None = None,
-    variants: Sequence[str] = VARIANTS,
+    variants: Sequence[str] = DEFAULT_VARIANTS,
     overwrite: bool = False,
     console: Console = QUIET,
 ) -> tuple[Bundle, Mapping[str, float]]:
@@ -52,6 +59,8 @@ def base_from_graph(
     with step(console, "identify the weights"):
         kept = _graph_of(fingerprint(weights), source)
         wanted = {FULL_PRECISION, *variants}
+        if missing := wanted - kept.variants.keys():
+            raise SoftcallError(f"{kept.name}: no graph is kept of the variant {', '.join(sorted(missing))}")
         kept = replace(kept, variants={v: kept.variants[v] for v in kept.variants if v in wanted})
     with new_folder(
         Path(out), replaceable=DESCRIPTION_FILE if overwrite else None, advice=REPLACE_ADVICE

@@ -53,13 +53,14 @@ def measure(model: PreTrainedModel, trunk: Trunk, positions: int, variant: str) 
     ]
 
 
-def require_parity(measurements: Sequence[Measurement]) -> None:
-    """Raise `SoftcallError`, naming the case, where hidden rows differ by more than `TOLERANCE`."""
+def require_parity(measurements: Sequence[Measurement], tolerance: float = TOLERANCE) -> None:
+    """Raise `SoftcallError`, naming the case, where hidden rows differ by more than `tolerance`."""
     for measured in measurements:
-        if not measured.difference <= TOLERANCE:
+        if not measured.difference <= tolerance:
             raise SoftcallError(
-                f"the exported graph is not the model: hidden rows of the case {measured.case!r} differ by "
-                f"{measured.difference:.1e} of their largest element, {TOLERANCE:.0e} is tolerated"
+                f"the exported {measured.variant} graph is not the model: hidden rows of the case "
+                f"{measured.case!r} differ by {measured.difference:.1e} of their largest element, "
+                f"{tolerance:.0e} is tolerated"
             )
 
 

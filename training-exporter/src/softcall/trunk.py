@@ -13,6 +13,9 @@ PROMPT_EMBEDS = "prompt_embeds"
 LAST_INDEX = "last_index"
 HIDDEN = "hidden"
 
+KV_PAGES, PREFIX_PAGES = "kv_pages", "prefix_pages"
+"""What a trunk for a GPU takes instead of a past for each layer."""
+
 BATCH, LENGTH, ROWS = "batch", "prompt + text", "batch x (prompt + text)"
 """What the graph calls its sizes."""
 
@@ -46,8 +49,13 @@ class Trunk:
         self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
         shapes = {value.name: value.shape for value in self._session.get_inputs()}
         self.hidden_size: int = shapes[PROMPT_EMBEDS][2]
-        self.layers = sum(name.endswith(".key") for name in shapes)
-        _, self.kv_heads, _, self.head_dim = shapes[past_names(1)[0]]
+        self._paged = KV_PAGES in shapes
+        if self._paged:
+            _, parts, self.kv_heads, self.head_dim = shapes[KV_PAGES]
+            self.layers = parts // 2
+        else:
+            self.layers = sum(name.endswith(".key") for name in shapes)
+            _, self.kv_heads, _, self.head_dim = shapes[past_names(1)[0]]
 
     def empty_prefix(self) -> Prefix:
         """Return the prefix of no prompt: [1, kv_heads, 0, head_dim] for every key and value."""
@@ -86,5 +94,13 @@ class Trunk:
             INPUT_IDS: input_ids,
             PROMPT_EMBEDS: prompt_embeds,
             LAST_INDEX: last_index,
-            **dict(zip(past_names(self.layers), prefix or self.empty_prefix(), strict=True)),
+            **self._past(prefix or self.empty_prefix(), len(input_ids)),
         }
+
+    def _past(self, prefix: Prefix, batch: int) -> dict[str, np.ndarray]:
+        if not self._paged:
+            return dict(zip(past_names(self.layers), prefix, strict=True))
+        tokens = np.stack(prefix).transpose(1, 3, 0, 2, 4)  # [batch or 1, past, parts, kv_heads, head_dim]
+        index = np.arange(tokens.shape[0] * tokens.shape[1]).reshape(tokens.shape[:2])
+        pages = tokens.reshape(-1, *tokens.shape[2:]).astype(np.float16)
+        return {KV_PAGES: pages, PREFIX_PAGES: np.broadcast_to(index, (batch, index.shape[1])).copy()}

@@ -8,7 +8,7 @@ import onnx
 from rich.console import Console
 
 from softcall import smoothing
-from softcall.bundle import FULL_PRECISION, INT8
+from softcall.bundle import FP16, FULL_PRECISION, INT8
 from softcall.int8_weights import int8_weights
 from softcall.progress import step
 from softcall.trunk_weights import external_weights, full_precision, write_weights
@@ -17,7 +17,11 @@ GRAPH_FILE = "trunk.onnx"
 DATA_FILE = "trunk.onnx.data"
 SMOOTHING_FILE = "smoothing.safetensors"
 
-FILES = {FULL_PRECISION: (GRAPH_FILE, DATA_FILE), INT8: (GRAPH_FILE, SMOOTHING_FILE, DATA_FILE)}
+FILES = {
+    FULL_PRECISION: (GRAPH_FILE, DATA_FILE),
+    INT8: (GRAPH_FILE, SMOOTHING_FILE, DATA_FILE),
+    FP16: (GRAPH_FILE, DATA_FILE),
+}
 
 
 def write_variant_weights(

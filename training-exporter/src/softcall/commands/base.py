@@ -37,7 +37,7 @@ def base(
         list[str] | None,
         typer.Option(
             help="A precision to write, repeated: fp32, which is always written because it encodes the "
-            "prompts; int8, in which texts run faster and in a quarter of the memory.",
+            "prompts; int8, in which texts run faster and in a quarter of the memory; fp16, for a GPU.",
             show_default="fp32 and int8",
         ),
     ] = None,
@@ -92,12 +92,12 @@ def base(
 
 
 def _variants(names: list[str] | None) -> tuple[str, ...]:
-    from softcall.bundle import VARIANTS
+    from softcall.bundle import DEFAULT_VARIANTS, VARIANTS
 
     for name in names or ():
         if name not in VARIANTS:
-            raise SoftcallError(f"--variant {name}: {' or '.join(VARIANTS)} is expected")
-    return tuple(names) if names else VARIANTS
+            raise SoftcallError(f"--variant {name}: one of {', '.join(VARIANTS)} is expected")
+    return tuple(names) if names else DEFAULT_VARIANTS
 
 
 def _from_graph(

@@ -40,6 +40,8 @@ public final class SoftcallException extends RuntimeException {
         ARTIFACT_REFUSED,
         /** The store refuses our credentials, or the bucket does not exist. */
         STORE_DENIED,
+        /** The device that computes has no memory left for this call. */
+        OUT_OF_MEMORY,
         /** The store does not answer. */
         STORE_UNAVAILABLE,
         /** The answer was not ready in the time that one call may take. */

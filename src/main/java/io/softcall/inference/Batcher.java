@@ -22,15 +22,17 @@ import java.util.SequencedMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jboss.logging.Logger;
 
 /**
  * Puts rows that wait at the same time into one run: rows of any callers and tasks whose prefixes have one length.
  *
- * <p>One thread runs the model. Each run is led by the row whose turn it is: tasks take turns, and so do the calls of one
- * task. The leader takes along the rows nearest to it in length, as far as the bounds on a run's tokens and padding allow.
- * Nothing ever waits for company: a lone row runs at once. The guarantees that follow: docs/batching.md.
+ * <p>One thread runs the model, or two where one can wait for a GPU while the other prepares. Each run is led by the row whose
+ * turn it is: tasks take turns, and so do the calls of one task. The leader takes along the rows nearest to it in length, as
+ * far as the bounds on a run's tokens and padding allow. Nothing ever waits for company: a lone row runs at once. The
+ * guarantees that follow: docs/batching.md.
  */
 @Singleton
 class Batcher {
@@ -97,7 +99,7 @@ class Batcher {
     }
 
     private final Model model;
-    private final InferenceConfig.Batch config;
+    private final Device.Batching config;
     private final DistributionSummary rowsPerRun;
 
     private final ReentrantLock lock = new ReentrantLock();
@@ -108,19 +110,22 @@ class Batcher {
     private int waiting;
     private final DrainRate drainRate = new DrainRate();
 
-    private final Thread runner;
+    private final List<Thread> runners;
     private volatile boolean closed;
 
     Batcher(Model model, InferenceConfig config, MeterRegistry metrics) {
         this.model = model;
-        this.config = config.batch();
+        this.config = model.device().batching(config.batch());
         this.rowsPerRun = DistributionSummary.builder("softcall.batch.rows")
                 .description("rows that shared a run")
                 .register(metrics);
         Gauge.builder("softcall.queue.rows", this, Batcher::waiting)
                 .description("rows that wait for a run")
                 .register(metrics);
-        this.runner = Thread.ofPlatform().name("inference").daemon().start(this::serve);
+        this.runners = IntStream.range(0, this.config.runs())
+                .mapToObj(number ->
+                        Thread.ofPlatform().name("inference-" + number).daemon().start(this::serve))
+                .toList();
     }
 
     /**
@@ -413,7 +418,9 @@ class Batcher {
     @PreDestroy
     void close() throws InterruptedException {
         closed = true;
-        runner.interrupt();
-        runner.join();
+        runners.forEach(Thread::interrupt);
+        for (Thread runner : runners) {
+            runner.join();
+        }
     }
 }

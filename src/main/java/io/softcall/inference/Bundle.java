@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
@@ -100,8 +101,17 @@ record Bundle(
         }
     }
 
-    /** @throws IllegalArgumentException when the folder is no bundle that this server reads; the message says what to do */
     static Bundle open(Path dir, String variant) {
+        return open(dir, List.of(variant));
+    }
+
+    /**
+     * Reads a bundle.
+     *
+     * @param variants the first of these that the bundle has is served
+     * @throws IllegalArgumentException when the folder is no bundle that this server reads; the message says what to do
+     */
+    static Bundle open(Path dir, List<String> variants) {
         Path file = dir.resolve("base.json");
         if (!Files.isRegularFile(file)) {
             throw new IllegalArgumentException(
@@ -109,10 +119,15 @@ record Bundle(
                             .formatted(dir.toAbsolutePath(), dir));
         }
         Json json = read(file);
-        Variant served = json.variant(dir, variant)
+        Variant served = variants.stream()
+                .flatMap(variant -> json.variant(dir, variant).stream())
+                .findFirst()
                 .orElseThrow(
                         () -> new IllegalArgumentException("softcall.base.variant=%s: the bundle %s has the variants %s"
-                                .formatted(variant, dir, json.variants().keySet())));
+                                .formatted(
+                                        String.join(" or ", variants),
+                                        dir,
+                                        json.variants().keySet())));
         return new Bundle(
                 json.name(),
                 json.architecture(),

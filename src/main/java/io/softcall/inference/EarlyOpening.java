@@ -1,6 +1,7 @@
 package io.softcall.inference;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -17,22 +18,24 @@ public final class EarlyOpening {
     private static Optional<EarlyOpening> begun = Optional.empty();
 
     /** Whatever an opened trunk depends on. */
-    record Wanted(Path dir, String variant, Optional<Path> cacheDir, Trunk.Means means) {
+    record Wanted(Device device, Path dir, List<String> variants, Optional<Path> cacheDir, Trunk.Means means) {
 
         /** {@code equals} of a record is generated when it is first called, which takes milliseconds. */
         boolean same(Wanted other) {
-            return dir.equals(other.dir)
-                    && variant.equals(other.variant)
+            return device == other.device
+                    && dir.equals(other.dir)
+                    && variants.equals(other.variants)
                     && cacheDir.equals(other.cacheDir)
                     && means.threads() == other.means.threads()
                     && means.spinMicros() == other.means.spinMicros()
                     && means.keepMemory() == other.means.keepMemory();
         }
 
-        static Wanted of(InferenceConfig config) {
+        static Wanted of(InferenceConfig config, Device device) {
             return new Wanted(
+                    device,
                     config.base().dir(),
-                    config.base().variant(),
+                    config.base().variant().map(List::of).orElse(device.variants()),
                     config.base().cacheDir(),
                     new Trunk.Means(config.threads(), config.spinMicros(), config.keepMemory()));
         }
@@ -40,8 +43,9 @@ public final class EarlyOpening {
         /** The defaults are those of {@link InferenceConfig}. */
         static Wanted ofEnvironment() {
             return new Wanted(
+                    Device.CPU,
                     Path.of(setting("softcall.base.dir").orElse("base")),
-                    setting("softcall.base.variant").orElse("int8"),
+                    setting("softcall.base.variant").map(List::of).orElse(Device.CPU.variants()),
                     setting("softcall.base.cache-dir").map(Path::of),
                     new Trunk.Means(
                             setting("softcall.threads").map(Integer::valueOf).orElse(0),
@@ -68,15 +72,18 @@ public final class EarlyOpening {
 
     private EarlyOpening(Wanted wanted) {
         this.wanted = wanted;
-        bundle = Opening.begin("open-bundle", () -> Bundle.open(wanted.dir(), wanted.variant()));
+        bundle = Opening.begin("open-bundle", () -> Bundle.open(wanted.dir(), wanted.variants()));
         trunk = Opening.begin("open-trunk", () -> PackedWeights.of(bundle.join().served(), wanted.cacheDir())
                 .open(bundle.join(), wanted.means()));
         tokenizer = Opening.begin(
                 "open-tokenizer", () -> new Tokenizer(bundle.join().tokenizer()));
     }
 
-    /** Begins; to be called once, as the first thing in the process. */
+    /** Begins; to be called once, as the first thing in the process. Where a GPU may serve, that is found out first. */
     public static synchronized void begin() {
+        if (!Wanted.setting("softcall.provider").orElse("cpu").equalsIgnoreCase("cpu")) {
+            return;
+        }
         try {
             begun = Optional.of(new EarlyOpening(Wanted.ofEnvironment()));
         } catch (IllegalArgumentException e) {

@@ -26,8 +26,12 @@ final class Encoder implements AutoCloseable {
         this.idle = idle;
     }
 
-    /** The golden row is checked when the trunk is opened for the first time. */
-    synchronized Prefix encode(Prompt prompt) {
+    /**
+     * The golden row is checked when the trunk is opened for the first time.
+     *
+     * @param form of the trunk that texts run through
+     */
+    synchronized Prefix encode(Prompt prompt, PrefixForm form) {
         if (ended) {
             throw new IllegalStateException("the server is stopping");
         }
@@ -35,7 +39,7 @@ final class Encoder implements AutoCloseable {
             open();
         }
         try {
-            return trunk.encode(prompt);
+            return trunk.encode(prompt, form);
         } finally {
             usedNanos = System.nanoTime();
         }

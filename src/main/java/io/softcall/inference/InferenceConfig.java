@@ -7,6 +7,7 @@ import io.smallrye.config.WithName;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 
 /** The base that is served, and the bounds on what it is asked. */
@@ -15,13 +16,19 @@ public interface InferenceConfig {
 
     /** Where ONNX Runtime computes. */
     enum Provider {
-        CPU
+        CPU,
+        /** A GPU; a start without one fails. */
+        CUDA,
+        /** A GPU where there is one, else the processor. */
+        AUTO
     }
 
     Base base();
 
     @WithDefault("cpu")
     Provider provider();
+
+    Cuda cuda();
 
     /** Threads that share one run; 0: one a core. */
     @WithDefault("0")
@@ -44,14 +51,29 @@ public interface InferenceConfig {
 
     Limits limits();
 
+    /** The GPU. */
+    interface Cuda {
+        /** Its number among those that CUDA sees. */
+        @WithDefault("0")
+        int device();
+
+        /** Memory for weights and runs; that for prefixes is besides. */
+        @WithDefault("4G")
+        MemorySize memoryLimit();
+
+        /** Products of float32 in 10 bits instead of 23: faster, and no longer equal to PyTorch's. */
+        @WithDefault("false")
+        boolean tf32();
+    }
+
     /** The exported model. */
     interface Base {
         /** A base bundle: the folder that {@code softcall base} wrote. */
         @WithDefault("base")
         Path dir();
 
-        @WithDefault("int8")
-        String variant();
+        /** Empty: the one that suits what computes. */
+        Optional<String> variant();
 
         /** A folder for weights as this processor wants them, which the next start maps; empty: beside the variant. */
         Optional<Path> cacheDir();
@@ -62,7 +84,7 @@ public interface InferenceConfig {
 
     /** The KV caches of prompts. */
     interface Prefix {
-        /** Memory for prefixes, outside the Java heap; the least used leave first. */
+        /** Memory for prefixes, outside the Java heap, on a GPU if that computes; the least used leave first. */
         @WithDefault("512M")
         MemorySize cacheBytes();
 
@@ -71,19 +93,19 @@ public interface InferenceConfig {
         Duration encoderIdle();
     }
 
-    /** Rows that share a run. */
+    /** Rows that share a run. What is empty follows what computes: {@link Device}. */
     interface Batch {
         /** Padded tokens of one run, prefixes not counted; a longer text runs alone. */
-        @WithDefault("1024")
-        int tokens();
+        OptionalInt tokens();
 
         /** Tokens of a run that are only padding: as many as another run would cost. */
-        @WithDefault("16")
-        int paddingTokens();
+        OptionalInt paddingTokens();
 
         /** Rows that may wait, of one task as many as are free; more are answered 429 at once. */
-        @WithDefault("1024")
-        int queueRows();
+        OptionalInt queueRows();
+
+        /** Runs under way at once: with two, one is prepared while the other computes. */
+        OptionalInt runs();
     }
 
     /** Bounds on one call. */

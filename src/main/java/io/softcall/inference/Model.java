@@ -17,6 +17,9 @@ interface Model extends AutoCloseable {
 
     Bundle bundle();
 
+    /** What texts run on. */
+    Device device();
+
     /** Computes a prompt's KV cache at full precision, for which the bundle must have an encoder. The caller owns the one reference. */
     Prefix encode(Prompt prompt);
 

@@ -1,10 +1,14 @@
 package io.softcall.inference;
 
+import ai.onnxruntime.OrtException;
+import io.softcall.SoftcallException;
 import io.softcall.task.Prompt;
 import io.softcall.task.ReadyPrefix;
 import java.time.Duration;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import org.jboss.logging.Logger;
 
 /**
  * The base on ONNX Runtime. Texts run through the variant that is served; prompts are always encoded at full precision, by
@@ -12,18 +16,30 @@ import java.util.Optional;
  */
 final class OnnxModel implements Model {
 
+    private static final Logger LOG = Logger.getLogger(OnnxModel.class);
+
+    private static final int WARM_PREFIX_TOKENS = 20;
+    private static final int FIRST_WARM_TEXT_TOKENS = 8;
+    private static final int LAST_WARM_TEXT_TOKENS = 64;
+    private static final int WARM_ROWS = 256;
+
     private final Bundle bundle;
     private final Trunk served;
+    private final Device device;
+    private final PrefixForm form;
     private final Optional<Encoder> encoder;
 
     /**
-     * @param served the open trunk of the variant that is served; closed with this
+     * @param served the open trunk of the variant that is served, on {@code device}; closed with this
+     * @param form in which it takes prefixes; closed with this
      * @param means of the trunk that encodes prompts
      * @param encoderIdle how long that one stays open when no prompt comes
      */
-    OnnxModel(Bundle bundle, Trunk served, Trunk.Means means, Duration encoderIdle) {
+    OnnxModel(Bundle bundle, Trunk served, Device device, PrefixForm form, Trunk.Means means, Duration encoderIdle) {
         this.bundle = bundle;
         this.served = served;
+        this.device = device;
+        this.form = form;
         this.encoder = bundle.encoder()
                 .filter(variant -> !variant.equals(bundle.served()))
                 .map(variant -> new Encoder(() -> Trunk.mapped(bundle, variant, means), encoderIdle));
@@ -35,26 +51,70 @@ final class OnnxModel implements Model {
     }
 
     @Override
+    public Device device() {
+        return device;
+    }
+
+    @Override
     public Prefix encode(Prompt prompt) {
         if (bundle.encoder().isEmpty()) {
             throw new IllegalStateException("the bundle has no full-precision trunk");
         }
-        return encoder.isPresent() ? encoder.get().encode(prompt) : served.encode(prompt);
+        return encoder.isPresent() ? encoder.get().encode(prompt, form) : served.encode(prompt, form);
     }
 
     @Override
     public Prefix load(ReadyPrefix ready) {
-        return served.prefix(ready);
+        int tokens = ready.size() / (2 * bundle.layers() * bundle.kvHeads() * bundle.headDim());
+        try {
+            return form.keep(tokens, (i, to) -> to.put(ready.floats(i * to.remaining(), to.remaining())));
+        } catch (OrtException e) {
+            throw new IllegalStateException("loading a prefix failed: " + e.getMessage(), e);
+        }
     }
 
     @Override
     public float[][] run(List<Sequence> batch) {
-        return served.run(batch);
+        return served.run(batch, device, form);
+    }
+
+    /**
+     * Runs the shapes of short texts once, because the first run of a shape costs as much as several others on a GPU. Ends where
+     * memory does: so large a run will be answered that there is none.
+     *
+     * @param bounds on runs
+     */
+    void warmUp(Device.Batching bounds) {
+        Prefix prefix = zeros(WARM_PREFIX_TOKENS);
+        try {
+            for (int length = FIRST_WARM_TEXT_TOKENS;
+                    length <= LAST_WARM_TEXT_TOKENS;
+                    length = device.padded(length + 1)) {
+                for (int rows = 1;
+                        rows * length <= bounds.tokens() && rows <= WARM_ROWS;
+                        rows = device.padded(rows + 1)) {
+                    run(Collections.nCopies(rows, new Sequence(new long[length], prefix)));
+                }
+            }
+        } catch (SoftcallException e) {
+            LOG.warnf("not all shapes could be run at the start: %s", e.getMessage());
+        } finally {
+            prefix.release();
+        }
+    }
+
+    private Prefix zeros(int tokens) {
+        try {
+            return form.keep(tokens, (index, to) -> to.position(to.limit()));
+        } catch (OrtException e) {
+            throw new IllegalStateException("keeping a prefix failed: " + e.getMessage(), e);
+        }
     }
 
     @Override
     public void close() {
         encoder.ifPresent(Encoder::close);
         served.close();
+        form.close();
     }
 }

@@ -17,8 +17,7 @@ final class OnnxPrefix extends Prefix {
     private final List<MemorySegment> memory = new ArrayList<>();
     private final List<OnnxTensor> tensors = new ArrayList<>();
 
-    /** @param values copies the key or value of this number: keys before values, layer by layer */
-    OnnxPrefix(Bundle bundle, int tokens, Source values) throws OrtException {
+    OnnxPrefix(Bundle bundle, int tokens, PrefixForm.Source values) throws OrtException {
         super(tokens, 2L * bundle.layers() * bundle.kvHeads() * tokens * bundle.headDim() * Float.BYTES);
         for (int i = 0; i < 2 * bundle.layers(); i++) {
             MemorySegment segment = arena.allocate(bytes() / (2L * bundle.layers()), 64);
@@ -30,11 +29,6 @@ final class OnnxPrefix extends Prefix {
                 1, bundle.kvHeads(), tokens, bundle.headDim()
             }));
         }
-    }
-
-    /** Where keys and values come from. */
-    interface Source {
-        void copy(int index, FloatBuffer to) throws OrtException;
     }
 
     OnnxTensor tensor(int index) {

@@ -2,6 +2,7 @@ package io.softcall.inference;
 
 import io.quarkus.runtime.Startup;
 import jakarta.inject.Singleton;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -17,15 +18,47 @@ final class Opening {
 
     private static final Logger LOG = Logger.getLogger(Opening.class);
 
+    private final Serving serving;
     private final Bundle bundle;
     private final CompletableFuture<Model> model;
     private final CompletableFuture<Tokenizer> tokenizer;
 
+    /**
+     * What serves.
+     *
+     * @param cuda empty: the processor
+     * @param why as start-up says it
+     */
+    record Serving(Optional<Cuda> cuda, String why) {
+
+        Device device() {
+            return cuda.isPresent() ? Device.CUDA : Device.CPU;
+        }
+
+        /** @throws IllegalStateException when CUDA is wanted and cannot be had; the message says why */
+        static Serving choose(InferenceConfig config) {
+            String why = "softcall.provider=" + config.provider().name().toLowerCase(Locale.ROOT);
+            if (config.provider() == InferenceConfig.Provider.CPU) {
+                return new Serving(Optional.empty(), why);
+            }
+            try {
+                return new Serving(Optional.of(Cuda.open(config.cuda())), why);
+            } catch (IllegalStateException e) {
+                if (config.provider() == InferenceConfig.Provider.CUDA) {
+                    throw new IllegalStateException("%s: %s".formatted(why, e.getMessage()), e);
+                }
+                LOG.warnf("%s: the processor serves, because CUDA cannot: %s", why, e.getMessage());
+                return new Serving(Optional.empty(), why + " found no GPU");
+            }
+        }
+    }
+
     Opening(InferenceConfig config) {
-        Optional<EarlyOpening> early = EarlyOpening.take(EarlyOpening.Wanted.of(config));
-        bundle = early.flatMap(EarlyOpening::bundle)
-                .orElseGet(() -> Bundle.open(config.base().dir(), config.base().variant()));
-        model = begin("open-trunk", () -> open(bundle, config, early.flatMap(EarlyOpening::trunk)));
+        serving = Serving.choose(config);
+        EarlyOpening.Wanted wanted = EarlyOpening.Wanted.of(config, serving.device());
+        Optional<EarlyOpening> early = EarlyOpening.take(wanted);
+        bundle = early.flatMap(EarlyOpening::bundle).orElseGet(() -> Bundle.open(wanted.dir(), wanted.variants()));
+        model = begin("open-trunk", () -> open(bundle, config, serving, early.flatMap(EarlyOpening::trunk)));
         tokenizer = begin("open-tokenizer", () -> early.flatMap(EarlyOpening::tokenizer)
                 .orElseGet(() -> new Tokenizer(bundle.tokenizer())));
     }
@@ -37,6 +70,11 @@ final class Opening {
 
     Bundle bundle() {
         return bundle;
+    }
+
+    /** The GPU that serves, if one does. */
+    Optional<Cuda> cuda() {
+        return serving.cuda();
     }
 
     /** Waits for the trunk. */
@@ -58,26 +96,28 @@ final class Opening {
         }
     }
 
-    static Model open(Bundle bundle, InferenceConfig config, Optional<Trunk> early) {
+    static Model open(Bundle bundle, InferenceConfig config, Serving serving, Optional<Trunk> early) {
         long began = System.nanoTime();
         Trunk.Means means = new Trunk.Means(config.threads(), config.spinMicros(), config.keepMemory());
-        Model model =
-                switch (config.provider()) {
-                    case CPU ->
-                        new OnnxModel(
-                                bundle,
-                                early.orElseGet(() -> PackedWeights.of(
-                                                bundle.served(), config.base().cacheDir())
-                                        .open(bundle, means)),
-                                means,
-                                config.prefix().encoderIdle());
-                };
+        Trunk trunk = early.or(() -> serving.cuda().map(cuda -> Trunk.on(cuda, bundle, means)))
+                .orElseGet(() -> PackedWeights.of(bundle.served(), config.base().cacheDir())
+                        .open(bundle, means));
+        PrefixForm form = trunk.isPaged()
+                ? new PagedPrefixes(
+                        bundle,
+                        config.prefix().cacheBytes().asLongValue(),
+                        serving.cuda().<PageMemory.Source>map(cuda -> cuda).orElse(HostMemory::new))
+                : new LayerPrefixes(bundle);
+        OnnxModel model = new OnnxModel(
+                bundle, trunk, serving.device(), form, means, config.prefix().encoderIdle());
+        serving.cuda().ifPresent(cuda -> model.warmUp(serving.device().batching(config.batch())));
         LOG.infof(
-                "base %s (%s, fingerprint %.12s) serves on ONNX Runtime, %s, golden row holds, waited %d ms",
+                "base %s (%s, fingerprint %.12s) serves on ONNX Runtime, %s (%s), golden row holds, waited %d ms",
                 bundle.name(),
                 bundle.served().name(),
                 bundle.fingerprint(),
-                config.provider(),
+                serving.cuda().map(Cuda::toString).orElse("CPU"),
+                serving.why(),
                 (System.nanoTime() - began) / 1_000_000);
         return model;
     }

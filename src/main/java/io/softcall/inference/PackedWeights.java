@@ -67,27 +67,18 @@ record PackedWeights(Bundle.Variant variant, Optional<Path> folder) {
      */
     Trunk open(Bundle bundle, Trunk.Means means) {
         if (folder.isEmpty()) {
-            return checked(Trunk.packed(bundle, variant, means));
+            return Trunk.packed(bundle, variant, means).checked();
         }
         if (!Files.exists(folder.get())) {
             return save(bundle, means, folder.get());
         }
         try {
-            return checked(Trunk.saved(bundle, variant, means, folder.get().resolve(GRAPH)));
+            return Trunk.saved(bundle, variant, means, folder.get().resolve(GRAPH))
+                    .checked();
         } catch (IllegalStateException e) {
             LOG.warnf("%s; it is deleted, and this start does without", e.getMessage());
             delete(folder.get());
-            return checked(Trunk.packed(bundle, variant, means));
-        }
-    }
-
-    private static Trunk checked(Trunk trunk) {
-        try {
-            trunk.checkGolden();
-            return trunk;
-        } catch (RuntimeException e) {
-            trunk.close();
-            throw e;
+            return Trunk.packed(bundle, variant, means).checked();
         }
     }
 
@@ -99,11 +90,12 @@ record PackedWeights(Bundle.Variant variant, Optional<Path> folder) {
         try {
             Files.createDirectories(folder.getParent());
             Files.createDirectory(unfinished);
-            trunk = checked(Trunk.saving(bundle, variant, means, unfinished.resolve(GRAPH)));
+            trunk = Trunk.saving(bundle, variant, means, unfinished.resolve(GRAPH))
+                    .checked();
         } catch (IOException | IllegalStateException e) {
             delete(unfinished);
             LOG.infof("each start packs the weights anew (%s): softcall.base.cache-dir names a folder for them", e);
-            return checked(Trunk.packed(bundle, variant, means));
+            return Trunk.packed(bundle, variant, means).checked();
         }
         try {
             Files.move(unfinished, folder, StandardCopyOption.ATOMIC_MOVE);

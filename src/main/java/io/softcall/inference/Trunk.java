@@ -1,7 +1,6 @@
 package io.softcall.inference;
 
 import ai.onnxruntime.OnnxTensor;
-import ai.onnxruntime.OnnxTensorLike;
 import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtLoggingLevel;
@@ -9,22 +8,20 @@ import ai.onnxruntime.OrtSession;
 import ai.onnxruntime.OrtSession.SessionOptions;
 import ai.onnxruntime.OrtSession.SessionOptions.OptLevel;
 import io.softcall.task.Prompt;
-import io.softcall.task.ReadyPrefix;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashMap;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 
 /** One variant's trunk in an ONNX Runtime session. Shapes and names: docs/base-bundle.md. Safe for use by several threads. */
 final class Trunk implements AutoCloseable {
 
+    private static final String IDS = "input_ids";
+    private static final String PROMPT = "prompt_embeds";
+    private static final String LAST = "last_index";
     private static final String HIDDEN = "hidden";
 
     private final Bundle bundle;
@@ -32,7 +29,6 @@ final class Trunk implements AutoCloseable {
     private final Path graph;
     private final OrtEnvironment environment = OrtEnvironment.getEnvironment();
     private final OrtSession session;
-    private final List<String> pastNames;
     private final List<String> presentNames;
     /** Runs share it; closing takes it alone, because closing a session under a run would crash the process. */
     private final ReentrantReadWriteLock inUse = new ReentrantReadWriteLock();
@@ -55,8 +51,7 @@ final class Trunk implements AutoCloseable {
         this.bundle = bundle;
         this.variant = variant;
         this.graph = graph;
-        this.pastNames = cacheNames("past_key_values.");
-        this.presentNames = cacheNames("present.");
+        this.presentNames = LayerPrefixes.names(bundle, "present.");
         try (SessionOptions options = new SessionOptions()) {
             environment.setTelemetry(false);
             options.setIntraOpNumThreads(means.threads());
@@ -103,34 +98,45 @@ final class Trunk implements AutoCloseable {
                 options -> options.addConfigEntry("session.disable_prepacking", "1"));
     }
 
-    private List<String> cacheNames(String start) {
-        List<String> names = new ArrayList<>();
-        for (int layer = 0; layer < bundle.layers(); layer++) {
-            names.add(start + layer + ".key");
-            names.add(start + layer + ".value");
-        }
-        return List.copyOf(names);
+    /** The weights of the variant that is served, on a GPU; the golden row holds there. */
+    static Trunk on(Cuda cuda, Bundle bundle, Means means) {
+        return new Trunk(bundle, bundle.served(), means, bundle.served().graph(), cuda::configure).checked();
     }
 
-    /** Computes a prompt's KV cache. The caller owns the one reference. */
-    Prefix encode(Prompt prompt) {
+    /** Whether prefixes are given in pages of a table. */
+    boolean isPaged() {
+        return PagedPrefixes.wantedBy(session.getInputNames());
+    }
+
+    /**
+     * Computes a prompt's KV cache. The caller owns the one reference.
+     *
+     * @param form of the trunk that texts run through
+     */
+    Prefix encode(Prompt prompt, PrefixForm form) {
         if (prompt.tokens() >= bundle.maxPositions()) {
             throw new IllegalArgumentException(
                     "a prompt of %d tokens leaves no position for text".formatted(prompt.tokens()));
         }
-        try (Inputs inputs = new Inputs()) {
-            inputs.ids(new long[1][0], 0);
-            inputs.prompt(prompt.values(), 1, prompt.tokens());
-            inputs.lastIndex(prompt.tokens() - 1);
-            inputs.noPast();
+        try (RunInputs inputs = new RunInputs()) {
+            inputs.longs(IDS, new long[0], 1, 0);
+            inputs.floats(PROMPT, prompt.values(), 1, prompt.tokens(), bundle.hiddenSize());
+            inputs.longs(LAST, new long[] {prompt.tokens() - 1L}, 1);
+            noPast(inputs);
             try (OrtSession.Result result = run(inputs, Set.copyOf(presentNames))) {
-                return new OnnxPrefix(
-                        bundle,
-                        prompt.tokens(),
-                        (i, to) -> to.put(present(result, i).getFloatBuffer()));
+                return form.keep(
+                        prompt.tokens(), (i, to) -> to.put(present(result, i).getFloatBuffer()));
             }
         } catch (OrtException e) {
             throw new IllegalStateException("encoding a prompt failed: " + e.getMessage(), e);
+        }
+    }
+
+    private void noPast(RunInputs inputs) throws OrtException {
+        if (isPaged()) {
+            PagedPrefixes.giveNone(bundle, inputs);
+        } else {
+            LayerPrefixes.giveNone(bundle, inputs);
         }
     }
 
@@ -138,47 +144,48 @@ final class Trunk implements AutoCloseable {
         return (OnnxTensor) result.get(presentNames.get(index)).orElseThrow();
     }
 
-    /** The prefix that an artifact carries. The caller owns the one reference. */
-    Prefix prefix(ReadyPrefix ready) {
-        int tokens = ready.size() / (2 * bundle.layers() * bundle.kvHeads() * bundle.headDim());
-        try {
-            return new OnnxPrefix(bundle, tokens, (i, to) -> to.put(ready.floats(i * to.remaining(), to.remaining())));
-        } catch (OrtException e) {
-            throw new IllegalStateException("loading a prefix failed: " + e.getMessage(), e);
-        }
-    }
-
-    /** As {@link Model#run}. */
-    float[][] run(List<Model.Sequence> batch) {
-        long[][] ids = new long[batch.size()][];
-        long[] last = new long[batch.size()];
-        List<OnnxPrefix> prefixes = new ArrayList<>();
+    /**
+     * As {@link Model#run}.
+     *
+     * @param device what it runs on, which decides on the padding
+     * @param form in which the prefixes are
+     */
+    float[][] run(List<Model.Sequence> batch, Device device, PrefixForm form) {
         int longest = 0;
-        for (int row = 0; row < ids.length; row++) {
-            Model.Sequence sequence = batch.get(row);
-            ids[row] = sequence.ids();
-            last[row] = ids[row].length - 1L;
-            longest = Math.max(longest, ids[row].length);
-            prefixes.add((OnnxPrefix) sequence.prefix());
-            checkRow(sequence, prefixes.getFirst().tokens());
+        for (Model.Sequence sequence : batch) {
+            checkRow(sequence, batch.getFirst().prefix().tokens());
+            longest = Math.max(longest, sequence.ids().length);
         }
-        try (Inputs inputs = new Inputs()) {
-            inputs.ids(ids, longest);
-            inputs.prompt(new float[0], ids.length, 0);
-            inputs.lastIndex(last);
-            inputs.past(prefixes);
+        int length = device.padded(longest);
+        int rows = device.padded(batch.size());
+        long[] ids = new long[rows * length];
+        long[] last = new long[rows];
+        List<Prefix> prefixes =
+                new ArrayList<>(Collections.nCopies(rows, batch.getFirst().prefix()));
+        for (int row = 0; row < batch.size(); row++) {
+            Model.Sequence sequence = batch.get(row);
+            System.arraycopy(sequence.ids(), 0, ids, row * length, sequence.ids().length);
+            last[row] = sequence.ids().length - 1L;
+            prefixes.set(row, sequence.prefix());
+        }
+        try (RunInputs inputs = new RunInputs()) {
+            inputs.longs(IDS, ids, rows, length);
+            inputs.floats(PROMPT, new float[0], rows, 0, bundle.hiddenSize());
+            inputs.longs(LAST, last, rows);
+            form.give(prefixes, inputs);
             try (OrtSession.Result result = run(inputs, Set.of(HIDDEN))) {
-                return (float[][]) result.get(HIDDEN).orElseThrow().getValue();
+                float[][] hidden = (float[][]) result.get(HIDDEN).orElseThrow().getValue();
+                return Arrays.copyOf(hidden, batch.size());
             }
         } catch (OrtException e) {
-            throw new IllegalStateException("a run of %d rows failed: %s".formatted(ids.length, e.getMessage()), e);
+            throw RunFailure.of(batch.size(), e);
         }
     }
 
-    private OrtSession.Result run(Inputs inputs, Set<String> outputs) throws OrtException {
+    private OrtSession.Result run(RunInputs inputs, Set<String> outputs) throws OrtException {
         inUse.readLock().lock();
         try {
-            return session.run(inputs.tensors, outputs);
+            return session.run(inputs.tensors(), outputs);
         } finally {
             inUse.readLock().unlock();
         }
@@ -199,6 +206,17 @@ final class Trunk implements AutoCloseable {
         }
     }
 
+    /** This trunk, if it computes what PyTorch did; else it is closed. */
+    Trunk checked() {
+        try {
+            checkGolden();
+            return this;
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
     /** @throws IllegalStateException when the trunk computes something else than PyTorch did */
     void checkGolden() {
         Bundle.Golden golden = variant.golden();
@@ -208,11 +226,11 @@ final class Trunk implements AutoCloseable {
             System.arraycopy(golden.promptEmbeds()[token], 0, embeds, token * bundle.hiddenSize(), bundle.hiddenSize());
         }
         float[] hidden;
-        try (Inputs inputs = new Inputs()) {
-            inputs.ids(new long[][] {golden.inputIds()}, golden.inputIds().length);
-            inputs.prompt(embeds, 1, prompt);
-            inputs.lastIndex(prompt + golden.inputIds().length - 1L);
-            inputs.noPast();
+        try (RunInputs inputs = new RunInputs()) {
+            inputs.longs(IDS, golden.inputIds(), 1, golden.inputIds().length);
+            inputs.floats(PROMPT, embeds, 1, prompt, bundle.hiddenSize());
+            inputs.longs(LAST, new long[] {prompt + golden.inputIds().length - 1L}, 1);
+            noPast(inputs);
             try (OrtSession.Result result = run(inputs, Set.of(HIDDEN))) {
                 hidden = ((float[][]) result.get(HIDDEN).orElseThrow().getValue())[0];
             }
@@ -245,104 +263,5 @@ final class Trunk implements AutoCloseable {
         } finally {
             inUse.writeLock().unlock();
         }
-    }
-
-    /** The input tensors of one run, and the memory under them. */
-    private final class Inputs implements AutoCloseable {
-
-        private final Arena arena = Arena.ofConfined();
-        private final Map<String, OnnxTensorLike> tensors = new HashMap<>();
-        private final List<OnnxTensor> owned = new ArrayList<>();
-
-        /** Pads on the right with id 0: no real token ever sees what follows it. */
-        void ids(long[][] rows, int length) throws OrtException {
-            MemorySegment memory = arena.allocate(ValueLayout.JAVA_LONG, Math.max(1, (long) rows.length * length));
-            for (int row = 0; row < rows.length; row++) {
-                MemorySegment.copy(
-                        rows[row],
-                        0,
-                        memory,
-                        ValueLayout.JAVA_LONG,
-                        (long) row * length * Long.BYTES,
-                        rows[row].length);
-            }
-            longs("input_ids", memory, rows.length, length);
-        }
-
-        void lastIndex(long... positions) throws OrtException {
-            longs("last_index", arena.allocateFrom(ValueLayout.JAVA_LONG, positions), positions.length);
-        }
-
-        void prompt(float[] values, int batch, int promptTokens) throws OrtException {
-            MemorySegment memory = values.length == 0
-                    ? arena.allocate(Float.BYTES)
-                    : arena.allocateFrom(ValueLayout.JAVA_FLOAT, values);
-            own("prompt_embeds", floatTensor(memory, values.length, batch, promptTokens, bundle.hiddenSize()));
-        }
-
-        void noPast() throws OrtException {
-            OnnxTensor empty = floatTensor(arena.allocate(Float.BYTES), 0, 1, bundle.kvHeads(), 0, bundle.headDim());
-            owned.add(empty);
-            pastNames.forEach(name -> tensors.put(name, empty));
-        }
-
-        /** One prefix for all rows is passed as it is; the graph expands it. Several are laid side by side. */
-        void past(List<OnnxPrefix> prefixes) throws OrtException {
-            OnnxPrefix first = prefixes.getFirst();
-            boolean shared = prefixes.stream().allMatch(prefix -> prefix == first);
-            for (int i = 0; i < pastNames.size(); i++) {
-                if (shared) {
-                    tensors.put(pastNames.get(i), first.tensor(i));
-                } else {
-                    own(pastNames.get(i), sideBySide(prefixes, i));
-                }
-            }
-        }
-
-        private OnnxTensor sideBySide(List<OnnxPrefix> prefixes, int index) throws OrtException {
-            long bytes = prefixes.getFirst().memory(index).byteSize();
-            MemorySegment memory = arena.allocate(bytes * prefixes.size(), Float.BYTES);
-            for (int row = 0; row < prefixes.size(); row++) {
-                MemorySegment.copy(prefixes.get(row).memory(index), 0, memory, row * bytes, bytes);
-            }
-            return floatTensor(
-                    memory,
-                    memory.byteSize() / Float.BYTES,
-                    prefixes.size(),
-                    bundle.kvHeads(),
-                    prefixes.getFirst().tokens(),
-                    bundle.headDim());
-        }
-
-        private void longs(String name, MemorySegment memory, long... shape) throws OrtException {
-            long elements = 1;
-            for (long dimension : shape) {
-                elements *= dimension;
-            }
-            var buffer = memory.asByteBuffer()
-                    .order(ByteOrder.nativeOrder())
-                    .asLongBuffer()
-                    .limit((int) elements);
-            own(name, OnnxTensor.createTensor(environment, buffer, shape));
-        }
-
-        private void own(String name, OnnxTensor tensor) {
-            owned.add(tensor);
-            tensors.put(name, tensor);
-        }
-
-        @Override
-        public void close() {
-            owned.forEach(OnnxTensor::close);
-            arena.close();
-        }
-    }
-
-    private OnnxTensor floatTensor(MemorySegment memory, long elements, long... shape) throws OrtException {
-        var buffer = memory.asByteBuffer()
-                .order(ByteOrder.nativeOrder())
-                .asFloatBuffer()
-                .limit((int) elements);
-        return OnnxTensor.createTensor(environment, buffer, shape);
     }
 }

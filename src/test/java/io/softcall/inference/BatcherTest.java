@@ -64,7 +64,7 @@ class BatcherTest {
                 .withDefaultValue("softcall.base.cache-dir", Tiny.PACKED.toString())
                 .build()
                 .getConfigMapping(InferenceConfig.class);
-        tiny = Opening.open(Bundle.open(Tiny.BASE, "fp32"), config, Optional.empty());
+        tiny = Opening.open(Bundle.open(Tiny.BASE, "fp32"), config, Opening.Serving.choose(config), Optional.empty());
         prefix = tiny.encode(prompt(4));
         longerPrefix = tiny.encode(prompt(5));
     }
@@ -168,8 +168,9 @@ class BatcherTest {
     private static void assertBounded(List<Model.Sequence> run) {
         int[] lengths = run.stream().mapToInt(sequence -> sequence.ids().length).toArray();
         int padded = Arrays.stream(lengths).max().orElseThrow() * lengths.length;
-        assertTrue(padded <= config.batch().tokens());
-        assertTrue(padded - Arrays.stream(lengths).sum() <= config.batch().paddingTokens());
+        assertTrue(padded <= Device.CPU.batching(config.batch()).tokens());
+        assertTrue(padded - Arrays.stream(lengths).sum()
+                <= Device.CPU.batching(config.batch()).paddingTokens());
     }
 
     @Test

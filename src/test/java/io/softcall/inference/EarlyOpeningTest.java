@@ -3,9 +3,12 @@ package io.softcall.inference;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.quarkus.runtime.configuration.MemorySize;
+import io.quarkus.runtime.configuration.MemorySizeConverter;
 import io.smallrye.config.SmallRyeConfigBuilder;
 import io.softcall.Tiny;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
@@ -35,7 +38,8 @@ class EarlyOpeningTest {
             assertTrue(EarlyOpening.take(wanted).isEmpty());
 
             EarlyOpening.begin();
-            var other = new EarlyOpening.Wanted(Path.of("other"), "fp32", Optional.empty(), wanted.means());
+            var other = new EarlyOpening.Wanted(
+                    Device.CPU, Path.of("other"), List.of("fp32"), Optional.empty(), wanted.means());
             assertTrue(EarlyOpening.take(other).isEmpty());
             assertTrue(EarlyOpening.take(wanted).isEmpty());
         });
@@ -54,6 +58,14 @@ class EarlyOpeningTest {
         assertTrue(EarlyOpening.take(configured(Map.of())).isEmpty());
     }
 
+    @Test
+    void whereAGpuMayServeNothingIsOpenedBeforeThatIsKnown() {
+        withProperties(Map.of("softcall.provider", "auto"), () -> {
+            EarlyOpening.begin();
+            assertTrue(EarlyOpening.take(EarlyOpening.Wanted.ofEnvironment()).isEmpty());
+        });
+    }
+
     private static Map<String, String> tiny() {
         return Map.of(
                 "softcall.base.dir", Tiny.BASE.toString(),
@@ -62,12 +74,15 @@ class EarlyOpeningTest {
     }
 
     private static EarlyOpening.Wanted configured(Map<String, String> settings) {
-        return EarlyOpening.Wanted.of(new SmallRyeConfigBuilder()
-                .addDiscoveredConverters()
-                .withMapping(InferenceConfig.class)
-                .withDefaultValues(settings)
-                .build()
-                .getConfigMapping(InferenceConfig.class));
+        return EarlyOpening.Wanted.of(
+                new SmallRyeConfigBuilder()
+                        .addDiscoveredConverters()
+                        .withConverter(MemorySize.class, 200, new MemorySizeConverter())
+                        .withMapping(InferenceConfig.class)
+                        .withDefaultValues(settings)
+                        .build()
+                        .getConfigMapping(InferenceConfig.class),
+                Device.CPU);
     }
 
     private static void withProperties(Map<String, String> settings, Runnable action) {

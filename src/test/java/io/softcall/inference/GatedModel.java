@@ -82,6 +82,11 @@ public final class GatedModel implements Model {
     }
 
     @Override
+    public Device device() {
+        return model.device();
+    }
+
+    @Override
     public Prefix encode(Prompt prompt) {
         try {
             encoderGate.await();

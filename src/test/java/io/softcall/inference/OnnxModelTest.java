@@ -83,7 +83,7 @@ class OnnxModelTest {
         try (OnnxModel model = open(int8);
                 Trunk fp32 = Trunk.mapped(full, full.served(), MEANS)) {
             OnnxPrefix prefix = (OnnxPrefix) model.encode(prompt(int8));
-            OnnxPrefix expected = (OnnxPrefix) fp32.encode(prompt(full));
+            OnnxPrefix expected = (OnnxPrefix) fp32.encode(prompt(full), new LayerPrefixes(full));
             for (int i = 0; i < 2 * int8.layers(); i++) {
                 assertEquals(-1, expected.memory(i).mismatch(prefix.memory(i)));
             }
@@ -97,7 +97,7 @@ class OnnxModelTest {
         Encoder encoder = new Encoder(() -> Trunk.mapped(tiny, tiny.served(), MEANS), IDLE);
         assertFalse(encoder.isOpen());
         for (int i = 0; i < 2; i++) {
-            encoder.encode(prompt(tiny)).release();
+            encoder.encode(prompt(tiny), new LayerPrefixes(tiny)).release();
             assertTrue(encoder.isOpen());
             for (int wait = 0; wait < 100 && encoder.isOpen(); wait++) {
                 Thread.sleep(IDLE.toMillis());
@@ -105,7 +105,7 @@ class OnnxModelTest {
             assertFalse(encoder.isOpen());
         }
         encoder.close();
-        assertThrows(IllegalStateException.class, () -> encoder.encode(prompt(tiny)));
+        assertThrows(IllegalStateException.class, () -> encoder.encode(prompt(tiny), new LayerPrefixes(tiny)));
     }
 
     private OnnxModel open(Bundle bundle) {
@@ -114,7 +114,7 @@ class OnnxModelTest {
 
     private OnnxModel open(Bundle bundle, Path packed) {
         Trunk trunk = PackedWeights.of(bundle.served(), Optional.of(packed)).open(bundle, MEANS);
-        return new OnnxModel(bundle, trunk, MEANS, IDLE);
+        return new OnnxModel(bundle, trunk, Device.CPU, new LayerPrefixes(bundle), MEANS, IDLE);
     }
 
     private float[] run(Bundle bundle) {

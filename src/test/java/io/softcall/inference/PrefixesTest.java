@@ -49,6 +49,8 @@ class PrefixesTest {
                         served,
                         PackedWeights.of(served.served(), Optional.of(Tiny.PACKED))
                                 .open(served, MEANS),
+                        Device.CPU,
+                        new LayerPrefixes(served),
                         MEANS,
                         Duration.ofSeconds(1)),
                 config,

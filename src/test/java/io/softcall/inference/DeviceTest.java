@@ -1,0 +1,100 @@
+package io.softcall.inference;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import ai.onnxruntime.OrtException;
+import io.quarkus.runtime.configuration.DurationConverter;
+import io.quarkus.runtime.configuration.MemorySize;
+import io.quarkus.runtime.configuration.MemorySizeConverter;
+import io.smallrye.config.SmallRyeConfigBuilder;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import io.softcall.Tiny;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What serves, with what, and what happens where that cannot be had. */
+class DeviceTest {
+
+    /** A device that no machine has: the same whether a GPU is here or not, and whether this build could use one. */
+    private static final String NO_SUCH_GPU = "4711";
+
+    @Test
+    void cudaFailsWhereItCannotBeHadAndSaysWhy() {
+        InferenceConfig config = config(Map.of("softcall.provider", "cuda", "softcall.cuda.device", NO_SUCH_GPU));
+        IllegalStateException failure = assertThrows(IllegalStateException.class, () -> Opening.Serving.choose(config));
+        assertTrue(failure.getMessage().startsWith("softcall.provider=cuda: "), failure::getMessage);
+        assertTrue(failure.getMessage().length() > 40, failure::getMessage);
+    }
+
+    @Test
+    void autoServesOnTheProcessorThen() {
+        InferenceConfig config = config(Map.of("softcall.provider", "auto", "softcall.cuda.device", NO_SUCH_GPU));
+        Opening.Serving serving = Opening.Serving.choose(config);
+        assertEquals(Device.CPU, serving.device());
+        assertEquals("softcall.provider=auto found no GPU", serving.why());
+    }
+
+    @Test
+    void theVariantSuitsTheDevice() {
+        assertEquals(
+                "fp16", Bundle.open(Tiny.BASE, Device.CUDA.variants()).served().name());
+        assertEquals(List.of("fp16", "fp32"), Device.CUDA.variants());
+        IllegalArgumentException none =
+                assertThrows(IllegalArgumentException.class, () -> Bundle.open(Tiny.BASE, Device.CPU.variants()));
+        assertTrue(none.getMessage().contains("softcall.base.variant=int8"), none::getMessage);
+    }
+
+    @Test
+    void boundsOnRunsSuitTheDeviceUnlessTheyAreSet() {
+        InferenceConfig.Batch set =
+                config(Map.of("softcall.batch.tokens", "99")).batch();
+        assertEquals(new Device.Batching(99, 16, 1024, 1), Device.CPU.batching(set));
+        assertEquals(new Device.Batching(99, 2048, 8192, 2), Device.CUDA.batching(set));
+    }
+
+    @Test
+    void aGpuHasFourSizesBetweenPowersOfTwoAndAProcessorAll() {
+        int[] sizes =
+                IntStream.rangeClosed(1, 64).map(Device.CUDA::padded).distinct().toArray();
+        assertEquals(
+                List.of(1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64),
+                IntStream.of(sizes).boxed().toList());
+        assertTrue(IntStream.rangeClosed(1, 10_000)
+                .allMatch(size -> Device.CUDA.padded(size) >= size && Device.CUDA.padded(size) <= 1.25 * size));
+        assertEquals(17, Device.CPU.padded(17));
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "Non-zero status code returned while running MatMul node. Failed to allocate memory for requested buffer of size 4096",
+                "Available memory of 10 is smaller than requested bytes of 4096",
+                "CUDA failure 2: out of memory ; GPU=0 ; hostname=here",
+                "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0"
+            })
+    void aRunWithoutMemoryIsToldFromOneThatFailed(String message) {
+        var failure = assertInstanceOf(SoftcallException.class, RunFailure.of(3, new OrtException(message)));
+        assertEquals(Reason.OUT_OF_MEMORY, failure.reason());
+        assertInstanceOf(IllegalStateException.class, RunFailure.of(3, new OrtException("Got invalid dimensions")));
+    }
+
+    private static InferenceConfig config(Map<String, String> settings) {
+        return new SmallRyeConfigBuilder()
+                .addDiscoveredConverters()
+                .withConverter(MemorySize.class, 200, new MemorySizeConverter())
+                .withConverter(Duration.class, 200, new DurationConverter())
+                .withMapping(InferenceConfig.class)
+                .withDefaultValues(settings)
+                .build()
+                .getConfigMapping(InferenceConfig.class);
+    }
+}

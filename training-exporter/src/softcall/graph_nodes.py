@@ -1,0 +1,54 @@
+"""New nodes and weights of a trunk graph that is rewritten into another variant."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from softcall.trunk_weights import DATA_ALIGNMENT_BYTES
+
+CONTRIBUTED = "com.microsoft"
+"""The domain of ONNX Runtime's own operators."""
+
+
+@dataclass
+class Nodes:
+    """New nodes, named after the one that they replace."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        self.made: list[ir.Node] = []
+
+    def add(self, op: str, inputs: Sequence[ir.Value], domain: str = "", **attributes) -> ir.Value:
+        """Make a node of one output, and return that."""
+        (value,) = self.add_many(op, inputs, 1, domain, **attributes)
+        return value
+
+    def add_many(
+        self, op: str, inputs: Sequence[ir.Value], outputs: int, domain: str = "", **attributes
+    ) -> Sequence[ir.Value]:
+        """Make a node of several outputs, and return them."""
+        name = f"{self.name}/{op}"
+        name += f"_{taken}" if (taken := sum(node.op_type == op for node in self.made)) else ""
+        node = ir.node(op, inputs, attributes, domain=domain, num_outputs=outputs, name=name)
+        for number, value in enumerate(node.outputs):
+            value.name = f"{name}:{number}"
+        self.made.append(node)
+        return node.outputs
+
+
+def place_weights(graph: ir.Graph) -> None:
+    """Give every weight its place in the data file, in the order in which the graph reads them."""
+    before = {v: v.const_value for v in graph.initializers.values()}
+    location = next(t.location for t in before.values() if isinstance(t, ir.ExternalTensor))
+    read = dict.fromkeys(value for node in graph for value in node.inputs if value in before)
+    offset = 0
+    for weight in read:
+        if before[weight] is None or isinstance(before[weight], ir.ExternalTensor):
+            length = int(np.prod(weight.shape.numpy()) * weight.dtype.itemsize)
+            weight.const_value = ir.ExternalTensor(
+                location, offset, length, weight.dtype, shape=weight.shape, name=weight.name
+            )
+            offset += -(-length // DATA_ALIGNMENT_BYTES) * DATA_ALIGNMENT_BYTES

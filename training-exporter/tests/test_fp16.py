@@ -1,0 +1,86 @@
+"""The fp16 variant: what it computes, and that prefixes are chosen page by page."""
+
+from collections import Counter
+
+import numpy as np
+import onnx
+import pytest
+from random_models import random_base
+
+from softcall import parity
+from softcall.base_export import FP16_TOLERANCE, export_base
+from softcall.bundle import FP16, FULL_PRECISION, INT8
+from softcall.errors import SoftcallError
+from softcall.kept_graph import base_from_graph, keep_graph
+from softcall.source import Source
+from softcall.trunk import KV_PAGES, PREFIX_PAGES
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    base = random_base("smollm2")
+    return base, *export_base(base, tmp_path_factory.mktemp("fp16") / "base", variants=[FP16])
+
+
+def test_it_is_the_model_up_to_half_precision(exported):
+    _, bundle, measurements = exported
+    assert list(bundle.variants) == [FULL_PRECISION, FP16]
+    half = [measured.difference for measured in measurements if measured.variant == FP16]
+    assert len(half) == 8
+    assert 1e-5 < max(half) < FP16_TOLERANCE  # a difference of 0 would be full precision
+
+
+@pytest.mark.parametrize("name", ["qwen3", "llama, biases", "llama, yarn rope"])
+def test_so_is_every_kind_of_graph(name, tmp_path):
+    """Heads that are normed one by one, sums with biases, scaled positions."""
+    _, measurements = export_base(random_base(name), tmp_path / "base", variants=[FP16])
+    parity.require_parity([m for m in measurements if m.variant == FP16], FP16_TOLERANCE)
+
+
+def test_rows_of_several_tasks_find_their_prefixes_in_one_table(exported):
+    """Pages lie anywhere, in any order, between those of others."""
+    _, bundle, _ = exported
+    full, half = bundle.trunk(threads=1), bundle.trunk(FP16, threads=1)
+    random = np.random.default_rng(6)
+    prompts = random.normal(0, 0.3, (2, 5, bundle.hidden_size)).astype(np.float32)
+    prefixes = [full.encode(prompt) for prompt in prompts]
+    ids, last = random.integers(0, 384, (3, 7)), np.array([6, 2, 4])
+    places = np.array([[9, 2, 4, 0, 7], [8, 1, 3, 5, 6]])
+    table = np.full((10, 2 * full.layers, full.kv_heads, full.head_dim), np.nan, np.float16)
+    for prefix, pages in zip(prefixes, places, strict=True):
+        table[pages] = np.stack(prefix)[:, 0].transpose(2, 0, 1, 3)
+    feeds = half._feeds(ids, last, None, prefixes[0]) | {KV_PAGES: table, PREFIX_PAGES: places[[1, 0, 1]]}
+    found = half._session.run(["hidden"], feeds)[0]
+    for row, task in enumerate((1, 0, 1)):
+        expected = full.hidden(ids[[row]], last[[row]], prefix=prefixes[task])[0]
+        assert np.abs(found[row] - expected).max() < FP16_TOLERANCE * np.abs(expected).max()
+
+
+def test_it_is_made_of_the_operators_that_gpus_are_fast_at(exported):
+    """A single text is bound by the number of kernels: no transposes, no sums beside norms."""
+    _, bundle, _ = exported
+    graph = onnx.load(bundle.folder / bundle.variant(FP16).graph, load_external_data=False).graph
+    operators = Counter(node.op_type for node in graph.node)
+    assert operators["SkipSimplifiedLayerNormalization"] == 2 * 2 - 1
+    assert operators["RMSNormalization"] == 1 + 1
+    assert operators["Gather"] == 1 + 1 + 2  # words, pages, and the last rows twice
+    assert operators["Transpose"] == 1 + 1  # of angles and pages
+    assert operators["Expand"] <= 2
+    assert [value.type.tensor_type.elem_type for value in graph.output] == [
+        onnx.TensorProto.FLOAT,
+        *[onnx.TensorProto.FLOAT16] * 4,
+    ]
+
+
+def test_a_kept_graph_without_it_says_so(tmp_path, monkeypatch):
+    from make_tiny import tiny_base
+    from tiny_gguf import write_gguf
+
+    from softcall import kept_graph
+
+    source = Source.resolve(write_gguf(tiny_base(), tmp_path / "tiny.gguf"))
+    exported, _ = export_base(source.load(), tmp_path / "exported", variants=[INT8])
+    keep_graph(exported, tmp_path / "graphs/tiny")
+    monkeypatch.setattr(kept_graph, "GRAPHS", tmp_path / "graphs")
+    with pytest.raises(SoftcallError, match="no graph is kept of the variant fp16"):
+        base_from_graph(source, tmp_path / "filled", variants=[FP16])
