@@ -1,6 +1,6 @@
 """Makes the archive for devices, build/edge/softcall-edge-linux-x64.tar.zst or -aarch64 (docs/edge.md).
 
-    make edge [PLATFORM=x64|aarch64] [TASKS="banking77 spamassassin"]
+    make edge [PLATFORMS="x64 aarch64"] [TASKS="banking77 spamassassin"]
 
 Everything that a device needs is in one folder: a Java runtime, the server with an AOT cache that was trained
 in that very folder, native libraries of one platform, the int8 base, tasks with their prefixes. A folder for

@@ -169,7 +169,7 @@ class LocalServer(contextlib.AbstractContextManager):
         deadline = time.monotonic() + self._start_limit_s
         while (answer := self._ask("GET", "/q/health/ready")).status != 200:
             if time.monotonic() > deadline:
-                raise self._failed(f"the server is not ready after {START_LIMIT_S} s: {answer.body}")
+                raise self._failed(f"the server is not ready after {self._start_limit_s} s: {answer.body}")
             time.sleep(0.05)
 
     def _failed(self, what: str) -> ServerFailed:

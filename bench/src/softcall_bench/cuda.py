@@ -129,7 +129,6 @@ class _Bench:
 
 
 def _body(task: str, texts: list[str]) -> str:
-
     return json.dumps({"model": task, "input": texts})
 
 
@@ -277,7 +276,7 @@ def _memory(bench: _Bench) -> Iterator[Bar]:
         long = bench.workload.texts_of(200, 1)[0].text
         statuses = [server.classify(TASK, [long] * 250 if bench.scale is GPU else [long]).status]
         statuses += [server.classify(TASK, text).status for _ in range(20)]
-        used = _used_mb() - before if bench.scale is GPU else 0.0
+        used = _used_mb() - before if bench.scale is GPU else None
     bench.say(f"a run of 50,000 tokens: {statuses[0]}; then: {sorted(set(statuses[1:]))}")
     fell = float(statuses[0] == 503 and set(statuses[1:]) == {200}) if bench.scale is GPU else None
     yield Bar("a run without memory is answered 503, and the next ones 200", fell, 1)

@@ -8,6 +8,7 @@ import typer
 from softcall.compare_config import CompareConfig, DataSet, Method
 from softcall.errors import SoftcallError
 from softcall.prompt_init import PromptInit
+from softcall.step_options import CompileOption, DeviceOption
 from softcall.train_config import Device, Precision
 
 _BY_ROWS = "by the number of rows"
@@ -62,18 +63,11 @@ def compare(
     jobs: Annotated[
         int, typer.Option(help="Processes that share the device; their seconds are longer for it.")
     ] = CompareConfig.jobs,
-    device: Annotated[Device, typer.Option(help="auto takes CUDA where there is any.")] = Device.AUTO,
+    device: DeviceOption = Device.AUTO,
     dtype: Annotated[
         Precision, typer.Option(help="What the base computes in; scores are taken in float32 always.")
     ] = Precision.FLOAT32,
-    compiled: Annotated[
-        bool,
-        typer.Option(
-            "--compile",
-            help="Fuse the kernels of the base's layers with torch.compile, which needs a C compiler and a "
-            "minute; worth it on a GPU from some hundred steps.",
-        ),
-    ] = False,
+    compiled: CompileOption = False,
 ) -> None:
     """Compare ways to a classifier on the same rows and steps; writes report.md and report.html.
 

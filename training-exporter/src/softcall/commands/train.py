@@ -8,8 +8,9 @@ import typer
 from softcall.column_options import LabelColumnOption, TextColumnOption
 from softcall.errors import SoftcallError
 from softcall.prompt_init import PromptInit
+from softcall.step_options import CompileOption, DeviceOption
 from softcall.sweep import Candidate
-from softcall.train_config import Device, Head, Precision, Tracker, TrainConfig
+from softcall.train_config import Head, Precision, Tracker, TrainConfig
 
 _BY_ROWS = "by the number of rows"
 
@@ -155,18 +156,11 @@ def train(
             show_default="always answer",
         ),
     ] = None,
-    device: Annotated[Device, typer.Option(help="auto takes CUDA where there is any.")] = TrainConfig.device,
+    device: DeviceOption = TrainConfig.device,
     dtype: Annotated[
         Precision, typer.Option(help="What the frozen base computes in; scores are taken in float32 always.")
     ] = TrainConfig.dtype,
-    compiled: Annotated[
-        bool,
-        typer.Option(
-            "--compile",
-            help="Fuse the kernels of the base's layers with torch.compile, which needs a C compiler and a "
-            "minute; worth it on a GPU from some hundred steps.",
-        ),
-    ] = False,
+    compiled: CompileOption = False,
     gradient_checkpointing: Annotated[
         bool,
         typer.Option(

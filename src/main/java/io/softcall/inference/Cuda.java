@@ -87,10 +87,7 @@ final class Cuda implements PageMemory.Source {
         private final OnnxTensor tensor;
 
         DeviceMemory(long... shape) {
-            long bytes = Short.BYTES;
-            for (long dimension : shape) {
-                bytes *= dimension;
-            }
+            long bytes = PageMemory.bytes(shape);
             memory = runtime.allocate(bytes);
             tensor = DeviceTensor.of("Cuda", config.device(), memory, bytes, shape);
         }

@@ -20,10 +20,7 @@ final class HostMemory implements PageMemory {
     private final OnnxTensor tensor;
 
     HostMemory(long... shape) {
-        long bytes = Short.BYTES;
-        for (long dimension : shape) {
-            bytes *= dimension;
-        }
+        long bytes = PageMemory.bytes(shape);
         memory = calloc(bytes, arena);
         try {
             tensor = OnnxTensor.createTensor(

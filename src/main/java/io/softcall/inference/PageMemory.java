@@ -12,6 +12,15 @@ interface PageMemory extends AutoCloseable {
         PageMemory allocate(long... shape);
     }
 
+    /** What half-precision numbers of this shape take. */
+    static long bytes(long... shape) {
+        long bytes = Short.BYTES;
+        for (long dimension : shape) {
+            bytes *= dimension;
+        }
+        return bytes;
+    }
+
     OnnxTensor tensor();
 
     /** Copies into the memory; when this returns, runs that begin see it. */

@@ -140,10 +140,7 @@ class PagedPrefixesTest {
         private final OnnxTensor tensor;
 
         Lent(long... shape) {
-            long bytes = Short.BYTES;
-            for (long dimension : shape) {
-                bytes *= dimension;
-            }
+            long bytes = PageMemory.bytes(shape);
             memory = arena.allocate(bytes, 64);
             tensor = DeviceTensor.of("Cpu", 0, memory, bytes, shape);
         }
