@@ -58,19 +58,19 @@ class Task:
 def softcall(task: Task) -> Run:
     """The steps of `softcall train`."""
     from softcall import fit
-    from softcall.train_batches import LengthBuckets
+    from softcall.train_batches import TrainBatches
     from softcall.train_data import Examples
 
     config, base, learner = _learner(task)
     examples = Examples(task.ids, task.answers, 0)
     trunk = base.model.base_model
     run = fit.Run(config, trunk, trunk, examples, examples, tuple(task.words), None, {}, Console(quiet=True))
-    buckets = LengthBuckets(examples.lengths, BATCH, SEED)
+    batches = TrainBatches(task.ids, BATCH, config.token_dropout, SEED)
     steps = iter(range(len(task.ids) // BATCH))
 
     def step(_rows: Any) -> None:
         with fit.deterministic():
-            fit.take_step(run, [learner], [buckets.batch(next(steps))], 1.0)
+            fit.take_step(run, [learner], [batches.batch(next(steps))], 1.0)
             learner.optimizer.step()
 
     return step

@@ -30,7 +30,7 @@ from softcall.errors import SoftcallError
 from softcall.scores import Scores
 from softcall.sweep import Candidate
 from softcall.temperature import confidences, cross_entropy
-from softcall.train_batches import LengthBuckets
+from softcall.train_batches import Batch, TrainBatches
 from softcall.train_checkpoint import LearnerState, RunState
 from softcall.train_config import Head, Precision, TrainConfig
 from softcall.train_curves import Curves
@@ -154,7 +154,7 @@ def fit(run: Run, learners: Sequence[Learner]) -> list[Learner]:
     config = run.config
     state = _resumed(run, learners)
     batches = {
-        seed: LengthBuckets(run.train.lengths, config.batch_size, seed)
+        seed: TrainBatches(run.train.ids, config.batch_size, config.token_dropout, seed)
         for seed in sorted({learner.candidate.seed for learner in learners})
     }
     halvings = sweep.halvings(len(learners), config.steps) if run.halving else {}
@@ -170,8 +170,9 @@ def fit(run: Run, learners: Sequence[Learner]) -> list[Learner]:
                 progress.line(state.step, f"stopped early: {reason}")
                 break
             share = learning_rate_share(step, config.warmup_steps, config.steps)
-            rows = [batches[learner.candidate.seed].batch(step - 1) for learner in going]
-            measured = take_step(run, going, rows, share)
+            measured = take_step(
+                run, going, [batches[learner.candidate.seed].batch(step - 1) for learner in going], share
+            )
             going = _sound(run, going, state, step, measured, progress)
             for learner in going:
                 learner.optimizer.step()
@@ -195,21 +196,21 @@ def fit(run: Run, learners: Sequence[Learner]) -> list[Learner]:
 
 
 def take_step(
-    run: Run, learners: Sequence[Learner], rows: Sequence[np.ndarray], share: float
+    run: Run, learners: Sequence[Learner], batches: Sequence[Batch], share: float
 ) -> dict[Learner, tuple[float, float]]:
-    """Leave in each learner the clipped gradients of its rows; (loss, norm of the gradient) of each."""
+    """Leave in each learner the clipped gradients of its batch; (loss, norm of the gradient) of each."""
     config, device = run.config, learners[0].classifier.prompt.device
-    mine = [each[_share()] for each in rows]
+    mine = [batch.part(_share()) for batch in batches]
     losses = torch.zeros(len(learners), device=device)
     for learner in learners:
         learner.set_rate(share)
         learner.optimizer.zero_grad(set_to_none=True)
-    for part in _parts(run, learners, mine, STEP_TOKENS[device.type]):
+    for part in _parts(learners, mine, STEP_TOKENS[device.type]):
         seeds = [learners[i].candidate.seed for i in part]
-        batches = {  # candidates of one seed see the same rows
+        inputs = {  # candidates of one seed see the same rows
             seed: (
-                pad_right([run.train.ids[row] for row in mine[i]], device),
-                torch.from_numpy(run.train.answers[mine[i]]).to(device, non_blocking=True),
+                pad_right(mine[i].ids, device),
+                torch.from_numpy(run.train.answers[mine[i].rows]).to(device, non_blocking=True),
             )
             for seed, i in zip(seeds, part, strict=True)
         }
@@ -217,10 +218,10 @@ def take_step(
         with torch.autocast(
             device.type, torch.bfloat16, enabled=config.dtype == Precision.BFLOAT16, cache_enabled=False
         ):
-            logits = _logits(run, classifiers, [batches[seed][0] for seed in seeds])
+            logits = _logits(run, classifiers, [inputs[seed][0] for seed in seeds])
         computed = torch.stack(
             [
-                _loss(run, scored, batches[seed][1], rows[i])
+                _loss(run, scored, inputs[seed][1], batches[i].rows)
                 for scored, seed, i in zip(logits, seeds, part, strict=True)
             ]
         )
@@ -273,21 +274,19 @@ def _add_up(losses: list[Tensor], parameters: Sequence[nn.Parameter]) -> None:
     vector_to_parameters(reduce(parameters_to_vector(parts), "sum"), parts)
 
 
-def _parts(
-    run: Run, learners: Sequence[Learner], rows: Sequence[np.ndarray], limit: int
-) -> Iterator[list[int]]:
-    """Indices of learners whose rows fit into one run of the trunk, at least one at a time."""
+def _parts(learners: Sequence[Learner], batches: Sequence[Batch], limit: int) -> Iterator[list[int]]:
+    """Indices of learners whose batches fit into one run of the trunk, at least one at a time."""
     part: list[int] = []
     count = longest = 0
-    for i, learner in enumerate(learners):
-        if not len(rows[i]):
+    for i, (learner, batch) in enumerate(zip(learners, batches, strict=True)):
+        if not batch.ids:
             continue
-        length = len(learner.classifier.prompt) + max(len(run.train.ids[row]) for row in rows[i])
-        if part and (count + len(rows[i])) * max(longest, length) > limit:
+        length = len(learner.classifier.prompt) + batch.longest
+        if part and (count + len(batch.ids)) * max(longest, length) > limit:
             yield part
             part, count, longest = [], 0, 0
         part.append(i)
-        count, longest = count + len(rows[i]), max(longest, length)
+        count, longest = count + len(batch.ids), max(longest, length)
     if part:
         yield part
 

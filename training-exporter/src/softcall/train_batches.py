@@ -1,11 +1,44 @@
 """Batches of rows of similar length, as a pure function of seed and step."""
 
 from collections.abc import Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
 
+from softcall.token_dropout import TokenDropout
+
 # Rows are sorted by length within so many batches: wide enough to pad little, narrow enough to mix.
 POOL_BATCHES = 32
+
+
+class Batch(NamedTuple):
+    """Rows of one step: their indices, int64 [rows], and the token ids of each."""
+
+    rows: np.ndarray
+    ids: list[list[int]]
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row."""
+        return max(map(len, self.ids))
+
+    def part(self, of: slice) -> Self:
+        """Some of its rows."""
+        return self._replace(rows=self.rows[of], ids=self.ids[of])
+
+
+class TrainBatches:
+    """The batches of one seed, with token dropout."""
+
+    def __init__(self, ids: list[list[int]], batch_size: int, token_dropout: float, seed: int) -> None:
+        """`ids` are each row's token ids; an epoch's last batch may have fewer rows than `batch_size`."""
+        self._buckets = LengthBuckets([*map(len, ids)], batch_size, seed)
+        self._dropout = TokenDropout(ids, token_dropout, seed)
+
+    def batch(self, step: int) -> Batch:
+        """The rows of `step` (from 0)."""
+        rows = self._buckets.batch(step)
+        return Batch(rows, self._dropout.ids(rows, step))
 
 
 class LengthBuckets:

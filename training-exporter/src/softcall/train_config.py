@@ -104,6 +104,7 @@ class TrainConfig:
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     label_smoothing: float = 0.0
+    token_dropout: float = 0.0
     class_balanced: bool = False
     max_text_tokens: int = 256
     eval_every: int | None = None
@@ -140,6 +141,7 @@ class TrainConfig:
         _within("--weight-decay", self.weight_decay, 0, 1)
         _within("--clip-norm", self.clip_norm, 1e-8, 1e8)
         _within("--label-smoothing", self.label_smoothing, 0, 0.9)
+        _within("--token-dropout", self.token_dropout, 0, 0.9)
         _within("--max-text-tokens", self.max_text_tokens, 1, 1_000_000)
         _within("--eval-every", self.eval_every, 1, 1_000_000)
         _within("--patience", self.patience, 0, 1_000_000)
@@ -220,6 +222,7 @@ class TrainConfig:
             "weight_decay",
             "clip_norm",
             "label_smoothing",
+            "token_dropout",
             "class_balanced",
             "max_text_tokens",
             "eval_every",

@@ -126,6 +126,10 @@ def train(
     label_smoothing: Annotated[
         float, typer.Option(help="Share of the target that is spread over all labels; tames overfitting.")
     ] = TrainConfig.label_smoothing,
+    token_dropout: Annotated[
+        float,
+        typer.Option(help="Share of a text's tokens left out, others in each step; tames overfitting."),
+    ] = TrainConfig.token_dropout,
     class_balanced: Annotated[
         bool, typer.Option("--class-balanced", help="Let every label weigh the same, whatever its rows.")
     ] = TrainConfig.class_balanced,
@@ -215,6 +219,7 @@ def train(
         learning_rate=learning_rate,
         head_learning_rate=head_learning_rate,
         label_smoothing=label_smoothing,
+        token_dropout=token_dropout,
         class_balanced=class_balanced,
         warmup=warmup,
         max_text_tokens=max_text_tokens,
