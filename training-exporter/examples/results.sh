@@ -42,7 +42,11 @@ named() { # KIND NAME...: folders of DATA
 all=$(named all ${ONLY:-$(ls "$data/all")})
 some=$(named all ${ONLY:-banking77 sst2 trec})
 case $part in
-  prompts) compare prompts "$all" --method prompt --tokens 32 --steps 2000 --batch-size 32 --eval-every 400 ;;
+  prompts)
+    for name in $(ls "$data/all"); do
+      compare prompts "$(named all "$name")" --method prompt --tokens 32 --steps 2000 --batch-size 32 --eval-every 400 ${recipe[$name]:-}
+    done
+    ;;
   others)
     compare others "$all" --method zero-shot --method tfidf --method full --method lora \
       --steps 1000 --batch-size 32 --eval-every 200

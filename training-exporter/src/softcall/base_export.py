@@ -193,7 +193,9 @@ def _measure(
 ) -> list[parity.Measurement]:
     with step(console, f"compare {variant} with PyTorch"):
         onnx.checker.check_model(bundle.folder / bundle.variant(variant).graph)
-        return parity.measure(model, bundle.trunk(variant), bundle.max_position_embeddings, variant)
+        trunk = bundle.trunk(variant)
+        encoder = bundle.trunk(FULL_PRECISION) if variant == FP16 else trunk
+        return parity.measure(model, trunk, encoder, bundle.max_position_embeddings, variant)
 
 
 def _parameters(base: LoadedBase) -> Mapping[str, np.ndarray]:

@@ -80,6 +80,7 @@ class CompareConfig:
     batch_size: int | None = None
     eval_every: int | None = None
     max_text_tokens: int = 128
+    token_dropout: float = TrainConfig.token_dropout
     learning_rate: float = TrainConfig.learning_rate
     lora_learning_rate: float = 5e-4
     full_learning_rate: float = 5e-5
@@ -130,6 +131,7 @@ class CompareConfig:
             batch_size=self.batch_size,
             eval_every=self.eval_every,
             max_text_tokens=self.max_text_tokens,
+            token_dropout=self.token_dropout,
             patience=0,
             seed=seed,
             device=self.device,

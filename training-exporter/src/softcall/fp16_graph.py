@@ -5,7 +5,7 @@ Runtime's kernels. Float32 are: the prompt input, the positions' sines and cosin
 the final norm, whose output is `hidden`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import onnx
 import onnx_ir as ir
@@ -14,6 +14,8 @@ from softcall.graph_nodes import CONTRIBUTED, Nodes, place_weights
 from softcall.trunk import BATCH, HIDDEN, KV_PAGES, PREFIX_PAGES, PROMPT_EMBEDS
 
 _HALF = ir.DataType.FLOAT16
+_OPSET = 24
+"""Whose Attention can be told how many keys there are."""
 
 
 def fp16_graph(full_precision: onnx.ModelProto) -> onnx.ModelProto:
@@ -22,43 +24,106 @@ def fp16_graph(full_precision: onnx.ModelProto) -> onnx.ModelProto:
     Its weights are called as the full-precision ones. Instead of a past for each layer it takes `KV_PAGES`,
     float16 [pages, 2 x layers, kv_heads, head_dim], a page being one prompt token's keys and values of all
     layers in turn, and `PREFIX_PAGES`, int64 [batch, past]: the pages that a row's prefix consists of. So
-    rows of any tasks share a run, and their prefixes are where the GPU is.
+    rows of any tasks share a run, and their prefixes are where the GPU is. It gives no prefix: full
+    precision does.
     """
     model = ir.serde.deserialize_model(full_precision)
     graph = model.graph
-    _page_prefixes(graph)
+    parts = _prefixes(graph)
+    _attend_to_whole_rows(graph, parts)
     _halve(graph)
-    _keep_heads_side_by_side(graph)
     _add_in_norms(graph)
     place_weights(graph)
-    model.opset_imports[CONTRIBUTED] = 1
+    model.opset_imports.update({"": _OPSET, CONTRIBUTED: 1})
     return ir.serde.serialize_model(model)
 
 
-def _page_prefixes(graph: ir.Graph) -> None:
-    """Gather the rows' pages once, and hand each layer its keys and values: [batch, kv_heads, past, head]."""
+def _prefixes(graph: ir.Graph) -> list[ir.Value]:
+    """Gather the rows' pages once: keys and values in turn, each [batch, past, kv_heads x head_dim]."""
     pasts = [value for value in graph.inputs if value.name.startswith("past_key_values.")]
     _, kv_heads, _, head_dim = pasts[0].shape
     pages = _input(graph, KV_PAGES, _HALF, ["pages", len(pasts), kv_heads, head_dim])
     index = _input(graph, PREFIX_PAGES, ir.DataType.INT64, [BATCH, "past"])
-    first = ir.Value(name="axis of parts", const_value=ir.tensor([0], ir.DataType.INT64))
-    graph.initializers.add(first)
+    row = _constant(graph, "row of a page", [0, 0, kv_heads * head_dim])
     nodes = Nodes("trunk/prefixes")
     tokens = nodes.add("Gather", [pages, index], axis=0)
-    parts = nodes.add("Transpose", [tokens], perm=[2, 0, 3, 1, 4])
-    each = nodes.add_many("Split", [parts], len(pasts), axis=0, num_outputs=len(pasts))
-    for past, part in zip(pasts, each, strict=True):
+    each = nodes.add_many("Split", [tokens], len(pasts), axis=2, num_outputs=len(pasts))
+    rows = [nodes.add("Reshape", [part, row]) for part in each]
+    for past in pasts:
         for user, position in list(past.uses()):
-            if user.op_type == "Expand":
-                user.outputs[0].replace_all_uses_with(nodes.add("Squeeze", [part, first]))
-                graph.remove(user, safe=True)
-            else:  # the one question how long the past is
+            if user.op_type == "Shape":  # the one question how long the past is
                 user.replace_input_with(position, index)
                 for name, axis in (("start", 1), ("end", 2)):
                     user.attributes[name] = ir.AttrInt64(name, axis)
-        graph.inputs.remove(past)
     graph.insert_before(graph[0], nodes.made)
+    return rows
+
+
+def _attend_to_whole_rows(graph: ir.Graph, prefixes: Sequence[ir.Value]) -> None:
+    """Put prefixes before keys and values, and hand attention the whole of them, heads side by side.
+
+    Attention's own past would be put there head by head, with a transpose to and fro; and ONNX Runtime has
+    its fastest kernel for keys that are whole. How many there are aligns the causal mask to their end.
+    """
+    *_, kv_heads, head_dim = _named(graph, KV_PAGES).shape
+    lengths = _lengths(graph)
+    attentions = list(_all(graph, "Attention"))
+    for attention, *parts in zip(attentions, prefixes[::2], prefixes[1::2], strict=True):
+        (turned,) = (node for node, _ in attention.outputs[0].uses())
+        (joined,) = (node for node, _ in turned.outputs[0].uses())
+        heads = joined.outputs[0].shape[-1] // head_dim
+        query, *own = (
+            _side_by_side(graph, value, count, head_dim)
+            for value, count in zip(attention.inputs[:3], (heads, kv_heads, kv_heads), strict=True)
+        )
+        nodes = Nodes(attention.name.rsplit("/", 1)[0] + "/whole")
+        whole = [nodes.add("Concat", pair, axis=1) for pair in zip(parts, own, strict=True)]
+        attended = nodes.add(
+            "Attention",
+            [query, *whole, None, None, None, lengths],
+            q_num_heads=heads,
+            kv_num_heads=kv_heads,
+            scale=attention.attributes["scale"].value,
+            is_causal=1,
+        )
+        graph.insert_before(attention, nodes.made)
+        joined.outputs[0].replace_all_uses_with(attended)
+    del graph.outputs[1:]  # presents
     _remove_unused(graph)
+    for value in [value for value in graph.inputs if value.name.startswith("past_key_values.")]:
+        graph.inputs.remove(value)
+
+
+def _lengths(graph: ir.Graph) -> ir.Value:
+    """How many keys each row has, int64 [batch]: prefix, prompt, text, and the pads behind it."""
+    index = _named(graph, PREFIX_PAGES)
+    embeds = next(v for n in graph if n.op_type == "Concat" and _reads(n, PROMPT_EMBEDS) for v in n.outputs)
+    nodes = Nodes("trunk/lengths")
+    batch, past = (nodes.add("Shape", [index], start=axis, end=axis + 1) for axis in (0, 1))
+    total = nodes.add("Add", [past, nodes.add("Shape", [embeds], start=1, end=2)])
+    lengths = nodes.add("Expand", [total, batch])
+    graph.insert_after(embeds.producer(), nodes.made)
+    return lengths
+
+
+def _side_by_side(graph: ir.Graph, value: ir.Value, heads: int, head_dim: int) -> ir.Value:
+    """Return [batch, heads, length, head_dim] as [batch, length, heads x head_dim]."""
+    node = value.producer()
+    if node.op_type == "RotaryEmbedding":  # which takes either
+        node.replace_input_with(0, _side_by_side(graph, node.inputs[0], heads, head_dim))
+        node.attributes["num_heads"] = ir.AttrInt64("num_heads", heads)
+        return value
+    nodes = Nodes(node.name)
+    if node.op_type == "Transpose":
+        apart = node.inputs[0]
+        if apart.producer().op_type == "Reshape":
+            return apart.producer().inputs[0]
+    else:
+        apart = nodes.add("Transpose", [value], perm=[0, 2, 1, 3])
+    size = heads * head_dim
+    rows = nodes.add("Reshape", [apart, _constant(graph, f"rows of {size}", [0, 0, size])])
+    graph.insert_after(node, nodes.made)
+    return rows
 
 
 def _halve(graph: ir.Graph) -> None:
@@ -71,7 +136,7 @@ def _halve(graph: ir.Graph) -> None:
             value.type = ir.TensorType(_HALF)
             if not isinstance(value.const_value, ir.ExternalTensor):
                 value.const_value = ir.tensor(value.const_value.numpy().astype("float16"), name=value.name)
-    prompt = next(value for value in graph.inputs if value.name == PROMPT_EMBEDS)
+    prompt = _named(graph, PROMPT_EMBEDS)
     for value in (*angles, prompt):
         _cast(graph, value, _HALF)
     for node in graph:
@@ -103,36 +168,6 @@ def _cast(graph: ir.Graph, value: ir.Value, dtype: ir.DataType) -> None:
         graph.insert_after(value.producer(), nodes.made)
 
 
-def _keep_heads_side_by_side(graph: ir.Graph) -> None:
-    """Leave out the transposes around attentions, whose kernels read [batch, length, heads x head] as well.
-
-    An attention whose heads are normed one by one needs them apart, and keeps them so.
-    """
-    for attention in _all(graph, "Attention"):
-        query, key = (value.producer() for value in attention.inputs[:2])
-        (turned,) = (node for node, _ in attention.outputs[0].uses())
-        (joined,) = (node for node, _ in turned.outputs[0].uses())
-        rows = [_rows_of(v) for v in (query.inputs[0], key.inputs[0], attention.inputs[2])]
-        if None in rows:
-            continue
-        for position, (rotation, source) in enumerate(zip((query, key), rows, strict=False)):
-            rotation.replace_input_with(0, source)
-            heads = rotation.attributes["num_heads"].value
-            name = ("q_num_heads", "kv_num_heads")[position]
-            attention.attributes[name] = ir.AttrInt64(name, heads)
-        attention.replace_input_with(2, rows[2])
-        joined.outputs[0].replace_all_uses_with(attention.outputs[0])
-        graph.remove([turned, joined], safe=True)
-    _remove_unused(graph)
-
-
-def _rows_of(heads: ir.Value) -> ir.Value | None:
-    """What was split into heads and transposed, if that is all that was done."""
-    turned = heads.producer()
-    apart = turned.inputs[0].producer() if turned.op_type == "Transpose" else None
-    return apart.inputs[0] if apart is not None and apart.op_type == "Reshape" else None
-
-
 def _add_in_norms(graph: ir.Graph) -> None:
     """Let norms add the two rows whose sum they norm: one kernel instead of two."""
     for norm in list(_all(graph, "RMSNormalization")):
@@ -156,6 +191,20 @@ def _add_in_norms(graph: ir.Graph) -> None:
 
 def _all(graph: ir.Graph, op_type: str) -> Iterator[ir.Node]:
     yield from [node for node in graph if node.op_type == op_type]
+
+
+def _named(graph: ir.Graph, name: str) -> ir.Value:
+    return next(value for value in graph.inputs if value.name == name)
+
+
+def _reads(node: ir.Node, name: str) -> bool:
+    return any(value is not None and value.name == name for value in node.inputs)
+
+
+def _constant(graph: ir.Graph, name: str, sizes: Sequence[int]) -> ir.Value:
+    if name not in graph.initializers:
+        graph.initializers.add(ir.Value(name=name, const_value=ir.tensor(list(sizes), ir.DataType.INT64)))
+    return graph.initializers[name]
 
 
 def _input(graph: ir.Graph, name: str, dtype: ir.DataType, shape) -> ir.Value:

@@ -44,12 +44,15 @@ def eager_hidden(
         return model.model(inputs_embeds=embeds, use_cache=False).last_hidden_state[0, -1].numpy()
 
 
-def measure(model: PreTrainedModel, trunk: Trunk, positions: int, variant: str) -> list[Measurement]:
-    """Run every way of using the trunk; nothing is judged here."""
+def measure(
+    model: PreTrainedModel, trunk: Trunk, encoder: Trunk, positions: int, variant: str
+) -> list[Measurement]:
+    """Run every way of using the trunk, behind prefixes of `encoder`; nothing is judged here."""
     prompts = random_prompts(model, 3)
+    prefixes = [encoder.encode(each) for each in prompts]
     return [
         _measurement(variant, case, hidden, [eager_hidden(model, ids, prompt) for ids, prompt in rows])
-        for case, rows, hidden in _cases(trunk, prompts, model.config.vocab_size, positions)
+        for case, rows, hidden in _cases(trunk, prompts, prefixes, model.config.vocab_size, positions)
     ]
 
 
@@ -92,7 +95,9 @@ def _measurement(variant: str, case: str, hidden: np.ndarray, expected: Sequence
     )
 
 
-def _cases(trunk: Trunk, prompts: list[np.ndarray], vocab_size: int, positions: int) -> Iterator[tuple]:
+def _cases(
+    trunk: Trunk, prompts: list[np.ndarray], prefixes: list[Prefix], vocab_size: int, positions: int
+) -> Iterator[tuple]:
     """Yield (case, rows as (ids, prompt or None), what the trunk gives for them)."""
     random = np.random.default_rng(SEED)
     longest = min(LONG_TEXT_TOKENS, positions - PROMPT_TOKENS)
@@ -100,7 +105,6 @@ def _cases(trunk: Trunk, prompts: list[np.ndarray], vocab_size: int, positions: 
         random.integers(0, vocab_size, min(n, longest)).tolist() for n in (12, LONG_TEXT_TOKENS, 1, 7, 19)
     ]
     prompt = prompts[0]
-    prefixes = [trunk.encode(each) for each in prompts]
 
     yield "text alone", [(text, None)], _run(trunk, [text])
     yield "prompt in line", [(text, prompt)], _run(trunk, [text], prompts=[prompt])

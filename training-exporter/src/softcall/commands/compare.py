@@ -50,6 +50,9 @@ def compare(
     max_text_tokens: Annotated[
         int, typer.Option(help="Longer texts are cut.")
     ] = CompareConfig.max_text_tokens,
+    token_dropout: Annotated[
+        float, typer.Option(help="Share of a text's tokens left out in training, others in each step.")
+    ] = CompareConfig.token_dropout,
     learning_rate: Annotated[
         float, typer.Option(help="Peak learning rate of prompts.")
     ] = CompareConfig.learning_rate,
@@ -89,6 +92,7 @@ def compare(
         batch_size=batch_size,
         eval_every=eval_every,
         max_text_tokens=max_text_tokens,
+        token_dropout=token_dropout,
         learning_rate=learning_rate,
         lora_learning_rate=lora_learning_rate,
         full_learning_rate=full_learning_rate,
