@@ -189,7 +189,6 @@ def _speed(bench: _Bench) -> Iterator[Bar]:
     bench.say(f"bare ONNX Runtime: 1 text {bare_ms[1]:.2f} ms, {batch} {bare_ms[batch]:.2f} ms")
     with bench.serving(FP16, "speed") as server:
         bench.tell(server)
-        _, alone_ms, _ = bench.load(server, bench.workload.bodies(), 1, 1)
         best, note = 0.0, ""
         # The last one again: the JVM is warm by then.
         for clients in (*bench.scale.clients, bench.scale.clients[-1]):
@@ -198,6 +197,7 @@ def _speed(bench: _Bench) -> Iterator[Bar]:
             bench.say(f"{told}, the load generator takes {cores:.1f} of {os.cpu_count()} cores")
             if rate > best:
                 best, note = rate, f"{clients * TEXTS_PER_CALL} in flight; load generator: {cores:.1f} cores"
+        _, alone_ms, _ = bench.load(server, bench.workload.bodies(), 1, 1)  # warm, as PyTorch was
     yield Bar(f"texts/s over PEFT fp16, eager, batch {batch}", best / torch_rate, 3, "x", note=note)
     note = f"{best:,.0f} texts/s"
     yield Bar(f"texts/s over the bare session at batch {batch}", best / bare_rate, 0.8, note=note)

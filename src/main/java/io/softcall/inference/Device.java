@@ -2,28 +2,27 @@ package io.softcall.inference;
 
 import java.util.List;
 import java.util.OptionalInt;
-import java.util.function.IntUnaryOperator;
 
 /** What computes, and what suits it. */
 enum Device {
-    CPU(List.of("int8"), 1024, 16, 1024, 1, size -> size),
+    CPU(List.of("int8"), 1024, 16, 1024, 1, false),
     /** The start of a run costs as much as thousands of tokens, and the first run of a shape as much as several others. */
-    CUDA(List.of("fp16", Bundle.FULL_PRECISION), 8192, 2048, 8192, 2, Device::paddedSize);
+    CUDA(List.of("fp16", Bundle.FULL_PRECISION), 8192, 2048, 8192, 2, true);
 
     private final List<String> variants;
     private final int tokens;
     private final int paddingTokens;
     private final int queueRows;
     private final int runs;
-    private final IntUnaryOperator padded;
+    private final boolean fewShapes;
 
-    Device(List<String> variants, int tokens, int paddingTokens, int queueRows, int runs, IntUnaryOperator padded) {
+    Device(List<String> variants, int tokens, int paddingTokens, int queueRows, int runs, boolean fewShapes) {
         this.variants = variants;
         this.tokens = tokens;
         this.paddingTokens = paddingTokens;
         this.queueRows = queueRows;
         this.runs = runs;
-        this.padded = padded;
+        this.fewShapes = fewShapes;
     }
 
     /**
@@ -53,14 +52,19 @@ enum Device {
         return set.orElse(suitable);
     }
 
-    /** The size, of rows or tokens, with which so many are run. */
-    int padded(int size) {
-        return padded.applyAsInt(size);
+    /** The rows with which so many are run: 1 to 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, ... */
+    int rows(int count) {
+        return fewShapes ? padded(count, 4) : count;
     }
 
-    /** Four sizes between a power of two and the next: 1 to 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, ... */
-    private static int paddedSize(int size) {
-        int step = Math.max(1, Integer.highestOneBit(size) / 4);
+    /** The tokens with which the longest text of a run is run: 1 to 16, 18, 20, ... 32, 36, ... */
+    int tokens(int longest) {
+        return fewShapes ? padded(longest, 8) : longest;
+    }
+
+    /** The next of so many sizes between a power of two and the next. */
+    private static int padded(int size, int sizes) {
+        int step = Math.max(1, Integer.highestOneBit(size) / sizes);
         return Math.ceilDiv(size, step) * step;
     }
 }

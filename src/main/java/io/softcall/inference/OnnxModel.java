@@ -89,10 +89,10 @@ final class OnnxModel implements Model {
         try {
             for (int length = FIRST_WARM_TEXT_TOKENS;
                     length <= LAST_WARM_TEXT_TOKENS;
-                    length = device.padded(length + 1)) {
+                    length = device.tokens(length + 1)) {
                 for (int rows = 1;
                         rows * length <= bounds.tokens() && rows <= WARM_ROWS;
-                        rows = device.padded(rows + 1)) {
+                        rows = device.rows(rows + 1)) {
                     run(Collections.nCopies(rows, new Sequence(new long[length], prefix)));
                 }
             }

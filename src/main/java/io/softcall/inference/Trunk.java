@@ -156,8 +156,8 @@ final class Trunk implements AutoCloseable {
             checkRow(sequence, batch.getFirst().prefix().tokens());
             longest = Math.max(longest, sequence.ids().length);
         }
-        int length = device.padded(longest);
-        int rows = device.padded(batch.size());
+        int length = device.tokens(longest);
+        int rows = device.rows(batch.size());
         long[] ids = new long[rows * length];
         long[] last = new long[rows];
         List<Prefix> prefixes =

@@ -16,6 +16,7 @@ import io.softcall.Tiny;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -62,15 +63,24 @@ class DeviceTest {
     }
 
     @Test
-    void aGpuHasFourSizesBetweenPowersOfTwoAndAProcessorAll() {
-        int[] sizes =
-                IntStream.rangeClosed(1, 64).map(Device.CUDA::padded).distinct().toArray();
+    void aGpuHasFewSizesAndAProcessorAll() {
         assertEquals(
                 List.of(1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64),
-                IntStream.of(sizes).boxed().toList());
+                sizes(Device.CUDA::rows, 64));
+        assertEquals(
+                List.of(18, 20, 22, 24, 26, 28, 30, 32, 36, 40),
+                sizes(Device.CUDA::tokens, 40).subList(16, 26));
         assertTrue(IntStream.rangeClosed(1, 10_000)
-                .allMatch(size -> Device.CUDA.padded(size) >= size && Device.CUDA.padded(size) <= 1.25 * size));
-        assertEquals(17, Device.CPU.padded(17));
+                .allMatch(size -> Device.CUDA.rows(size) >= size
+                        && Device.CUDA.rows(size) <= 1.25 * size
+                        && Device.CUDA.tokens(size) >= size
+                        && Device.CUDA.tokens(size) <= 1.125 * size));
+        assertEquals(17, Device.CPU.rows(17));
+        assertEquals(17, Device.CPU.tokens(17));
+    }
+
+    private static List<Integer> sizes(IntUnaryOperator padded, int largest) {
+        return IntStream.rangeClosed(1, largest).map(padded).distinct().boxed().toList();
     }
 
     @ParameterizedTest
