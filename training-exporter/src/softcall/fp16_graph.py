@@ -11,6 +11,7 @@ import onnx
 import onnx_ir as ir
 
 from softcall.graph_nodes import CONTRIBUTED, Nodes, place_weights
+from softcall.norms import add_in_norms
 from softcall.trunk import BATCH, HIDDEN, KV_PAGES, PREFIX_PAGES, PROMPT_EMBEDS
 
 _HALF = ir.DataType.FLOAT16
@@ -28,8 +29,7 @@ def fp16_graph(full_precision: onnx.ModelProto) -> onnx.ModelProto:
     graph = model.graph
     _page_prefixes(graph)
     _halve(graph)
-    _keep_heads_side_by_side(graph)
-    _add_in_norms(graph)
+    add_in_norms(graph)
     place_weights(graph)
     model.opset_imports[CONTRIBUTED] = 1
     return ir.serde.serialize_model(model)
@@ -49,7 +49,7 @@ def _page_prefixes(graph: ir.Graph) -> None:
     each = nodes.add_many("Split", [parts], len(pasts), axis=0, num_outputs=len(pasts))
     for past, part in zip(pasts, each, strict=True):
         for user, position in list(past.uses()):
-            if user.op_type == "Expand":
+            if user.op_type == "Mul":
                 user.outputs[0].replace_all_uses_with(nodes.add("Squeeze", [part, first]))
                 graph.remove(user, safe=True)
             else:  # the one question how long the past is
@@ -101,57 +101,6 @@ def _cast(graph: ir.Graph, value: ir.Value, dtype: ir.DataType) -> None:
         graph.insert_before(graph[0], nodes.made)
     else:
         graph.insert_after(value.producer(), nodes.made)
-
-
-def _keep_heads_side_by_side(graph: ir.Graph) -> None:
-    """Leave out the transposes around attentions, whose kernels read [batch, length, heads x head] as well.
-
-    An attention whose heads are normed one by one needs them apart, and keeps them so.
-    """
-    for attention in _all(graph, "Attention"):
-        query, key = (value.producer() for value in attention.inputs[:2])
-        (turned,) = (node for node, _ in attention.outputs[0].uses())
-        (joined,) = (node for node, _ in turned.outputs[0].uses())
-        rows = [_rows_of(v) for v in (query.inputs[0], key.inputs[0], attention.inputs[2])]
-        if None in rows:
-            continue
-        for position, (rotation, source) in enumerate(zip((query, key), rows, strict=False)):
-            rotation.replace_input_with(0, source)
-            heads = rotation.attributes["num_heads"].value
-            name = ("q_num_heads", "kv_num_heads")[position]
-            attention.attributes[name] = ir.AttrInt64(name, heads)
-        attention.replace_input_with(2, rows[2])
-        joined.outputs[0].replace_all_uses_with(attention.outputs[0])
-        graph.remove([turned, joined], safe=True)
-    _remove_unused(graph)
-
-
-def _rows_of(heads: ir.Value) -> ir.Value | None:
-    """What was split into heads and transposed, if that is all that was done."""
-    turned = heads.producer()
-    apart = turned.inputs[0].producer() if turned.op_type == "Transpose" else None
-    return apart.inputs[0] if apart is not None and apart.op_type == "Reshape" else None
-
-
-def _add_in_norms(graph: ir.Graph) -> None:
-    """Let norms add the two rows whose sum they norm: one kernel instead of two."""
-    for norm in list(_all(graph, "RMSNormalization")):
-        total = norm.inputs[0].producer()
-        if total is None or total.op_type != "Add" or norm.outputs[0].name == HIDDEN:
-            continue
-        nodes = Nodes(norm.name.rsplit("/", 1)[0])
-        normed, mean, deviation, summed = nodes.add_many(
-            "SkipSimplifiedLayerNormalization",
-            [*total.inputs, norm.inputs[1]],
-            4,
-            CONTRIBUTED,
-            epsilon=norm.attributes["epsilon"].value,
-        )
-        mean.name = deviation.name = ""
-        graph.insert_before(total, nodes.made)
-        norm.outputs[0].replace_all_uses_with(normed)
-        total.outputs[0].replace_all_uses_with(summed)
-        graph.remove([norm, total], safe=True)
 
 
 def _all(graph: ir.Graph, op_type: str) -> Iterator[ir.Node]:
