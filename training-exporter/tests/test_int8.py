@@ -1,5 +1,7 @@
 """The int8 variant: what it computes, what a row depends on, what its smoothing leaves alone."""
 
+from collections import Counter
+
 import numpy as np
 import onnx
 import pytest
@@ -11,6 +13,7 @@ from softcall.calibration import smoothing_factors
 from softcall.int8_graph import int8_graph
 from softcall.int8_reference import int8_reference
 from softcall.int8_weights import WEIGHT_STEPS, quantized
+from softcall.kept_graph import GRAPHS
 from softcall.smoothing import Smoothed
 from softcall.trunk import past_names
 
@@ -69,6 +72,15 @@ def test_weights_are_within_half_a_step(parameters, factors):
     assert np.all(np.abs(integers * scales - smoothed[name].T) <= scales / 2 * 1.001)
 
 
+def test_weights_side_by_side_are_those_of_each(parameters, factors):
+    smoothed = Smoothed(parameters, factors)
+    names = [f"model.layers.0.self_attn.{part}_proj.weight.T" for part in ("q", "k", "v")]
+    integers, scales = quantized(smoothed, "+".join(names))
+    each = [quantized(smoothed, name) for name in names]
+    np.testing.assert_array_equal(integers, np.concatenate([columns for columns, _ in each], 1))
+    np.testing.assert_array_equal(scales, np.concatenate([scales for _, scales in each]))
+
+
 def test_two_products_fit_in_16_bits():
     """What processors without VNNI need: they add two at a time."""
     assert 2 * 255 * WEIGHT_STEPS < 2**15
@@ -102,6 +114,17 @@ def test_it_computes_what_pytorch_does_with_the_same_integers(base, bundle, fact
     wrong = np.abs(found - expected).max()
     assert wrong < 0.02 * np.abs(expected).max()
     assert wrong < np.abs(full - expected).max()  # it is nearer to the integers than those to full precision
+
+
+def test_narrow_products_of_one_input_are_one():
+    """In SmolLM2-135M query, key and value are; gate and up, which are wide, are not."""
+    folder = GRAPHS / "SmolLM2-135M-Instruct-Q4_1"
+    full = onnx.load(folder / "fp32/trunk.onnx", load_external_data=False)
+    operators = Counter(node.op_type for node in int8_graph(full).graph.node)
+    assert operators["MatMulIntegerToFloat"] == 30 * 5
+    assert operators["Split"] == 30
+    assert operators["QuantizeLinear"] == 30 * 4
+    assert operators["Transpose"] == 1  # of angles
 
 
 def test_what_is_kept_in_full_precision_stays_a_product_of_floats(bundle):

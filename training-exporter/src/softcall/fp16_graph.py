@@ -11,6 +11,7 @@ import onnx
 import onnx_ir as ir
 
 from softcall.graph_nodes import CONTRIBUTED, Nodes, place_weights
+from softcall.norms import add_in_norms
 from softcall.trunk import BATCH, HIDDEN, KV_PAGES, PREFIX_PAGES, PROMPT_EMBEDS
 
 _HALF = ir.DataType.FLOAT16
@@ -32,7 +33,7 @@ def fp16_graph(full_precision: onnx.ModelProto) -> onnx.ModelProto:
     parts = _prefixes(graph)
     _attend_to_whole_rows(graph, parts)
     _halve(graph)
-    _add_in_norms(graph)
+    add_in_norms(graph)
     place_weights(graph)
     model.opset_imports.update({"": _OPSET, CONTRIBUTED: 1})
     return ir.serde.serialize_model(model)
@@ -69,25 +70,19 @@ def _attend_to_whole_rows(graph: ir.Graph, prefixes: Sequence[ir.Value]) -> None
     lengths = _lengths(graph)
     attentions = list(_all(graph, "Attention"))
     for attention, *parts in zip(attentions, prefixes[::2], prefixes[1::2], strict=True):
-        (turned,) = (node for node, _ in attention.outputs[0].uses())
-        (joined,) = (node for node, _ in turned.outputs[0].uses())
-        heads = joined.outputs[0].shape[-1] // head_dim
-        query, *own = (
-            _side_by_side(graph, value, count, head_dim)
-            for value, count in zip(attention.inputs[:3], (heads, kv_heads, kv_heads), strict=True)
-        )
+        query, *own = _rows(graph, attention, kv_heads, head_dim)
         nodes = Nodes(attention.name.rsplit("/", 1)[0] + "/whole")
         whole = [nodes.add("Concat", pair, axis=1) for pair in zip(parts, own, strict=True)]
         attended = nodes.add(
             "Attention",
             [query, *whole, None, None, None, lengths],
-            q_num_heads=heads,
+            q_num_heads=attention.attributes["q_num_heads"].value,
             kv_num_heads=kv_heads,
             scale=attention.attributes["scale"].value,
             is_causal=1,
         )
         graph.insert_before(attention, nodes.made)
-        joined.outputs[0].replace_all_uses_with(attended)
+        attention.outputs[0].replace_all_uses_with(attended)
     del graph.outputs[1:]  # presents
     _remove_unused(graph)
     for value in [value for value in graph.inputs if value.name.startswith("past_key_values.")]:
@@ -106,23 +101,26 @@ def _lengths(graph: ir.Graph) -> ir.Value:
     return lengths
 
 
-def _side_by_side(graph: ir.Graph, value: ir.Value, heads: int, head_dim: int) -> ir.Value:
-    """Return [batch, heads, length, head_dim] as [batch, length, heads x head_dim]."""
-    node = value.producer()
-    if node.op_type == "RotaryEmbedding":  # which takes either
-        node.replace_input_with(0, _side_by_side(graph, node.inputs[0], heads, head_dim))
-        node.attributes["num_heads"] = ir.AttrInt64("num_heads", heads)
-        return value
-    nodes = Nodes(node.name)
-    if node.op_type == "Transpose":
-        apart = node.inputs[0]
-        if apart.producer().op_type == "Reshape":
-            return apart.producer().inputs[0]
-    else:
-        apart = nodes.add("Transpose", [value], perm=[0, 2, 1, 3])
-    size = heads * head_dim
-    rows = nodes.add("Reshape", [apart, _constant(graph, f"rows of {size}", [0, 0, size])])
-    graph.insert_after(node, nodes.made)
+def _rows(graph: ir.Graph, attention: ir.Node, kv_heads: int, head_dim: int) -> Sequence[ir.Value]:
+    """Return query, key and value as [batch, length, heads x head_dim], as `attention` gives rows then."""
+    if "q_num_heads" not in attention.attributes:  # heads are apart, because they are normed one by one
+        (turned,) = (node for node, _ in attention.outputs[0].uses())
+        (joined,) = (node for node, _ in turned.outputs[0].uses())
+        heads = joined.outputs[0].shape[-1] // head_dim
+        attention.attributes["q_num_heads"] = ir.AttrInt64("q_num_heads", heads)
+        for position, count in enumerate((heads, kv_heads, kv_heads)):
+            rows = _side_by_side(graph, attention.inputs[position], count * head_dim)
+            attention.replace_input_with(position, rows)
+        joined.outputs[0].replace_all_uses_with(attention.outputs[0])
+    return attention.inputs[:3]
+
+
+def _side_by_side(graph: ir.Graph, heads: ir.Value, size: int) -> ir.Value:
+    """Return [batch, heads, length, head_dim] as [batch, length, heads x head_dim], `size` in all."""
+    nodes = Nodes(heads.producer().name)
+    turned = nodes.add("Transpose", [heads], perm=[0, 2, 1, 3])
+    rows = nodes.add("Reshape", [turned, _constant(graph, f"rows of {size}", [0, 0, size])])
+    graph.insert_after(heads.producer(), nodes.made)
     return rows
 
 
@@ -166,27 +164,6 @@ def _cast(graph: ir.Graph, value: ir.Value, dtype: ir.DataType) -> None:
         graph.insert_before(graph[0], nodes.made)
     else:
         graph.insert_after(value.producer(), nodes.made)
-
-
-def _add_in_norms(graph: ir.Graph) -> None:
-    """Let norms add the two rows whose sum they norm: one kernel instead of two."""
-    for norm in list(_all(graph, "RMSNormalization")):
-        total = norm.inputs[0].producer()
-        if total is None or total.op_type != "Add" or norm.outputs[0].name == HIDDEN:
-            continue
-        nodes = Nodes(norm.name.rsplit("/", 1)[0])
-        normed, mean, deviation, summed = nodes.add_many(
-            "SkipSimplifiedLayerNormalization",
-            [*total.inputs, norm.inputs[1]],
-            4,
-            CONTRIBUTED,
-            epsilon=norm.attributes["epsilon"].value,
-        )
-        mean.name = deviation.name = ""
-        graph.insert_before(total, nodes.made)
-        norm.outputs[0].replace_all_uses_with(normed)
-        total.outputs[0].replace_all_uses_with(summed)
-        graph.remove([norm, total], safe=True)
 
 
 def _all(graph: ir.Graph, op_type: str) -> Iterator[ir.Node]:

@@ -14,6 +14,9 @@ from softcall.trunk_weights import TRANSPOSED, full_precision
 INTEGERS = ".int8"
 SCALES = ".scale"
 EMBEDDING = "model.embed_tokens.weight"
+SIDE_BY_SIDE = "+"
+"""Joins the names of weights whose columns lie side by side in one."""
+
 WEIGHT_STEPS = 64
 EMBEDDING_STEPS = 127
 
@@ -46,7 +49,8 @@ def quantized(
         integers, scales = _steps(smoothed[EMBEDDING], EMBEDDING_STEPS)
         return integers, scales[:, None]
     # A parameter is [out, in]: an output is a row here, and a column of what is stored.
-    integers, scales = _steps(smoothed[name.removesuffix(TRANSPOSED)], steps)
+    parts = [_steps(smoothed[part.removesuffix(TRANSPOSED)], steps) for part in name.split(SIDE_BY_SIDE)]
+    integers, scales = (np.concatenate(each) for each in zip(*parts, strict=True))
     return integers.T, scales
 
 

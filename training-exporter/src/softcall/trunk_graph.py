@@ -20,6 +20,7 @@ import torch
 from onnx_ir.passes import common as passes
 from transformers import AttentionInterface, PreTrainedModel
 
+from softcall.attention_heads import keep_heads_side_by_side
 from softcall.trunk import (
     BATCH,
     HIDDEN,
@@ -58,6 +59,8 @@ def trunk_graph(model: PreTrainedModel) -> onnx.ModelProto:
         _fuse(traced)
     _store_transposed(traced.graph)
     _run_last_rows_alone(traced.graph)
+    keep_heads_side_by_side(traced.graph)
+    passes.RemoveUnusedNodesPass()(traced)
     _name_inputs_and_outputs(traced.graph, model.config)
     _share_past(traced.graph)
     _name_inside(traced.graph, parameters)
@@ -236,20 +239,26 @@ def _name_inputs_and_outputs(graph: ir.Graph, config) -> None:
 
 
 def _share_past(graph: ir.Graph) -> None:
-    """Let the first dimension of a past be 1, shared by all rows: expand it to the batch of `input_ids`."""
-    ones = ir.Value(name="past_sizes", const_value=ir.tensor([1, 1, 1], ir.DataType.INT64))
-    graph.initializers.add(ones)
+    """Let the first dimension of a past be 1, shared by all rows: repeat it for the batch of `input_ids`.
+
+    By a product with ones, which costs ONNX Runtime less than its Expand: a lone text pays for 60 of them.
+    """
+    one = ir.Value(name="one", const_value=ir.tensor(1.0, ir.DataType.FLOAT))
+    ones_sizes = ir.Value(name="past_sizes", const_value=ir.tensor([1, 1, 1], ir.DataType.INT64))
+    for constant in (one, ones_sizes):
+        graph.initializers.add(constant)
     batch = ir.node("Shape", [graph.inputs[0]], {"start": 0, "end": 1})
-    shape = ir.node("Concat", [*batch.outputs, ones], {"axis": 0})
-    expansions = []
+    shape = ir.node("Concat", [*batch.outputs, ones_sizes], {"axis": 0})
+    ones = ir.node("Expand", [one, *shape.outputs])
+    products = []
     for past in graph.inputs:
         if past.name.startswith("past_key_values."):
-            expand = ir.node("Expand", [past, *shape.outputs])
+            product = ir.node("Mul", [past, *ones.outputs])
             for attention, index in past.uses():
                 if attention.op_type == "Attention":
-                    attention.replace_input_with(index, expand.outputs[0])
-            expansions.append(expand)
-    graph.insert_before(graph[0], [batch, shape, *expansions])
+                    attention.replace_input_with(index, product.outputs[0])
+            products.append(product)
+    graph.insert_before(graph[0], [batch, shape, ones, *products])
 
 
 def _name_inside(graph: ir.Graph, parameters: list[str]) -> None:
