@@ -29,6 +29,7 @@ def config(**options):
         ({"patience": -1}, "--patience -1"),
         ({"seed": -1}, "--seed -1"),
         ({"label_smoothing": 1.0}, "--label-smoothing 1.0: accepted are 0 to 0.9"),
+        ({"token_dropout": 1.0}, "--token-dropout 1.0: accepted are 0 to 0.9"),
         ({"dev_fraction": 0.9}, "--dev-fraction 0.9: accepted are 0.001 to 0.5"),
         ({"report_to": ("paper",)}, "--report-to 'paper': accepted are mlflow, wandb"),
         ({"init": "zeros"}, "--init 'zeros': accepted are text, labels, vocab, random"),
