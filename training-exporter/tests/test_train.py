@@ -268,6 +268,8 @@ def command(folder, tiny_folder, out, run_dir):
         "8",
         "--patience",
         "0",
+        "--token-dropout",
+        "0.1",
         "--device",
         "cpu",
     ]

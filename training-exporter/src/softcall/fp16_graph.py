@@ -103,7 +103,7 @@ def _lengths(graph: ir.Graph) -> ir.Value:
 
 def _rows(graph: ir.Graph, attention: ir.Node, kv_heads: int, head_dim: int) -> Sequence[ir.Value]:
     """Return query, key and value as [batch, length, heads x head_dim], as `attention` gives rows then."""
-    if "q_num_heads" not in attention.attributes:  # heads are apart, because they are normed one by one
+    if "q_num_heads" not in attention.attributes:  # heads are apart: each is normed, or positions are scaled
         (turned,) = (node for node, _ in attention.outputs[0].uses())
         (joined,) = (node for node, _ in turned.outputs[0].uses())
         heads = joined.outputs[0].shape[-1] // head_dim
