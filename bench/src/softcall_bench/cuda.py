@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import torch
@@ -108,14 +108,19 @@ class _Bench:
             model.prompt_encoder["default"].embedding.weight.copy_(torch.from_numpy(artifact.prompt.copy()))
         return model.to(device=self.scale.device, dtype=dtype)
 
-    def load(self, server: Server, bodies: list[str], clients: int, texts: int) -> tuple[float, float, float]:
-        """Texts a second, p50 in ms, and the cores that the load generator kept busy."""
-        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    def load(self, server: Server, bodies: list[str], clients: int, texts: int) -> "_Loaded":
+        """Keep so many calls, of so many texts each, under way."""
+        before, began = _Used.by(server), time.perf_counter()
         load = closed_loop(programs.wrk(), server.url, bodies, clients, self.scale.load_s)
-        after, seconds = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - began
-        cores = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / seconds
+        used, seconds = _Used.by(server) - before, time.perf_counter() - began
         figures = load.figures(TEXT_TOKENS)
-        return figures["texts_per_s"] * texts, figures["p50_ms"], cores
+        return _Loaded(
+            figures["texts_per_s"] * texts,
+            figures["p50_ms"],
+            used.generator_s / seconds,
+            used.server_s / seconds,
+            used.rows / max(used.runs, 1),
+        )
 
     def calls(self, tasks: list[str]) -> list[str]:
         """Bodies of `TEXTS_PER_CALL` texts, the tasks in turn."""
@@ -126,6 +131,45 @@ class _Bench:
             _body(task, chunks[number % len(chunks)])
             for number, task in enumerate(tasks * -(-len(chunks) // len(tasks)))
         ]
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What came of a load."""
+
+    texts_per_s: float
+    p50_ms: float
+    generator_cores: float
+    server_cores: float
+    rows_per_run: float
+
+    @property
+    def told(self) -> str:
+        """All of it in a line."""
+        return (
+            f"{self.texts_per_s:,.0f} texts/s, p50 {self.p50_ms:.1f} ms, {self.rows_per_run:.0f} rows a run;"
+            f" of {os.cpu_count()} cores the server takes {self.server_cores:.1f},"
+            f" the load generator {self.generator_cores:.1f}"
+        )
+
+
+@dataclass(frozen=True)
+class _Used:
+    """Processor time, rows and runs of the model so far."""
+
+    generator_s: float
+    server_s: float
+    rows: float
+    runs: float
+
+    @classmethod
+    def by(cls, server: Server) -> "_Used":
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        rows, runs = (server.metric(f"softcall_batch_rows_{part}") for part in ("sum", "count"))
+        return cls(children.ru_utime + children.ru_stime, server.cpu_s(), rows, runs)
+
+    def __sub__(self, other: "_Used") -> "_Used":
+        return _Used(*(mine - theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
 
 def _body(task: str, texts: list[str]) -> str:
@@ -192,12 +236,14 @@ def _speed(bench: _Bench) -> Iterator[Bar]:
         best, note = 0.0, ""
         # The last one again: the JVM is warm by then.
         for clients in (*bench.scale.clients, bench.scale.clients[-1]):
-            rate, p50, cores = bench.load(server, bench.calls([TASK]), clients, TEXTS_PER_CALL)
-            told = f"{clients} calls of {TEXTS_PER_CALL} texts: {rate:,.0f} texts/s, p50 {p50:.1f} ms"
-            bench.say(f"{told}, the load generator takes {cores:.1f} of {os.cpu_count()} cores")
-            if rate > best:
-                best, note = rate, f"{clients * TEXTS_PER_CALL} in flight; load generator: {cores:.1f} cores"
-        _, alone_ms, _ = bench.load(server, bench.workload.bodies(), 1, 1)  # warm, as PyTorch was
+            got = bench.load(server, bench.calls([TASK]), clients, TEXTS_PER_CALL)
+            bench.say(f"{clients} calls of {TEXTS_PER_CALL} texts: {got.told}")
+            if got.texts_per_s > best:
+                best = got.texts_per_s
+                note = (
+                    f"{clients * TEXTS_PER_CALL} in flight; load generator: {got.generator_cores:.1f} cores"
+                )
+        alone_ms = bench.load(server, bench.workload.bodies(), 1, 1).p50_ms  # warm, as PyTorch was
     yield Bar(f"texts/s over PEFT fp16, eager, batch {batch}", best / torch_rate, 3, "x", note=note)
     note = f"{best:,.0f} texts/s"
     yield Bar(f"texts/s over the bare session at batch {batch}", best / bare_rate, 0.8, note=note)
@@ -256,8 +302,10 @@ def _tasks(bench: _Bench) -> Iterator[Bar]:
             server.require(name, bench.workload.texts[0].text)
         shares = []
         for _ in range(2):
-            one = bench.load(server, bench.calls(names[2:3]), bench.scale.clients[-1], TEXTS_PER_CALL)[0]
-            all_of_them = bench.load(server, bench.calls(names), bench.scale.clients[-1], TEXTS_PER_CALL)[0]
+            one, all_of_them = (
+                bench.load(server, bench.calls(some), bench.scale.clients[-1], TEXTS_PER_CALL).texts_per_s
+                for some in (names[2:3], names)
+            )
             shares.append(all_of_them / one)
             bench.say(f"one task {one:,.0f} texts/s, {bench.scale.tasks} in turn {all_of_them:,.0f}")
     yield Bar(

@@ -75,6 +75,17 @@ class Server:
         """Resident memory now and at its peak, and its proportional share (pages shared with others)."""
         return memory_mb(self.process.pid)
 
+    def cpu_s(self) -> float:
+        """Seconds of processor time that it has used."""
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
+    def metric(self, name: str) -> float:
+        """A figure of its metrics, all labels added up; 0 for one that it does not have yet."""
+        with urllib.request.urlopen(f"{self.url}/q/metrics", timeout=CALL_LIMIT_S) as response:
+            lines = response.read().decode().splitlines()
+        return sum(float(line.split()[-1]) for line in lines if re.match(rf"{name}[{{ ]", line))
+
     def wait_until_listening(self) -> None:
         """Return as soon as the port accepts connections."""
         while True:
