@@ -2,13 +2,15 @@
 
 import onnx_ir as ir
 
+from softcall.graph_nodes import nodes_of
+
 
 def keep_heads_side_by_side(graph: ir.Graph) -> None:
     """Leave out the transposes around attentions, whose kernels read [batch, length, heads x head] as well.
 
     An attention whose heads are normed one by one needs them apart, and keeps them so.
     """
-    for attention in [node for node in graph if node.op_type == "Attention"]:
+    for attention in nodes_of(graph, "Attention"):
         query, key = (value.producer() for value in attention.inputs[:2])
         (turned,) = (node for node, _ in attention.outputs[0].uses())
         (joined,) = (node for node, _ in turned.outputs[0].uses())

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import onnx
 import onnx_ir as ir
 
-from softcall.graph_nodes import CONTRIBUTED, Nodes, place_weights
+from softcall.graph_nodes import CONTRIBUTED, Nodes, constant, nodes_of, place_weights
 from softcall.norms import add_in_norms
 from softcall.trunk import BATCH, HIDDEN, KV_PAGES, PREFIX_PAGES, PROMPT_EMBEDS
 
@@ -45,7 +45,7 @@ def _prefixes(graph: ir.Graph) -> list[ir.Value]:
     _, kv_heads, _, head_dim = pasts[0].shape
     pages = _input(graph, KV_PAGES, _HALF, ["pages", len(pasts), kv_heads, head_dim])
     index = _input(graph, PREFIX_PAGES, ir.DataType.INT64, [BATCH, "past"])
-    row = _constant(graph, "row of a page", [0, 0, kv_heads * head_dim])
+    row = constant(graph, "row of a page", [0, 0, kv_heads * head_dim])
     nodes = Nodes("trunk/prefixes")
     tokens = nodes.add("Gather", [pages, index], axis=0)
     each = nodes.add_many("Split", [tokens], len(pasts), axis=2, num_outputs=len(pasts))
@@ -68,7 +68,7 @@ def _attend_to_whole_rows(graph: ir.Graph, prefixes: Sequence[ir.Value]) -> None
     """
     *_, kv_heads, head_dim = _named(graph, KV_PAGES).shape
     lengths = _lengths(graph)
-    attentions = list(_all(graph, "Attention"))
+    attentions = nodes_of(graph, "Attention")
     for attention, *parts in zip(attentions, prefixes[::2], prefixes[1::2], strict=True):
         query, *own = _rows(graph, attention, kv_heads, head_dim)
         nodes = Nodes(attention.name.rsplit("/", 1)[0] + "/whole")
@@ -119,7 +119,7 @@ def _side_by_side(graph: ir.Graph, heads: ir.Value, size: int) -> ir.Value:
     """Return [batch, heads, length, head_dim] as [batch, length, heads x head_dim], `size` in all."""
     nodes = Nodes(heads.producer().name)
     turned = nodes.add("Transpose", [heads], perm=[0, 2, 1, 3])
-    rows = nodes.add("Reshape", [turned, _constant(graph, f"rows of {size}", [0, 0, size])])
+    rows = nodes.add("Reshape", [turned, constant(graph, f"rows of {size}", [0, 0, size])])
     graph.insert_after(heads.producer(), nodes.made)
     return rows
 
@@ -147,7 +147,7 @@ def _halve(graph: ir.Graph) -> None:
 def _angles(graph: ir.Graph) -> Iterator[ir.Value]:
     """The positions' sines and cosines, after the factor that some scalings of positions put to them."""
     for op_type in ("Cos", "Sin"):
-        for node in _all(graph, op_type):
+        for node in nodes_of(graph, op_type):
             (value,) = node.outputs
             users = [user for user, _ in value.uses()]
             scaled = len(users) == 1 and users[0].op_type == "Mul" and users[0].inputs[1].is_initializer()
@@ -166,22 +166,12 @@ def _cast(graph: ir.Graph, value: ir.Value, dtype: ir.DataType) -> None:
         graph.insert_after(value.producer(), nodes.made)
 
 
-def _all(graph: ir.Graph, op_type: str) -> Iterator[ir.Node]:
-    yield from [node for node in graph if node.op_type == op_type]
-
-
 def _named(graph: ir.Graph, name: str) -> ir.Value:
     return next(value for value in graph.inputs if value.name == name)
 
 
 def _reads(node: ir.Node, name: str) -> bool:
     return any(value is not None and value.name == name for value in node.inputs)
-
-
-def _constant(graph: ir.Graph, name: str, sizes: Sequence[int]) -> ir.Value:
-    if name not in graph.initializers:
-        graph.initializers.add(ir.Value(name=name, const_value=ir.tensor(list(sizes), ir.DataType.INT64)))
-    return graph.initializers[name]
 
 
 def _input(graph: ir.Graph, name: str, dtype: ir.DataType, shape) -> ir.Value:

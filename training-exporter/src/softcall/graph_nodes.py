@@ -39,6 +39,19 @@ class Nodes:
         return node.outputs
 
 
+def nodes_of(graph: ir.Graph, op_type: str) -> list[ir.Node]:
+    """The graph's nodes of one operator, as they are now: what is found may be removed."""
+    return [node for node in graph if node.op_type == op_type]
+
+
+def constant(graph: ir.Graph, name: str, value: np.generic | Sequence[int]) -> ir.Value:
+    """The graph's constant of that name; the first to ask for it makes it of `value` (a sequence: int64)."""
+    if name not in graph.initializers:
+        array = np.asarray(value, None if isinstance(value, np.generic) else np.int64)
+        graph.initializers.add(ir.Value(name=name, const_value=ir.tensor(array, name=name)))
+    return graph.initializers[name]
+
+
 def place_weights(graph: ir.Graph) -> None:
     """Give every weight its place in the data file, in the order in which the graph reads them."""
     before = {v: v.const_value for v in graph.initializers.values()}

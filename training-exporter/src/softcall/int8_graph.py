@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from softcall.graph_nodes import CONTRIBUTED, Nodes, place_weights
+from softcall.graph_nodes import CONTRIBUTED, Nodes, constant, place_weights
 from softcall.int8_weights import EMBEDDING, INTEGERS, SCALES, SIDE_BY_SIDE
 from softcall.norms import add_in_norms
 from softcall.trunk import BATCH, LENGTH
@@ -92,10 +92,10 @@ class _Rows:
     def __init__(self, graph: ir.Graph) -> None:
         self._graph = graph
         self._last = _last_rows(graph)
-        self._one = _constant(graph, "one", np.float32(1))
-        self._step = _constant(graph, "step of a row", np.float32(1 / ROW_STEPS))
-        self._zero = _constant(graph, "zero of a row", np.uint8(ROW_ZERO))
-        self._width = _constant(graph, "axis of a row", [-1])
+        self._one = constant(graph, "int8 one", np.float32(1))
+        self._step = constant(graph, "int8 step of a row", np.float32(1 / ROW_STEPS))
+        self._zero = constant(graph, "int8 zero of a row", np.uint8(ROW_ZERO))
+        self._width = constant(graph, "int8 axis of a row", [-1])
         self._zeros: dict[bool, ir.Value] = {}
 
     def quantize(self, rows: ir.Value, products: Sequence[ir.Node]) -> None:
@@ -130,7 +130,7 @@ class _Rows:
         sums = nodes.add("MatMulIntegerToFloat", inputs, CONTRIBUTED)
         results = [nodes.add("Mul", [sums, scales])]
         if len(products) > 1:
-            sizes = _constant(self._graph, f"widths {widths}", widths)
+            sizes = constant(self._graph, f"int8 widths {widths}", widths)
             results = nodes.add_many("Split", [*results, sizes], len(widths), axis=-1)
         self._graph.insert_before(products[0], nodes.made)
         for product, weight, result in zip(products, weights, results, strict=True):
@@ -141,14 +141,6 @@ class _Rows:
 
 def _is_weight(value: ir.Value) -> bool:
     return value.is_initializer() and value.name.endswith(TRANSPOSED)
-
-
-def _constant(graph: ir.Graph, name: str, value) -> ir.Value:
-    name = f"int8 {name}"
-    if name not in graph.initializers:
-        array = np.asarray(value, np.int64) if isinstance(value, list) else np.asarray(value)
-        graph.initializers.add(ir.Value(name=name, const_value=ir.tensor(array, name=name)))
-    return graph.initializers[name]
 
 
 def _weight(graph: ir.Graph, name: str, dtype: ir.DataType, shape) -> ir.Value:

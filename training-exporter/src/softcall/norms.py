@@ -2,13 +2,13 @@
 
 import onnx_ir as ir
 
-from softcall.graph_nodes import CONTRIBUTED, Nodes
+from softcall.graph_nodes import CONTRIBUTED, Nodes, nodes_of
 from softcall.trunk import HIDDEN
 
 
 def add_in_norms(graph: ir.Graph) -> None:
     """Let norms add the two rows whose sum they norm: one kernel instead of two."""
-    for norm in [node for node in graph if node.op_type == "RMSNormalization"]:
+    for norm in nodes_of(graph, "RMSNormalization"):
         total = norm.inputs[0].producer()
         if total is None or total.op_type != "Add" or norm.outputs[0].name == HIDDEN:
             continue
