@@ -7,13 +7,13 @@ import onnx
 import pytest
 from random_models import random_base
 
-from softcall import parity
+from softcall import joint_heads, parity
 from softcall.base_export import FP16_TOLERANCE, export_base
 from softcall.bundle import FP16, FULL_PRECISION, INT8
 from softcall.errors import SoftcallError
 from softcall.kept_graph import base_from_graph, keep_graph
 from softcall.source import Source
-from softcall.trunk import KV_PAGES, PREFIX_PAGES
+from softcall.trunk import KEY_ORDER, KV_PAGES, PAIRS, PREFIX_PAGES
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +30,24 @@ def test_it_is_the_model_up_to_half_precision(exported):
     assert 1e-5 < max(half) < FP16_TOLERANCE  # a difference of 0 would be full precision
 
 
-@pytest.mark.parametrize("name", ["qwen3", "llama, biases", "llama, yarn rope"])
-def test_so_is_every_kind_of_graph(name, tmp_path):
-    """Heads that are normed one by one, sums with biases, scaled positions."""
-    _, measurements = export_base(random_base(name), tmp_path / "base", variants=[FP16])
+@pytest.mark.parametrize(
+    ("name", "key_order"),
+    [("llama, biases", PAIRS), ("llama, linear rope", PAIRS), ("qwen3", None), ("llama, yarn rope", None)],
+)
+def test_so_is_every_kind_of_graph(name, key_order, tmp_path):
+    """Sums with biases, scaled frequencies; heads normed one by one, a rotation that is written out."""
+    bundle, measurements = export_base(random_base(name), tmp_path / "base", variants=[FP16])
     parity.require_parity([m for m in measurements if m.variant == FP16], FP16_TOLERANCE)
+    assert _metadata(bundle).get(KEY_ORDER) == key_order
+
+
+@pytest.mark.parametrize(("threads", "operators"), [(96, 1), (48, 2), (24, 2)])
+def test_blocks_of_fewer_threads_change_nothing(threads, operators, tmp_path, monkeypatch):
+    """4 queries, 2 keys and 2 values of 12: all in one, queries in one, or two by two."""
+    monkeypatch.setattr(joint_heads, "MAX_BLOCK_THREADS", threads)
+    bundle, measurements = export_base(random_base("smollm2"), tmp_path / "base", variants=[FP16])
+    parity.require_parity([m for m in measurements if m.variant == FP16], FP16_TOLERANCE)
+    assert _operators(bundle)["RotaryEmbedding"] == 2 * operators
 
 
 def test_rows_of_several_tasks_find_their_prefixes_in_one_table(exported):
@@ -48,7 +61,10 @@ def test_rows_of_several_tasks_find_their_prefixes_in_one_table(exported):
     places = np.array([[9, 2, 4, 0, 7], [8, 1, 3, 5, 6]])
     table = np.full((10, 2 * full.layers, full.kv_heads, full.head_dim), np.nan, np.float16)
     for prefix, pages in zip(prefixes, places, strict=True):
-        table[pages] = np.stack(prefix)[:, 0].transpose(2, 0, 1, 3)
+        parts = np.stack(prefix)[:, 0]
+        halves = parts[::2].reshape(full.layers, full.kv_heads, -1, 2, full.head_dim // 2)
+        parts[::2] = np.stack([halves[..., 0, :], halves[..., 1, :]], -1).reshape(parts[::2].shape)
+        table[pages] = parts.transpose(2, 0, 1, 3)
     feeds = half._feeds(ids, last, None, prefixes[0]) | {KV_PAGES: table, PREFIX_PAGES: places[[1, 0, 1]]}
     found = half._session.run(["hidden"], feeds)[0]
     for row, task in enumerate((1, 0, 1)):
@@ -57,17 +73,33 @@ def test_rows_of_several_tasks_find_their_prefixes_in_one_table(exported):
 
 
 def test_it_is_made_of_the_operators_that_gpus_are_fast_at(exported):
-    """A single text is bound by the number of kernels: no transposes, no sums beside norms."""
+    """A single text is bound by the number of kernels: no transposes, no sums beside norms, no copies."""
     _, bundle, _ = exported
-    graph = onnx.load(bundle.folder / bundle.variant(FP16).graph, load_external_data=False).graph
-    operators = Counter(node.op_type for node in graph.node)
+    operators = _operators(bundle)
     assert operators["SkipSimplifiedLayerNormalization"] == 2 * 2 - 1
     assert operators["RMSNormalization"] == 1 + 1
+    assert operators["MatMul"] == 2 * 5 + 1  # query, key and value in one; angles
+    assert operators["RotaryEmbedding"] == operators["Attention"] == 2
+    assert operators["Split"] == 2 + 1  # query, key and value; prefixes
     assert operators["Gather"] == 1 + 1 + 2  # words, pages, and the last rows twice
     assert operators["Transpose"] == 1  # of angles
-    assert operators["Concat"] <= 2 * 2 + 3  # prefix and text in each layer; prompt and text; sizes
-    assert operators["Expand"] <= 3  # of positions, and of how many keys there are
-    assert [value.type.tensor_type.elem_type for value in graph.output] == [onnx.TensorProto.FLOAT]
+    assert operators["Concat"] == 1 + 1  # prompt and text; sizes of positions
+    assert operators["Expand"] == 1  # of positions
+    assert [value.type.tensor_type.elem_type for value in _model(bundle).graph.output] == [
+        onnx.TensorProto.FLOAT
+    ]
+
+
+def _model(bundle):
+    return onnx.load(bundle.folder / bundle.variant(FP16).graph, load_external_data=False)
+
+
+def _operators(bundle):
+    return Counter(node.op_type for node in _model(bundle).graph.node)
+
+
+def _metadata(bundle):
+    return {entry.key: entry.value for entry in _model(bundle).metadata_props}
 
 
 def test_a_kept_graph_without_it_says_so(tmp_path, monkeypatch):

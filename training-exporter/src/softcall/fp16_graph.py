@@ -5,51 +5,70 @@ Runtime's kernels. Float32 are: the prompt input, the positions' sines and cosin
 the final norm, whose output is `hidden`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import onnx
 import onnx_ir as ir
 
-from softcall.graph_nodes import CONTRIBUTED, Nodes, constant, nodes_of, place_weights
+from softcall.graph_nodes import CONTRIBUTED, Nodes, constant, nodes_of, place_weights, upstream
+from softcall.joint_heads import join_heads
 from softcall.norms import add_in_norms
-from softcall.trunk import BATCH, HIDDEN, KV_PAGES, PREFIX_PAGES, PROMPT_EMBEDS
+from softcall.trunk import (
+    BATCH,
+    HIDDEN,
+    KEY_ORDER,
+    KV_PAGES,
+    PAIRS,
+    PREFIX_PAGES,
+    PROMPT_EMBEDS,
+)
 
 _HALF = ir.DataType.FLOAT16
-_OPSET = 24
-"""Whose Attention can be told how many keys there are."""
 
 
 def fp16_graph(full_precision: onnx.ModelProto) -> onnx.ModelProto:
     """Return the fp16 trunk of a full-precision one; weights left out of both.
 
-    Its weights are called as the full-precision ones. Instead of a past for each layer it takes `KV_PAGES`,
+    Its weights are those of `softcall.fp16_weights`. Instead of a past for each layer it takes `KV_PAGES`,
     float16 [pages, 2 x layers, kv_heads, head_dim], a page being one prompt token's keys and values of all
     layers in turn, and `PREFIX_PAGES`, int64 [batch, past]: the pages that a row's prefix consists of. So
-    rows of any tasks share a run, and their prefixes are where the GPU is. It gives no prefix: full
-    precision does.
+    rows of any tasks share a run, and their prefixes are where the GPU is. Its metadata says in which order
+    it wants a key's elements (`KEY_ORDER`). It gives no prefix: full precision does.
     """
     model = ir.serde.deserialize_model(full_precision)
     graph = model.graph
-    parts = _prefixes(graph)
-    _attend_to_whole_rows(graph, parts)
+    prefixes = _prefixes(graph)
+    if join_heads(graph, _named(graph, KV_PAGES).shape[-1]):
+        model.metadata_props[KEY_ORDER] = PAIRS
+    _attend(graph, prefixes)
     _halve(graph)
     add_in_norms(graph)
     place_weights(graph)
-    model.opset_imports.update({"": _OPSET, CONTRIBUTED: 1})
+    model.opset_imports[CONTRIBUTED] = 1
     return ir.serde.serialize_model(model)
 
 
-def _prefixes(graph: ir.Graph) -> list[ir.Value]:
-    """Gather the rows' pages once: keys and values in turn, each [batch, past, kv_heads x head_dim]."""
+def _prefixes(graph: ir.Graph) -> Sequence[ir.Value]:
+    """Gather the rows' prefixes once: keys and values in turn, each [batch, kv_heads, past, head_dim].
+
+    By head, as attention wants its past, though a page has heads side by side.
+    """
     pasts = [value for value in graph.inputs if value.name.startswith("past_key_values.")]
     _, kv_heads, _, head_dim = pasts[0].shape
     pages = _input(graph, KV_PAGES, _HALF, ["pages", len(pasts), kv_heads, head_dim])
     index = _input(graph, PREFIX_PAGES, ir.DataType.INT64, [BATCH, "past"])
-    row = constant(graph, "row of a page", [0, 0, kv_heads * head_dim])
+    page_heads = len(pasts) * kv_heads
+    in_page = np.arange(page_heads).reshape(len(pasts), 1, kv_heads, 1)
     nodes = Nodes("trunk/prefixes")
-    tokens = nodes.add("Gather", [pages, index], axis=0)
-    each = nodes.add_many("Split", [tokens], len(pasts), axis=2, num_outputs=len(pasts))
-    rows = [nodes.add("Reshape", [part, row]) for part in each]
+    first = nodes.add("Mul", [index, constant(graph, "heads of a page", np.int64(page_heads))])
+    first = nodes.add("Unsqueeze", [first, constant(graph, "axis of heads", [1])])
+    places = nodes.add("Add", [first, constant(graph, "heads in a page", in_page)])
+    heads = nodes.add("Reshape", [pages, constant(graph, "heads of all pages", [-1, head_dim])])
+    chosen = nodes.add("Gather", [heads, places], axis=0)
+    parts = nodes.add_many("Split", [chosen], len(pasts), axis=0, num_outputs=len(pasts))
+    axis = constant(graph, "axis of parts", [0])
+    prefixes = [nodes.add("Squeeze", [part, axis]) for part in parts]
     for past in pasts:
         for user, position in list(past.uses()):
             if user.op_type == "Shape":  # the one question how long the past is
@@ -57,62 +76,38 @@ def _prefixes(graph: ir.Graph) -> list[ir.Value]:
                 for name, axis in (("start", 1), ("end", 2)):
                     user.attributes[name] = ir.AttrInt64(name, axis)
     graph.insert_before(graph[0], nodes.made)
-    return rows
+    return prefixes
 
 
-def _attend_to_whole_rows(graph: ir.Graph, prefixes: Sequence[ir.Value]) -> None:
-    """Put prefixes before keys and values, and hand attention the whole of them, heads side by side.
+def _attend(graph: ir.Graph, prefixes: Sequence[ir.Value]) -> None:
+    """Let attention start at the prefixes, its query, key and value having heads side by side.
 
-    Attention's own past would be put there head by head, with a transpose to and fro; and ONNX Runtime has
-    its fastest kernel for keys that are whole. How many there are aligns the causal mask to their end.
+    Then ONNX Runtime puts key and value behind the past in one kernel (its Concat would copy sizes and
+    addresses to the GPU each time), and attends in its fastest one.
     """
     *_, kv_heads, head_dim = _named(graph, KV_PAGES).shape
-    lengths = _lengths(graph)
-    attentions = nodes_of(graph, "Attention")
-    for attention, *parts in zip(attentions, prefixes[::2], prefixes[1::2], strict=True):
-        query, *own = _rows(graph, attention, kv_heads, head_dim)
-        nodes = Nodes(attention.name.rsplit("/", 1)[0] + "/whole")
-        whole = [nodes.add("Concat", pair, axis=1) for pair in zip(parts, own, strict=True)]
-        attended = nodes.add(
-            "Attention",
-            [query, *whole, None, None, None, lengths],
-            q_num_heads=attention.attributes["q_num_heads"].value,
-            kv_num_heads=kv_heads,
-            scale=attention.attributes["scale"].value,
-            is_causal=1,
-        )
-        graph.insert_before(attention, nodes.made)
-        attention.outputs[0].replace_all_uses_with(attended)
+    for attention, *past in zip(nodes_of(graph, "Attention"), prefixes[::2], prefixes[1::2], strict=True):
+        if "q_num_heads" not in attention.attributes:
+            _lay_heads_side_by_side(graph, attention, kv_heads, head_dim)
+        for position, part in enumerate(past, 4):
+            attention.replace_input_with(position, part)
     del graph.outputs[1:]  # presents
     _remove_unused(graph)
     for value in [value for value in graph.inputs if value.name.startswith("past_key_values.")]:
         graph.inputs.remove(value)
 
 
-def _lengths(graph: ir.Graph) -> ir.Value:
-    """How many keys each row has, int64 [batch]: prefix, prompt, text, and the pads behind it."""
-    index = _named(graph, PREFIX_PAGES)
-    embeds = next(v for n in graph if n.op_type == "Concat" and _reads(n, PROMPT_EMBEDS) for v in n.outputs)
-    nodes = Nodes("trunk/lengths")
-    batch, past = (nodes.add("Shape", [index], start=axis, end=axis + 1) for axis in (0, 1))
-    total = nodes.add("Add", [past, nodes.add("Shape", [embeds], start=1, end=2)])
-    lengths = nodes.add("Expand", [total, batch])
-    graph.insert_after(embeds.producer(), nodes.made)
-    return lengths
-
-
-def _rows(graph: ir.Graph, attention: ir.Node, kv_heads: int, head_dim: int) -> Sequence[ir.Value]:
-    """Return query, key and value as [batch, length, heads x head_dim], as `attention` gives rows then."""
-    if "q_num_heads" not in attention.attributes:  # heads are apart: each is normed, or positions are scaled
-        (turned,) = (node for node, _ in attention.outputs[0].uses())
-        (joined,) = (node for node, _ in turned.outputs[0].uses())
-        heads = joined.outputs[0].shape[-1] // head_dim
-        attention.attributes["q_num_heads"] = ir.AttrInt64("q_num_heads", heads)
-        for position, count in enumerate((heads, kv_heads, kv_heads)):
-            rows = _side_by_side(graph, attention.inputs[position], count * head_dim)
-            attention.replace_input_with(position, rows)
-        joined.outputs[0].replace_all_uses_with(attention.outputs[0])
-    return attention.inputs[:3]
+def _lay_heads_side_by_side(graph: ir.Graph, attention: ir.Node, kv_heads: int, head_dim: int) -> None:
+    """Heads are apart where each is normed, or positions are scaled."""
+    (turned,) = (node for node, _ in attention.outputs[0].uses())
+    (joined,) = (node for node, _ in turned.outputs[0].uses())
+    heads = joined.outputs[0].shape[-1] // head_dim
+    for name, count in (("q_num_heads", heads), ("kv_num_heads", kv_heads)):
+        attention.attributes[name] = ir.AttrInt64(name, count)
+    for position, count in enumerate((heads, kv_heads, kv_heads)):
+        rows = _side_by_side(graph, attention.inputs[position], count * head_dim)
+        attention.replace_input_with(position, rows)
+    joined.outputs[0].replace_all_uses_with(attention.outputs[0])
 
 
 def _side_by_side(graph: ir.Graph, heads: ir.Value, size: int) -> ir.Value:
@@ -127,12 +122,12 @@ def _side_by_side(graph: ir.Graph, heads: ir.Value, size: int) -> ir.Value:
 def _halve(graph: ir.Graph) -> None:
     """Make every weight, row, key and value a float16."""
     angles = list(_angles(graph))
-    exact = _upstream(angles)
+    exact = upstream(angles)
     final = next(value for value in graph.outputs if value.name == HIDDEN).producer()
     for value in graph.initializers.values():
         if value.dtype == ir.DataType.FLOAT and value not in exact and value is not final.inputs[1]:
             value.type = ir.TensorType(_HALF)
-            if not isinstance(value.const_value, ir.ExternalTensor):
+            if value.const_value is not None and not isinstance(value.const_value, ir.ExternalTensor):
                 value.const_value = ir.tensor(value.const_value.numpy().astype("float16"), name=value.name)
     prompt = _named(graph, PROMPT_EMBEDS)
     for value in (*angles, prompt):
@@ -170,26 +165,10 @@ def _named(graph: ir.Graph, name: str) -> ir.Value:
     return next(value for value in graph.inputs if value.name == name)
 
 
-def _reads(node: ir.Node, name: str) -> bool:
-    return any(value is not None and value.name == name for value in node.inputs)
-
-
 def _input(graph: ir.Graph, name: str, dtype: ir.DataType, shape) -> ir.Value:
     value = ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(shape))
     graph.inputs.append(value)
     return value
-
-
-def _upstream(values: Iterable[ir.Value]) -> set[ir.Value]:
-    """These values, and all that they are computed from."""
-    found: set[ir.Value] = set()
-    waiting = list(values)
-    while waiting:
-        value = waiting.pop()
-        if value is not None and value not in found:
-            found.add(value)
-            waiting.extend(value.producer().inputs if value.producer() is not None else ())
-    return found
 
 
 def _remove_unused(graph: ir.Graph) -> None:

@@ -1,6 +1,6 @@
 """New nodes and weights of a trunk graph that is rewritten into another variant."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,12 +44,31 @@ def nodes_of(graph: ir.Graph, op_type: str) -> list[ir.Node]:
     return [node for node in graph if node.op_type == op_type]
 
 
-def constant(graph: ir.Graph, name: str, value: np.generic | Sequence[int]) -> ir.Value:
+def constant(graph: ir.Graph, name: str, value: np.generic | np.ndarray | Sequence[int]) -> ir.Value:
     """The graph's constant of that name; the first to ask for it makes it of `value` (a sequence: int64)."""
     if name not in graph.initializers:
         array = np.asarray(value, None if isinstance(value, np.generic) else np.int64)
         graph.initializers.add(ir.Value(name=name, const_value=ir.tensor(array, name=name)))
     return graph.initializers[name]
+
+
+def new_weight(graph: ir.Graph, name: str, dtype: ir.DataType, shape: Sequence[int]) -> ir.Value:
+    """A weight without its values, which `place_weights` gives a place."""
+    value = ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(shape))
+    graph.initializers.add(value)
+    return value
+
+
+def upstream(values: Iterable[ir.Value]) -> dict[ir.Value, None]:
+    """These values, and all that they are computed from, in the order in which they are found."""
+    found: dict[ir.Value, None] = {}
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        if value is not None and value not in found:
+            found[value] = None
+            waiting.extend(value.producer().inputs if value.producer() is not None else ())
+    return found
 
 
 def place_weights(graph: ir.Graph) -> None:

@@ -11,11 +11,11 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from softcall.graph_nodes import CONTRIBUTED, Nodes, constant, place_weights
-from softcall.int8_weights import EMBEDDING, INTEGERS, SCALES, SIDE_BY_SIDE
+from softcall.graph_nodes import CONTRIBUTED, Nodes, constant, new_weight, place_weights
+from softcall.int8_weights import EMBEDDING, INTEGERS, SCALES
 from softcall.norms import add_in_norms
 from softcall.trunk import BATCH, LENGTH
-from softcall.trunk_weights import TRANSPOSED
+from softcall.trunk_weights import SIDE_BY_SIDE, TRANSPOSED
 
 ROW_STEPS = 127
 """The largest element of a row becomes this many steps from the zero point."""
@@ -56,8 +56,8 @@ def _quantize_embedding(graph: ir.Graph) -> None:
     """Keep the embedding in 8 bits with a scale for each of its rows."""
     weight = graph.initializers[EMBEDDING]
     (gather,) = (node for node, _ in weight.uses())
-    integers = _weight(graph, EMBEDDING + INTEGERS, ir.DataType.INT8, weight.shape)
-    scales = _weight(graph, EMBEDDING + SCALES, ir.DataType.FLOAT, [weight.shape[0], 1])
+    integers = new_weight(graph, EMBEDDING + INTEGERS, ir.DataType.INT8, weight.shape)
+    scales = new_weight(graph, EMBEDDING + SCALES, ir.DataType.FLOAT, [weight.shape[0], 1])
     nodes = Nodes(gather.name)
     rows = nodes.add("Cast", [nodes.add("Gather", [integers, gather.inputs[1]])], to=ir.DataType.FLOAT)
     embeds = nodes.add("Mul", [rows, nodes.add("Gather", [scales, gather.inputs[1]])])
@@ -123,8 +123,8 @@ class _Rows:
         weights = [product.inputs[1] for product in products]
         widths = [weight.shape[1] for weight in weights]
         name, shape = SIDE_BY_SIDE.join(w.name for w in weights), [weights[0].shape[0], sum(widths)]
-        columns = _weight(self._graph, name + INTEGERS, ir.DataType.INT8, shape)
-        column_scales = _weight(self._graph, name + SCALES, ir.DataType.FLOAT, shape[1:])
+        columns = new_weight(self._graph, name + INTEGERS, ir.DataType.INT8, shape)
+        column_scales = new_weight(self._graph, name + SCALES, ir.DataType.FLOAT, shape[1:])
         nodes = Nodes(products[0].name)
         inputs = [integers, columns, self._one, column_scales, self._zero]
         sums = nodes.add("MatMulIntegerToFloat", inputs, CONTRIBUTED)
@@ -141,12 +141,6 @@ class _Rows:
 
 def _is_weight(value: ir.Value) -> bool:
     return value.is_initializer() and value.name.endswith(TRANSPOSED)
-
-
-def _weight(graph: ir.Graph, name: str, dtype: ir.DataType, shape) -> ir.Value:
-    value = ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(shape))
-    graph.initializers.add(value)
-    return value
 
 
 def _name_sizes(graph: ir.Graph) -> None:

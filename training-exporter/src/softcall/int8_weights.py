@@ -9,13 +9,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from softcall.smoothing import Smoothed
-from softcall.trunk_weights import TRANSPOSED, full_precision
+from softcall.trunk_weights import SIDE_BY_SIDE, TRANSPOSED, full_precision
 
 INTEGERS = ".int8"
 SCALES = ".scale"
 EMBEDDING = "model.embed_tokens.weight"
-SIDE_BY_SIDE = "+"
-"""Joins the names of weights whose columns lie side by side in one."""
 
 WEIGHT_STEPS = 64
 EMBEDDING_STEPS = 127

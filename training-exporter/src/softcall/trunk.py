@@ -16,6 +16,9 @@ HIDDEN = "hidden"
 KV_PAGES, PREFIX_PAGES = "kv_pages", "prefix_pages"
 """What a trunk for a GPU takes instead of a past for each layer."""
 
+KEY_ORDER, PAIRS = "key_order", "pairs"
+"""What a graph's metadata says where its pages want keys `in_pairs`, not in the order of a `Prefix`."""
+
 BATCH, LENGTH, ROWS = "batch", "prompt + text", "batch x (prompt + text)"
 """What the graph calls its sizes."""
 
@@ -36,6 +39,15 @@ def present_names(layers: int) -> list[str]:
     return [f"present.{layer}.{part}" for layer in range(layers) for part in ("key", "value")]
 
 
+def in_pairs(heads: np.ndarray) -> np.ndarray:
+    """Put the two elements of each head that are rotated together side by side: 0, half, 1, half + 1, ...
+
+    `heads` is [..., head_dim], in the order of full precision, where they are half a head apart.
+    """
+    *others, head_dim = heads.shape
+    return heads.reshape(*others, 2, head_dim // 2).swapaxes(-1, -2).reshape(heads.shape)
+
+
 class Trunk:
     """An ONNX Runtime session over one variant's graph, on the CPU."""
 
@@ -50,6 +62,7 @@ class Trunk:
         shapes = {value.name: value.shape for value in self._session.get_inputs()}
         self.hidden_size: int = shapes[PROMPT_EMBEDS][2]
         self._paged = KV_PAGES in shapes
+        self._in_pairs = self._session.get_modelmeta().custom_metadata_map.get(KEY_ORDER) == PAIRS
         if self._paged:
             _, parts, self.kv_heads, self.head_dim = shapes[KV_PAGES]
             self.layers = parts // 2
@@ -100,7 +113,10 @@ class Trunk:
     def _past(self, prefix: Prefix, batch: int) -> dict[str, np.ndarray]:
         if not self._paged:
             return dict(zip(past_names(self.layers), prefix, strict=True))
-        tokens = np.stack(prefix).transpose(1, 3, 0, 2, 4)  # [batch or 1, past, parts, kv_heads, head_dim]
+        parts = np.stack(prefix)
+        if self._in_pairs:
+            parts[::2] = in_pairs(parts[::2])
+        tokens = parts.transpose(1, 3, 0, 2, 4)  # [batch or 1, past, parts, kv_heads, head_dim]
         index = np.arange(tokens.shape[0] * tokens.shape[1]).reshape(tokens.shape[:2])
         pages = tokens.reshape(-1, *tokens.shape[2:]).astype(np.float16)
         return {KV_PAGES: pages, PREFIX_PAGES: np.broadcast_to(index, (batch, index.shape[1])).copy()}

@@ -18,6 +18,9 @@ DATA_ALIGNMENT_BYTES = 4096
 
 TRANSPOSED = ".T"
 
+SIDE_BY_SIDE = "+"
+"""Joins the names of weights whose columns lie side by side in one."""
+
 
 def external_weights(graph: onnx.ModelProto) -> dict[str, ExternalDataInfo]:
     """Return the weights that `graph` expects: name to file, byte offset and length, in file order."""

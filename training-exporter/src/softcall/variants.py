@@ -9,6 +9,7 @@ from rich.console import Console
 
 from softcall import smoothing
 from softcall.bundle import FP16, FULL_PRECISION, INT8
+from softcall.fp16_weights import fp16_weights
 from softcall.int8_weights import int8_weights
 from softcall.progress import step
 from softcall.trunk_weights import external_weights, full_precision, write_weights
@@ -34,10 +35,14 @@ def write_variant_weights(
     graph = onnx.load(folder / GRAPH_FILE, load_external_data=False)
     total = sum(info.length for info in external_weights(graph).values())
     with step(console, f"write the {variant} weights", total) as advance:
-        write_weights(graph, _weight(variant, folder, parameters), folder, advance)
+        write_weights(graph, _weight(variant, graph, folder, parameters), folder, advance)
 
 
-def _weight(variant: str, folder: Path, parameters: Mapping[str, np.ndarray]) -> Callable[[str], np.ndarray]:
+def _weight(
+    variant: str, graph: onnx.ModelProto, folder: Path, parameters: Mapping[str, np.ndarray]
+) -> Callable[[str], np.ndarray]:
     if variant == INT8:
         return int8_weights(parameters, smoothing.load(folder / SMOOTHING_FILE))
+    if variant == FP16:
+        return fp16_weights(parameters, graph)
     return full_precision(parameters)

@@ -105,6 +105,7 @@ final class Opening {
         PrefixForm form = trunk.isPaged()
                 ? new PagedPrefixes(
                         bundle,
+                        trunk.keyOrder(),
                         config.prefix().cacheBytes().asLongValue(),
                         serving.cuda().<PageMemory.Source>map(cuda -> cuda).orElse(HostMemory::new))
                 : new LayerPrefixes(bundle);

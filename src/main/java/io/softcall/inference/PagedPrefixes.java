@@ -22,14 +22,19 @@ final class PagedPrefixes implements PrefixForm {
     private static final String INDEX = "prefix_pages";
 
     private final Bundle bundle;
+    private final KeyOrder order;
     private final PageMemory memory;
     private final int pages;
     /** Pages in use. Guarded by itself. */
     private final BitSet taken = new BitSet();
 
-    /** @param cacheBytes for prefixes in the cache; an eighth more is for those that have left it while rows run behind them */
-    PagedPrefixes(Bundle bundle, long cacheBytes, PageMemory.Source source) {
+    /**
+     * @param order of the trunk that takes them
+     * @param cacheBytes for prefixes in the cache; an eighth more is for those that have left it while rows run behind them
+     */
+    PagedPrefixes(Bundle bundle, KeyOrder order, long cacheBytes, PageMemory.Source source) {
         this.bundle = bundle;
+        this.order = order;
         this.pages = Math.toIntExact((cacheBytes + cacheBytes / 8) / pageBytes());
         this.memory = source.allocate(pages, 2L * bundle.layers(), bundle.kvHeads(), bundle.headDim());
     }
@@ -92,19 +97,23 @@ final class PagedPrefixes implements PrefixForm {
         }
     }
 
-    /** From [kv_heads, tokens, head_dim] for each key and value to a page for each token. */
+    /** From [kv_heads, tokens, head_dim] for each key and value to a page for each token, keys in the trunk's order. */
     private MemorySegment rows(int tokens, Source values, Arena arena) throws OrtException {
         MemorySegment rows = arena.allocate(tokens * pageBytes(), Short.BYTES);
         FloatBuffer part = FloatBuffer.allocate(bundle.kvHeads() * tokens * bundle.headDim());
         for (int i = 0; i < 2 * bundle.layers(); i++) {
             values.copy(i, part.clear());
+            KeyOrder order = i % 2 == 0 ? this.order : KeyOrder.HALVES;
             for (int head = 0; head < bundle.kvHeads(); head++) {
                 for (int token = 0; token < tokens; token++) {
                     long to =
                             token * pageBytes() / Short.BYTES + ((long) i * bundle.kvHeads() + head) * bundle.headDim();
                     for (int d = 0; d < bundle.headDim(); d++) {
                         float value = part.get((head * tokens + token) * bundle.headDim() + d);
-                        rows.setAtIndex(ValueLayout.JAVA_SHORT, to + d, Float.floatToFloat16(value));
+                        rows.setAtIndex(
+                                ValueLayout.JAVA_SHORT,
+                                to + order.place(d, bundle.headDim()),
+                                Float.floatToFloat16(value));
                     }
                 }
             }

@@ -29,6 +29,7 @@ final class Trunk implements AutoCloseable {
     private final Path graph;
     private final OrtEnvironment environment = OrtEnvironment.getEnvironment();
     private final OrtSession session;
+    private final KeyOrder keyOrder;
     private final List<String> presentNames;
     /** Runs share it; closing takes it alone, because closing a session under a run would crash the process. */
     private final ReentrantReadWriteLock inUse = new ReentrantReadWriteLock();
@@ -62,6 +63,7 @@ final class Trunk implements AutoCloseable {
             options.setMemoryPatternOptimization(false);
             settings.apply(options);
             this.session = environment.createSession(graph.toString(), options);
+            this.keyOrder = KeyOrder.of(session.getMetadata());
         } catch (OrtException e) {
             throw new IllegalStateException("cannot open the trunk %s: %s".formatted(graph, e.getMessage()), e);
         }
@@ -106,6 +108,11 @@ final class Trunk implements AutoCloseable {
     /** Whether prefixes are given in pages of a table. */
     boolean isPaged() {
         return PagedPrefixes.wantedBy(session.getInputNames());
+    }
+
+    /** The order in which it takes keys from pages. */
+    KeyOrder keyOrder() {
+        return keyOrder;
     }
 
     /**

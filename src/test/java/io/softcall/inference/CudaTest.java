@@ -60,14 +60,14 @@ class CudaTest {
 
     @Test
     void rowsOfSeveralTasksShareARunInHalfPrecision() {
-        try (OnnxModel model = open(half, new PagedPrefixes(half, CACHE_BYTES, cuda), cuda)) {
+        try (OnnxModel model = openHalf(cuda)) {
             assertSameRows(model, 2e-2f);
         }
     }
 
     @Test
     void fullPrecisionIsTheProcessors() {
-        try (OnnxModel model = open(full, new LayerPrefixes(full), cuda)) {
+        try (OnnxModel model = open(full, Trunk.on(cuda, full, MEANS), new LayerPrefixes(full))) {
             assertSameRows(model, 1e-4f);
         }
     }
@@ -75,7 +75,7 @@ class CudaTest {
     @Test
     void aRunWithoutMemoryIsRefusedAndTheNextOneRuns() {
         Cuda small = Cuda.open(Gpu.withMemory(8 << 20));
-        try (OnnxModel model = open(half, new PagedPrefixes(half, CACHE_BYTES, cuda), small)) {
+        try (OnnxModel model = openHalf(small)) {
             Prefix prefix = model.encode(prompt());
             Model.Sequence row = new Model.Sequence(new long[200], prefix);
             SoftcallException none =
@@ -123,8 +123,13 @@ class CudaTest {
         }
     }
 
-    private static OnnxModel open(Bundle bundle, PrefixForm form, Cuda cuda) {
-        return new OnnxModel(bundle, Trunk.on(cuda, bundle, MEANS), Device.CUDA, form, MEANS, Duration.ofSeconds(1));
+    private OnnxModel openHalf(Cuda runsIn) {
+        Trunk trunk = Trunk.on(runsIn, half, MEANS);
+        return open(half, trunk, new PagedPrefixes(half, trunk.keyOrder(), CACHE_BYTES, cuda));
+    }
+
+    private static OnnxModel open(Bundle bundle, Trunk trunk, PrefixForm form) {
+        return new OnnxModel(bundle, trunk, Device.CUDA, form, MEANS, Duration.ofSeconds(1));
     }
 
     private Prompt prompt() {

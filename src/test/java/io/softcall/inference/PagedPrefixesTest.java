@@ -92,8 +92,9 @@ class PagedPrefixesTest {
 
     @Test
     void pagesAreGivenBackWithTheLastReferenceAndRefusedWhenThereAreNone() {
-        PagedPrefixes pages = new PagedPrefixes(half, 8 * pageBytes, HostMemory::new);
-        try (OnnxModel model = open(pages, Device.CPU)) {
+        Trunk trunk = trunk();
+        PagedPrefixes pages = new PagedPrefixes(half, trunk.keyOrder(), 8 * pageBytes, HostMemory::new);
+        try (OnnxModel model = open(trunk, pages, Device.CPU)) {
             Prefix first = model.encode(prompt(4));
             assertEquals(4 * pageBytes, first.bytes());
             Prefix second = model.encode(prompt(5)); // an eighth more than the cache holds
@@ -116,11 +117,15 @@ class PagedPrefixesTest {
     }
 
     private OnnxModel open(long cacheBytes, PageMemory.Source memory, Device device) {
-        return open(new PagedPrefixes(half, cacheBytes, memory), device);
+        Trunk trunk = trunk();
+        return open(trunk, new PagedPrefixes(half, trunk.keyOrder(), cacheBytes, memory), device);
     }
 
-    private OnnxModel open(PagedPrefixes pages, Device device) {
-        Trunk trunk = Trunk.packed(half, half.served(), MEANS).checked();
+    private Trunk trunk() {
+        return Trunk.packed(half, half.served(), MEANS).checked();
+    }
+
+    private OnnxModel open(Trunk trunk, PagedPrefixes pages, Device device) {
         return new OnnxModel(half, trunk, device, pages, MEANS, Duration.ofSeconds(1));
     }
 

@@ -1,0 +1,35 @@
+"""The weights of an fp16 trunk: those of full precision, some of them side by side and in another order."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import onnx
+
+from softcall.trunk import KV_PAGES, in_pairs
+from softcall.trunk_weights import SIDE_BY_SIDE, full_precision
+
+PAIRS = ".pairs"
+"""Ends the name of a weight whose columns are in the order of `in_pairs`."""
+
+
+def fp16_weights(parameters: Mapping[str, np.ndarray], graph: onnx.ModelProto) -> Callable[[str], np.ndarray]:
+    """Return what gives a weight of the fp16 `graph` by its name (see `softcall.joint_heads`).
+
+    `parameters` are the base's own by Hugging Face name; `write_weights` rounds them.
+    """
+    floats = full_precision(parameters)
+    pages = next(value for value in graph.graph.input if value.name == KV_PAGES)
+    head_dim = pages.type.tensor_type.shape.dim[-1].dim_value
+
+    def part(name: str) -> np.ndarray:
+        if not name.endswith(PAIRS):
+            return floats(name)
+        columns = floats(name.removesuffix(PAIRS))
+        heads = columns.reshape(*columns.shape[:-1], -1, head_dim)
+        return in_pairs(heads).reshape(columns.shape)
+
+    def weight(name: str) -> np.ndarray:
+        first, *others = (part(each) for each in name.split(SIDE_BY_SIDE))
+        return np.concatenate([first, *others], axis=-1) if others else first
+
+    return weight
