@@ -11,13 +11,17 @@
 #   sweep    the same, the best of eight
 #   few      all methods, 16 or 64 rows a class
 #   lengths, starts, rates
-#            the effect of a prompt's length, its start and its learning rate, on banking77, sst2 and trec
+#            the effect of a prompt's length, its start and its learning rate, on sst2 and trec
+#   tries    what was tried to better `prompts`, and was not better on dev
 #   cost     the seconds of a single run and of a sweep of eight, alone on the GPU
 # environment: SOFTCALL, the command to run (default: uv run --all-extras softcall)
 #              BASE, a GGUF file or Hugging Face folder (default: the default base is fetched)
 #              DTYPE, DEVICE (default: bfloat16, cuda; on a CPU take float32, and hours), JOBS (default: 2) runs at a time
 #              ONLY, names of the data sets (default: all of DATA), SEEDS (default: 3)
 set -euo pipefail
+script=$(realpath "$0")
+usage() { sed -n '4,20p' "$script" >&2 && exit 2; }
+[ $# = 3 ] || usage
 part=$1
 data=$(realpath "$2")
 out=$(realpath -m "$3")
@@ -40,7 +44,7 @@ named() { # KIND NAME...: folders of DATA
 }
 
 all=$(named all ${ONLY:-$(ls "$data/all")})
-some=$(named all ${ONLY:-banking77 sst2 trec})
+some=$(named all ${ONLY:-sst2 trec})
 case $part in
   prompts)
     for name in ${ONLY:-$(ls "$data/all")}; do
@@ -64,9 +68,15 @@ case $part in
   rates)
     for rate in 0.001 0.003 0.01 0.03; do compare "rate-$rate" "$some" --method prompt --learning-rate "$rate"; done
     ;;
-  cost) for k in 1 8; do JOBS=1 SEEDS=1 compare "cost-$k" "$(named all sst2)" --method prompt --sweep "$k"; done ;;
-  *)
-    sed -n '4,18p' "$0" >&2
-    exit 2
+  tries)
+    try() { # NAME STEPS FOLDERS OPTION...
+      compare "try-$1" "$3" --method prompt --tokens 32 --steps "$2" --batch-size 32 --eval-every $(($2 / 5)) "${@:4}"
+    }
+    for dropout in 0.1 0.2; do try "dropout-$dropout-steps-5000" 5000 "$(named all banking77)" --token-dropout "$dropout"; done
+    try dropout-0.1-steps-4000 4000 "$(named all trec)" --token-dropout 0.1
+    try dropout-0.1-steps-2000 2000 "$(named all sst2)" --token-dropout 0.1
+    for words in words-a words-b; do try "$words" 2000 "$(echo "$data/$words"/*)"; done
     ;;
+  cost) for k in 1 8; do JOBS=1 SEEDS=1 compare "cost-$k" "$(named all sst2)" --method prompt --sweep "$k"; done ;;
+  *) usage ;;
 esac

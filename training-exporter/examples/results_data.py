@@ -1,4 +1,4 @@
-"""Lays out data sets as `results.sh` takes them: whole, and with 16 or 64 rows a class.
+"""Lays out data sets as `results.sh` takes them: whole, with 16 or 64 rows a class, and in other words.
 
 usage: results_data.py SOURCE TARGET
 
@@ -11,6 +11,7 @@ import json
 import random
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +28,42 @@ SETS = {
     "subj": ("dev", "test", "{text}\nThis is:"),
     "trec": (None, "test", "{text}\nQuestion type:"),
 }
+# Other templates and verbalizers, of which dev preferred none.
+WORDS = {
+    "words-a": {
+        "cola": (
+            "Sentence: {text}\nIs this sentence grammatically correct? Answer:",
+            {"acceptable": " Yes", "unacceptable": " No"},
+        ),
+        "rte": (
+            "{text1}\nQuestion: {text2} True or False?\nAnswer:",
+            {"entailment": " True", "not_entailment": " False"},
+        ),
+        "trec": ("Question: {text}\nThe answer to this question is a kind of", {}),
+    },
+    "words-b": {
+        "rte": (
+            "Premise: {text1}\nHypothesis: {text2}\nDoes the premise entail the hypothesis? Answer:",
+            {"entailment": " Yes", "not_entailment": " No"},
+        ),
+    },
+}
 FEW = ("agnews", "sst2", "trec")
 FEW_ROWS = (16, 64)
 SEED = 13
 
 
 def main(source: Path, target: Path) -> None:
-    """Write `target`/all and `target`/few anew."""
+    """Write `target`/all, `target`/few and those of `WORDS` anew."""
     shutil.rmtree(target, ignore_errors=True)
     for name, (dev, test, template) in SETS.items():
         rows = {"train": read(source / name / "train.jsonl"), "test": read(source / name / f"{test}.jsonl")}
         if dev:
             rows["dev"] = read(source / name / f"{dev}.jsonl")
         write(target / "all" / name, rows, template)
+        for kind, words in WORDS.items():
+            if name in words:
+                write(target / kind / name, rows, *words[name])
         if name in FEW:
             for count in FEW_ROWS:
                 few = {"train": sample(rows["train"], count), "test": rows["test"]}
@@ -64,14 +88,21 @@ def sample(rows: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
     ]
 
 
-def write(folder: Path, rows: dict[str, list[dict[str, Any]]], template: str) -> None:
+def write(
+    folder: Path,
+    rows: dict[str, list[dict[str, Any]]],
+    template: str,
+    verbalizers: Mapping[str, str] | None = None,
+) -> None:
     """A folder as `softcall compare` takes it; the same rows give the same bytes."""
     folder.mkdir(parents=True)
     for part, some in rows.items():
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in some)
         (folder / f"{part}.jsonl.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
-    labels = sorted({row["label"] for row in rows["train"]})
-    (folder / "task.json").write_text(json.dumps({"template": template, "labels": labels}, indent=1) + "\n")
+    task = {"template": template, "labels": sorted({row["label"] for row in rows["train"]})}
+    if verbalizers:
+        task["verbalizers"] = verbalizers
+    (folder / "task.json").write_text(json.dumps(task, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Writes the points of agreement.json into docs/int8.md, as a table and a chart."""
 
 import json
+from functools import partial
 
-import matplotlib
-from matplotlib import pyplot
+from matplotlib.axes import Axes
 
 from softcall_bench.agreement import RESULTS, ROOT
+from softcall_bench.figure import write_figure
 from softcall_bench.machine import Machine
 
 PAGE = ROOT / "docs/int8.md"
@@ -43,31 +44,24 @@ def main() -> None:
     PAGE.write_text(
         f"{before}{BEGIN}\n\n{text}{table}\n\n![speed and agreement](charts/{CHART.name})\n\n{END}{after}"
     )
-    _draw(points, fp32)
+    write_figure(CHART, "Speed and agreement of int8", partial(_draw, points=points, fp32=fp32))
 
 
 def _mean(point: dict) -> float:
     return sum(figures["agreement"] for figures in point["tasks"].values()) / len(point["tasks"])
 
 
-def _draw(points: list[dict], fp32: list[float]) -> None:
-    matplotlib.use("svg")
-    with pyplot.rc_context(
-        {"svg.hashsalt": "softcall", "svg.fonttype": "none", "axes.grid": True, "grid.alpha": 0.3}
-    ):
-        figure, axes = pyplot.subplots(figsize=(7, 3.8), layout="constrained")
-        for point in points:
-            speed, agreement = fp32[-1] / point["ms"][-1], _mean(point)
-            axes.scatter(speed, agreement, color="#1f6f4a" if point["served"] else "#8c8c8c")
-            axes.annotate(
-                point["name"], (speed, agreement), textcoords="offset points", xytext=(5, 4), fontsize=8
-            )
-        axes.set_xlabel("times as fast as fp32, 16 x 26 tokens")
-        axes.set_ylabel("mean agreement with fp32")
-        axes.margins(x=0.3)
-        CHART.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(CHART, metadata={"Date": None})
-        pyplot.close(figure)
+def _draw(axes: Axes, points: list[dict], fp32: list[float]) -> bool:
+    for point in points:
+        speed, agreement = fp32[-1] / point["ms"][-1], _mean(point)
+        axes.scatter(speed, agreement, color="#1f6f4a" if point["served"] else "#8c8c8c")
+        axes.annotate(
+            point["name"], (speed, agreement), textcoords="offset points", xytext=(5, 4), fontsize=8
+        )
+    axes.set_xlabel("times as fast as fp32, 16 x 26 tokens")
+    axes.set_ylabel("mean agreement with fp32")
+    axes.margins(x=0.3)
+    return bool(points)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""The charts of docs/benchmarks.md, as SVG. Equal figures give equal files."""
+"""The charts of docs/benchmarks.md."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-import matplotlib
-from matplotlib import pyplot
 from matplotlib.axes import Axes
 
 from softcall_bench.bench import FULL_PRECISION, INT8
 from softcall_bench.book import Book, Key
+from softcall_bench.figure import write_figure
 from softcall_bench.report import limit_texts_per_s
 from softcall_bench.scenarios import cold_start, lengths, revalidation, tasks_in_turn
 
@@ -23,19 +23,10 @@ Draw = Callable[[Book, Axes], bool]
 
 def write_charts(book: Book, folder: Path) -> dict[str, str]:
     """Write every chart for which there are figures; returns file name to title."""
-    matplotlib.use("svg")
-    style = {"svg.hashsalt": "softcall", "svg.fonttype": "none", "font.size": 10, "axes.grid": True}
-    style |= {"axes.spines.top": False, "axes.spines.right": False, "grid.alpha": 0.3}
     written = {}
-    folder.mkdir(parents=True, exist_ok=True)
     for name, (title, draw) in CHARTS.items():
-        with pyplot.rc_context(style):
-            figure, axes = pyplot.subplots(figsize=(7, 3.8), layout="constrained")
-            if draw(book, axes):
-                axes.set_title(title, loc="left", fontsize=11)
-                figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
-                written[f"{name}.svg"] = title
-            pyplot.close(figure)
+        if write_figure(folder / f"{name}.svg", title, partial(draw, book)):
+            written[f"{name}.svg"] = title
     return written
 
 

@@ -5,21 +5,23 @@
 Prints a line for each bar, with the command that repeats it, and writes the figures into docs/results.md.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from rich.console import Console
 
-from softcall.compare import RUNS, RunRecord
 from softcall.compare_config import Method
-from softcall.compare_report import COLUMNS, NOTES, Line, Section, sections
+from softcall.compare_report import COLUMNS, NOTES, Line, Section
 from softcall_bench.bar import Bar, bar_line
+from softcall_bench.effects import effects, few_rows, tries
 from softcall_bench.page import replace_figures, table
+from softcall_bench.recorded import RECORDS, Recorded, calibration_error
+from softcall_bench.results_chart import write_results_chart
 from softcall_bench.server import ROOT
 
 PAGE = ROOT / "docs/results.md"
-RECORDS = ROOT / "training-exporter/results"
+CHART = PAGE.parent / "charts/results.svg"
 SCRIPT = "training-exporter/examples/results.sh"
 
 # Experiments: folders of `RECORDS`, and parts of the script.
@@ -36,30 +38,6 @@ WANTED = {
 ALL = sorted({*WANTED, "cola", "sms_spam"})
 CALIBRATED = ("banking77", "sst2")
 SWEPT = 8
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """The records of an experiment, by data set and method."""
-
-    lines: Mapping[tuple[str, Method], Line]
-
-    @classmethod
-    def read(cls, experiment: str) -> "Recorded":
-        """What lies in the experiment's folder; nothing where it was not run."""
-        files = sorted((RECORDS / experiment / RUNS).glob("*.json"))
-        parts = sections([RunRecord.read(file) for file in files])
-        return cls({(part.name, Method(line.method)): line for part in parts for line in part.lines})
-
-    def accuracy(self, data: str, method: Method = Method.PROMPT) -> float | None:
-        """Mean over seeds of the accuracy on test."""
-        line = self.lines.get((data, method))
-        return None if line is None else line.accuracy
-
-    def dev(self, data: str) -> float | None:
-        """Mean over seeds of a prompt's accuracy on dev."""
-        line = self.lines.get((data, Method.PROMPT))
-        return None if line is None else float(np.mean([record.dev_accuracy for record in line.records]))
 
 
 @dataclass(frozen=True)
@@ -99,7 +77,7 @@ def bars() -> Iterator[Repeatable]:
     yield from _sweep()
     for data in CALIBRATED:
         line = prompts.lines.get((data, Method.PROMPT))
-        error = None if line is None else float(np.mean([r.calibration_error for r in line.records]))
+        error = None if line is None else calibration_error(line)
         yield Repeatable(
             Bar(f"{data}: expected calibration error on test", error, 0.03, at_most=True), PROMPTS
         )
@@ -130,14 +108,16 @@ def _sweep() -> Iterator[Repeatable]:
         COST,
     )
     default, best = Recorded.read(DEFAULT), Recorded.read(SWEEP)
+    defaults = {(data, r.seed): r.dev_accuracy for data, line in default.prompts() for r in line.records}
     better = [
-        best_dev > default_dev
-        for data in ALL
-        if (best_dev := best.dev(data)) is not None and (default_dev := default.dev(data)) is not None
+        record.dev_accuracy > defaults[data, record.seed]
+        for data, line in best.prompts()
+        for record in line.records
+        if (data, record.seed) in defaults
     ]
     yield Repeatable(
         Bar(
-            "a sweep beats the default run on dev: share of the tasks",
+            "a sweep beats the default run of its seed on dev: share of the tasks",
             float(np.mean(better)) if better else None,
             0.51,
             note=f"{sum(better)} of {len(better)}" if better else "",
@@ -149,17 +129,22 @@ def _sweep() -> Iterator[Repeatable]:
 def page() -> str:
     """The figures in Markdown."""
     told = list(bars())
-    text = ["## Bars", _bar_table(told)]
+    text = [f"![accuracy of each method on each data set](charts/{CHART.name})", "## Bars", _bar_table(told)]
     for experiment, title in (
         (PROMPTS, "Prompts"),
         (OTHERS, "Other ways"),
         (DEFAULT, "Prompts by default"),
         (SWEEP, "Prompts by a sweep"),
     ):
-        files = sorted((RECORDS / experiment / RUNS).glob("*.json"))
-        if files:
-            parts = sections([RunRecord.read(file) for file in files])
+        if parts := Recorded.read(experiment).parts:
             text += [f"## {title}", _budgets(parts), _accuracy_table(parts)]
+    if few := few_rows():
+        text += ["## Few rows", few]
+    text += ["## What changes a prompt"] if (seen := list(effects())) else []
+    for title, effect in seen:
+        text += [f"### {title}", effect]
+    if tried := tries(Recorded.read(PROMPTS)):
+        text += ["## Tried, and not kept", tried]
     text += ["## How to read these", "\n".join(f"- {note}" for note in NOTES)]
     return "\n\n".join(text)
 
@@ -181,13 +166,14 @@ def _accuracy_table(parts: Sequence[Section]) -> str:
 
 
 def main() -> None:
-    """Print the bars and write the page."""
+    """Print the bars, and write the page and its chart."""
     console = Console(width=None)
     for each in bars():
         console.print(bar_line(each.bar), highlight=False, soft_wrap=True)
         console.print(
             f"    {SCRIPT} {each.part} DATA {RECORDS.relative_to(ROOT)}", style="dim", soft_wrap=True
         )
+    write_results_chart(CHART, {**Recorded.read(OTHERS).lines, **Recorded.read(PROMPTS).lines}, ALL)
     replace_figures(PAGE, page())
 
 

@@ -1,0 +1,85 @@
+"""Tables of what a prompt's length, rate, start and rows change, and of what was tried and not kept."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from softcall.compare_report import Line
+from softcall_bench.page import table
+from softcall_bench.recorded import Recorded, calibration_error, dev_accuracy, experiments
+
+EFFECTS = {
+    "length": "Length in tokens",
+    "rate": "Learning rate",
+    "start": "Start",
+}
+"""Kinds of experiments, and what the first column of their table is."""
+
+TRIES = "try"
+FEW = "few"
+
+
+def effects() -> Iterator[tuple[str, str]]:
+    """A title and a table of each effect that was looked at."""
+    for kind, column in EFFECTS.items():
+        found = {
+            name.removeprefix(f"{kind}-"): dict(Recorded.read(name).prompts()) for name in experiments(kind)
+        }
+        data = sorted({name for lines in found.values() for name in lines})
+        if data:
+            rows = [[value, *(_cell(lines.get(name)) for name in data)] for value, lines in found.items()]
+            yield column, table((column, *data), rows)
+
+
+def few_rows() -> str:
+    """All methods where there are few rows; empty where nothing was recorded."""
+    parts = Recorded.read(FEW).parts
+    rows = [
+        (part.name.rpartition("-")[0], part.name.rpartition("-")[2], line.method, _cell(line))
+        for part in sorted(
+            parts, key=lambda part: (part.name.rpartition("-")[0], part.lines[0].records[0].total)
+        )
+        for line in part.lines
+    ]
+    return table(("data", "rows a class", "method", "accuracy"), rows) if rows else ""
+
+
+def tries(kept: Recorded) -> str:
+    """What was tried, beside what was kept; empty where nothing was recorded."""
+    beside = dict(kept.prompts())
+    rows = [
+        (data, _difference(line, beside[data]), *_figures(line), *_figures(beside[data]))
+        for name in experiments(TRIES)
+        for data, line in Recorded.read(name).prompts()
+    ]
+    columns = ("data", "instead", "dev", "test", "ECE", "kept: dev", "test", "ECE")
+    return table(columns, sorted(rows)) if rows else ""
+
+
+def _cell(line: Line | None) -> str:
+    if line is None:
+        return "-"
+    low, high = line.interval
+    return f"{line.accuracy:.4f} ({low:.4f} to {high:.4f})"
+
+
+def _figures(line: Line) -> tuple[str, str, str]:
+    return f"{dev_accuracy(line):.4f}", f"{line.accuracy:.4f}", f"{calibration_error(line):.3f}"
+
+
+def _difference(line: Line, kept: Line) -> str:
+    """The settings of a run that what was kept does not share."""
+    settings, others = (each.records[0].settings for each in (line, kept))
+    told = [_told(name, settings) for name in settings if settings[name] != others.get(name)]
+    return ", ".join(filter(None, told))
+
+
+def _told(name: str, settings: Mapping[str, Any]) -> str:
+    match name:
+        case "warmup" | "eval_every":  # follow from the steps
+            return ""
+        case "template":
+            return f"`{settings[name]}`".replace("\n", "⏎")
+        case "verbalizers":
+            return " or ".join(f"`{word.strip()}`" for word in settings[name])
+        case _:
+            return f"{name.replace('_', ' ')} {settings[name]:,}"
