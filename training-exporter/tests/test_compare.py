@@ -13,12 +13,14 @@ from scipy import stats
 from sklearn.metrics import matthews_corrcoef
 from typer.testing import CliRunner
 
+from softcall.artifact import Artifact
 from softcall.cli import app
-from softcall.compare import RUNS, RunRecord, compare
+from softcall.compare import PROMPTS, RUNS, RunRecord, compare
 from softcall.compare_config import CompareConfig, DataSet, Method
 from softcall.compare_report import Line, correlation, html, markdown, sections
 from softcall.errors import SoftcallError
 from softcall.scores import wilson_interval
+from softcall.store import OBJECT
 
 QUIET = Console(quiet=True)
 
@@ -154,6 +156,17 @@ def test_a_record_tells_calibration_and_the_cost_of_a_switch(records):
         assert 0 <= record.calibration_error <= 1 and 0 <= record.calibration_error_before <= 1
     switch = {m: np.median([record.switch_seconds for record in of(records, m)]) for m in ("prompt", "full")}
     assert switch["prompt"] > 0 and switch["full"] > 0
+
+
+def test_prompts_are_kept(records, config):
+    for record in of(records, "prompt"):
+        task = config.out / PROMPTS / f"{record.data}-{record.seed}"
+        artifact = Artifact.from_bytes((task / OBJECT).read_bytes())
+        assert artifact.tokens == config.tokens and list(artifact.labels) == record.labels
+        assert artifact.temperature == record.temperature
+        assert artifact.metrics["test_accuracy"] == record.accuracy
+        assert artifact.training["seed"] == record.seed
+    assert len(list((config.out / PROMPTS).iterdir())) == 2
 
 
 class Page(HTMLParser):

@@ -22,6 +22,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from softcall.artifact import Artifact
 from softcall.classifier import PromptedClassifier, torch_device
 from softcall.compare_config import CompareConfig, DataSet, Method
 from softcall.data import Row
@@ -30,14 +31,17 @@ from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
 from softcall.prompt_init import default_init_text
 from softcall.source import LoadedBase, Source
 from softcall.stepping import stepping_trunk
+from softcall.store import OBJECT
 from softcall.sweep import Candidate
 from softcall.temperature import fit_temperature
 from softcall.template import Template
-from softcall.train import classifier_behind, device_name, first_classifier, verbalizers
+from softcall.train import as_artifact, classifier_behind, device_name, first_classifier, verbalizers
 from softcall.train_config import TrainConfig
 from softcall.train_data import Examples, TrainingRows, encode
 
 RUNS = "records"
+PROMPTS = "prompts"
+"""The folder of the prompts: a file store with `<data set>-<seed>` for each."""
 SWITCHES = 5  # of which the median is taken
 REGULARISATIONS = (0.1, 1.0, 10.0, 100.0)  # of logistic regression; dev chooses
 
@@ -223,8 +227,7 @@ def _records(
         else _trained(list(missing.values()), prepared, method, base, meter, config.lora_rank)
     )
     for seed, attempt in zip(missing, attempts, strict=True):
-        calibrated = attempt.calibrated
-        scores = calibrated.scores
+        scores = attempt.calibrated.scores
         stored[seed] = RunRecord(
             data=prepared.data.name,
             method=method.value,
@@ -236,7 +239,7 @@ def _records(
             total=scores.rows,
             macro_f1=scores.macro_f1,
             dev_accuracy=attempt.dev.scores.accuracy,
-            temperature=calibrated.temperature,
+            temperature=attempt.calibrated.temperature,
             calibration_error=scores.calibration_error,
             calibration_error_before=attempt.test.scores.calibration_error,
             confusion=scores.confusion[:, :-1].tolist(),
@@ -250,6 +253,10 @@ def _records(
             device=device_name(device),
             jobs=config.jobs,
         )
+        if attempt.artifact is not None:
+            task = config.out / PROMPTS / f"{prepared.data.name}-{seed}"
+            task.mkdir(parents=True, exist_ok=True)
+            (task / OBJECT).write_bytes(attempt.artifact.to_bytes())
         stored[seed].write(config.out)
     return [stored[seed] for seed in seeds]
 
@@ -265,6 +272,7 @@ class Attempt:
     switch_seconds: float = 0.0
     curve: list[list[float]] = field(default_factory=list)
     evaluations: list[list[float]] = field(default_factory=list)
+    artifact: Artifact | None = None  # of a prompt
 
     @property
     def calibrated(self) -> Result:
@@ -283,16 +291,14 @@ def _trained(
     """Any method on the base: what differs is what learns. Several are prompts, which learn side by side."""
     exact, labels, training = base.model.base_model, prepared.rows.labels, trainings[0]
 
-    def attempt(classifier: PromptedClassifier, trunk: nn.Module, **more: Any) -> Attempt:
-        dev, test = (score(classifier, trunk, prepared.examples[part], labels) for part in ("dev", "test"))
-        return Attempt(dev, test, **more)
+    def results(classifier: PromptedClassifier, trunk: nn.Module) -> dict[str, Result]:
+        return {part: score(classifier, trunk, prepared.examples[part], labels) for part in ("dev", "test")}
 
     if method == Method.ZERO_SHOT:
         ids = base.tokenizer.encode(default_init_text(prepared.words), add_special_tokens=False).ids
         instruction = exact.get_input_embeddings().weight[torch.tensor(ids)].cpu().numpy()
-        return [
-            attempt(classifier_behind(instruction, training, base, prepared.words).to(exact.device), exact)
-        ]
+        classifier = classifier_behind(instruction, training, base, prepared.words).to(exact.device)
+        return [Attempt(**results(classifier, exact))]
 
     meter.start()
     torch.manual_seed(training.seed)  # LoRA's first matrices
@@ -326,21 +332,30 @@ def _trained(
                 f" (now {training.learning_rate:g})"
             )
     ordered = finished if len(trainings) == 1 else [by_seed[one.seed] for one in trainings]
+    reached = [results(learner.classifier, trunk or exact) for learner in ordered]
     attempts = [
-        attempt(
-            learner.classifier,
-            trunk or exact,
+        Attempt(
+            **found,
+            artifact=_artifact(one, learner, prepared, base, found) if own is None else None,
             parameters=sum(parameter.numel() for parameter in learner.learnt.values()),
             size=sum(parameter.numel() * parameter.element_size() for parameter in learner.learnt.values()),
             switch_seconds=_switch_seconds(learner),
             curve=list(map(list, learner.state.curve)),
             evaluations=list(map(list, learner.state.evaluations)),
         )
-        for learner in ordered
+        for one, learner, found in zip(trainings, ordered, reached, strict=True)
     ]
     del learners, finished, by_seed, ordered, run, trunk
     gc.collect()
     return attempts
+
+
+def _artifact(
+    training: TrainConfig, learner: Learner, prepared: Prepared, base: LoadedBase, results: dict[str, Result]
+) -> Artifact:
+    """The prompt as `softcall train` would write it."""
+    artifact, _ = as_artifact(training, prepared.rows, base, prepared.words, results, learner, [learner])
+    return artifact
 
 
 def _switch_seconds(learner: Learner) -> float:

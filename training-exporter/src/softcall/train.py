@@ -9,7 +9,7 @@ import hashlib
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -103,32 +103,48 @@ def train(config: TrainConfig, console: Console) -> Artifact:
         }
 
     raw = results["dev"]
-    temperature = fit_temperature(raw.logits, raw.answers)
-    results = {name: replace(result, temperature=temperature) for name, result in results.items()}
-    threshold = _abstain_threshold(config, results["dev"])
-    metrics = {
-        f"{name}_{key}": value for name, result in results.items() for key, value in result.metrics.items()
-    }
-    metrics["dev_calibration_error_before"] = raw.scores.calibration_error
-    artifact = Artifact(
-        prompt=winner.classifier.prompt.detach().cpu().numpy(),
-        label_head=winner.classifier.label_head.detach().cpu().numpy(),
-        label_bias=winner.classifier.label_bias.detach().cpu().numpy(),
-        template=template,
-        labels=rows.labels,
-        base_name=base.name,
-        base_fingerprint=base.fingerprint,
-        temperature=temperature,
-        abstain_threshold=threshold,
-        metrics=metrics,
-        training=provenance(config, rows, words, source, winner, learners, device),
-    )
+    artifact, results = as_artifact(config, rows, base, words, results, winner, learners, source)
     if processes.is_main_process:
         draft = config.out.with_name(config.out.name + ".draft")
         draft.write_bytes(artifact.to_bytes())
         draft.replace(config.out)
         report(console, config, learners, winner, raw, results, artifact)
     return artifact
+
+
+def as_artifact(
+    config: TrainConfig,
+    rows: TrainingRows,
+    base: LoadedBase,
+    words: Sequence[str],
+    results: Mapping[str, Result],
+    winner: Learner,
+    learners: Sequence[Learner],
+    source: "SourcePrompt | None" = None,
+) -> tuple[Artifact, dict[str, Result]]:
+    """The winner as an artifact, and `results` of dev, perhaps test, with the temperature that fits dev."""
+    raw = results["dev"]
+    temperature = fit_temperature(raw.logits, raw.answers)
+    results = {name: replace(result, temperature=temperature) for name, result in results.items()}
+    metrics = {
+        f"{name}_{key}": value for name, result in results.items() for key, value in result.metrics.items()
+    }
+    metrics["dev_calibration_error_before"] = raw.scores.calibration_error
+    classifier = winner.classifier
+    artifact = Artifact(
+        prompt=classifier.prompt.detach().cpu().numpy(),
+        label_head=classifier.label_head.detach().cpu().numpy(),
+        label_bias=classifier.label_bias.detach().cpu().numpy(),
+        template=Template(config.template or rows.default_template),
+        labels=rows.labels,
+        base_name=base.name,
+        base_fingerprint=base.fingerprint,
+        temperature=temperature,
+        abstain_threshold=_abstain_threshold(config, results["dev"]),
+        metrics=metrics,
+        training=provenance(config, rows, words, source, winner, learners, classifier.prompt.device),
+    )
+    return artifact, results
 
 
 def report(

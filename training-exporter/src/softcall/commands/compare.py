@@ -23,7 +23,9 @@ def compare(
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The folder of the report and the runs; finished runs are kept.")],
+    out: Annotated[
+        Path, typer.Option(help="The folder of the report, the runs and the prompts; finished runs are kept.")
+    ],
     method: Annotated[
         list[Method] | None, typer.Option(help="What to compare; repeated.", show_default="all")
     ] = None,
