@@ -121,7 +121,7 @@ results: ## write docs/results.md from the recorded trainings, and say which bar
 	@bench/.venv/bin/python -m softcall_bench.results
 
 .PHONY: agreement
-agreement: bench-environment ## ask int8 for the labels that fp32 gives (DATA and PROMPTS: see bench/agreement/train.sh; an hour)
+agreement: bench-environment ## ask int8 for the labels that fp32 gives (DATA and PROMPTS: see bench/agreement/train.sh; half an hour)
 	@bench/.venv/bin/python -m softcall_bench.agreement $(if $(DATA),--data $(DATA)) $(if $(PROMPTS),--prompts $(PROMPTS))
 	@bench/.venv/bin/python -m softcall_bench.agreement_page
 
