@@ -308,9 +308,7 @@ class Batcher {
     }
 
     private List<Row> choose() {
-        List<Row> inTurn = interleave(queue.values().stream()
-                .map(calls -> interleave(calls.stream().map(call -> call.waiting)))
-                .map(rows -> (Collection<Row>) rows));
+        List<Row> inTurn = interleave(queue.values().stream().map(Batcher::inTurn));
         Row leader = inTurn.getFirst();
         // A stable sort: among equally near rows, those whose turn comes earlier.
         List<Row> nearest = inTurn.stream()
@@ -334,8 +332,19 @@ class Batcher {
         return batch;
     }
 
+    /**
+     * The rows of one task. First one of each call, so that a small call does not wait for a large one; then call by call,
+     * because a call is answered when its last row has run, and only then its caller sends the next.
+     */
+    private static List<Row> inTurn(Deque<Rows> calls) {
+        return Stream.concat(
+                        calls.stream().map(call -> call.waiting.getFirst()),
+                        calls.stream().flatMap(call -> call.waiting.stream().skip(1)))
+                .toList();
+    }
+
     /** One of each, in turn, for as long as there are any. */
-    private static <T> List<T> interleave(Stream<? extends Collection<T>> parts) {
+    private static <T> List<T> interleave(Stream<List<T>> parts) {
         Deque<Iterator<T>> turns = new ArrayDeque<>();
         parts.forEach(part -> turns.addLast(part.iterator()));
         List<T> mixed = new ArrayList<>();

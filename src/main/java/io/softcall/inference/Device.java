@@ -52,19 +52,22 @@ enum Device {
         return set.orElse(suitable);
     }
 
-    /** The rows with which so many are run: 1 to 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, ... */
+    /** The rows with which so many are run: 1 to 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, ... 64, 80, 96, 112, ... */
     int rows(int count) {
-        return fewShapes ? padded(count, 4) : count;
+        return fewShapes ? multiple(count, Math.min(step(count, 4), 16)) : count;
     }
 
     /** The tokens with which the longest text of a run is run: 1 to 16, 18, 20, ... 32, 36, ... */
     int tokens(int longest) {
-        return fewShapes ? padded(longest, 8) : longest;
+        return fewShapes ? multiple(longest, step(longest, 8)) : longest;
     }
 
-    /** The next of so many sizes between a power of two and the next. */
-    private static int padded(int size, int sizes) {
-        int step = Math.max(1, Integer.highestOneBit(size) / sizes);
+    /** Between so many sizes from a power of two to the next. */
+    private static int step(int size, int sizes) {
+        return Math.max(1, Integer.highestOneBit(size) / sizes);
+    }
+
+    private static int multiple(int size, int step) {
         return Math.ceilDiv(size, step) * step;
     }
 }

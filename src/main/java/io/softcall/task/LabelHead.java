@@ -2,21 +2,44 @@ package io.softcall.task;
 
 import java.util.List;
 
-/**
- * Turns a hidden row into label logits.
- *
- * @param labels names, distinct, in the order of the rows
- * @param weights [labels, hidden], row-major; not to be changed
- * @param bias [labels]; not to be changed
- */
-public record LabelHead(List<String> labels, float[] weights, float[] bias) {
+/** Turns a hidden row into label logits. */
+public final class LabelHead {
 
-    public LabelHead {
-        labels = List.copyOf(labels);
+    private final List<String> labels;
+    /** [hidden, labels]: what one element of a hidden row adds to all logits lies side by side. */
+    private final float[] columns;
+
+    private final float[] bias;
+
+    /**
+     * @param labels names, distinct, in the order of the rows
+     * @param weights [labels, hidden], row-major
+     * @param bias [labels]; not to be changed
+     */
+    public LabelHead(List<String> labels, float[] weights, float[] bias) {
         if (bias.length != labels.size() || weights.length % bias.length != 0) {
             throw new IllegalArgumentException(
                     "%d labels, %d weights, %d biases".formatted(labels.size(), weights.length, bias.length));
         }
+        this.labels = List.copyOf(labels);
+        this.columns = columns(weights, bias.length);
+        this.bias = bias;
+    }
+
+    private static float[] columns(float[] rows, int labels) {
+        int hidden = rows.length / labels;
+        float[] columns = new float[rows.length];
+        for (int label = 0; label < labels; label++) {
+            for (int i = 0; i < hidden; i++) {
+                columns[i * labels + label] = rows[label * hidden + i];
+            }
+        }
+        return columns;
+    }
+
+    /** Names, in the order of the logits. */
+    public List<String> labels() {
+        return labels;
     }
 
     /**
@@ -26,15 +49,25 @@ public record LabelHead(List<String> labels, float[] weights, float[] bias) {
      * @return [labels]
      */
     public float[] logits(float[] hidden) {
-        float[] logits = new float[bias.length];
+        double[] sums = new double[bias.length];
+        for (int label = 0; label < sums.length; label++) {
+            sums[label] = bias[label];
+        }
+        for (int i = 0; i < hidden.length; i++) {
+            addColumn(sums, i, hidden[i]);
+        }
+        float[] logits = new float[sums.length];
         for (int label = 0; label < logits.length; label++) {
-            int row = label * hidden.length;
-            double sum = bias[label];
-            for (int i = 0; i < hidden.length; i++) {
-                sum += (double) weights[row + i] * hidden[i];
-            }
-            logits[label] = (float) sum;
+            logits[label] = (float) sums[label];
         }
         return logits;
+    }
+
+    /** Over labels, not over a row: their sums do not wait for one another, so the compiler uses vectors. */
+    private void addColumn(double[] sums, int i, double times) {
+        int column = i * sums.length;
+        for (int label = 0; label < sums.length; label++) {
+            sums[label] += columns[column + label] * times;
+        }
     }
 }

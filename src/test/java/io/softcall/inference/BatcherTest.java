@@ -29,6 +29,7 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -122,6 +123,21 @@ class BatcherTest {
         Batcher.Rows other = submit("task", 60);
         finish(other);
         assertTrue(runOf(60) <= 2, () -> "its row was in run " + runOf(60));
+    }
+
+    @Test
+    void callsOfATaskEndOneAfterTheOtherButAllBegin() throws Exception {
+        List<List<long[]>> calls =
+                Stream.generate(() -> texts(lengths(10, 50))).limit(4).toList();
+        finish(calls.stream()
+                .map(texts -> batcher.submit(new TaskName("task"), prefix, texts, NEVER))
+                .toArray(Batcher.Rows[]::new));
+        List<long[]> run = model.runs().get(1).stream().map(Model.Sequence::ids).toList();
+        assertEquals(
+                List.of(10, 8, 1, 1),
+                calls.stream()
+                        .map(texts -> (int) texts.stream().filter(run::contains).count())
+                        .toList());
     }
 
     /** The i-th row of a call is run after at most i x (waiting tasks) x (waiting calls of its task) runs. */
