@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from softcall_bench.agreement import RESULTS, ROOT
 from softcall_bench.figure import write_figure
 from softcall_bench.machine import Machine
+from softcall_bench.page import replace_figures, table
 
 PAGE = ROOT / "docs/int8.md"
 CHART = ROOT / "docs/charts/int8-points.svg"
-BEGIN, END = "<!-- points: make agreement -->", "<!-- end of points -->"
 
 
 def main() -> None:
@@ -20,10 +20,8 @@ def main() -> None:
     points = [point for point in record["points"] if "ms" in point]
     tasks = list(points[0]["tasks"])
     fp32 = record["fp32_ms"]
-    rows = [
-        ["", *tasks, "mean", *(f"{rows} x {tokens}" for rows, tokens in record["shapes"])],
-        ["---"] * (len(tasks) + 4),
-    ]
+    columns = ["", *tasks, "mean", *(f"{rows} x {tokens}" for rows, tokens in record["shapes"])]
+    rows = []
     for point in points:
         figures = [point["tasks"][task] for task in tasks]
         cells = [f"{f['agreement']:.3f} ({100 * (f['accuracy'] - f['fp32_accuracy']):+.1f})" for f in figures]
@@ -38,12 +36,7 @@ def main() -> None:
         f"Measured on {Machine.of(record['machine'])}. `int8` is served, on whole test sets ({counts}); "
         f"the others on {max(f['n'] for f in sample['tasks'].values())} rows of each.\n\n"
     )
-    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(
-        f"{before}{BEGIN}\n\n{text}{table}\n\n![speed and agreement](charts/{CHART.name})\n\n{END}{after}"
-    )
+    replace_figures(PAGE, f"{text}{table(columns, rows)}\n\n![speed and agreement](charts/{CHART.name})")
     write_figure(CHART, "Speed and agreement of int8", partial(_draw, points=points, fp32=fp32))
 
 

@@ -32,13 +32,11 @@ def effects() -> Iterator[tuple[str, str]]:
 
 def few_rows() -> str:
     """All methods where there are few rows; empty where nothing was recorded."""
-    parts = Recorded.read(FEW).parts
+    parts = [(*part.name.rsplit("-", 1), part.lines) for part in Recorded.read(FEW).parts]
     rows = [
-        (part.name.rpartition("-")[0], part.name.rpartition("-")[2], line.method, _cell(line))
-        for part in sorted(
-            parts, key=lambda part: (part.name.rpartition("-")[0], part.lines[0].records[0].total)
-        )
-        for line in part.lines
+        (data, count, line.method, _cell(line))
+        for data, count, lines in sorted(parts, key=lambda part: (part[0], int(part[1])))
+        for line in lines
     ]
     return table(("data", "rows a class", "method", "accuracy"), rows) if rows else ""
 

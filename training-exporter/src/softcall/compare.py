@@ -227,7 +227,8 @@ def _records(
         else _trained(list(missing.values()), prepared, method, base, meter, config.lora_rank)
     )
     for seed, attempt in zip(missing, attempts, strict=True):
-        scores = attempt.calibrated.scores
+        calibrated = attempt.calibrated
+        scores = calibrated.scores
         stored[seed] = RunRecord(
             data=prepared.data.name,
             method=method.value,
@@ -239,7 +240,7 @@ def _records(
             total=scores.rows,
             macro_f1=scores.macro_f1,
             dev_accuracy=attempt.dev.scores.accuracy,
-            temperature=attempt.calibrated.temperature,
+            temperature=calibrated.temperature,
             calibration_error=scores.calibration_error,
             calibration_error_before=attempt.test.scores.calibration_error,
             confusion=scores.confusion[:, :-1].tolist(),
