@@ -80,6 +80,8 @@ class CompareConfig:
     batch_size: int | None = None
     eval_every: int | None = None
     max_text_tokens: int = 128
+    label_smoothing: float = TrainConfig.label_smoothing
+    class_balanced: bool = TrainConfig.class_balanced
     token_dropout: float = TrainConfig.token_dropout
     learning_rate: float = TrainConfig.learning_rate
     lora_learning_rate: float = 5e-4
@@ -131,6 +133,8 @@ class CompareConfig:
             batch_size=self.batch_size,
             eval_every=self.eval_every,
             max_text_tokens=self.max_text_tokens,
+            label_smoothing=self.label_smoothing,
+            class_balanced=self.class_balanced,
             token_dropout=self.token_dropout,
             patience=0,
             seed=seed,

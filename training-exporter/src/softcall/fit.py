@@ -192,7 +192,8 @@ def fit(run: Run, learners: Sequence[Learner]) -> list[Learner]:
                     train_checkpoint.save(run.folder, run.identity, state)
     for learner in going:
         learner.restore(learner.state.best)
-    return [going[i] for i in sweep.ranking(_reached(going))]
+    reached = [(learner.state.best_accuracy, learner.state.best_loss) for learner in going]
+    return [going[i] for i in sweep.ranking(reached)]
 
 
 def take_step(
@@ -336,18 +337,14 @@ def _evaluate(
 
 
 def _halve(going: list[Learner], count: int, progress: TrainingProgress, step: int) -> list[Learner]:
-    """The `count` best by dev; the others are dropped."""
-    kept = sweep.ranking(_reached(going))[:count]
+    """The `count` of lowest loss on dev so far; the others are dropped."""
+    kept = sweep.going_on([learner.state.lowest_loss for learner in going], count)
     if len(kept) < len(going):
         progress.line(step, f"the best {len(kept)} of {len(going)} candidates go on")
     for i, learner in enumerate(going):
         if i not in kept:
             learner.drop(step, "behind others")
-    return [learner for i, learner in enumerate(going) if i in kept]
-
-
-def _reached(learners: Sequence[Learner]) -> list[tuple[float, float]]:
-    return [(learner.state.best_accuracy, learner.state.best_loss) for learner in learners]
+    return [going[i] for i in kept]
 
 
 # What is told and kept

@@ -52,6 +52,12 @@ def compare(
     max_text_tokens: Annotated[
         int, typer.Option(help="Longer texts are cut.")
     ] = CompareConfig.max_text_tokens,
+    label_smoothing: Annotated[
+        float, typer.Option(help="Share of the target that goes to all labels alike.")
+    ] = CompareConfig.label_smoothing,
+    class_balanced: Annotated[
+        bool, typer.Option("--class-balanced", help="Let every label count the same in the loss.")
+    ] = CompareConfig.class_balanced,
     token_dropout: Annotated[
         float, typer.Option(help="Share of a text's tokens left out in training, others in each step.")
     ] = CompareConfig.token_dropout,
@@ -94,6 +100,8 @@ def compare(
         batch_size=batch_size,
         eval_every=eval_every,
         max_text_tokens=max_text_tokens,
+        label_smoothing=label_smoothing,
+        class_balanced=class_balanced,
         token_dropout=token_dropout,
         learning_rate=learning_rate,
         lora_learning_rate=lora_learning_rate,

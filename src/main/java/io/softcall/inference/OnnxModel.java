@@ -5,7 +5,9 @@ import io.softcall.SoftcallException;
 import io.softcall.task.Prompt;
 import io.softcall.task.ReadyPrefix;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import org.jboss.logging.Logger;
@@ -79,28 +81,49 @@ final class OnnxModel implements Model {
     }
 
     /**
-     * Runs the shapes of short texts once, because the first run of a shape costs as much as several others on a GPU. Ends where
-     * memory does: so large a run will be answered that there is none.
+     * Runs the shapes of short texts once, because the first run of a shape costs as much as several others on a GPU. Those for
+     * which there is no memory are left out: such a run will be answered that there is none.
      *
      * @param bounds on runs
      */
     void warmUp(Device.Batching bounds) {
+        List<SoftcallException> refused = new ArrayList<>();
         Prefix prefix = zeros(WARM_PREFIX_TOKENS);
         try {
-            for (int length = FIRST_WARM_TEXT_TOKENS;
-                    length <= LAST_WARM_TEXT_TOKENS;
-                    length = device.tokens(length + 1)) {
-                for (int rows = 1;
-                        rows * length <= bounds.tokens() && rows <= WARM_ROWS;
-                        rows = device.rows(rows + 1)) {
-                    run(Collections.nCopies(rows, new Sequence(new long[length], prefix)));
+            for (Shape shape : warmShapes(bounds)) {
+                try {
+                    run(Collections.nCopies(shape.rows, new Sequence(new long[shape.length], prefix)));
+                } catch (SoftcallException e) {
+                    refused.add(e);
                 }
             }
-        } catch (SoftcallException e) {
-            LOG.warnf("not all shapes could be run at the start: %s", e.getMessage());
         } finally {
             prefix.release();
         }
+        if (!refused.isEmpty()) {
+            LOG.warnf(
+                    "%d shapes could not be run at the start; the smallest: %s",
+                    refused.size(), refused.getLast().getMessage());
+        }
+    }
+
+    private record Shape(int rows, int length) {
+
+        int tokens() {
+            return rows * length;
+        }
+    }
+
+    /** The largest first: ONNX Runtime keeps the memory that it has taken, and finds room in it for all that is smaller. */
+    private List<Shape> warmShapes(Device.Batching bounds) {
+        List<Shape> shapes = new ArrayList<>();
+        for (int length = FIRST_WARM_TEXT_TOKENS; length <= LAST_WARM_TEXT_TOKENS; length = device.tokens(length + 1)) {
+            for (int rows = 1; rows * length <= bounds.tokens() && rows <= WARM_ROWS; rows = device.rows(rows + 1)) {
+                shapes.add(new Shape(rows, length));
+            }
+        }
+        shapes.sort(Comparator.comparingInt(Shape::tokens).reversed());
+        return shapes;
     }
 
     private Prefix zeros(int tokens) {
