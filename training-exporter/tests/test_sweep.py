@@ -79,10 +79,12 @@ def test_the_best_are_those_of_highest_accuracy_then_lowest_loss_then_first():
     assert sweep.ranking([(0.5, 1.0), (0.5, 1.0)]) == [0, 1]
 
 
-def test_those_of_lowest_loss_go_on_in_their_order():
-    assert sweep.going_on([0.6, 0.5, 0.7, 0.5], 2) == [1, 3]
-    assert sweep.going_on([0.5, 0.5, 0.4], 2) == [0, 2]
-    assert sweep.going_on([0.5, 0.4], 2) == [0, 1]
+def test_those_of_lowest_loss_go_on_and_the_first_of_those_that_are_about_equal():
+    assert sweep.going_on([0.61, 0.51, 0.71, 0.51], 100, 2) == [1, 3]
+    assert sweep.going_on([0.51, 0.51, 0.41], 100, 2) == [0, 2]
+    assert sweep.going_on([0.695, 0.694, 0.691, 0.692], 400, 2) == [0, 1]
+    assert sweep.going_on([0.695, 0.694, 0.591, 0.692], 400, 2) == [0, 2]
+    assert sweep.going_on([0.5, 0.4], 100, 2) == [0, 1]
 
 
 def test_unlike_candidates_are_refused_by_name(tmp_path):

@@ -9,10 +9,10 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ from softcall.classifier import PromptedClassifier, label_logits, pad_right
 from softcall.errors import SoftcallError
 from softcall.scores import Scores
 from softcall.sweep import Candidate
-from softcall.temperature import confidences, cross_entropy
+from softcall.temperature import confidences, cross_entropy, fit_temperature
 from softcall.train_batches import Batch, TrainBatches
 from softcall.train_checkpoint import LearnerState, RunState
 from softcall.train_config import Head, Precision, TrainConfig
@@ -184,9 +184,10 @@ def fit(run: Run, learners: Sequence[Learner]) -> list[Learner]:
                     curves.trained(number[learner], step, told_of_step(learner, *measured[learner], share))
             due = step % config.eval_every == 0 or step in halvings or step == config.steps
             if due or all(gradient_alarm.vanished(learner.state.norms) for learner in going):
-                for learner, dev in _evaluate(run, going, progress, step, measured).items():
+                scored = _evaluate(run, going, progress, step, measured)
+                for learner, dev in scored.items():
                     curves.scored(number[learner], step, dev.metrics)
-                going = _halve(going, halvings.get(step, len(going)), progress, step)
+                going = _halve(scored, halvings.get(step, len(going)), progress, step)
                 state.step = step
                 if run.folder:
                     train_checkpoint.save(run.folder, run.identity, state)
@@ -336,11 +337,16 @@ def _evaluate(
     return results
 
 
-def _halve(going: list[Learner], count: int, progress: TrainingProgress, step: int) -> list[Learner]:
-    """The `count` of lowest loss on dev so far; the others are dropped."""
-    kept = sweep.going_on([learner.state.lowest_loss for learner in going], count)
-    if len(kept) < len(going):
-        progress.line(step, f"the best {len(kept)} of {len(going)} candidates go on")
+def _halve(
+    scored: "dict[Learner, Result]", count: int, progress: TrainingProgress, step: int
+) -> list[Learner]:
+    """The `count` that did best on dev; the others are dropped."""
+    going = list(scored)
+    if count >= len(going):
+        return going
+    progress.line(step, f"the best {count} of {len(going)} candidates go on")
+    losses = [dev.calibrated.loss for dev in scored.values()]
+    kept = sweep.going_on(losses, len(scored[going[0]].answers), count)
     for i, learner in enumerate(going):
         if i not in kept:
             learner.drop(step, "behind others")
@@ -387,6 +393,11 @@ class Result:
     def loss(self) -> float:
         """Mean cross-entropy."""
         return cross_entropy(self.logits / self.temperature, self.answers)
+
+    @property
+    def calibrated(self) -> Self:
+        """With the temperature that fits these answers."""
+        return replace(self, temperature=fit_temperature(self.logits, self.answers))
 
     @property
     def metrics(self) -> dict[str, float]:

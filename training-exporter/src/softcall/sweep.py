@@ -91,13 +91,16 @@ def halvings(candidates: int, steps: int) -> dict[int, int]:
     return kept
 
 
-def going_on(losses: Sequence[float], count: int) -> list[int]:
-    """Indices, in their order, of the `count` lowest of dev's losses; of equals, the first.
+def going_on(losses: Sequence[float], rows: int, count: int) -> list[int]:
+    """Indices, in their order, of the `count` candidates of lowest loss on dev, which has so many `rows`.
 
-    Not by accuracy: where most rows have one label, all candidates stand at its share for hundreds of steps,
-    or below it, while the loss already tells who has begun to learn.
+    The losses are those with the temperature that fits. Accuracy would not do: where most rows have one
+    label, all candidates stand at its share for hundreds of steps, while the loss already tells who has begun
+    to learn. Losses that differ by less than about their standard error are equal, and of equals the first go
+    on: where nobody has begun, these are the most promising.
     """
-    return sorted(sorted(range(len(losses)), key=lambda i: (losses[i], i))[:count])
+    steps = [math.floor(loss * math.sqrt(rows)) for loss in losses]
+    return sorted(sorted(range(len(losses)), key=lambda i: (steps[i], i))[:count])
 
 
 def ranking(reached: Sequence[tuple[float, float]]) -> list[int]:

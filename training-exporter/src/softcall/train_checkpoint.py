@@ -37,11 +37,6 @@ class LearnerState:
     curve: list[tuple[int, float, float]] = field(default_factory=list)
     evaluations: list[tuple[int, float, float]] = field(default_factory=list)
 
-    @property
-    def lowest_loss(self) -> float:
-        """The lowest dev loss so far; infinite before any."""
-        return min((loss for _, _, loss in self.evaluations), default=float("inf"))
-
 
 @dataclass
 class RunState:
