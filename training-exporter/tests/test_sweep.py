@@ -20,7 +20,7 @@ from softcall.artifact import Artifact
 from softcall.classifier import PromptedClassifier, label_logits, pad_right
 from softcall.errors import SoftcallError
 from softcall.prompt_init import PromptInit
-from softcall.sweep import Candidate, default_candidates, halvings
+from softcall.sweep import Candidate, Standing, default_candidates, halvings
 from softcall.template import Template
 from softcall.train import train
 from softcall.train_config import TrainConfig
@@ -79,12 +79,18 @@ def test_the_best_are_those_of_highest_accuracy_then_lowest_loss_then_first():
     assert sweep.ranking([(0.5, 1.0), (0.5, 1.0)]) == [0, 1]
 
 
-def test_those_of_lowest_loss_go_on_and_the_first_of_those_that_are_about_equal():
-    assert sweep.going_on([0.61, 0.51, 0.71, 0.51], 100, 2) == [1, 3]
-    assert sweep.going_on([0.51, 0.51, 0.41], 100, 2) == [0, 2]
-    assert sweep.going_on([0.695, 0.694, 0.691, 0.692], 400, 2) == [0, 1]
-    assert sweep.going_on([0.695, 0.694, 0.591, 0.692], 400, 2) == [0, 2]
-    assert sweep.going_on([0.5, 0.4], 100, 2) == [0, 1]
+def test_those_that_have_begun_to_learn_go_on_by_accuracy_and_the_others_by_loss():
+    def going(count, *standings, rows=400):
+        return sweep.going_on([Standing(*each) for each in standings], 0.6, rows, count)
+
+    begun = [(0.7, 0.5, 0.5), (0.9, 0.4, 0.4), (0.8, 0.3, 0.3), (0.8, 0.2, 0.2)]
+    assert going(2, *begun) == [1, 3]
+    assert going(3, *begun) == [1, 2, 3]
+    waiting = [(0.61, 0.9, 0.69), (0.55, 0.9, 0.52), (0.64, 0.9, 0.68)]
+    assert going(1, *waiting) == [1]
+    assert going(2, *waiting) == [0, 1]  # losses of 0.69 and 0.68 are equal
+    assert going(2, *waiting, (0.66, 0.9, 0.7)) == [1, 3]
+    assert going(1, *waiting, (0.66, 0.9, 0.7), rows=100) == [1]  # 0.66 of so few rows says nothing
 
 
 def test_unlike_candidates_are_refused_by_name(tmp_path):

@@ -28,7 +28,7 @@ from softcall import gradient_alarm, sweep, train_checkpoint
 from softcall.classifier import PromptedClassifier, label_logits, pad_right
 from softcall.errors import SoftcallError
 from softcall.scores import Scores
-from softcall.sweep import Candidate
+from softcall.sweep import Candidate, Standing
 from softcall.temperature import confidences, cross_entropy, fit_temperature
 from softcall.train_batches import Batch, TrainBatches
 from softcall.train_checkpoint import LearnerState, RunState
@@ -345,8 +345,12 @@ def _halve(
     if count >= len(going):
         return going
     progress.line(step, f"the best {count} of {len(going)} candidates go on")
-    losses = [dev.calibrated.loss for dev in scored.values()]
-    kept = sweep.going_on(losses, len(scored[going[0]].answers), count)
+    standings = [
+        Standing(learner.state.best_accuracy, learner.state.best_loss, dev.calibrated.loss)
+        for learner, dev in scored.items()
+    ]
+    answers = scored[going[0]].answers
+    kept = sweep.going_on(standings, np.bincount(answers).max() / len(answers), len(answers), count)
     for i, learner in enumerate(going):
         if i not in kept:
             learner.drop(step, "behind others")

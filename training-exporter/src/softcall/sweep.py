@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from softcall.errors import SoftcallError
 from softcall.prompt_init import PromptInit
@@ -91,16 +91,32 @@ def halvings(candidates: int, steps: int) -> dict[int, int]:
     return kept
 
 
-def going_on(losses: Sequence[float], rows: int, count: int) -> list[int]:
-    """Indices, in their order, of the `count` candidates of lowest loss on dev, which has so many `rows`.
+class Standing(NamedTuple):
+    """How a candidate does on dev: its best accuracy and the loss there, and the loss now, calibrated."""
 
-    The losses are those with the temperature that fits. Accuracy would not do: where most rows have one
-    label, all candidates stand at its share for hundreds of steps, while the loss already tells who has begun
-    to learn. Losses that differ by less than about their standard error are equal, and of equals the first go
-    on: where nobody has begun, these are the most promising.
+    accuracy: float
+    loss: float
+    calibrated_loss: float
+
+
+def going_on(standings: Sequence[Standing], majority: float, rows: int, count: int) -> list[int]:
+    """Indices, in their order, of the `count` candidates that go on.
+
+    First come those that have begun to learn, by accuracy: it is above `majority`, the share of dev's most
+    frequent label, by more than about a standard error of its `rows`. The others, which may stand at that
+    share for hundreds of steps, come by their loss with the temperature that fits: it falls before accuracy
+    rises. Losses that differ by less than about a standard error are equal, and of equals the first go on:
+    where nobody has begun, these are the most promising.
     """
-    steps = [math.floor(loss * math.sqrt(rows)) for loss in losses]
-    return sorted(sorted(range(len(losses)), key=lambda i: (steps[i], i))[:count])
+    error = 1 / math.sqrt(rows)
+
+    def rank(i: int) -> tuple[float, ...]:
+        each = standings[i]
+        if each.accuracy > majority + error:
+            return 0, -each.accuracy, each.loss, i
+        return 1, math.floor(each.calibrated_loss / error), i
+
+    return sorted(sorted(range(len(standings)), key=rank)[:count])
 
 
 def ranking(reached: Sequence[tuple[float, float]]) -> list[int]:
