@@ -26,7 +26,9 @@ public final class BareSession {
         OrtEnvironment environment = OrtEnvironment.getEnvironment();
         try (var options = new OrtSession.SessionOptions()) {
             if (arguments[1].equals("cuda")) {
-                options.addCUDA(new OrtCUDAProviderOptions(0));
+                var cuda = new OrtCUDAProviderOptions(0);
+                cuda.add("sdpa_kernel", "18"); // the kernel for attention that the server takes
+                options.addCUDA(cuda);
             }
             try (OrtSession session = environment.createSession(arguments[0], options)) {
                 Map<String, OnnxTensor> inputs = inputs(environment, session, rows, text, prefix);

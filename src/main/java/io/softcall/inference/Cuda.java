@@ -15,7 +15,8 @@ final class Cuda implements PageMemory.Source {
 
     private static final long STACK_BYTES = 64 << 20;
 
-    // Of ONNX Runtime's kernels for attention those that may be taken. The flash kernel has 128 rows in a block, of which a short
+    // Of ONNX Runtime's kernels for attention those that may be taken. The flash kernel has 128 rows in a block, of
+    // which a short
     // text fills few; the memory-efficient one has 64. Where neither that one fits, attention is computed step by step.
     private static final int EFFICIENT_ATTENTION = 2;
     private static final int UNFUSED_ATTENTION = 16;
