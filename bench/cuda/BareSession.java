@@ -13,8 +13,9 @@ import java.util.Set;
 
 /**
  * Times ONNX Runtime alone on the fp16 trunk, nothing of Softcall around it:
- * {@code java BareSession.java TRUNK cuda|cpu ROWS TEXT PREFIX TIMES}; prints the median of a run in milliseconds. All rows have
- * one prefix, which lies in host memory.
+ * {@code java BareSession.java TRUNK cuda|cpu ROWS TEXT PREFIX TIMES SDPA_KERNEL}; prints the median of a run in milliseconds. All
+ * rows have one prefix, which lies in host memory. SDPA_KERNEL is CUDA's option of that name: 18 is memory-efficient attention, 17
+ * flash attention.
  */
 public final class BareSession {
 
@@ -27,7 +28,7 @@ public final class BareSession {
         try (var options = new OrtSession.SessionOptions()) {
             if (arguments[1].equals("cuda")) {
                 var cuda = new OrtCUDAProviderOptions(0);
-                cuda.add("sdpa_kernel", "18"); // the kernel for attention that the server takes
+                cuda.add("sdpa_kernel", arguments[6]);
                 options.addCUDA(cuda);
             }
             try (OrtSession session = environment.createSession(arguments[0], options)) {

@@ -3,7 +3,7 @@
 # docs/cuda.md. What bench/cuda/pack.sh packed comes first, from the root of a checkout:
 #   bash bench/cuda/run.sh recv build/cuda/part1     keeps a part (50 MB); once for each, in any order
 #   bash bench/cuda/run.sh measure                   unpacks, makes the base, runs CudaTest, then measures (about 8 minutes)
-#   bash bench/cuda/run.sh measure --only speed      some of parity, speed, tasks, memory
+#   bash bench/cuda/run.sh measure --only settings   other settings than the defaults; or some of parity, speed, tasks, memory
 # `measure --rehearse` does it all on the processor with a few texts.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)

@@ -30,6 +30,14 @@ from softcall_bench.workload import TASK, TEXT_TOKENS, Workload
 FILE_STORE = f"file:{ROOT / 'tasks'}"
 BARE_SESSION = ROOT / "bench/cuda/BareSession.java"
 TEXTS_PER_CALL = 16
+LONG_TEXT_TOKENS = 256
+EFFICIENT, FLASH = 18, 17  # attention's kernels by `sdpa_kernel`; the server takes the first
+SETTINGS = (
+    {"SOFTCALL_CUDA_ATTENTION": "flash"},
+    {"SOFTCALL_BATCH_TOKENS": "16384"},
+    {"SOFTCALL_BATCH_RUNS": "1"},
+    {"SOFTCALL_BATCH_RUNS": "3"},
+)
 MEMORY_LIMIT_MB = 1000
 CONTEXT_MB = 1000  # of CUDA itself, which nobody bounds
 
@@ -70,7 +78,7 @@ def main() -> None:
     console.print(f"{_card() if scale is GPU else 'rehearsal on the processor'}, PyTorch {torch.__version__}")
     bench = _Bench(Workload.shipped(), scale, console)
     for part in PARTS:
-        if arguments.only and part.__name__[1:] not in arguments.only:
+        if part.__name__[1:] not in (arguments.only or BARS):
             continue
         began = time.monotonic()
         try:
@@ -231,6 +239,11 @@ def _speed(bench: _Bench) -> Iterator[Bar]:
     torch_rate, bare_rate = (batch / ms[batch] * 1e3 for ms in (torch_ms, bare_ms))
     bench.say(f"PEFT fp16, eager: 1 text {torch_ms[1]:.2f} ms, {batch} {torch_ms[batch]:.2f} ms")
     bench.say(f"bare ONNX Runtime: 1 text {bare_ms[1]:.2f} ms, {batch} {bare_ms[batch]:.2f} ms")
+    for tokens in (TEXT_TOKENS, LONG_TEXT_TOKENS):
+        rows = max(1, batch * TEXT_TOKENS // tokens)
+        efficient, flash = (_bare_ms(bench, rows, tokens, kernel) for kernel in (EFFICIENT, FLASH))
+        told = f"efficient {efficient:.2f} ms, flash {flash:.2f} ms"
+        bench.say(f"bare, {rows} texts of {tokens} tokens, by attention: {told}")
     with bench.serving(FP16, "speed") as server:
         bench.tell(server)
         best, note = 0.0, ""
@@ -274,17 +287,17 @@ def _median_ms(run: Callable[[], None], times: int) -> float:
     return statistics.median(took[-times:])
 
 
-def _bare_ms(bench: _Bench, rows: int) -> float:
+def _bare_ms(bench: _Bench, rows: int, tokens: int = TEXT_TOKENS, kernel: int = EFFICIENT) -> float:
     java = f"{command()[1].partition('=')[2]}/bin/java"
     app = ROOT / "target/quarkus-app"
     (jar,) = app.glob("lib/*/com.microsoft.onnxruntime*.jar")
     trunk = bench.workload.base.folder / bench.workload.base.variant(FP16).graph
-    sizes = [str(size) for size in (rows, TEXT_TOKENS, bench.workload.artifact.tokens, bench.scale.times)]
+    numbers = (rows, tokens, bench.workload.artifact.tokens, bench.scale.times, kernel)
     done = subprocess.run(
         [
             *(java, "--enable-native-access=ALL-UNNAMED"),
             f"-Donnxruntime.native.path={app}/native/Linux-x86_64",
-            *("-cp", str(jar), str(BARE_SESSION), str(trunk), bench.scale.provider, *sizes),
+            *("-cp", str(jar), str(BARE_SESSION), str(trunk), bench.scale.provider, *map(str, numbers)),
         ],
         stdout=subprocess.PIPE,
         text=True,
@@ -343,7 +356,22 @@ def _card() -> str:
     return subprocess.run(query, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
-PARTS = (_parity, _speed, _tasks, _memory)
+def _settings(bench: _Bench) -> Iterator[Bar]:
+    """The same load with other settings than the defaults; no bar, but what the defaults rest on."""
+    for settings in ({}, *SETTINGS, {}):
+        name = " ".join(f"{name}={value}" for name, value in settings.items()) or "defaults"
+        with bench.serving(FP16, "settings", **settings) as server:
+            for clients in (
+                bench.scale.clients[-1],
+                *bench.scale.clients[::-1],
+            ):  # the first time, to warm up
+                got = bench.load(server, bench.calls([TASK]), clients, TEXTS_PER_CALL)
+                bench.say(f"{name}: {clients} calls of {TEXTS_PER_CALL} texts: {got.told}")
+    yield from ()
+
+
+PARTS = (_parity, _speed, _tasks, _memory, _settings)
+BARS = [part.__name__[1:] for part in PARTS[:-1]]
 
 
 if __name__ == "__main__":

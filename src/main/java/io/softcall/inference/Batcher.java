@@ -31,8 +31,8 @@ import org.jboss.logging.Logger;
  *
  * <p>One thread runs the model, or two where one can wait for a GPU while the other prepares. Each run is led by the row whose
  * turn it is: tasks take turns, and so do the calls of one task. The leader takes along the rows nearest to it in length, as
- * far as the bounds on a run's tokens and padding allow. Nothing waits for company while the model is idle: a lone row runs at
- * once. Beside a run that is under way another one begins when as many rows wait. The guarantees that follow: docs/batching.md.
+ * far as the bounds on a run's tokens and padding allow. Nothing ever waits for company: a lone row runs at once. The
+ * guarantees that follow: docs/batching.md.
  */
 @Singleton
 class Batcher {
@@ -108,9 +108,6 @@ class Batcher {
     private final SequencedMap<TaskName, Deque<Rows>> queue = new LinkedHashMap<>();
 
     private int waiting;
-    /** Rows of the runs under way. */
-    private int running;
-
     private final DrainRate drainRate = new DrainRate();
 
     private final List<Thread> runners;
@@ -287,11 +284,9 @@ class Batcher {
         try {
             while (true) {
                 expire();
-                // Runs at one time share what computes: a small one beside a large one only costs another start.
-                if (waiting > 0 && waiting >= running) {
+                if (waiting > 0) {
                     List<Row> batch = choose();
                     take(batch);
-                    running += batch.size();
                     return batch;
                 }
                 arrived.await();
@@ -403,8 +398,6 @@ class Batcher {
     private List<Rows> ended(List<Row> batch, long nanos) {
         lock.lock();
         try {
-            running -= batch.size();
-            arrived.signal();
             drainRate.record(batch.size(), nanos);
             return batch.stream().map(Row::call).filter(call -> finish(call, 1)).toList();
         } finally {

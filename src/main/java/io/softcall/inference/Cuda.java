@@ -15,12 +15,6 @@ final class Cuda implements PageMemory.Source {
 
     private static final long STACK_BYTES = 64 << 20;
 
-    // Of ONNX Runtime's kernels for attention those that may be taken. The flash kernel has 128 rows in a block, of
-    // which a short
-    // text fills few; the memory-efficient one has 64. Where neither that one fits, attention is computed step by step.
-    private static final int EFFICIENT_ATTENTION = 2;
-    private static final int UNFUSED_ATTENTION = 16;
-
     private final InferenceConfig.Cuda config;
     private final CudaRuntime runtime;
 
@@ -65,9 +59,7 @@ final class Cuda implements PageMemory.Source {
             // As much as a run asks for, not the next power of two: the limit is there to be used.
             cuda.add("arena_extend_strategy", "kSameAsRequested");
             cuda.add("use_tf32", config.tf32() ? "1" : "0");
-            cuda.add("sdpa_kernel", Integer.toString(EFFICIENT_ATTENTION | UNFUSED_ATTENTION));
-            // The runs of all threads in one order: each is computed with the whole GPU.
-            cuda.add("use_ep_level_unified_stream", "1");
+            cuda.add("sdpa_kernel", Integer.toString(config.attention().bits));
             options.addCUDA(cuda);
         }
     }

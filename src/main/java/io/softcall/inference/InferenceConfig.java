@@ -53,6 +53,23 @@ public interface InferenceConfig {
 
     /** The GPU. */
     interface Cuda {
+        /** ONNX Runtime's kernels for attention. */
+        enum Attention {
+            /** Memory-efficient attention, the faster one for short texts. */
+            EFFICIENT(2),
+            /** Flash attention: it computes blocks of 128 rows, of which a short text fills few. */
+            FLASH(1);
+
+            private static final int UNFUSED = 16;
+
+            /** Of the option {@code sdpa_kernel}: where this kernel cannot, attention is computed step by step. */
+            final int bits;
+
+            Attention(int bit) {
+                this.bits = bit | UNFUSED;
+            }
+        }
+
         /** Its number among those that CUDA sees. */
         @WithDefault("0")
         int device();
@@ -64,6 +81,10 @@ public interface InferenceConfig {
         /** Products of float32 in 10 bits instead of 23: faster, and no longer equal to PyTorch's. */
         @WithDefault("false")
         boolean tf32();
+
+        /** The kernel for attention. */
+        @WithDefault("efficient")
+        Attention attention();
     }
 
     /** The exported model. */

@@ -55,14 +55,7 @@ class BatcherTest {
 
     @BeforeAll
     static void openTheTinyBase() {
-        config = configured("1");
-        tiny = Opening.open(Bundle.open(Tiny.BASE, "fp32"), config, Opening.Serving.choose(config), Optional.empty());
-        prefix = tiny.encode(prompt(4));
-        longerPrefix = tiny.encode(prompt(5));
-    }
-
-    private static InferenceConfig configured(String runs) {
-        return new SmallRyeConfigBuilder()
+        config = new SmallRyeConfigBuilder()
                 .addDiscoveredConverters()
                 .withConverter(MemorySize.class, 200, new MemorySizeConverter())
                 .withConverter(Duration.class, 200, new DurationConverter())
@@ -70,9 +63,11 @@ class BatcherTest {
                 .withDefaultValue("softcall.base.dir", Tiny.BASE.toString())
                 .withDefaultValue("softcall.base.variant", "fp32")
                 .withDefaultValue("softcall.base.cache-dir", Tiny.PACKED.toString())
-                .withDefaultValue("softcall.batch.runs", runs)
                 .build()
                 .getConfigMapping(InferenceConfig.class);
+        tiny = Opening.open(Bundle.open(Tiny.BASE, "fp32"), config, Opening.Serving.choose(config), Optional.empty());
+        prefix = tiny.encode(prompt(4));
+        longerPrefix = tiny.encode(prompt(5));
     }
 
     private static Prompt prompt(int tokens) {
@@ -112,23 +107,6 @@ class BatcherTest {
     void aLoneRowRunsAtOnce() {
         assertEquals(1, model.rows());
         assertEquals(0, waiting());
-    }
-
-    @Test
-    void besideARunAnotherOneBeginsWhenAsManyRowsWait() throws Exception {
-        model.open();
-        batcher.close();
-        model = new GatedModel(tiny);
-        batcher = new Batcher(model, configured("2"), new SimpleMeterRegistry());
-        model.shut();
-        submit("task", lengths(8, 30));
-        model.awaitRun();
-        submit("task", lengths(5, 30));
-        Batcher.Rows last = submit("task", lengths(3, 30));
-        model.awaitRun();
-        submit("task", lengths(4, 30));
-        assertEquals(List.of(8, 8), model.runs().stream().map(List::size).toList());
-        finish(last);
     }
 
     @Test

@@ -47,6 +47,11 @@ class CudaTest {
         public boolean tf32() {
             return false;
         }
+
+        @Override
+        public Attention attention() {
+            return Attention.EFFICIENT;
+        }
     }
 
     @BeforeEach
