@@ -6,14 +6,13 @@
 #   OUT      the folder of the records: OUT/PART/records, OUT/PART/report.html
 # parts, each with three seeds:
 #   prompts  32-token prompts, 2,000 steps; of cola the best of eight
-#   single   one of cola
 #   others   full fine-tuning, LoRA, zero-shot and TF-IDF, 1,000 steps
 #   default  prompts as `softcall train` learns them where nothing is said
 #   sweep    the same, the best of eight
 #   few      all methods, 16 or 64 rows a class
 #   lengths, starts, rates
 #            the effect of a prompt's length, its start and its learning rate, on sst2 and trec
-#   tries    what was tried to better `single`, and was not better on dev
+#   tries    what was tried to better `prompts`, and was not better on dev
 #   cost     the seconds of a single run and of a sweep of eight, alone on the GPU
 # environment: SOFTCALL, the command to run (default: uv run --all-extras softcall)
 #              BASE, a GGUF file or Hugging Face folder (default: the default base is fetched)
@@ -21,7 +20,7 @@
 #              ONLY, names of the data sets (default: all of DATA), SEEDS (default: 3)
 set -euo pipefail
 script=$(realpath "$0")
-usage() { sed -n '4,21p' "$script" >&2 && exit 2; }
+usage() { sed -n '4,20p' "$script" >&2 && exit 2; }
 [ $# = 3 ] || usage
 part=$1
 data=$(realpath "$2")
@@ -47,12 +46,12 @@ named() { # KIND NAME...: folders of DATA
 all=$(named all ${ONLY:-$(ls "$data/all")})
 some=$(named all ${ONLY:-sst2 trec})
 case $part in
-  prompts | single)
+  prompts)
     for name in ${ONLY:-$(ls "$data/all")}; do
       dropout=0 candidates=1
       if [ "$name" = banking77 ]; then dropout=0.1; fi # better on dev; on trec and rte it is not
-      if [ "$part $name" = "prompts cola" ]; then candidates=8; fi # single ones may stay at its majority class
-      compare "$part" "$(named all "$name")" --method prompt --tokens 32 --steps 2000 --batch-size 32 --eval-every 400 \
+      if [ "$name" = cola ]; then candidates=8; fi       # one may stay at the majority class
+      compare prompts "$(named all "$name")" --method prompt --tokens 32 --steps 2000 --batch-size 32 --eval-every 400 \
         --token-dropout "$dropout" --sweep "$candidates"
     done
     ;;
@@ -77,6 +76,7 @@ case $part in
     for dropout in 0.1 0.2; do try "dropout-$dropout-steps-5000" 5000 "$(named all banking77)" --token-dropout "$dropout"; done
     try dropout-0.1-steps-4000 4000 "$(named all trec)" --token-dropout 0.1
     try dropout-0.1-steps-2000 2000 "$(named all sst2)" --token-dropout 0.1
+    try single 2000 "$(named all cola)"
     try smooth 2000 "$(named all cola trec rte sst2)" --label-smoothing 0.1
     try balanced 2000 "$(named all cola)" --class-balanced
     for words in words-a words-b; do try "$words" 2000 "$(echo "$data/$words"/*)"; done

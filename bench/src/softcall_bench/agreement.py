@@ -4,6 +4,7 @@
 
 DIR holds sst2, trec and agnews as `agreement/train.sh` wants them, STORE the prompts that it trained; the
 shipped tasks are always asked. Writes `agreement.json`. Prefixes come from full precision, as in the server.
+`--only TASK` asks for a task whose prompt is new, and leaves the file's other figures and its times.
 """
 
 import argparse
@@ -194,6 +195,11 @@ def main() -> None:
     options = _options()
     bundle = Bundle.open(options.base)
     tasks = judged(options.data, options.prompts)
+    known: dict[str, dict] = {}
+    if options.only:
+        tasks = [task for task in tasks if task.name in options.only]
+        record = json.loads(options.out.read_text())
+        known = {point["name"]: point for point in record["points"]}
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(options.processes) as pool:
         graphs = {
             point.name: build(point, bundle, Path(folder) / str(number))
@@ -219,9 +225,15 @@ def main() -> None:
                 )
                 for task in tasks
             }
-            points.append({"variant": point.name, **asdict(point), "tasks": figures})
-            _write(options.out, points)  # what is known so far: the whole takes long
             print(point.name, *(f"{name} {f['agreement']:.4f}" for name, f in figures.items()), flush=True)
+            before = known.get(point.name, {})
+            figures = before.get("tasks", {}) | figures
+            points.append({"variant": point.name, **asdict(point), **before, "tasks": figures})
+            if not options.only:
+                _write(options.out, points)  # what is known so far: the whole takes long
+        if options.only:
+            options.out.write_text(_text(record | {"points": points}))
+            return
         times = speeds({FULL_PRECISION: full, **graphs}, options.base, tasks[0].artifact)
     for point in points:
         point["ms"] = times[point["name"]]
@@ -230,7 +242,11 @@ def main() -> None:
 
 def _write(file: Path, points: Sequence[dict], **more) -> None:
     record = {"machine": asdict(Machine.here()), "shapes": SPEED_SHAPES, **more, "points": points}
-    file.write_text(json.dumps(record, indent=1) + "\n")
+    file.write_text(_text(record))
+
+
+def _text(record: dict) -> str:
+    return json.dumps(record, indent=1) + "\n"
 
 
 def _compare(reference: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> dict:
@@ -250,6 +266,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--base", type=Path, default=ROOT / "build/base")
     parser.add_argument("--data", type=Path, help="folder with sst2, trec and agnews")
     parser.add_argument("--prompts", type=Path, help="store with the prompts of these")
+    parser.add_argument("--only", nargs="+", metavar="TASK", help="what is asked anew")
     parser.add_argument("--rows", type=int, help="rows of each task at most; the default is all")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0, help="of each process; 0: all cores")

@@ -138,14 +138,15 @@ def _overload(book: Book, _machine: Machine) -> Iterator[Bar]:
     accepted, refused = book.median(key, "accepted"), book.median(key, "refused")
     note = "" if accepted is None else f"{accepted:,.0f} answered, {refused:,.0f} refused with 429"
     yield Bar(f"overload, {variant}: errors but 429", book.median(key, "errors"), 0, at_most=True, note=note)
-    bound = book.median(key, "p99_bound_ms")
+    bound, meanwhile = (book.median(key, name) for name in ("p99_bound_ms", "share_of_capacity_meanwhile"))
+    pace = "-" if meanwhile is None else f"{meanwhile:.2f}"
     yield Bar(
         f"overload, {variant}: p99 of accepted calls",
         book.median(key, "p99_ms"),
         bound if bound is not None else math.nan,
         " ms",
         at_most=True,
-        note="the time that a full queue and one run take",
+        note=f"the time that a full queue and one run take at the pace of that minute, {pace} of full speed",
     )
     share = book.median(key, "share_of_capacity_after")
     yield Bar(f"overload, {variant}: share of full speed 2 s after", share, 0.9)

@@ -67,7 +67,8 @@ def _figures(line: Line) -> tuple[str, str, str]:
 def _difference(line: Line, kept: Line) -> str:
     """The settings of a run that what was kept does not share."""
     settings, others = (each.records[0].settings for each in (line, kept))
-    told = [_told(name, settings) for name in settings if settings[name] != others.get(name)]
+    names = dict.fromkeys([*settings, *others])
+    told = [_told(name, settings) for name in names if settings.get(name) != others.get(name)]
     return ", ".join(filter(None, told))
 
 
@@ -75,6 +76,8 @@ def _told(name: str, settings: Mapping[str, Any]) -> str:
     match name:
         case "warmup" | "eval_every":  # follow from the steps
             return ""
+        case "candidates":
+            return f"{len(settings.get(name, ['its own']))} candidates"
         case "template":
             return f"`{settings[name]}`".replace("\n", "⏎")
         case "verbalizers":
