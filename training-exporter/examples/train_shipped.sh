@@ -2,7 +2,8 @@
 # Trains the two tasks that ship with Softcall, both at once on one GPU, and writes
 # tasks/{banking77,spamassassin}/adapter_model.safetensors. Killed and started again, it goes on.
 #
-# The shipped prompts came from these options. Test accuracy: banking77 .909 of 3,080 rows, spamassassin .985 of 588.
+# The shipped prompts came from these options; spamassassin's by `results.sh sweep`, which has the same rows and options.
+# Test accuracy: banking77 .909 of 3,080 rows, spamassassin .986 of 588.
 #
 # usage: train_shipped.sh [BASE]   BASE is a GGUF file or a Hugging Face folder; without it the default base is fetched
 # environment: SOFTCALL, the command to run (default: uv run --all-extras softcall)
@@ -12,18 +13,18 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${OUT:-../tasks}
 read -ra softcall <<< "${SOFTCALL:-uv run --all-extras softcall}"
-options=(--tokens 20 --init text --batch-size 32 --learning-rate 0.01 --patience 0 --seed 13)
+options=(--tokens 20 --init text --batch-size 32 --patience 0 --seed 13)
 options+=(--dtype "${DTYPE:-bfloat16}" --device "${DEVICE:-cuda}" ${1:+--base "$1"})
 
 "${softcall[@]}" train examples/banking77/train.jsonl --dev-fraction 0.05 --test examples/banking77/test.jsonl \
-  --template '{text}\nIntent:' --max-text-tokens 128 --head trained --head-learning-rate 0.001 \
+  --template '{text}\nIntent:' --max-text-tokens 128 --learning-rate 0.01 --head-learning-rate 0.001 \
   --steps 2000 --eval-every 250 \
   --out "$out/banking77/adapter_model.safetensors" --run-dir runs/banking77 "${options[@]}" &
 banking77=$!
 
 "${softcall[@]}" train examples/spamassassin/train.jsonl.gz --dev examples/spamassassin/dev.jsonl.gz \
   --test examples/spamassassin/test.jsonl.gz --template 'E-mail: {text}\nIs this e-mail ham or spam? Answer:' \
-  --max-text-tokens 256 --head verbalizer --steps 1800 --eval-every 150 \
+  --max-text-tokens 256 --sweep 8 --compile \
   --out "$out/spamassassin/adapter_model.safetensors" --run-dir runs/spamassassin "${options[@]}" &
 spamassassin=$!
 
