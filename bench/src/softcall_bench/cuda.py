@@ -358,13 +358,11 @@ def _card() -> str:
 
 def _settings(bench: _Bench) -> Iterator[Bar]:
     """The same load with other settings than the defaults; no bar, but what the defaults rest on."""
+    loads = (bench.scale.clients[-1], *bench.scale.clients[::-1])  # the first one warms up
     for settings in ({}, *SETTINGS, {}):
         name = " ".join(f"{name}={value}" for name, value in settings.items()) or "defaults"
         with bench.serving(FP16, "settings", **settings) as server:
-            for clients in (
-                bench.scale.clients[-1],
-                *bench.scale.clients[::-1],
-            ):  # the first time, to warm up
+            for clients in loads:
                 got = bench.load(server, bench.calls([TASK]), clients, TEXTS_PER_CALL)
                 bench.say(f"{name}: {clients} calls of {TEXTS_PER_CALL} texts: {got.told}")
     yield from ()

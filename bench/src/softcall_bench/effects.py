@@ -77,7 +77,7 @@ def _told(name: str, settings: Mapping[str, Any]) -> str:
         case "warmup" | "eval_every":  # follow from the steps
             return ""
         case "candidates":
-            return f"{len(settings.get(name, ['its own']))} candidates"
+            return f"{len(settings[name])} candidates" if name in settings else "one candidate"
         case "template":
             return f"`{settings[name]}`".replace("\n", "⏎")
         case "verbalizers":
