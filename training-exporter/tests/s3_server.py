@@ -49,14 +49,16 @@ class S3Server:
             config=config,
         )
 
-    def requests(self, at_least: int = 0) -> list[Request]:
-        """The access log so far; waits for `at_least` lines, since one is written after its response."""
+    def requests(self, prefix: str, count: int) -> list[Request]:
+        """The requests for paths that begin so; waits for `count`, since one is logged after its response."""
         deadline = time.monotonic() + 5
         while True:
             lines = self._log.read_text().splitlines() if self._log.exists() else []
-            if len(lines) >= at_least or time.monotonic() > deadline:
-                parts = [line.split(" ") for line in lines]
-                return [Request(method, path, int(status)) for _, method, path, _, status, _ in parts]
+            parts = [line.split(" ") for line in lines]
+            made = [Request(method, path, int(status)) for _, method, path, _, status, _ in parts]
+            found = [request for request in made if request.path.startswith(prefix)]
+            if len(found) >= count or time.monotonic() > deadline:
+                return found
             time.sleep(0.01)
 
     def __enter__(self) -> Self:
