@@ -2,7 +2,8 @@
 # Trains the two tasks that ship with Softcall, both at once on one GPU, and writes
 # tasks/{banking77,spamassassin}/adapter_model.safetensors. Killed and started again, it goes on.
 #
-# The shipped prompts came from these options; spamassassin's by `results.sh sweep`, which has the same rows and options.
+# The shipped prompts came from these options; spamassassin's by `results.sh sweep`, which has the same rows and options
+# (its command here has not been run since).
 # Test accuracy: banking77 .909 of 3,080 rows, spamassassin .986 of 588.
 #
 # usage: train_shipped.sh [BASE]   BASE is a GGUF file or a Hugging Face folder; without it the default base is fetched

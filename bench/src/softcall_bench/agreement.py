@@ -10,6 +10,7 @@ shipped tasks are always asked. Writes `agreement.json`. Prefixes come from full
 import argparse
 import json
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -197,6 +198,8 @@ def main() -> None:
     tasks = judged(options.data, options.prompts)
     known: dict[str, dict] = {}
     if options.only:
+        if unknown := set(options.only) - {task.name for task in tasks}:
+            sys.exit(f"--only {', '.join(unknown)}: accepted are {', '.join(task.name for task in tasks)}")
         tasks = [task for task in tasks if task.name in options.only]
         record = json.loads(options.out.read_text())
         known = {point["name"]: point for point in record["points"]}
