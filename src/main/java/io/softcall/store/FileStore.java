@@ -6,7 +6,6 @@ import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
-import java.nio.file.FileVisitOption;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -33,6 +32,9 @@ final class FileStore implements Store {
     private static final Duration TICK = Duration.ofSeconds(2);
 
     private static final int MAX_REMEMBERED = 10_000;
+
+    /** Levels of folders in which objects are listed. */
+    private static final int MAX_DEPTH = 32;
 
     /** The version of the content that a file had in a state. */
     private record Hashed(Map<String, Object> state, String version) {}
@@ -107,14 +109,14 @@ final class FileStore implements Store {
     @Override
     public Page list(String suffix, String after, int limit) {
         List<String> keys;
-        try (var files = Files.walk(root, 32, FileVisitOption.FOLLOW_LINKS)) {
-            keys = files.filter(Files::isRegularFile)
+        try {
+            keys = Folders.files(root, MAX_DEPTH).stream()
                     .map(file -> root.relativize(file).toString())
                     .filter(key -> key.endsWith(suffix) && key.compareTo(after) > 0)
                     .sorted()
                     .limit(limit + 1L)
                     .toList();
-        } catch (IOException | java.io.UncheckedIOException e) {
+        } catch (IOException e) {
             throw failure(root, e);
         }
         return keys.size() <= limit

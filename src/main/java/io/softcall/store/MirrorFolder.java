@@ -3,7 +3,6 @@ package io.softcall.store;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
-import java.nio.file.FileVisitOption;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -278,13 +277,9 @@ final class MirrorFolder {
     }
 
     private List<Path> files(Predicate<String> named) throws IOException {
-        try (Stream<Path> files = Files.walk(root, FileVisitOption.FOLLOW_LINKS)) {
-            return files.filter(Files::isRegularFile)
-                    .filter(file -> named.test(file.getFileName().toString()))
-                    .toList();
-        } catch (UncheckedIOException e) {
-            throw e.getCause();
-        }
+        return Folders.files(root, Integer.MAX_VALUE).stream()
+                .filter(file -> named.test(file.getFileName().toString()))
+                .toList();
     }
 
     private Path folder(String key) {
