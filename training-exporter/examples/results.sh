@@ -12,7 +12,8 @@
 #   few      all methods, 16 or 64 rows a class
 #   lengths, starts, rates
 #            the effect of a prompt's length, its start and its learning rate, on sst2 and trec
-#   tries    what was tried to better `prompts`, and was not better on dev
+#   tries    what was tried to better `prompts`, and not kept
+#   folds    words compared by cross-validation, one seed: each fifth of train is once the test
 #   cost     the seconds of a single run and of a sweep of eight, alone on the GPU
 # environment: SOFTCALL, the command to run (default: uv run --all-extras softcall)
 #              BASE, a GGUF file or Hugging Face folder (default: the default base is fetched)
@@ -20,7 +21,7 @@
 #              ONLY, names of the data sets (default: all of DATA), SEEDS (default: 3)
 set -euo pipefail
 script=$(realpath "$0")
-usage() { sed -n '4,20p' "$script" >&2 && exit 2; }
+usage() { sed -n '4,21p' "$script" >&2 && exit 2; }
 [ $# = 3 ] || usage
 part=$1
 data=$(realpath "$2")
@@ -74,12 +75,20 @@ case $part in
       compare "try-$1" "$3" --method prompt --tokens 32 --steps "$2" --batch-size 32 --eval-every $(($2 / 5)) "${@:4}"
     }
     for dropout in 0.1 0.2; do try "dropout-$dropout-steps-5000" 5000 "$(named all banking77)" --token-dropout "$dropout"; done
-    try dropout-0.1-steps-4000 4000 "$(named all trec)" --token-dropout 0.1
+    try dropout-0.1-steps-4000 4000 "$(named words-a trec)" --token-dropout 0.1
     try dropout-0.1-steps-2000 2000 "$(named all sst2)" --token-dropout 0.1
     try single 2000 "$(named all cola)"
-    try smooth 2000 "$(named all cola trec rte sst2)" --label-smoothing 0.1
+    try smooth 2000 "$(named all cola rte sst2) $(named words-a trec)" --label-smoothing 0.1
     try balanced 2000 "$(named all cola)" --class-balanced
     for words in words-a words-b; do try "$words" 2000 "$(echo "$data/$words"/*)"; done
+    try best-8 2000 "$(named all agnews rte sms_spam sst2 subj) $(named words-a trec)" --sweep 8
+    try best-8 2000 "$(named all banking77)" --sweep 8 --token-dropout 0.1
+    ;;
+  folds)
+    for kind in folds folds-words-a; do
+      SEEDS=1 compare "$kind" "$(named "$kind" ${ONLY:-$(ls "$data/$kind")})" --method prompt --tokens 32 --steps 2000 \
+        --batch-size 32 --eval-every 400
+    done
     ;;
   cost) for k in 1 8; do JOBS=1 SEEDS=1 compare "cost-$k" "$(named all sst2)" --method prompt --sweep "$k"; done ;;
   *) usage ;;

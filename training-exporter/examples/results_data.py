@@ -1,4 +1,4 @@
-"""Lays out data sets as `results.sh` takes them: whole, with 16 or 64 rows a class, and in other words.
+"""Lays out data sets as `results.sh` takes them: whole, with 16 or 64 rows a class, in other words, and in folds.
 
 usage: results_data.py SOURCE TARGET
 
@@ -11,7 +11,7 @@ import json
 import random
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,9 @@ SETS = {
     "spamassassin": ("dev", "test", "E-mail: {text}\nIs this e-mail ham or spam? Answer:"),
     "sst2": ("dev", "test", "{text}\nSentiment:"),
     "subj": ("dev", "test", "{text}\nThis is:"),
-    "trec": (None, "test", "{text}\nQuestion type:"),
+    "trec": (None, "test", "Question: {text}\nThe answer to this question is a kind of"),
 }
-# Other templates and verbalizers, of which dev preferred none.
+# Other templates and verbalizers, which were not better on dev (cola, rte) or in cross-validation (trec).
 WORDS = {
     "words-a": {
         "cola": (
@@ -39,7 +39,7 @@ WORDS = {
             "{text1}\nQuestion: {text2} True or False?\nAnswer:",
             {"entailment": " True", "not_entailment": " False"},
         ),
-        "trec": ("Question: {text}\nThe answer to this question is a kind of", {}),
+        "trec": ("{text}\nQuestion type:", {}),
     },
     "words-b": {
         "rte": (
@@ -50,11 +50,15 @@ WORDS = {
 }
 FEW = ("agnews", "sst2", "trec")
 FEW_ROWS = (16, 64)
+# Data sets and words that are compared by cross-validation: each fifth of train is once the test of what the other
+# four taught. Test rows have no part in it.
+FOLDED = {"folds": ("trec",), "folds-words-a": ("trec",)}
+FOLDS = 5
 SEED = 13
 
 
 def main(source: Path, target: Path) -> None:
-    """Write `target`/all, `target`/few and those of `WORDS` anew."""
+    """Write `target`/all, `target`/few and those of `WORDS` and `FOLDED` anew."""
     shutil.rmtree(target, ignore_errors=True)
     for name, (dev, test, template) in SETS.items():
         rows = {"train": read(source / name / "train.jsonl"), "test": read(source / name / f"{test}.jsonl")}
@@ -68,6 +72,11 @@ def main(source: Path, target: Path) -> None:
             for count in FEW_ROWS:
                 few = {"train": sample(rows["train"], count), "test": rows["test"]}
                 write(target / "few" / f"{name}-{count}", few, template)
+        for kind, names in FOLDED.items():
+            if name in names:
+                words = WORDS.get(kind.removeprefix("folds-"), {}).get(name, (template,))
+                for number, fold in enumerate(folds(rows["train"]), 1):
+                    write(target / kind / f"{name}-{number}", fold, *words)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -86,6 +95,23 @@ def sample(rows: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
     return [
         row for _, some in sorted(by_label.items()) for row in generator.sample(some, min(count, len(some)))
     ]
+
+
+def folds(rows: list[dict[str, Any]]) -> Iterator[dict[str, list[dict[str, Any]]]]:
+    """Each fifth of the shuffled rows as test, the others as train; equal rows lie in one fifth."""
+    texts = sorted({text(row) for row in rows})
+    random.Random(SEED).shuffle(texts)
+    fold = {text: number % FOLDS for number, text in enumerate(texts)}
+    for number in range(FOLDS):
+        yield {
+            "train": [row for row in rows if fold[text(row)] != number],
+            "test": [row for row in rows if fold[text(row)] == number],
+        }
+
+
+def text(row: dict[str, Any]) -> str:
+    """All texts of a row."""
+    return "\n".join(row[name] for name in ("text", "text1", "text2") if name in row)
 
 
 def write(

@@ -1,8 +1,9 @@
-"""Tables of what a prompt's length, rate, start and rows change, and of what was tried and not kept."""
+"""Tables of what a prompt's length, rate, start, rows and words change, and of what was tried and not kept."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from softcall.compare import RunRecord
 from softcall.compare_report import Line
 from softcall_bench.page import table
 from softcall_bench.recorded import Recorded, calibration_error, dev_accuracy, experiments
@@ -16,6 +17,7 @@ EFFECTS = {
 
 TRIES = "try"
 FEW = "few"
+FOLDS = "folds"
 
 
 def effects() -> Iterator[tuple[str, str]]:
@@ -39,6 +41,27 @@ def few_rows() -> str:
         for line in lines
     ]
     return table(("data", "rows a class", "method", "accuracy"), rows) if rows else ""
+
+
+def cross_validated() -> str:
+    """Words by their accuracy on folds that neither taught nor chose; empty where nothing was recorded."""
+    found: dict[tuple[str, str], dict[str, RunRecord]] = {}
+    for name in (FOLDS, *experiments(FOLDS)):
+        for folder, line in Recorded.read(name).prompts():
+            (record,) = line.records
+            data, fold = folder.rsplit("-", 1)
+            found.setdefault((data, _told("template", record.settings)), {})[fold] = record
+    numbers = sorted({fold for folds in found.values() for fold in folds})
+    rows = [
+        (
+            data,
+            words,
+            f"{sum(each.right for each in folds.values()) / sum(each.total for each in folds.values()):.4f}",
+            *(f"{folds[fold].right / folds[fold].total:.4f}" if fold in folds else "-" for fold in numbers),
+        )
+        for (data, words), folds in sorted(found.items())
+    ]
+    return table(("data", "words", "all rows", *(f"fold {fold}" for fold in numbers)), rows) if rows else ""
 
 
 def tries(kept: Recorded) -> str:

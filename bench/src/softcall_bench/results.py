@@ -14,7 +14,7 @@ from rich.console import Console
 from softcall.compare_config import Method
 from softcall.compare_report import COLUMNS, NOTES, Line, Section
 from softcall_bench.bar import Bar, bar_line
-from softcall_bench.effects import effects, few_rows, tries
+from softcall_bench.effects import cross_validated, effects, few_rows, tries
 from softcall_bench.page import replace_figures, table
 from softcall_bench.recorded import RECORDS, Recorded, calibration_error
 from softcall_bench.results_chart import write_results_chart
@@ -143,6 +143,8 @@ def page() -> str:
     text += ["## What changes a prompt"] if (seen := list(effects())) else []
     for title, effect in seen:
         text += [f"### {title}", effect]
+    if folds := cross_validated():
+        text += ["## Words, by cross-validation", folds]
     if tried := tries(Recorded.read(PROMPTS)):
         text += ["## Tried, and not kept", tried]
     text += ["## How to read these", "\n".join(f"- {note}" for note in NOTES)]
