@@ -50,8 +50,10 @@ case $part in
   prompts)
     for name in ${ONLY:-$(ls "$data/all")}; do
       dropout=0 candidates=1
-      if [ "$name" = banking77 ]; then dropout=0.1; fi # better on dev; on trec and rte it is not
-      if [ "$name" = cola ]; then candidates=8; fi       # one may stay at the majority class
+      case $name in
+        banking77 | sst2) dropout=0.1 ;; # better on dev; on trec and rte it is not
+        cola) candidates=8 ;;            # one may stay at the majority class
+      esac
       compare prompts "$(named all "$name")" --method prompt --tokens 32 --steps 2000 --batch-size 32 --eval-every 400 \
         --token-dropout "$dropout" --sweep "$candidates"
     done
@@ -76,7 +78,7 @@ case $part in
     }
     for dropout in 0.1 0.2; do try "dropout-$dropout-steps-5000" 5000 "$(named all banking77)" --token-dropout "$dropout"; done
     try dropout-0.1-steps-4000 4000 "$(named words-a trec)" --token-dropout 0.1
-    try dropout-0.1-steps-2000 2000 "$(named all sst2)" --token-dropout 0.1
+    try no-dropout 2000 "$(named all sst2)"
     try single 2000 "$(named all cola)"
     try smooth 2000 "$(named all cola rte sst2) $(named words-a trec)" --label-smoothing 0.1
     try balanced 2000 "$(named all cola)" --class-balanced

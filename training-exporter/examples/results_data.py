@@ -1,4 +1,4 @@
-"""Lays out data sets as `results.sh` takes them: whole, with 16 or 64 rows a class, in other words, and in folds.
+"""Lays out data sets as `results.sh` takes them: whole, with few rows, in other words, and in folds.
 
 usage: results_data.py SOURCE TARGET
 
@@ -50,8 +50,8 @@ WORDS = {
 }
 FEW = ("agnews", "sst2", "trec")
 FEW_ROWS = (16, 64)
-# Data sets and words that are compared by cross-validation: each fifth of train is once the test of what the other
-# four taught. Test rows have no part in it.
+# Data sets and words that are compared by cross-validation: each fifth of train is once the test of what
+# the other four taught. Test rows have no part in it.
 FOLDED = {"folds": ("trec",), "folds-words-a": ("trec",)}
 FOLDS = 5
 SEED = 13

@@ -1,4 +1,4 @@
-"""Tables of what a prompt's length, rate, start, rows and words change, and of what was tried and not kept."""
+"""Tables of what a prompt's length, rate, start, rows and words change, and of what was not kept."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

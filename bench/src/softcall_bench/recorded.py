@@ -63,3 +63,13 @@ def dev_accuracy(line: Line) -> float:
 def calibration_error(line: Line) -> float:
     """Mean over seeds of the expected calibration error on test."""
     return float(np.mean([record.calibration_error for record in line.records]))
+
+
+def calibration_error_before(line: Line) -> float:
+    """The same of the probabilities as they were learnt, at temperature 1."""
+    return float(np.mean([record.calibration_error_before for record in line.records]))
+
+
+def temperature(line: Line) -> float:
+    """Mean over seeds of the temperature that dev chose."""
+    return float(np.mean([record.temperature for record in line.records]))

@@ -5,7 +5,7 @@
 Prints a line for each bar, with the command that repeats it, and writes the figures into docs/results.md.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,13 @@ from softcall.compare_report import COLUMNS, NOTES, Line, Section
 from softcall_bench.bar import Bar, bar_line
 from softcall_bench.effects import cross_validated, effects, few_rows, tries
 from softcall_bench.page import replace_figures, table
-from softcall_bench.recorded import RECORDS, Recorded, calibration_error
+from softcall_bench.recorded import (
+    RECORDS,
+    Recorded,
+    calibration_error,
+    calibration_error_before,
+    temperature,
+)
 from softcall_bench.results_chart import write_results_chart
 from softcall_bench.server import ROOT
 
@@ -138,6 +144,8 @@ def page() -> str:
     ):
         if parts := Recorded.read(experiment).parts:
             text += [f"## {title}", _budgets(parts), _accuracy_table(parts)]
+    if calibrated := dict(Recorded.read(PROMPTS).prompts()):
+        text += ["## Calibration of the prompts", _calibration_table(calibrated)]
     if few := few_rows():
         text += ["## Few rows", few]
     text += ["## What changes a prompt"] if (seen := list(effects())) else []
@@ -165,6 +173,19 @@ def _budgets(parts: Sequence[Section]) -> str:
 
 def _accuracy_table(parts: Sequence[Section]) -> str:
     return table(("data", *COLUMNS), [(part.name, *line.cells) for part in parts for line in part.lines])
+
+
+def _calibration_table(lines: Mapping[str, Line]) -> str:
+    rows = [
+        (
+            data,
+            f"{temperature(line):.2f}",
+            f"{calibration_error_before(line):.4f}",
+            f"{calibration_error(line):.4f}",
+        )
+        for data, line in lines.items()
+    ]
+    return table(("data", "temperature, from dev", "ECE on test at temperature 1", "at this one"), rows)
 
 
 def main() -> None:
