@@ -146,7 +146,7 @@ def _overload(book: Book, _machine: Machine) -> Iterator[Bar]:
         bound if bound is not None else math.nan,
         " ms",
         at_most=True,
-        note=f"the time that a full queue and one run take at full speed; that minute had {pace} of it",
+        note=f"of a full queue and the runs under way at full speed; that minute had {pace} of it",
     )
     share = book.median(key, "share_of_capacity_after")
     yield Bar(f"overload, {variant}: share of full speed 2 s after", share, 0.9)

@@ -3,6 +3,7 @@
 import base64
 import csv
 import json
+import os
 import subprocess
 import tempfile
 import time
@@ -22,7 +23,7 @@ FACTOR = 4
 CLIENTS = 16
 MEASURE_S = 8
 QUEUE_ROWS = 64  # the server's default holds minutes of this machine's work
-RUN_ROWS = 1024 // TEXT_TOKENS  # of a run, by the server's default budget of tokens
+RUN_ROWS = min(os.cpu_count() or 1, 4) * (512 // TEXT_TOKENS)  # of the runs under way, by default
 DETAIL = f"{FACTOR} times the capacity"
 RECOVERY_S = 2
 SINGLE_CALLS = 5

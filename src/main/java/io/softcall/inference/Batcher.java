@@ -29,7 +29,8 @@ import org.jboss.logging.Logger;
 /**
  * Puts rows that wait at the same time into one run: rows of any callers and tasks whose prefixes have one length.
  *
- * <p>One thread runs the model, or two where one can wait for a GPU while the other prepares. Each run is led by the row whose
+ * <p>Several threads run the model. On a processor each has some of the cores and takes its share of the rows that wait, but
+ * a row that comes alone gets all cores, and others wait for its run; on a GPU one prepares while the other waits. Each run is led by the row whose
  * turn it is: tasks take turns, and so do the calls of one task. The leader takes along the rows nearest to it in length, as
  * far as the bounds on a run's tokens and padding allow. Nothing ever waits for company: a lone row runs at once. The
  * guarantees that follow: docs/batching.md.
@@ -108,14 +109,21 @@ class Batcher {
     private final SequencedMap<TaskName, Deque<Rows>> queue = new LinkedHashMap<>();
 
     private int waiting;
+    private int running;
+    private boolean runningAlone;
+    /** When the last run ended. */
+    private long idleSinceNanos = System.nanoTime();
+
     private final DrainRate drainRate = new DrainRate();
 
+    private final boolean divided;
     private final List<Thread> runners;
     private volatile boolean closed;
 
     Batcher(Model model, InferenceConfig config, MeterRegistry metrics) {
         this.model = model;
         this.config = model.device().batching(config.batch());
+        this.divided = model.device().isDivided() && this.config.runs() > 1;
         this.rowsPerRun = DistributionSummary.builder("softcall.batch.rows")
                 .description("rows that shared a run")
                 .register(metrics);
@@ -278,22 +286,38 @@ class Batcher {
         }
     }
 
+    /** Rows that run together; {@code alone}: and no others meanwhile. */
+    private record Run(List<Row> rows, boolean alone) {}
+
     /** Waits for rows, and chooses those of the next run. */
-    private List<Row> next() throws InterruptedException {
+    private Run next() throws InterruptedException {
         lock.lockInterruptibly();
         try {
             while (true) {
                 expire();
-                if (waiting > 0) {
-                    List<Row> batch = choose();
+                if (waiting > 0 && !runningAlone) {
+                    boolean alone = !divided || isLone();
+                    List<Row> batch = choose(divided ? Math.ceilDiv(waiting, config.runs() - running) : waiting);
                     take(batch);
-                    return batch;
+                    running++;
+                    runningAlone = divided && alone;
+                    if (waiting > 0) {
+                        arrived.signal();
+                    }
+                    return new Run(batch, alone);
                 }
                 arrived.await();
             }
         } finally {
             lock.unlock();
         }
+    }
+
+    /** Whether the one row that waits found no run under way when it came. Else others come as often, and cores are shared. */
+    private boolean isLone() {
+        return running == 0
+                && waiting == 1
+                && queue.firstEntry().getValue().getFirst().submittedNanos - idleSinceNanos >= 0;
     }
 
     private void expire() {
@@ -307,7 +331,7 @@ class Batcher {
         }
     }
 
-    private List<Row> choose() {
+    private List<Row> choose(int rows) {
         List<Row> inTurn = interleave(queue.values().stream().map(Batcher::inTurn));
         Row leader = inTurn.getFirst();
         // A stable sort: among equally near rows, those whose turn comes earlier.
@@ -323,7 +347,7 @@ class Batcher {
             int stretched = Math.max(longest, row.tokens());
             long padded = (long) stretched * (batch.size() + 1);
             boolean fits = padded <= config.tokens() && padded - tokens - row.tokens() <= config.paddingTokens();
-            if (batch.isEmpty() || fits) {
+            if (batch.isEmpty() || fits && batch.size() < rows) {
                 batch.add(row);
                 longest = stretched;
                 tokens += row.tokens();
@@ -373,12 +397,15 @@ class Batcher {
         queue.values().removeIf(Deque::isEmpty);
     }
 
-    private void run(List<Row> batch) {
+    private void run(Run run) {
+        List<Row> batch = run.rows();
         long started = System.nanoTime();
         try {
-            float[][] hidden = model.run(batch.stream()
-                    .map(row -> new Model.Sequence(row.ids(), row.call().prefix))
-                    .toList());
+            float[][] hidden = model.run(
+                    batch.stream()
+                            .map(row -> new Model.Sequence(row.ids(), row.call().prefix))
+                            .toList(),
+                    run.alone());
             long nanos = System.nanoTime() - started;
             rowsPerRun.record(batch.size());
             for (int i = 0; i < hidden.length; i++) {
@@ -398,7 +425,13 @@ class Batcher {
     private List<Rows> ended(List<Row> batch, long nanos) {
         lock.lock();
         try {
-            drainRate.record(batch.size(), nanos);
+            drainRate.record(batch.size(), nanos / running);
+            running--;
+            idleSinceNanos = System.nanoTime();
+            if (runningAlone) {
+                runningAlone = false;
+                arrived.signalAll();
+            }
             return batch.stream().map(Row::call).filter(call -> finish(call, 1)).toList();
         } finally {
             lock.unlock();

@@ -125,7 +125,7 @@ public interface InferenceConfig {
         /** Rows that may wait, of one task as many as are free; more are answered 429 at once. */
         OptionalInt queueRows();
 
-        /** Runs under way at once: with two, one is prepared while the other computes. */
+        /** Runs under way at once: on a processor they share its cores, on a GPU one is prepared while the other computes. */
         OptionalInt runs();
     }
 

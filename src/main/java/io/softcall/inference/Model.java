@@ -30,9 +30,10 @@ interface Model extends AutoCloseable {
      * Runs texts behind their prefixes.
      *
      * @param batch at least one; all prefixes have the same number of tokens
+     * @param alone no other run begins before this one has ended; it may take all cores, while runs at the same time share them
      * @return the hidden row at each text's last token, [batch][hidden], in the order of the batch
      */
-    float[][] run(List<Sequence> batch);
+    float[][] run(List<Sequence> batch, boolean alone);
 
     @Override
     void close();

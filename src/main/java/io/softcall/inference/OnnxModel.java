@@ -26,7 +26,7 @@ final class OnnxModel implements Model {
     private static final int WARM_ROWS = 256;
 
     private final Bundle bundle;
-    private final Trunk served;
+    private final DividedTrunk served;
     private final Device device;
     private final PrefixForm form;
     private final Optional<Encoder> encoder;
@@ -37,7 +37,13 @@ final class OnnxModel implements Model {
      * @param means of the trunk that encodes prompts
      * @param encoderIdle how long that one stays open when no prompt comes
      */
-    OnnxModel(Bundle bundle, Trunk served, Device device, PrefixForm form, Trunk.Means means, Duration encoderIdle) {
+    OnnxModel(
+            Bundle bundle,
+            DividedTrunk served,
+            Device device,
+            PrefixForm form,
+            Trunk.Means means,
+            Duration encoderIdle) {
         this.bundle = bundle;
         this.served = served;
         this.device = device;
@@ -62,7 +68,9 @@ final class OnnxModel implements Model {
         if (bundle.encoder().isEmpty()) {
             throw new IllegalStateException("the bundle has no full-precision trunk");
         }
-        return encoder.isPresent() ? encoder.get().encode(prompt, form) : served.encode(prompt, form);
+        return encoder.isPresent()
+                ? encoder.get().encode(prompt, form)
+                : served.whole().encode(prompt, form);
     }
 
     @Override
@@ -76,8 +84,8 @@ final class OnnxModel implements Model {
     }
 
     @Override
-    public float[][] run(List<Sequence> batch) {
-        return served.run(batch, device, form);
+    public float[][] run(List<Sequence> batch, boolean alone) {
+        return served.run(batch, alone, device, form);
     }
 
     /**
@@ -92,7 +100,7 @@ final class OnnxModel implements Model {
         try {
             for (Shape shape : warmShapes(bounds)) {
                 try {
-                    run(Collections.nCopies(shape.rows, new Sequence(new long[shape.length], prefix)));
+                    run(Collections.nCopies(shape.rows, new Sequence(new long[shape.length], prefix)), true);
                 } catch (SoftcallException e) {
                     refused.add(e);
                 }

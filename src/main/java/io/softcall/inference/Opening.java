@@ -96,6 +96,17 @@ final class Opening {
         }
     }
 
+    private static DividedTrunk divided(Trunk trunk, Bundle bundle, InferenceConfig config, Device device, int runs) {
+        if (!device.isDivided() || runs == 1) {
+            return DividedTrunk.undivided(trunk);
+        }
+        Trunk.Means part =
+                new Trunk.Means(Device.threadsOfRun(config.threads(), runs), config.spinMicros(), config.keepMemory());
+        return DividedTrunk.of(
+                trunk, () -> PackedWeights.of(bundle.served(), config.base().cacheDir())
+                        .openSaved(bundle, part));
+    }
+
     static Model open(Bundle bundle, InferenceConfig config, Serving serving, Optional<Trunk> early) {
         long began = System.nanoTime();
         Trunk.Means means = new Trunk.Means(config.threads(), config.spinMicros(), config.keepMemory());
@@ -109,9 +120,15 @@ final class Opening {
                         config.prefix().cacheBytes().asLongValue(),
                         serving.cuda().<PageMemory.Source>map(cuda -> cuda).orElse(HostMemory::new))
                 : new LayerPrefixes(bundle);
+        Device.Batching bounds = serving.device().batching(config.batch());
         OnnxModel model = new OnnxModel(
-                bundle, trunk, serving.device(), form, means, config.prefix().encoderIdle());
-        serving.cuda().ifPresent(cuda -> model.warmUp(serving.device().batching(config.batch())));
+                bundle,
+                divided(trunk, bundle, config, serving.device(), bounds.runs()),
+                serving.device(),
+                form,
+                means,
+                config.prefix().encoderIdle());
+        serving.cuda().ifPresent(cuda -> model.warmUp(bounds));
         LOG.infof(
                 "base %s (%s, fingerprint %.12s) serves on ONNX Runtime, %s (%s), golden row holds, waited %d ms",
                 bundle.name(),

@@ -82,6 +82,13 @@ record PackedWeights(Bundle.Variant variant, Optional<Path> folder) {
         }
     }
 
+    /** Opens the saved weights once more; empty where there are none, and another copy would take memory of its own. */
+    Optional<Trunk> openSaved(Bundle bundle, Trunk.Means means) {
+        return folder.map(saved -> saved.resolve(GRAPH))
+                .filter(Files::exists)
+                .map(graph -> Trunk.saved(bundle, variant, means, graph).checked());
+    }
+
     /** Written elsewhere first: nobody maps half a file. */
     private Trunk save(Bundle bundle, Trunk.Means means, Path folder) {
         Path unfinished = folder.resolveSibling(

@@ -55,19 +55,25 @@ class BatcherTest {
 
     @BeforeAll
     static void openTheTinyBase() {
-        config = new SmallRyeConfigBuilder()
+        config = config(1);
+        tiny = Opening.open(Bundle.open(Tiny.BASE, "fp32"), config, Opening.Serving.choose(config), Optional.empty());
+        prefix = tiny.encode(prompt(4));
+        longerPrefix = tiny.encode(prompt(5));
+    }
+
+    private static InferenceConfig config(int runs) {
+        return new SmallRyeConfigBuilder()
                 .addDiscoveredConverters()
                 .withConverter(MemorySize.class, 200, new MemorySizeConverter())
                 .withConverter(Duration.class, 200, new DurationConverter())
                 .withMapping(InferenceConfig.class)
+                .withDefaultValue("softcall.batch.runs", Integer.toString(runs))
+                .withDefaultValue("softcall.batch.tokens", "1024")
                 .withDefaultValue("softcall.base.dir", Tiny.BASE.toString())
                 .withDefaultValue("softcall.base.variant", "fp32")
                 .withDefaultValue("softcall.base.cache-dir", Tiny.PACKED.toString())
                 .build()
                 .getConfigMapping(InferenceConfig.class);
-        tiny = Opening.open(Bundle.open(Tiny.BASE, "fp32"), config, Opening.Serving.choose(config), Optional.empty());
-        prefix = tiny.encode(prompt(4));
-        longerPrefix = tiny.encode(prompt(5));
     }
 
     private static Prompt prompt(int tokens) {
@@ -107,6 +113,40 @@ class BatcherTest {
     void aLoneRowRunsAtOnce() {
         assertEquals(1, model.rows());
         assertEquals(0, waiting());
+    }
+
+    @Test
+    void rowsThatWaitAreDividedAmongTheRuns() throws Exception {
+        divide(2);
+        Batcher.Rows call = submit("call", 8, 8, 8, 8, 8, 8, 8);
+        model.letThrough();
+        model.awaitRun();
+        model.awaitRun();
+        assertEquals(List.of(1, 4, 3), model.runs().stream().map(List::size).toList());
+        model.open();
+        finish(call);
+        assertEquals(List.of(true, false, false), model.alone());
+    }
+
+    @Test
+    void aRowHasAllCoresIfItCameWhenNothingRan() throws Exception {
+        divide(2);
+        Batcher.Rows behind = submit("behind", 8);
+        model.open();
+        finish(behind);
+        finish(submit("lone", 8));
+        assertEquals(List.of(true, false, true), model.alone());
+    }
+
+    /** Begins again with so many runs at once: the first row, alone, stands before the shut gate. */
+    private void divide(int runs) throws InterruptedException {
+        stop();
+        model = new GatedModel(tiny);
+        metrics = new SimpleMeterRegistry();
+        batcher = new Batcher(model, config(runs), metrics);
+        model.shut();
+        submit("first", 8);
+        model.awaitRun();
     }
 
     @Test
@@ -175,7 +215,7 @@ class BatcherTest {
                     .findFirst()
                     .orElseThrow();
             assertTrue(run <= bounds.get(row), "row %d was in run %d".formatted(row, run));
-            float[] alone = tiny.run(List.of(new Model.Sequence(ids, prefix)))[0];
+            float[] alone = tiny.run(List.of(new Model.Sequence(ids, prefix)), true)[0];
             assertArrayEquals(alone, outputs.get(row).hidden(), 1e-4f);
         }
         runs.forEach(BatcherTest::assertBounded);

@@ -84,9 +84,9 @@ class CudaTest {
             Prefix prefix = model.encode(prompt());
             Model.Sequence row = new Model.Sequence(new long[200], prefix);
             SoftcallException none =
-                    assertThrows(SoftcallException.class, () -> model.run(Collections.nCopies(500, row)));
+                    assertThrows(SoftcallException.class, () -> model.run(Collections.nCopies(500, row), true));
             assertEquals(Reason.OUT_OF_MEMORY, none.reason());
-            assertEquals(1, model.run(List.of(new Model.Sequence(new long[3], prefix))).length);
+            assertEquals(1, model.run(List.of(new Model.Sequence(new long[3], prefix)), true).length);
             prefix.release();
         }
     }
@@ -103,7 +103,7 @@ class CudaTest {
     private void assertSameRows(OnnxModel model, float tolerance) {
         try (OnnxModel expected = new OnnxModel(
                 full,
-                Trunk.packed(full, full.served(), MEANS),
+                DividedTrunk.undivided(Trunk.packed(full, full.served(), MEANS)),
                 Device.CPU,
                 new LayerPrefixes(full),
                 MEANS,
@@ -118,8 +118,8 @@ class CudaTest {
                 there.add(new Model.Sequence(ids, found.get(row % 3)));
                 here.add(new Model.Sequence(ids, wanted.get(row % 3)));
             }
-            float[][] rows = model.run(there);
-            float[][] same = expected.run(here);
+            float[][] rows = model.run(there, true);
+            float[][] same = expected.run(here, true);
             for (int row = 0; row < rows.length; row++) {
                 assertArrayEquals(same[row], rows[row], tolerance, "row " + row);
             }
@@ -134,7 +134,7 @@ class CudaTest {
     }
 
     private static OnnxModel open(Bundle bundle, Trunk trunk, PrefixForm form) {
-        return new OnnxModel(bundle, trunk, Device.CUDA, form, MEANS, Duration.ofSeconds(1));
+        return new OnnxModel(bundle, DividedTrunk.undivided(trunk), Device.CUDA, form, MEANS, Duration.ofSeconds(1));
     }
 
     private Prompt prompt() {

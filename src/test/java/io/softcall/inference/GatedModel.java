@@ -32,6 +32,7 @@ public final class GatedModel implements Model {
 
     private final Model model;
     private final List<List<Sequence>> runs = new CopyOnWriteArrayList<>();
+    private final List<Boolean> alone = new CopyOnWriteArrayList<>();
     private final Semaphore atGate = new Semaphore(0);
     private volatile CountDownLatch gate = new CountDownLatch(0);
     private volatile boolean broken;
@@ -48,6 +49,13 @@ public final class GatedModel implements Model {
 
     public void open() {
         gate.countDown();
+    }
+
+    /** Lets those that stand before the gate through, and nobody else. */
+    void letThrough() {
+        CountDownLatch before = gate;
+        shut();
+        before.countDown();
     }
 
     /** Waits until a run stands before the gate. */
@@ -76,6 +84,11 @@ public final class GatedModel implements Model {
         return runs;
     }
 
+    /** Which of the runs so far had all cores, in order. */
+    List<Boolean> alone() {
+        return alone;
+    }
+
     @Override
     public Bundle bundle() {
         return model.bundle();
@@ -102,8 +115,9 @@ public final class GatedModel implements Model {
     }
 
     @Override
-    public float[][] run(List<Sequence> batch) {
+    public float[][] run(List<Sequence> batch, boolean alone) {
         runs.add(batch);
+        this.alone.add(alone);
         atGate.release();
         try {
             gate.await();
@@ -113,7 +127,7 @@ public final class GatedModel implements Model {
         if (broken) {
             throw new IllegalStateException("broken by the test");
         }
-        return model.run(batch);
+        return model.run(batch, alone);
     }
 
     @Override

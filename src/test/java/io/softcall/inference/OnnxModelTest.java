@@ -114,7 +114,7 @@ class OnnxModelTest {
 
     private OnnxModel open(Bundle bundle, Path packed) {
         Trunk trunk = PackedWeights.of(bundle.served(), Optional.of(packed)).open(bundle, MEANS);
-        return new OnnxModel(bundle, trunk, Device.CPU, new LayerPrefixes(bundle), MEANS, IDLE);
+        return new OnnxModel(bundle, DividedTrunk.undivided(trunk), Device.CPU, new LayerPrefixes(bundle), MEANS, IDLE);
     }
 
     private float[] run(Bundle bundle) {
@@ -125,7 +125,7 @@ class OnnxModelTest {
 
     private static float[] run(OnnxModel model, Prefix prefix) {
         try {
-            return model.run(List.of(new Model.Sequence(TEXT, prefix)))[0];
+            return model.run(List.of(new Model.Sequence(TEXT, prefix)), true)[0];
         } finally {
             prefix.release();
         }

@@ -35,7 +35,7 @@ class PagedPrefixesTest {
     private final Random random = new Random(5);
     private final OnnxModel expected = new OnnxModel(
             full,
-            Trunk.packed(full, full.served(), MEANS),
+            DividedTrunk.undivided(Trunk.packed(full, full.served(), MEANS)),
             Device.CPU,
             new LayerPrefixes(full),
             MEANS,
@@ -78,8 +78,8 @@ class PagedPrefixesTest {
                 rows.add(new Model.Sequence(ids, paged.get(row % 3)));
                 same.add(new Model.Sequence(ids, fullPrefixes.get(row % 3)));
             }
-            float[][] found = model.run(rows);
-            float[][] wanted = expected.run(same);
+            float[][] found = model.run(rows, true);
+            float[][] wanted = expected.run(same, true);
             assertEquals(rows.size(), found.length);
             for (int row = 0; row < found.length; row++) {
                 assertArrayEquals(wanted[row], found[row], HALF, "row " + row);
@@ -126,7 +126,7 @@ class PagedPrefixesTest {
     }
 
     private OnnxModel open(Trunk trunk, PagedPrefixes pages, Device device) {
-        return new OnnxModel(half, trunk, device, pages, MEANS, Duration.ofSeconds(1));
+        return new OnnxModel(half, DividedTrunk.undivided(trunk), device, pages, MEANS, Duration.ofSeconds(1));
     }
 
     private Prompt prompt(int tokens) {

@@ -47,8 +47,8 @@ class PrefixesTest {
         prefixes = new Prefixes(
                 new OnnxModel(
                         served,
-                        PackedWeights.of(served.served(), Optional.of(Tiny.PACKED))
-                                .open(served, MEANS),
+                        DividedTrunk.undivided(PackedWeights.of(served.served(), Optional.of(Tiny.PACKED))
+                                .open(served, MEANS)),
                         Device.CPU,
                         new LayerPrefixes(served),
                         MEANS,
