@@ -30,10 +30,10 @@ import org.jboss.logging.Logger;
  * Puts rows that wait at the same time into one run: rows of any callers and tasks whose prefixes have one length.
  *
  * <p>Several threads run the model. On a processor each has some of the cores and takes its share of the rows that wait, but
- * a row that comes alone gets all cores, and others wait for its run; on a GPU one prepares while the other waits. Each run is led by the row whose
- * turn it is: tasks take turns, and so do the calls of one task. The leader takes along the rows nearest to it in length, as
- * far as the bounds on a run's tokens and padding allow. Nothing ever waits for company: a lone row runs at once. The
- * guarantees that follow: docs/batching.md.
+ * a row that comes alone gets all cores, and others wait for its run; on a GPU one thread prepares while another waits. Each
+ * run is led by the row whose turn it is: tasks take turns, and so do the calls of one task. The leader takes along the rows
+ * nearest to it in length, as far as the bounds on a run's tokens and padding allow. Nothing ever waits for company: a lone
+ * row runs at once. The guarantees that follow: docs/batching.md.
  */
 @Singleton
 class Batcher {

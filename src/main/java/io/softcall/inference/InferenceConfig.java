@@ -30,7 +30,7 @@ public interface InferenceConfig {
 
     Cuda cuda();
 
-    /** Threads that share one run; 0: one a core. */
+    /** Threads that runs share; 0: one a core. */
     @WithDefault("0")
     int threads();
 
