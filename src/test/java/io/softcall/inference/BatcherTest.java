@@ -122,7 +122,9 @@ class BatcherTest {
         model.letThrough();
         model.awaitRun();
         model.awaitRun();
-        assertEquals(List.of(1, 4, 3), model.runs().stream().map(List::size).toList());
+        // Of two runs at once either may come to the gate first.
+        assertEquals(
+                List.of(1, 3, 4), model.runs().stream().map(List::size).sorted().toList());
         model.open();
         finish(call);
         assertEquals(List.of(true, false, false), model.alone());
