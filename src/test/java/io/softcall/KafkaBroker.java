@@ -126,6 +126,12 @@ public final class KafkaBroker implements QuarkusTestResourceLifecycleManager {
 
     @Override
     public void stop() {
+        if (producer != null) {
+            producer.close(Duration.ZERO);
+        }
+        if (admin != null) {
+            admin.close(Duration.ZERO);
+        }
         if (process != null) {
             process.destroyForcibly();
         }

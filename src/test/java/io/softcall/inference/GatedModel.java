@@ -60,7 +60,11 @@ public final class GatedModel implements Model {
 
     /** Waits until a run stands before the gate. */
     public void awaitRun() {
-        atGate.acquireUninterruptibly();
+        try {
+            atGate.acquire();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     /** From now on each prompt waits, until the returned latch is counted down. */
@@ -118,9 +122,11 @@ public final class GatedModel implements Model {
     public float[][] run(List<Sequence> batch, boolean alone) {
         runs.add(batch);
         this.alone.add(alone);
+        // Whoever knows of this run may shut the next gate, so it takes the one before which it stands first.
+        CountDownLatch before = gate;
         atGate.release();
         try {
-            gate.await();
+            before.await();
         } catch (InterruptedException e) {
             throw new IllegalStateException(e);
         }
