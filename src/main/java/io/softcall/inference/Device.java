@@ -6,7 +6,7 @@ import java.util.OptionalInt;
 /** What computes, and what suits it. */
 enum Device {
     /** Cores that work on runs of their own never wait for each other; a lone row has them all. */
-    CPU(List.of("int8"), 512, 16, 1024, Math.min(Runtime.getRuntime().availableProcessors(), 4), false),
+    CPU(List.of("int8"), 256, 16, 1024, Math.min(Runtime.getRuntime().availableProcessors(), 4), false),
     /** The start of a run costs as much as thousands of tokens, and the first run of a shape as much as several others. */
     CUDA(List.of("fp16", Bundle.FULL_PRECISION), 8192, 2048, 8192, 2, true);
 
