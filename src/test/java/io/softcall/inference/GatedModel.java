@@ -105,11 +105,7 @@ public final class GatedModel implements Model {
 
     @Override
     public Prefix encode(Prompt prompt) {
-        try {
-            encoderGate.await();
-        } catch (InterruptedException e) {
-            throw new IllegalStateException(e);
-        }
+        await(encoderGate);
         return model.encode(prompt);
     }
 
@@ -125,15 +121,19 @@ public final class GatedModel implements Model {
         // Whoever knows of this run may shut the next gate, so it takes the one before which it stands first.
         CountDownLatch before = gate;
         atGate.release();
-        try {
-            before.await();
-        } catch (InterruptedException e) {
-            throw new IllegalStateException(e);
-        }
+        await(before);
         if (broken) {
             throw new IllegalStateException("broken by the test");
         }
         return model.run(batch, alone);
+    }
+
+    private static void await(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     @Override

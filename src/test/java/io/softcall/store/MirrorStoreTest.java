@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.store.Store.Found;
+import io.softcall.store.Store.Missing;
 import io.softcall.store.Store.Unchanged;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -118,6 +119,7 @@ class MirrorStoreTest {
         Files.delete(origin.resolve(KEY));
         await("nothing");
         awaitSize(0);
+        assertTrue(files().isEmpty());
     }
 
     @Test
@@ -263,7 +265,11 @@ class MirrorStoreTest {
 
     private String found(String key) {
         try {
-            return mirror.get(key, Optional.empty()) instanceof Found copy ? text(copy) : "nothing";
+            return switch (mirror.get(key, Optional.empty())) {
+                case Found copy -> text(copy);
+                case Missing() -> "nothing";
+                case Store.Answer other -> other.toString();
+            };
         } catch (SoftcallException e) {
             return e.getMessage();
         }
