@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -38,6 +37,7 @@ public final class KafkaBroker implements QuarkusTestResourceLifecycleManager {
     public static final String GROUP = "softcall";
     public static final int PARTITIONS = 4;
 
+    private ScratchFolder folder;
     private Process process;
     private String address;
     private Admin admin;
@@ -46,15 +46,21 @@ public final class KafkaBroker implements QuarkusTestResourceLifecycleManager {
     @Override
     public Map<String, String> start() {
         try {
-            Path folder = Files.createTempDirectory("softcall-kafka");
-            process = new ProcessBuilder("tools/kafka/start", "--port", "0", "--data", folder.toString())
-                    .redirectError(folder.resolve("broker.log").toFile())
+            folder = ScratchFolder.named("kafka");
+            Path log = folder.path().resolve("broker.log");
+            process = new ProcessBuilder(
+                            "tools/kafka/start",
+                            "--port",
+                            "0",
+                            "--data",
+                            folder.path().toString())
+                    .redirectError(log.toFile())
                     .start();
             BufferedReader out =
                     new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
             String line = out.readLine();
             if (line == null || !line.startsWith("ready ")) {
-                throw new IOException("tools/kafka/start did not come up, see " + folder.resolve("broker.log"));
+                throw new IOException("tools/kafka/start did not come up, see " + log);
             }
             address = line.substring("ready ".length());
         } catch (IOException e) {
@@ -134,6 +140,10 @@ public final class KafkaBroker implements QuarkusTestResourceLifecycleManager {
         }
         if (process != null) {
             process.destroyForcibly();
+            process.onExit().join();
+        }
+        if (folder != null) {
+            folder.close();
         }
     }
 

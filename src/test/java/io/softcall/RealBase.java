@@ -25,6 +25,7 @@ public final class RealBase implements QuarkusTestResourceLifecycleManager {
     public static final Path PACKED = Path.of("target/packed").toAbsolutePath();
 
     private String variant = "fp32";
+    private ScratchFolder folder;
 
     /** {@code variant}: which one is served. */
     @Override
@@ -38,7 +39,8 @@ public final class RealBase implements QuarkusTestResourceLifecycleManager {
             if (!Files.exists(BASE.resolve("base.json"))) {
                 throw new IllegalStateException("there is no real base in build/base: run `make base` first");
             }
-            Path store = Files.createTempDirectory("softcall-store");
+            folder = ScratchFolder.named("store");
+            Path store = folder.path();
             for (String task : SHIPPED) {
                 Files.createDirectories(store.resolve(task));
                 Files.copy(
@@ -76,5 +78,9 @@ public final class RealBase implements QuarkusTestResourceLifecycleManager {
     }
 
     @Override
-    public void stop() {}
+    public void stop() {
+        if (folder != null) {
+            folder.close();
+        }
+    }
 }

@@ -28,7 +28,7 @@ public final class S3Server implements QuarkusTestResourceLifecycleManager {
     private static final String SECRET_KEY = "testsecret";
 
     private Map<String, String> arguments = Map.of();
-    private Path folder;
+    private ScratchFolder folder;
     private Process process;
     private URI endpoint;
     private S3Client client;
@@ -41,7 +41,7 @@ public final class S3Server implements QuarkusTestResourceLifecycleManager {
     @Override
     public Map<String, String> start() {
         try {
-            folder = Files.createTempDirectory("softcall-s3");
+            folder = ScratchFolder.named("s3");
             run(0);
             client = S3Client.builder()
                     .endpointOverride(endpoint)
@@ -84,13 +84,13 @@ public final class S3Server implements QuarkusTestResourceLifecycleManager {
                         "--port",
                         Integer.toString(port),
                         "--data",
-                        folder.resolve("data").toString(),
+                        folder.path().resolve("data").toString(),
                         "--access-key",
                         ACCESS_KEY,
                         "--secret-key",
                         SECRET_KEY,
                         "--log",
-                        folder.resolve("access.log").toString())
+                        accessLog().toString())
                 .redirectError(ProcessBuilder.Redirect.INHERIT)
                 .start();
         var out = new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
@@ -170,7 +170,7 @@ public final class S3Server implements QuarkusTestResourceLifecycleManager {
     public List<Integer> statuses(String task) {
         List<Integer> statuses = new ArrayList<>();
         try {
-            for (String line : Files.readAllLines(folder.resolve("access.log"))) {
+            for (String line : Files.readAllLines(accessLog())) {
                 String[] fields = line.split(" ");
                 if (fields[1].equals("GET") && fields[2].startsWith("/" + BUCKET + "/" + key(task))) {
                     statuses.add(Integer.parseInt(fields[4]));
@@ -182,13 +182,20 @@ public final class S3Server implements QuarkusTestResourceLifecycleManager {
         return statuses;
     }
 
+    private Path accessLog() {
+        return folder.path().resolve("access.log");
+    }
+
     @Override
     public void stop() {
         System.getProperties().stringPropertyNames().stream()
                 .filter(S3Server::isForAws)
                 .forEach(System::clearProperty);
         if (process != null) {
-            process.destroyForcibly();
+            kill();
+        }
+        if (folder != null) {
+            folder.close();
         }
     }
 

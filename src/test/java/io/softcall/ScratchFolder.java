@@ -1,0 +1,29 @@
+package io.softcall;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.Stream;
+
+/** A folder of a test resource, which outlives a test class as JUnit's {@code @TempDir} does not; gone when it is closed. */
+record ScratchFolder(Path path) implements AutoCloseable {
+
+    static ScratchFolder named(String name) throws IOException {
+        return new ScratchFolder(Files.createTempDirectory("softcall-" + name));
+    }
+
+    @Override
+    public void close() {
+        try (Stream<Path> paths = Files.walk(path)) {
+            List<Path> contentsFirst = paths.sorted(Comparator.reverseOrder()).toList();
+            for (Path each : contentsFirst) {
+                Files.delete(each);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}
