@@ -2,9 +2,9 @@
 
     python -m softcall_bench.divided [SECONDS]
 
-Prints how long 1, 16 and 32 texts take as one run of all cores, and how long divided into one run a core. The
-cores of a virtual machine may lie far apart for minutes: rounds in which the single text took a quarter
-longer than in the best one are told apart.
+Prints how long 1, 16 and 32 texts take as one run of all cores, and how long divided into one run a core, in
+each variant. The cores of a virtual machine may lie far apart for seconds or minutes: rounds in which the
+single text took a quarter longer in int8 than in the best one are told apart.
 """
 
 import argparse
@@ -15,7 +15,8 @@ from itertools import cycle, islice
 
 import numpy as np
 
-from softcall_bench.bench import INT8
+from softcall.trunk import Prefix
+from softcall_bench.bench import FULL_PRECISION, INT8
 from softcall_bench.page import table
 from softcall_bench.workload import Workload
 
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("seconds", nargs="?", type=float, default=SECONDS)
     until = time.perf_counter() + parser.parse_args().seconds
     cases = dict(_cases(Workload.shipped()))
-    took: dict[tuple[int, str], list[float]] = {case: [] for case in cases}
+    took: dict[tuple[str, int, str], list[float]] = {case: [] for case in cases}
     while time.perf_counter() < until:
         for case, run in cases.items():
             run()
@@ -40,17 +41,22 @@ def main() -> None:
     alone = np.array(next(iter(took.values())))
     apart = alone > APART * alone.min()
     rows = [
-        (str(texts), how, *(_median(np.array(figures)[chosen]) for chosen in (~apart, apart)))
-        for (texts, how), figures in took.items()
+        (variant, str(texts), how, *(_median(np.array(figures)[chosen]) for chosen in (~apart, apart)))
+        for (variant, texts, how), figures in took.items()
     ]
-    print(f"int8, {len(alone)} rounds, in {apart.sum()} of them the cores were far apart")
-    print(table(("texts", "", "ms", "ms, cores far apart"), rows))
+    print(f"{len(alone)} rounds, in {apart.sum()} of them the cores were far apart")
+    print(table(("", "texts", "", "ms", "ms, cores far apart"), rows))
 
 
 def _cases(workload: Workload):
-    cores = os.cpu_count() or 1
     prefix = workload.base.trunk().encode(workload.artifact.prompt)
-    whole, part = (workload.base.trunk(INT8, threads) for threads in (cores, 1))
+    for variant in (INT8, FULL_PRECISION):
+        yield from _cases_of(variant, workload, prefix)
+
+
+def _cases_of(variant: str, workload: Workload, prefix: Prefix):
+    cores = os.cpu_count() or 1
+    whole, part = (workload.base.trunk(variant, threads=threads) for threads in (cores, 1))
     pool = ThreadPoolExecutor(cores)
 
     def run(trunk, texts: int) -> None:
@@ -58,13 +64,13 @@ def _cases(workload: Workload):
         trunk.hidden(ids, np.full(texts, ids.shape[1] - 1), prefix=prefix)
 
     for texts in TEXTS:
-        yield (texts, "one run of all cores"), lambda texts=texts: run(whole, texts)
+        yield (variant, texts, "one run of all cores"), lambda texts=texts: run(whole, texts)
         if texts >= cores:
             yield (
-                (texts, "a run on each core"),
+                (variant, texts, "a run on each core"),
                 lambda texts=texts: [*pool.map(lambda _: run(part, texts // cores), range(cores))],
             )
-    yield (1, "on one core"), lambda: run(part, 1)
+    yield (variant, 1, "on one core"), lambda: run(part, 1)
 
 
 def _median(figures: np.ndarray) -> str:
