@@ -7,6 +7,7 @@ import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.task.TaskName;
 import jakarta.annotation.PreDestroy;
+import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -32,8 +33,8 @@ import org.jboss.logging.Logger;
  * <p>Several threads run the model. On a processor each has some of the cores and takes its share of the rows that wait, but
  * a row that comes alone gets all cores, and others wait for its run; on a GPU one thread prepares while another waits. Each
  * run is led by the row whose turn it is: tasks take turns, and so do the calls of one task. The leader takes along the rows
- * nearest to it in length, as far as the bounds on a run's tokens and padding allow. Nothing ever waits for company: a lone
- * row runs at once. The guarantees that follow: docs/batching.md.
+ * nearest to it in length, as far as the bounds on a run's tokens and padding allow. A lone row never waits for company; cores
+ * that have just answered others do, for a moment. The guarantees that follow: docs/batching.md.
  */
 @Singleton
 class Batcher {
@@ -41,6 +42,8 @@ class Batcher {
     private static final Logger LOG = Logger.getLogger(Batcher.class);
 
     private static final Duration FOREVER = Duration.ofDays(365);
+    /** The part of its time for which a run's cores wait at most until the callers that it answered have come again. */
+    private static final double PATIENCE = 1 / 20.0;
 
     /**
      * A row's outcome.
@@ -105,6 +108,8 @@ class Batcher {
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition arrived = lock.newCondition();
+    /** Rows have come, or a run has ended. */
+    private final Condition changed = lock.newCondition();
     /** The calls that have rows waiting, by task; both in the order in which their turns come. */
     private final SequencedMap<TaskName, Deque<Rows>> queue = new LinkedHashMap<>();
 
@@ -117,11 +122,18 @@ class Batcher {
     private final DrainRate drainRate = new DrainRate();
 
     private final boolean divided;
+    private final double patience;
     private final List<Thread> runners;
     private volatile boolean closed;
 
+    @Inject
     Batcher(Model model, InferenceConfig config, MeterRegistry metrics) {
+        this(model, config, metrics, PATIENCE);
+    }
+
+    Batcher(Model model, InferenceConfig config, MeterRegistry metrics, double patience) {
         this.model = model;
+        this.patience = patience;
         this.config = model.device().batching(config.batch());
         this.divided = model.device().isDivided() && this.config.runs() > 1;
         this.rowsPerRun = DistributionSummary.builder("softcall.batch.rows")
@@ -194,6 +206,7 @@ class Batcher {
         queue.computeIfAbsent(rows.task, name -> new ArrayDeque<>()).addLast(rows);
         waiting += rows.waiting.size();
         arrived.signal();
+        changed.signalAll();
     }
 
     /**
@@ -264,7 +277,11 @@ class Batcher {
     private void serve() {
         while (!closed) {
             try {
-                run(next());
+                Run run = next();
+                long nanos = run(run);
+                if (divided) {
+                    awaitCallers(run.rows().size(), nanos);
+                }
             } catch (InterruptedException e) {
                 break;
             }
@@ -397,7 +414,8 @@ class Batcher {
         queue.values().removeIf(Deque::isEmpty);
     }
 
-    private void run(Run run) {
+    /** Returns how long it took. */
+    private long run(Run run) {
         List<Row> batch = run.rows();
         long started = System.nanoTime();
         try {
@@ -413,11 +431,30 @@ class Batcher {
                 call.done[batch.get(i).index()] = new Output(hidden[i], started - call.submittedNanos, nanos);
             }
             ended(batch, nanos).forEach(call -> call.outputs.complete(Arrays.asList(call.done)));
+            return nanos;
         } catch (RuntimeException | Error e) {
             LOG.errorf(e, "a run of %d rows failed", batch.size());
             // What is left of these calls is of no use to anybody.
             batch.forEach(row -> fail(row.call(), e));
-            ended(batch, System.nanoTime() - started);
+            long nanos = System.nanoTime() - started;
+            ended(batch, nanos);
+            return nanos;
+        }
+    }
+
+    /**
+     * Callers that were answered come again, one after the other. While others run, the cores that answered them wait a moment:
+     * else the first to come back would have them for itself, and a row alone costs more than its part of a run.
+     */
+    private void awaitCallers(int answered, long runNanos) throws InterruptedException {
+        lock.lockInterruptibly();
+        try {
+            long left = (long) (patience * runNanos);
+            while (running > 0 && waiting < answered && left > 0) {
+                left = changed.awaitNanos(left);
+            }
+        } finally {
+            lock.unlock();
         }
     }
 
@@ -428,6 +465,7 @@ class Batcher {
             drainRate.record(batch.size(), nanos / running);
             running--;
             idleSinceNanos = System.nanoTime();
+            changed.signalAll();
             if (runningAlone) {
                 runningAlone = false;
                 arrived.signalAll();

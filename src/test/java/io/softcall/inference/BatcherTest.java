@@ -26,6 +26,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
@@ -50,6 +51,9 @@ class BatcherTest {
     private static Prefix longerPrefix;
 
     private GatedModel model;
+    /** See {@link #holdOneOfTwoRuns}. */
+    private CountDownLatch held = new CountDownLatch(0);
+
     private Batcher batcher;
     private SimpleMeterRegistry metrics;
 
@@ -106,6 +110,7 @@ class BatcherTest {
     @AfterEach
     void stop() throws InterruptedException {
         model.open();
+        held.countDown();
         batcher.close();
     }
 
@@ -142,13 +147,51 @@ class BatcherTest {
 
     /** Begins again with so many runs at once: the first row, alone, stands before the shut gate. */
     private void divide(int runs) throws InterruptedException {
+        divide(runs, 0);
+    }
+
+    private void divide(int runs, double patience) throws InterruptedException {
         stop();
         model = new GatedModel(tiny);
         metrics = new SimpleMeterRegistry();
-        batcher = new Batcher(model, config(runs), metrics);
+        batcher = new Batcher(model, config(runs), metrics, patience);
         model.shut();
         submit("first", 8);
         model.awaitRun();
+    }
+
+    @Test
+    void coresWaitForTheCallersThatTheyAnswered() throws Exception {
+        holdOneOfTwoRuns(1e9);
+        finish(submit("answered", 8, 8));
+        finish(submit("back", 8), submit("too", 8));
+        assertEquals(2, model.runs().getLast().size());
+    }
+
+    @Test
+    void theyWaitForAPartOfTheTimeOfTheirRun() throws Exception {
+        holdOneOfTwoRuns(.05);
+        finish(submit("answered", 8, 8));
+        finish(submit("back", 8));
+        assertEquals(1, held.getCount());
+    }
+
+    @Test
+    void theyDoNotWaitWhenNobodyElseRuns() throws Exception {
+        holdOneOfTwoRuns(1e9);
+        finish(submit("answered", 8, 8));
+        Batcher.Rows back = submit("back", 8);
+        held.countDown();
+        finish(back);
+    }
+
+    /** One run stands before its gate until {@code held} is counted down, or the test ends; the other place is free. */
+    private void holdOneOfTwoRuns(double patience) throws InterruptedException {
+        divide(2, patience);
+        submit("held", 8);
+        held = model.letThrough();
+        model.awaitRun();
+        model.shut();
     }
 
     @Test

@@ -42,20 +42,23 @@ public final class GatedModel implements Model {
         this.model = model;
     }
 
-    public void shut() {
+    /** From now on runs wait; counting down the latch lets through those that have come before the next call. */
+    public CountDownLatch shut() {
         gate = new CountDownLatch(1);
         atGate.drainPermits();
+        return gate;
     }
 
     public void open() {
         gate.countDown();
     }
 
-    /** Lets those that stand before the gate through, and nobody else. */
-    void letThrough() {
+    /** Lets those that stand before the gate through, and nobody else; the latch is that of {@link #shut}. */
+    CountDownLatch letThrough() {
         CountDownLatch before = gate;
-        shut();
+        CountDownLatch next = shut();
         before.countDown();
+        return next;
     }
 
     /** Waits until a run stands before the gate. */
