@@ -8,8 +8,11 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
 
-/** A folder of a test resource, which outlives a test class as JUnit's {@code @TempDir} does not; gone when it is closed. */
-record ScratchFolder(Path path) implements AutoCloseable {
+/**
+ * A folder that is gone, with all that is in it, when it is closed: that of a test resource, which outlives a test class as
+ * JUnit's {@code @TempDir} does not, or one that a test loses.
+ */
+public record ScratchFolder(Path path) implements AutoCloseable {
 
     static ScratchFolder named(String name) throws IOException {
         return new ScratchFolder(Files.createTempDirectory("softcall-" + name));

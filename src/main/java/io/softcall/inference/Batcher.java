@@ -278,9 +278,10 @@ class Batcher {
         while (!closed) {
             try {
                 Run run = next();
-                long nanos = run(run);
+                long began = System.nanoTime();
+                run(run);
                 if (divided) {
-                    awaitCallers(run.rows().size(), nanos);
+                    awaitCallers(run.rows().size(), System.nanoTime() - began);
                 }
             } catch (InterruptedException e) {
                 break;
@@ -414,8 +415,7 @@ class Batcher {
         queue.values().removeIf(Deque::isEmpty);
     }
 
-    /** Returns how long it took. */
-    private long run(Run run) {
+    private void run(Run run) {
         List<Row> batch = run.rows();
         long started = System.nanoTime();
         try {
@@ -431,14 +431,11 @@ class Batcher {
                 call.done[batch.get(i).index()] = new Output(hidden[i], started - call.submittedNanos, nanos);
             }
             ended(batch, nanos).forEach(call -> call.outputs.complete(Arrays.asList(call.done)));
-            return nanos;
         } catch (RuntimeException | Error e) {
             LOG.errorf(e, "a run of %d rows failed", batch.size());
             // What is left of these calls is of no use to anybody.
             batch.forEach(row -> fail(row.call(), e));
-            long nanos = System.nanoTime() - started;
-            ended(batch, nanos);
-            return nanos;
+            ended(batch, System.nanoTime() - started);
         }
     }
 

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.softcall.ScratchFolder;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.store.Store.Found;
@@ -241,12 +242,8 @@ class MirrorStoreTest {
         Files.move(whole, file, StandardCopyOption.ATOMIC_MOVE);
     }
 
-    private void loseOrigin() throws IOException {
-        try (var files = Files.walk(origin)) {
-            for (Path path : files.sorted(java.util.Comparator.reverseOrder()).toList()) {
-                Files.delete(path);
-            }
-        }
+    private void loseOrigin() {
+        new ScratchFolder(origin).close();
     }
 
     private void await(String content) throws Exception {
