@@ -5,7 +5,7 @@
 #   DATA     folders with train, test and perhaps dev and task.json, as results_data.py makes them
 #   OUT      the folder of the records: OUT/PART/records, OUT/PART/report.html
 # parts, each with three seeds:
-#   prompts  32-token prompts, 2,000 steps; of cola the best of eight
+#   prompts  32-token prompts, 2,000 steps; of cola the best of eight; sst2 calibrated with folds
 #   others   full fine-tuning, LoRA, zero-shot and TF-IDF, 1,000 steps
 #   default  prompts as `softcall train` learns them where nothing is said
 #   sweep    the same, the best of eight
@@ -49,13 +49,14 @@ some=$(named all ${ONLY:-sst2 trec})
 case $part in
   prompts)
     for name in ${ONLY:-$(ls "$data/all")}; do
-      dropout=0 candidates=1
+      dropout=0 candidates=1 folds=0
+      [ "$name" = sst2 ] && folds=5 # its dev is none of its train
       case $name in
         banking77 | sst2) dropout=0.1 ;; # better on dev; on trec and rte it is not
         cola) candidates=8 ;;            # one may stay at the majority class
       esac
       compare prompts "$(named all "$name")" --method prompt --tokens 32 --steps 2000 --batch-size 32 --eval-every 400 \
-        --token-dropout "$dropout" --sweep "$candidates"
+        --token-dropout "$dropout" --sweep "$candidates" --calibration-folds "$folds"
     done
     ;;
   others)
@@ -85,6 +86,7 @@ case $part in
     for words in words-a words-b; do try "$words" 2000 "$(echo "$data/$words"/*)"; done
     try best-8 2000 "$(named all agnews rte sms_spam sst2 subj) $(named words-a trec)" --sweep 8
     try best-8 2000 "$(named all banking77)" --sweep 8 --token-dropout 0.1
+    try best-8-dropout-0.2-steps-5000 5000 "$(named all banking77)" --sweep 8 --token-dropout 0.2
     ;;
   folds)
     for kind in folds folds-words-a; do

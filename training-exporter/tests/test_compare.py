@@ -231,3 +231,19 @@ def test_what_cannot_be_compared_is_refused(tmp_path, toy):
         with pytest.raises(SoftcallError) as refusal:
             CompareConfig(**{"data": (data,), "out": tmp_path} | options)
         assert message in str(refusal.value)
+
+
+def test_folds_change_what_prompts_are_calibrated_on_and_nothing_else(records, config):
+    methods = (Method.PROMPT, Method.FULL)
+    out = config.out.parent / "folds"
+    folds = compare(
+        CompareConfig(**{**vars(config), "out": out, "methods": methods, "calibration_folds": 3}), QUIET
+    )
+    for record, plain in zip(folds, [*of(records, "prompt"), *of(records, "full")], strict=True):
+        assert (record.method, record.seed, record.confusion) == (plain.method, plain.seed, plain.confusion)
+        prompt = record.method == "prompt"
+        assert (record.temperature != plain.temperature) == prompt
+        assert record.settings == plain.settings | ({"calibration_folds": 3} if prompt else {})
+        if prompt:
+            kept = Artifact.from_bytes((out / PROMPTS / f"toy&co-{record.seed}" / OBJECT).read_bytes())
+            assert kept.temperature == record.temperature and "out_of_fold_accuracy" in kept.metrics

@@ -20,15 +20,19 @@ from typer.testing import CliRunner
 
 from softcall import train_checkpoint
 from softcall.artifact import Artifact
+from softcall.classifier import PromptedClassifier
 from softcall.cli import app
-from softcall.data import file_sha256
+from softcall.cross_validation import folds_of
+from softcall.data import file_sha256, read_rows
 from softcall.errors import SoftcallError
 from softcall.fingerprint import fingerprint
 from softcall.fit import learning_rate_share
 from softcall.source import Source
 from softcall.stepping import stepping_trunk
+from softcall.temperature import fit_temperature
 from softcall.train import train
 from softcall.train_config import TrainConfig
+from softcall.train_data import encode
 
 
 @pytest.fixture
@@ -399,3 +403,58 @@ def test_an_artifact_that_cannot_be_written_is_known_at_once(tmp_path, tiny_fold
     )
     with pytest.raises(SoftcallError, match=r"--out: the folder .*file cannot be made"):
         train(config, Console(quiet=True))
+
+
+def folds_run(workshop, name="a", **options):
+    return workshop(name, steps=60, eval_every=20, calibration_folds=3, learning_rate=0.02, **options)
+
+
+def test_folds_are_answered_by_prompts_that_have_not_seen_them(workshop, tmp_path, toy_rows, tiny_folder):
+    """Each fold's logits are those of a plain run on the other rows, behind PyTorch."""
+    noisy = [{**row, "label": "good"} if i % 7 == 0 else row for i, row in enumerate(toy_rows)]
+    dev = tmp_path / "dev.jsonl"
+    dev.write_text("".join(json.dumps(row) + "\n" for row in noisy[180:]))
+    noisy = noisy[:180]
+    artifact, told = folds_run(workshop, rows=noisy, dev=dev)
+    plain, _ = workshop("plain", rows=noisy, dev=dev, steps=60, eval_every=20, learning_rate=0.02)
+    assert np.array_equal(artifact.prompt, plain.prompt) and artifact.training["calibration_folds"] == 3
+
+    base = Source.resolve(tiny_folder).load()
+    labels = np.array([artifact.labels.index(row["label"]) for row in noisy])
+    folds = folds_of(labels, 3)
+
+    def answers(artifact, rows):
+        ids = encode(rows, artifact.labels, artifact.template, base, 256).ids
+        return PromptedClassifier.of(artifact).score(base.model.base_model, ids)
+
+    rows = {name: read_rows(tmp_path / f"{name}.jsonl") for name in ("train", "dev")}
+    logits = [answers(plain, rows["dev"])]
+    gold = [[artifact.labels.index(row.label) for row in rows["dev"]]]
+    for number, fold in enumerate(folds):
+        others = [row for i, row in enumerate(noisy) if i not in fold]
+        other, _ = workshop(f"f{number}", rows=others, dev=dev, steps=60, eval_every=20, learning_rate=0.02)
+        logits.append(answers(other, [rows["train"][i] for i in fold]))
+        gold.append(labels[fold])
+    held_out = np.concatenate(logits[1:]).argmax(axis=1) == np.concatenate(gold[1:])
+    assert artifact.metrics["out_of_fold_accuracy"] == pytest.approx(held_out.mean())
+    expected = fit_temperature(np.concatenate(logits), np.concatenate(gold))
+    assert artifact.temperature == pytest.approx(expected, rel=1e-4) != pytest.approx(plain.temperature)
+    assert f"fitted on dev and 3 folds of train (accuracy {held_out.mean():.4f})" in told
+
+
+def test_every_row_is_in_one_fold_and_every_label_in_each():
+    answers = np.repeat([0, 1, 2], [50, 20, 6])
+    folds = folds_of(answers, 5)
+    assert np.array_equal(np.sort(np.concatenate(folds)), np.arange(76))
+    for fold in folds:
+        counts = np.bincount(answers[fold], minlength=3)
+        assert counts[0] == 10 and counts[1] == 4 and counts[2] in (1, 2)
+
+
+def test_finished_folds_are_taken_over(workshop, tmp_path):
+    whole, _ = folds_run(workshop)
+    (tmp_path / "a.safetensors").unlink()
+    shutil.rmtree(tmp_path / "a.run" / "fold-2-of-3")
+    again, told = folds_run(workshop)
+    assert told.count("going on from step 60") == 3  # the run itself, and two folds
+    assert again.to_bytes() == whole.to_bytes()

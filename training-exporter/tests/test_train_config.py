@@ -30,6 +30,8 @@ def config(**options):
         ({"seed": -1}, "--seed -1"),
         ({"label_smoothing": 1.0}, "--label-smoothing 1.0: accepted are 0 to 0.9"),
         ({"token_dropout": 1.0}, "--token-dropout 1.0: accepted are 0 to 0.9"),
+        ({"calibration_folds": 1}, "--calibration-folds 1: accepted are 0, and 2 to 20"),
+        ({"calibration_folds": 21}, "--calibration-folds 21: accepted are 0 to 20"),
         ({"dev_fraction": 0.9}, "--dev-fraction 0.9: accepted are 0.001 to 0.5"),
         ({"report_to": ("paper",)}, "--report-to 'paper': accepted are mlflow, wandb"),
         ({"init": "zeros"}, "--init 'zeros': accepted are text, labels, vocab, random"),

@@ -101,6 +101,8 @@ def _told(name: str, settings: Mapping[str, Any]) -> str:
             return ""
         case "candidates":
             return f"{len(settings[name])} candidates" if name in settings else "one candidate"
+        case "calibration_folds":
+            return f"{settings[name]} folds" if name in settings else "calibrated on dev"
         case "template":
             return f"`{settings[name]}`".replace("\n", "⏎")
         case "verbalizers":

@@ -179,13 +179,20 @@ def _calibration_table(lines: Mapping[str, Line]) -> str:
     rows = [
         (
             data,
+            _fitted_on(line),
             f"{temperature(line):.2f}",
             f"{calibration_error_before(line):.4f}",
             f"{calibration_error(line):.4f}",
         )
         for data, line in lines.items()
     ]
-    return table(("data", "temperature, from dev", "ECE on test at temperature 1", "at this one"), rows)
+    columns = ("data", "temperature fitted on", "temperature", "ECE on test at temperature 1", "at this one")
+    return table(columns, rows)
+
+
+def _fitted_on(line: Line) -> str:
+    folds = line.records[0].settings.get("calibration_folds")
+    return f"dev, and {folds} folds of train" if folds else "dev"
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from torch import nn
 from softcall.artifact import Artifact
 from softcall.classifier import PromptedClassifier, torch_device
 from softcall.compare_config import CompareConfig, DataSet, Method
+from softcall.cross_validation import out_of_fold
 from softcall.data import Row
 from softcall.errors import SoftcallError
 from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
@@ -33,7 +34,6 @@ from softcall.source import LoadedBase, Source
 from softcall.stepping import stepping_trunk
 from softcall.store import OBJECT
 from softcall.sweep import Candidate
-from softcall.temperature import fit_temperature
 from softcall.template import Template
 from softcall.train import as_artifact, classifier_behind, device_name, first_classifier, verbalizers
 from softcall.train_config import TrainConfig
@@ -60,7 +60,7 @@ class RunRecord:
     total: int
     macro_f1: float
     dev_accuracy: float
-    temperature: float  # fitted on dev
+    temperature: float  # fitted on dev, and on the training rows where there are `calibration_folds`
     calibration_error: float  # on test, with the temperature
     calibration_error_before: float
     confusion: list[list[int]]  # gold, predicted
@@ -277,8 +277,11 @@ class Attempt:
 
     @property
     def calibrated(self) -> Result:
-        """Test, with the temperature that fits dev."""
-        return replace(self.test, temperature=fit_temperature(self.dev.logits, self.dev.answers))
+        """Test, with the temperature of the artifact, else that which fits dev."""
+        return replace(
+            self.test,
+            temperature=self.artifact.temperature if self.artifact else self.dev.calibrated.temperature,
+        )
 
 
 def _trained(
@@ -305,11 +308,8 @@ def _trained(
     torch.manual_seed(training.seed)  # LoRA's first matrices
     own = {Method.LORA: _lora_trunk, Method.FULL: _whole_trunk}.get(method)
     trunk = own(base, rank) if own else None
-    learners = [
-        Learner(one, candidate, _first(one, candidate, prepared, base, prompted=own is None), trunk)
-        for one in trainings
-        for candidate in one.tried
-    ]
+    candidates = [(one, candidate) for one in trainings for candidate in one.tried]
+    learners = _learners(candidates, prepared, base, trunk, prompted=own is None)
     run = Run(
         training,
         stepping_trunk(trunk or exact, training, own=trunk is not None),
@@ -323,8 +323,6 @@ def _trained(
         halving=len(trainings) == 1,
     )
     finished = fit(run, learners)
-    meter.stop()
-    by_seed = {learner.candidate.seed: learner for learner in finished}
     for learner in learners if len(trainings) > 1 else ():
         if learner.state.dropped:
             raise SoftcallError(
@@ -332,19 +330,27 @@ def _trained(
                 f" {learner.state.steps}, {learner.state.dropped}; try a lower --learning-rate"
                 f" (now {training.learning_rate:g})"
             )
+    by_seed = {learner.candidate.seed: learner for learner in finished}
     ordered = finished if len(trainings) == 1 else [by_seed[one.seed] for one in trainings]
+    unseen: Sequence[Result | None] = [None] * len(ordered)
+    if training.calibration_folds:
+        winners = [(one, learner.candidate) for one, learner in zip(trainings, ordered, strict=True)]
+        unseen = out_of_fold(
+            run, lambda: _learners(winners, prepared, base, prompted=True), training.calibration_folds
+        )
+    meter.stop()
     reached = [results(learner.classifier, trunk or exact) for learner in ordered]
     attempts = [
         Attempt(
             **found,
-            artifact=_artifact(one, learner, prepared, base, found) if own is None else None,
+            artifact=_artifact(one, learner, prepared, base, found, others) if own is None else None,
             parameters=sum(parameter.numel() for parameter in learner.learnt.values()),
             size=sum(parameter.numel() * parameter.element_size() for parameter in learner.learnt.values()),
             switch_seconds=_switch_seconds(learner),
             curve=list(map(list, learner.state.curve)),
             evaluations=list(map(list, learner.state.evaluations)),
         )
-        for one, learner, found in zip(trainings, ordered, reached, strict=True)
+        for one, learner, found, others in zip(trainings, ordered, reached, unseen, strict=True)
     ]
     del learners, finished, by_seed, ordered, run, trunk
     gc.collect()
@@ -352,10 +358,17 @@ def _trained(
 
 
 def _artifact(
-    training: TrainConfig, learner: Learner, prepared: Prepared, base: LoadedBase, results: dict[str, Result]
+    training: TrainConfig,
+    learner: Learner,
+    prepared: Prepared,
+    base: LoadedBase,
+    results: dict[str, Result],
+    unseen: Result | None,
 ) -> Artifact:
     """The prompt as `softcall train` would write it."""
-    artifact, _ = as_artifact(training, prepared.rows, base, prepared.words, results, learner, [learner])
+    artifact, _ = as_artifact(
+        training, prepared.rows, base, prepared.words, results, learner, [learner], unseen=unseen
+    )
     return artifact
 
 
@@ -371,16 +384,24 @@ def _switch_seconds(learner: Learner) -> float:
     return float(np.median(times))
 
 
-def _first(
-    training: TrainConfig, candidate: Candidate, prepared: Prepared, base: LoadedBase, *, prompted: bool
-) -> PromptedClassifier:
-    """The first prompt, or none, before the same label head, where the base is."""
-    if prompted:
-        classifier = first_classifier(training, candidate, base, prepared.words)
-    else:
-        nothing = np.zeros((0, base.model.config.hidden_size), np.float32)
-        classifier = classifier_behind(nothing, training, base, prepared.words)
-    return classifier.to(base.model.device)
+def _learners(
+    candidates: Sequence[tuple[TrainConfig, Candidate]],
+    prepared: Prepared,
+    base: LoadedBase,
+    trunk: nn.Module | None = None,
+    *,
+    prompted: bool,
+) -> list[Learner]:
+    """Learners as they begin, on the base's device: with a prompt or without, before the same label head."""
+    learners = []
+    for training, candidate in candidates:
+        if prompted:
+            classifier = first_classifier(training, candidate, base, prepared.words)
+        else:
+            nothing = np.zeros((0, base.model.config.hidden_size), np.float32)
+            classifier = classifier_behind(nothing, training, base, prepared.words)
+        learners.append(Learner(training, candidate, classifier.to(base.model.device), trunk))
+    return learners
 
 
 def _lora_trunk(base: LoadedBase, rank: int) -> nn.Module:

@@ -83,6 +83,7 @@ class CompareConfig:
     label_smoothing: float = TrainConfig.label_smoothing
     class_balanced: bool = TrainConfig.class_balanced
     token_dropout: float = TrainConfig.token_dropout
+    calibration_folds: int = TrainConfig.calibration_folds
     learning_rate: float = TrainConfig.learning_rate
     lora_learning_rate: float = 5e-4
     full_learning_rate: float = 5e-5
@@ -128,6 +129,7 @@ class CompareConfig:
             any_length=self.any_length,
             init=self.init,
             sweep=self.sweep if method == Method.PROMPT else 1,
+            calibration_folds=self.calibration_folds if method == Method.PROMPT else 0,
             learning_rate=rates.get(method, self.learning_rate),
             steps=self.steps,
             batch_size=self.batch_size,
@@ -146,4 +148,5 @@ class CompareConfig:
     def settings(self, method: Method, training: TrainConfig) -> dict[str, Any]:
         """What decides a run besides its rows: only under the same is a finished run taken over."""
         rank = {"lora_rank": self.lora_rank} if method == Method.LORA else {}
-        return {"method": method.value, **training.identity(), **rank}
+        folds = {"calibration_folds": training.calibration_folds} if training.calibration_folds else {}
+        return {"method": method.value, **training.identity(), **folds, **rank}

@@ -403,6 +403,11 @@ class Result:
         """With the temperature that fits these answers."""
         return replace(self, temperature=fit_temperature(self.logits, self.answers))
 
+    def beside(self, other: Self) -> Self:
+        """These rows and others', of the same labels."""
+        logits = np.concatenate([self.logits, other.logits])
+        return replace(self, logits=logits, answers=np.concatenate([self.answers, other.answers]))
+
     @property
     def metrics(self) -> dict[str, float]:
         """The figures that are kept."""

@@ -1,4 +1,4 @@
-"""Options of the commands that train: where and how steps are computed."""
+"""Options that the commands that train share."""
 
 from typing import Annotated
 
@@ -7,6 +7,14 @@ import typer
 from softcall.train_config import Device
 
 DeviceOption = Annotated[Device, typer.Option(help="auto takes CUDA where there is any.")]
+CalibrationFoldsOption = Annotated[
+    int,
+    typer.Option(
+        help="Fit the temperature on dev and on the training rows: K more prompts learn, each without a K-th "
+        "of them, and answer that. 0: on dev alone.",
+        metavar="K",
+    ),
+]
 CompileOption = Annotated[
     bool,
     typer.Option(

@@ -11,6 +11,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ import softcall
 from softcall.artifact import Artifact
 from softcall.bounded_file import read_bounded
 from softcall.classifier import PromptedClassifier, torch_device
+from softcall.cross_validation import out_of_fold
 from softcall.errors import SoftcallError
 from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
 from softcall.label_head import default_verbalizer, verbalizer_head
@@ -34,7 +36,7 @@ from softcall.source import LoadedBase, Source
 from softcall.stepping import stepping_trunk
 from softcall.store import MAX_ARTIFACT_BYTES, Store, check_task
 from softcall.sweep import Candidate, halvings
-from softcall.temperature import fit_abstain_threshold, fit_temperature
+from softcall.temperature import fit_abstain_threshold
 from softcall.template import Template
 from softcall.train_config import Head, TrainConfig
 from softcall.train_data import Examples, TrainingRows, encode
@@ -75,10 +77,14 @@ def train(config: TrainConfig, console: Console) -> Artifact:
     announce(console, config, rows, examples, template, base, words, device, folder)
 
     with deterministic():
-        learners = [
-            Learner(config, each, first_classifier(config, each, base, words, source).to(device))
-            for each in config.tried
-        ]
+
+        def begin(candidates: Sequence[Candidate]) -> list[Learner]:
+            return [
+                Learner(config, each, first_classifier(config, each, base, words, source).to(device))
+                for each in candidates
+            ]
+
+        learners = begin(config.tried)
         exact = base.model.base_model.to(device)  # float32: what every score is taken with
         run = Run(
             config,
@@ -96,6 +102,9 @@ def train(config: TrainConfig, console: Console) -> Artifact:
         started = time.monotonic()
         winner, *_ = fit(run, learners)
         _say(console, f"trained in {time.monotonic() - started:.1f} s")
+        unseen = None
+        if config.calibration_folds:
+            (unseen,) = out_of_fold(run, partial(begin, [winner.candidate]), config.calibration_folds)
         results = {
             name: score(winner.classifier, exact, examples[name], rows.labels)
             for name in ("dev", "test")
@@ -103,7 +112,9 @@ def train(config: TrainConfig, console: Console) -> Artifact:
         }
 
     raw = results["dev"]
-    artifact, results = as_artifact(config, rows, base, words, results, winner, learners, source)
+    artifact, results = as_artifact(
+        config, rows, base, words, results, winner, learners, source=source, unseen=unseen
+    )
     if processes.is_main_process:
         draft = config.out.with_name(config.out.name + ".draft")
         draft.write_bytes(artifact.to_bytes())
@@ -120,16 +131,24 @@ def as_artifact(
     results: Mapping[str, Result],
     winner: Learner,
     learners: Sequence[Learner],
+    *,
     source: "SourcePrompt | None" = None,
+    unseen: Result | None = None,
 ) -> tuple[Artifact, dict[str, Result]]:
-    """The winner as an artifact, and `results` of dev, perhaps test, with the temperature that fits dev."""
+    """The winner as an artifact, and `results` of dev, perhaps test, with the temperature.
+
+    That fits dev, and where there are any the `unseen`: training rows with the answers of prompts that have
+    not seen them.
+    """
     raw = results["dev"]
-    temperature = fit_temperature(raw.logits, raw.answers)
+    temperature = (raw if unseen is None else raw.beside(unseen)).calibrated.temperature
     results = {name: replace(result, temperature=temperature) for name, result in results.items()}
     metrics = {
         f"{name}_{key}": value for name, result in results.items() for key, value in result.metrics.items()
     }
     metrics["dev_calibration_error_before"] = raw.scores.calibration_error
+    if unseen is not None:
+        metrics["out_of_fold_accuracy"] = unseen.scores.accuracy
     classifier = winner.classifier
     artifact = Artifact(
         prompt=classifier.prompt.detach().cpu().numpy(),
@@ -162,9 +181,13 @@ def report(
     for name, result in results.items():
         _say(console, f"{name}: {result.told} of {result.scores.rows:,} rows")
     before, after = (result.scores.calibration_error for result in (raw, results["dev"]))
+    fitted_on = "dev"
+    if config.calibration_folds:
+        accuracy = artifact.metrics["out_of_fold_accuracy"]
+        fitted_on += f" and {config.calibration_folds} folds of train (accuracy {accuracy:.4f})"
     _say(
         console,
-        f"temperature {artifact.temperature:.3f}, fitted on dev:"
+        f"temperature {artifact.temperature:.3f}, fitted on {fitted_on}:"
         f" expected calibration error {before:.4f} before, {after:.4f} after",
     )
     if artifact.abstain_threshold is not None:
@@ -352,6 +375,8 @@ def provenance(
         picked = {"init_from": config.init_from, "init_from_sha256": source.sha256}
     where = {"device": device_name(device), "processes": PartialState().num_processes, "versions": versions}
     how = config.identity() | candidate.told | picked | {"verbalizers": list(words)}
+    if config.calibration_folds:
+        how["calibration_folds"] = config.calibration_folds
     if len(learners) > 1:
         how["candidates"] = [
             learner.candidate.told

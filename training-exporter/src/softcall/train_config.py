@@ -14,6 +14,7 @@ from softcall.sweep import MAX_CANDIDATES, Candidate, default_candidates
 
 # Tasks whose prompts have one length share runs in the server; hence a few lengths.
 PROMPT_LENGTHS = (8, 16, 20, 32)
+MAX_FOLDS = 20
 
 
 class Head(StrEnum):
@@ -111,6 +112,7 @@ class TrainConfig:
     patience: int = 8  # evaluations without a better one; 0 never stops early
     seed: int = 13
     abstain_threshold: float | Literal["auto"] | None = None
+    calibration_folds: int = 0  # 0: the temperature is fitted on dev alone
 
     device: Device = Device.AUTO
     dtype: Precision = Precision.FLOAT32
@@ -145,6 +147,9 @@ class TrainConfig:
         _within("--max-text-tokens", self.max_text_tokens, 1, 1_000_000)
         _within("--eval-every", self.eval_every, 1, 1_000_000)
         _within("--patience", self.patience, 0, 1_000_000)
+        _within("--calibration-folds", self.calibration_folds, 0, MAX_FOLDS)
+        if self.calibration_folds == 1:
+            raise SoftcallError(f"--calibration-folds 1: accepted are 0, and 2 to {MAX_FOLDS}")
         if self.abstain_threshold != "auto":
             _within("--abstain-threshold", self.abstain_threshold, 1e-6, 1)
         if self.compiled and self.gradient_checkpointing:
@@ -183,6 +188,10 @@ class TrainConfig:
 
     def settled(self, rows: int) -> Self:
         """This run with the defaults for so many training rows in place of None."""
+        if self.calibration_folds > rows:
+            raise SoftcallError(
+                f"--calibration-folds {self.calibration_folds}: there are {rows} training rows"
+            )
         pace = pace_of(rows)
         return replace(
             self,

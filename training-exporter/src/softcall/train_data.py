@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -114,6 +114,10 @@ class Examples:
     def lengths(self) -> list[int]:
         """Tokens of each row."""
         return [len(ids) for ids in self.ids]
+
+    def part(self, rows: np.ndarray) -> Self:
+        """Some of the rows, by their indices; `cut` is not counted."""
+        return type(self)([self.ids[i] for i in rows], self.answers[rows], 0)
 
 
 def encode(

@@ -8,7 +8,7 @@ import typer
 from softcall.compare_config import CompareConfig, DataSet, Method
 from softcall.errors import SoftcallError
 from softcall.prompt_init import PromptInit
-from softcall.step_options import CompileOption, DeviceOption
+from softcall.step_options import CalibrationFoldsOption, CompileOption, DeviceOption
 from softcall.train_config import Device, Precision
 
 _BY_ROWS = "by the number of rows"
@@ -61,6 +61,7 @@ def compare(
     token_dropout: Annotated[
         float, typer.Option(help="Share of a text's tokens left out in training, others in each step.")
     ] = CompareConfig.token_dropout,
+    calibration_folds: CalibrationFoldsOption = CompareConfig.calibration_folds,
     learning_rate: Annotated[
         float, typer.Option(help="Peak learning rate of prompts.")
     ] = CompareConfig.learning_rate,
@@ -103,6 +104,7 @@ def compare(
         label_smoothing=label_smoothing,
         class_balanced=class_balanced,
         token_dropout=token_dropout,
+        calibration_folds=calibration_folds,
         learning_rate=learning_rate,
         lora_learning_rate=lora_learning_rate,
         full_learning_rate=full_learning_rate,

@@ -8,7 +8,7 @@ import typer
 from softcall.column_options import LabelColumnOption, TextColumnOption
 from softcall.errors import SoftcallError
 from softcall.prompt_init import PromptInit
-from softcall.step_options import CompileOption, DeviceOption
+from softcall.step_options import CalibrationFoldsOption, CompileOption, DeviceOption
 from softcall.sweep import Candidate
 from softcall.train_config import Head, Precision, Tracker, TrainConfig
 
@@ -160,6 +160,7 @@ def train(
             show_default="always answer",
         ),
     ] = None,
+    calibration_folds: CalibrationFoldsOption = TrainConfig.calibration_folds,
     device: DeviceOption = TrainConfig.device,
     dtype: Annotated[
         Precision, typer.Option(help="What the frozen base computes in; scores are taken in float32 always.")
@@ -227,6 +228,7 @@ def train(
         patience=patience,
         seed=seed,
         abstain_threshold=_threshold(abstain_threshold),
+        calibration_folds=calibration_folds,
         device=device,
         dtype=dtype,
         compiled=compiled,

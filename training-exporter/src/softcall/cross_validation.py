@@ -1,0 +1,58 @@
+"""Answers to the training rows by prompts that have not seen them: more rows to calibrate on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from softcall.errors import SoftcallError
+from softcall.fit import PLAIN, Learner, Result, Run, fit, score
+
+# Which rows are held out together is the same in every run, whatever its seed.
+_SEED = 0
+
+
+def out_of_fold(run: Run, begin: Callable[[], Sequence[Learner]], folds: int) -> list[Result]:
+    """Label logits of all training rows, each row by a learner that learnt without it: a result a learner.
+
+    `begin` makes the learners as they start, anew for each fold. They learn as in `run`, on the rows of the
+    other folds and to the end of its steps, and answer the fold with what was best on dev. Each fold has a
+    folder of its own in the run's. Raises `SoftcallError` as `softcall.fit.fit` does.
+    """
+    results: list[Result] = []
+    for number, held_out in enumerate(folds_of(run.train.answers, folds), 1):
+        run.console.print(f"calibration: fold {number} of {folds}, {len(held_out):,} rows", **PLAIN)
+        others = np.setdiff1d(np.arange(len(run.train.answers)), held_out)
+        name = f"fold-{number}-of-{folds}"
+        folder = run.folder and run.folder / name
+        if folder:
+            folder.mkdir(exist_ok=True)
+        learners = begin()
+        identity = run.identity | {"fold": name}
+        fit(
+            replace(run, train=run.train.part(others), folder=folder, identity=identity, halving=False),
+            learners,
+        )
+        for learner in learners:
+            if learner.state.dropped:
+                raise SoftcallError(
+                    f"calibration, fold {number}, seed {learner.candidate.seed}: stopped after step"
+                    f" {learner.state.steps}, {learner.state.dropped}; try a lower --learning-rate"
+                )
+        answered = [
+            score(learner.classifier, run.exact, run.train.part(held_out), run.labels) for learner in learners
+        ]
+        results = (
+            [known.beside(new) for known, new in zip(results, answered, strict=True)] if results else answered
+        )
+    return results
+
+
+def folds_of(answers: np.ndarray, folds: int) -> list[np.ndarray]:
+    """Indices of the rows of each fold, sorted; every label's rows are spread evenly over the folds.
+
+    `answers` int [rows] are the rows' labels.
+    """
+    order = np.random.default_rng(_SEED).permutation(len(answers))
+    order = order[np.argsort(answers[order], kind="stable")]
+    return [np.sort(order[start::folds]) for start in range(folds)]
