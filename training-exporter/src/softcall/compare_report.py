@@ -164,8 +164,8 @@ NOTES = (
     "Every method but tfidf reads label rows behind the same base, sees the same rows in the same steps, and "
     "keeps what was best on dev; tfidf chooses its regularisation on dev.",
     "The interval is Student's over seeds where a method ran with several, else Wilson's over the test rows.",
-    "Seconds are of training with its scorings of dev, and with the folds of calibration. Peak MB is the GPU's memory, or on a CPU the largest "
-    "that the process has had so far.",
+    "Seconds are of training with its scorings of dev, and with the folds of calibration. Peak MB is the "
+    "GPU's memory, or on a CPU the largest that the process has had so far.",
     "MCC is Matthews' correlation coefficient (1: all right, 0: no better than chance). ECE is the expected "
     "calibration error of the probabilities, with the temperature that fits dev, or dev and the folds.",
     "Milliseconds to switch are what it takes to put another task's stored tensors in place of this one's.",
