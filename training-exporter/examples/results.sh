@@ -77,21 +77,27 @@ case $part in
     try() { # NAME STEPS FOLDERS OPTION...
       compare "try-$1" "$3" --method prompt --tokens 32 --steps "$2" --batch-size 32 --eval-every $(($2 / 5)) "${@:4}"
     }
-    for dropout in 0.1 0.2; do try "dropout-$dropout-steps-5000" 5000 "$(named all banking77)" --token-dropout "$dropout"; done
+    for dropout in 0.1 0.2; do try "dropout-$dropout-steps-5000" 5000 "$(named words-a banking77)" --token-dropout "$dropout"; done
     try dropout-0.1-steps-4000 4000 "$(named words-a trec)" --token-dropout 0.1
     try no-dropout 2000 "$(named all sst2)"
     try single 2000 "$(named all cola)"
     try smooth 2000 "$(named all cola rte sst2) $(named words-a trec)" --label-smoothing 0.1
     try balanced 2000 "$(named all cola)" --class-balanced
-    for words in words-a words-b; do try "$words" 2000 "$(echo "$data/$words"/*)"; done
+    try words-a 2000 "$(named words-a cola rte trec)"
+    try words-a-dropout-0.1 2000 "$(named words-a banking77)" --token-dropout 0.1
+    try words-b 2000 "$(named words-b rte)"
     try best-8 2000 "$(named all agnews rte sms_spam sst2 subj) $(named words-a trec)" --sweep 8
-    try best-8 2000 "$(named all banking77)" --sweep 8 --token-dropout 0.1
-    try best-8-dropout-0.2-steps-5000 5000 "$(named all banking77)" --sweep 8 --token-dropout 0.2
+    try best-8 2000 "$(named words-a banking77)" --sweep 8 --token-dropout 0.1
+    try best-8-dropout-0.2-steps-5000 5000 "$(named words-a banking77)" --sweep 8 --token-dropout 0.2
     ;;
   folds)
     for kind in folds folds-words-a; do
-      SEEDS=1 compare "$kind" "$(named "$kind" ${ONLY:-$(ls "$data/$kind")})" --method prompt --tokens 32 --steps 2000 \
-        --batch-size 32 --eval-every 400
+      for name in ${ONLY:-$(ls "$data/$kind")}; do
+        dropout=0
+        [[ $name = banking77-* ]] && dropout=0.1
+        SEEDS=1 compare "$kind" "$(named "$kind" "$name")" --method prompt --tokens 32 --steps 2000 --batch-size 32 \
+          --eval-every 400 --token-dropout "$dropout"
+      done
     done
     ;;
   cost) for k in 1 8; do JOBS=1 SEEDS=1 compare "cost-$k" "$(named all sst2)" --method prompt --sweep "$k"; done ;;

@@ -19,7 +19,7 @@ from typing import Any
 # public labels, so their dev rows are the test here.
 SETS = {
     "agnews": ("dev", "test_2k", "{text}\nTopic:"),
-    "banking77": (None, "test", "{text}\nIntent:"),
+    "banking77": (None, "test", "Message: {text}\nThis message is about"),
     "cola": (None, "dev", "{text}\nGrammar:"),
     "rte": (None, "dev", "{text1}\n{text2}\nAnswer:"),
     "sms_spam": ("dev", "test", "SMS: {text}\nIs this SMS ham or spam? Answer:"),
@@ -28,9 +28,10 @@ SETS = {
     "subj": ("dev", "test", "{text}\nThis is:"),
     "trec": (None, "test", "Question: {text}\nThe answer to this question is a kind of"),
 }
-# Other templates and verbalizers, which were not better on dev (cola, rte) or in cross-validation (trec).
+# Other templates and verbalizers, which were not better on dev (cola, rte) or in cross-validation (the others).
 WORDS = {
     "words-a": {
+        "banking77": ("{text}\nIntent:", {}),
         "cola": (
             "Sentence: {text}\nIs this sentence grammatically correct? Answer:",
             {"acceptable": " Yes", "unacceptable": " No"},
@@ -52,7 +53,7 @@ FEW = ("agnews", "sst2", "trec")
 FEW_ROWS = (16, 64)
 # Data sets and words that are compared by cross-validation: each fifth of train is once the test of what
 # the other four taught. Test rows have no part in it.
-FOLDED = {"folds": ("trec",), "folds-words-a": ("trec",)}
+FOLDED = {"folds": ("banking77", "trec"), "folds-words-a": ("banking77", "trec")}
 FOLDS = 5
 SEED = 13
 
