@@ -28,7 +28,7 @@ SETS = {
     "subj": ("dev", "test", "{text}\nThis is:"),
     "trec": (None, "test", "Question: {text}\nThe answer to this question is a kind of"),
 }
-# Other templates and verbalizers, which were not better on dev (cola, rte) or in cross-validation (the others).
+# Other words, which were not better on dev (cola, rte) or in cross-validation (the others).
 WORDS = {
     "words-a": {
         "banking77": ("{text}\nIntent:", {}),
