@@ -28,7 +28,7 @@ from softcall.compare_config import CompareConfig, DataSet, Method
 from softcall.cross_validation import out_of_fold
 from softcall.data import Row
 from softcall.errors import SoftcallError
-from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
+from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, require_all, score
 from softcall.prompt_init import default_init_text
 from softcall.source import LoadedBase, Source
 from softcall.stepping import stepping_trunk
@@ -323,13 +323,8 @@ def _trained(
         halving=len(trainings) == 1,
     )
     finished = fit(run, learners)
-    for learner in learners if len(trainings) > 1 else ():
-        if learner.state.dropped:
-            raise SoftcallError(
-                f"{prepared.data.name} {method} seed {learner.candidate.seed}: stopped after step"
-                f" {learner.state.steps}, {learner.state.dropped}; try a lower --learning-rate"
-                f" (now {training.learning_rate:g})"
-            )
+    if len(trainings) > 1:
+        require_all(learners, f"{prepared.data.name} {method}")
     by_seed = {learner.candidate.seed: learner for learner in finished}
     ordered = finished if len(trainings) == 1 else [by_seed[one.seed] for one in trainings]
     unseen: Sequence[Result | None] = [None] * len(ordered)

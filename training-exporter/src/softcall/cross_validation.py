@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 
-from softcall.errors import SoftcallError
-from softcall.fit import PLAIN, Learner, Result, Run, fit, score
+from softcall.fit import PLAIN, Learner, Result, Run, fit, require_all, score
 
 # Which rows are held out together is the same in every run, whatever its seed.
 _SEED = 0
@@ -19,7 +19,7 @@ def out_of_fold(run: Run, begin: Callable[[], Sequence[Learner]], folds: int) ->
     other folds and to the end of its steps, and answer the fold with what was best on dev. Each fold has a
     folder of its own in the run's. Raises `SoftcallError` as `softcall.fit.fit` does.
     """
-    results: list[Result] = []
+    answered: list[list[Result]] = []
     for number, held_out in enumerate(folds_of(run.train.answers, folds), 1):
         run.console.print(f"calibration: fold {number} of {folds}, {len(held_out):,} rows", **PLAIN)
         others = np.setdiff1d(np.arange(len(run.train.answers)), held_out)
@@ -27,25 +27,16 @@ def out_of_fold(run: Run, begin: Callable[[], Sequence[Learner]], folds: int) ->
         folder = run.folder and run.folder / name
         if folder:
             folder.mkdir(exist_ok=True)
-        learners = begin()
         identity = run.identity | {"fold": name}
+        learners = begin()
         fit(
             replace(run, train=run.train.part(others), folder=folder, identity=identity, halving=False),
             learners,
         )
-        for learner in learners:
-            if learner.state.dropped:
-                raise SoftcallError(
-                    f"calibration, fold {number}, seed {learner.candidate.seed}: stopped after step"
-                    f" {learner.state.steps}, {learner.state.dropped}; try a lower --learning-rate"
-                )
-        answered = [
-            score(learner.classifier, run.exact, run.train.part(held_out), run.labels) for learner in learners
-        ]
-        results = (
-            [known.beside(new) for known, new in zip(results, answered, strict=True)] if results else answered
-        )
-    return results
+        require_all(learners, f"calibration, fold {number}")
+        rows = run.train.part(held_out)
+        answered.append([score(each.classifier, run.exact, rows, run.labels) for each in learners])
+    return [reduce(Result.beside, parts) for parts in zip(*answered, strict=True)]
 
 
 def folds_of(answers: np.ndarray, folds: int) -> list[np.ndarray]:

@@ -197,6 +197,17 @@ def fit(run: Run, learners: Sequence[Learner]) -> list[Learner]:
     return [going[i] for i in sweep.ranking(reached)]
 
 
+def require_all(learners: Sequence[Learner], where: str) -> None:
+    """Refuse to go on where one of `learners`, which learnt side by side, was dropped in the run `where`."""
+    for learner in learners:
+        if learner.state.dropped:
+            raise SoftcallError(
+                f"{where} seed {learner.candidate.seed}: stopped after step {learner.state.steps},"
+                f" {learner.state.dropped}; try a lower --learning-rate"
+                f" (now {learner.candidate.learning_rate:g})"
+            )
+
+
 def take_step(
     run: Run, learners: Sequence[Learner], batches: Sequence[Batch], share: float
 ) -> dict[Learner, tuple[float, float]]:

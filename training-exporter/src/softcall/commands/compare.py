@@ -8,8 +8,8 @@ import typer
 from softcall.compare_config import CompareConfig, DataSet, Method
 from softcall.errors import SoftcallError
 from softcall.prompt_init import PromptInit
-from softcall.step_options import CalibrationFoldsOption, CompileOption, DeviceOption
 from softcall.train_config import Device, Precision
+from softcall.train_options import CalibrationFoldsOption, CompileOption, DeviceOption
 
 _BY_ROWS = "by the number of rows"
 

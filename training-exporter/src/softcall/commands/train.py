@@ -8,9 +8,9 @@ import typer
 from softcall.column_options import LabelColumnOption, TextColumnOption
 from softcall.errors import SoftcallError
 from softcall.prompt_init import PromptInit
-from softcall.step_options import CalibrationFoldsOption, CompileOption, DeviceOption
 from softcall.sweep import Candidate
 from softcall.train_config import Head, Precision, Tracker, TrainConfig
+from softcall.train_options import CalibrationFoldsOption, CompileOption, DeviceOption
 
 _BY_ROWS = "by the number of rows"
 
