@@ -13,7 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -23,14 +23,15 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from softcall import smoothing
+from softcall import default_base, smoothing
 from softcall.artifact import Artifact
 from softcall.bundle import FULL_PRECISION, INT8, Bundle
 from softcall.data import read_rows
+from softcall.gguf_weights import GgufWeights
 from softcall.int8_graph import int8_graph
 from softcall.int8_weights import WEIGHT_STEPS, int8_weights
 from softcall.trunk import Trunk
-from softcall.trunk_weights import TRANSPOSED, external_weights, write_weights
+from softcall.trunk_weights import write_weights
 from softcall_bench.machine import Machine
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -92,29 +93,6 @@ def _artifact(store: Path, task: str) -> Path:
     return store / task / "adapter_model.safetensors"
 
 
-class BundleParameters(Mapping[str, np.ndarray]):
-    """A bundle's full-precision weights by Hugging Face name."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        """Reads what is asked for from the bundle's files."""
-        file = bundle.folder / bundle.variant().graph
-        graph = onnx.load(file, load_external_data=False)
-        shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.graph.initializer}
-        self._weights = {
-            name: np.memmap(file.parent / info.location, "<f4", "r", info.offset, shapes[name])
-            for name, info in external_weights(graph).items()
-        }
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self._weights[name] if name in self._weights else self._weights[name + TRANSPOSED].T
-
-    def __iter__(self) -> Iterator[str]:
-        return (name.removesuffix(TRANSPOSED) for name in self._weights)
-
-    def __len__(self) -> int:
-        return len(self._weights)
-
-
 def build(point: Point, bundle: Bundle, folder: Path) -> Path:
     """Write a point's graph into `folder`; return its file. The served point lies in the bundle already."""
     if point.served:
@@ -134,7 +112,7 @@ def build(point: Point, bundle: Bundle, folder: Path) -> Path:
     if not point.smoothed:
         factors = {source: np.ones_like(values) for source, values in factors.items()}
     graph = int8_graph(onnx.load(full, load_external_data=False), point.kept)
-    write_weights(graph, int8_weights(BundleParameters(bundle), factors, point.steps), folder)
+    write_weights(graph, int8_weights(GgufWeights(default_base.fetch()), factors, point.steps), folder)
     (folder / GRAPH).write_bytes(graph.SerializeToString())
     return folder / GRAPH
 

@@ -31,6 +31,7 @@ from softcall.default_base import sha256_of
 from softcall.errors import SoftcallError
 from softcall.fingerprint import unscaled_kv_layout
 from softcall.fp16_graph import fp16_graph
+from softcall.fp32_graph import fp32_graph
 from softcall.int8_graph import int8_graph
 from softcall.int8_reference import int8_reference
 from softcall.new_folder import new_folder
@@ -79,17 +80,18 @@ def export_base(
         Path(out), replaceable=DESCRIPTION_FILE if replace else None, advice=REPLACE_ADVICE
     ) as folder:
         with step(console, "trace the model"):
-            graph = trunk_graph(base.model)
+            traced = trunk_graph(base.model)
+            graph = fp32_graph(traced)
         written = {FULL_PRECISION: _write_variant(FULL_PRECISION, graph, base, folder, console)}
         output_embedding = _write_output_embedding(graph, base, folder)
         (folder / TOKENIZER_FILE).write_text(base.tokenizer.to_str(), "utf-8")
         with step(console, "compute the golden row"):
             golden = _golden(base)
         if INT8 in variants:
-            written[INT8], reference = _write_int8(graph, base, folder, golden, console)
+            written[INT8], reference = _write_int8(traced, base, folder, golden, console)
         if FP16 in variants:
             own = VariantGolden(golden.hidden, FP16_GOLDEN_TOLERANCE)
-            written[FP16] = _write_variant(FP16, fp16_graph(graph), base, folder, console, own)
+            written[FP16] = _write_variant(FP16, fp16_graph(traced), base, folder, console, own)
         bundle = _describe(base, folder, name or base.name, positions, golden, written, output_embedding)
         bundle.write_description()
         measurements = _measure(base.model, bundle, FULL_PRECISION, console)
@@ -109,7 +111,7 @@ def export_base(
 
 
 def _write_int8(
-    full: onnx.ModelProto, base: LoadedBase, folder: Path, golden: Golden, console: Console
+    traced: onnx.ModelProto, base: LoadedBase, folder: Path, golden: Golden, console: Console
 ) -> tuple[Variant, PreTrainedModel]:
     """Write the int8 variant; return it and the PyTorch model that computes as it should."""
     target = folder / INT8
@@ -120,7 +122,7 @@ def _write_int8(
     reference = int8_reference(base.model, factors)
     hidden = parity.eager_hidden(reference, golden.input_ids, golden.prompt_embeds)
     own = VariantGolden(hidden, INT8_GOLDEN_TOLERANCE)
-    return _write_variant(INT8, int8_graph(full), base, folder, console, own), reference
+    return _write_variant(INT8, int8_graph(traced), base, folder, console, own), reference
 
 
 def _write_variant(

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 
 from softcall.smoothing import Channels, channels, factors
 from softcall.trunk import Trunk
-from softcall.trunk_weights import TRANSPOSED
+from softcall.trunk_weights import SIDE_BY_SIDE, TRANSPOSED
 
 TEXTS = Path(__file__).with_name("calibration.txt")
 PROMPT = "Classify the text. Which label fits it best?"
@@ -59,7 +59,12 @@ def _largest(graph_file: Path, embedding: np.ndarray, tokenizer: Tokenizer) -> d
 
 def _watch(graph: onnx.ModelProto) -> dict[Channels, str]:
     """Make what the readers of channels multiply an output of the graph; return its name for each group."""
-    inputs = {node.input[1]: node.input[0] for node in graph.graph.node if node.op_type == "MatMul"}
+    inputs = {
+        weight: node.input[0]
+        for node in graph.graph.node
+        if node.op_type == "MatMul"
+        for weight in node.input[1].split(SIDE_BY_SIDE)
+    }
     layers = sum(value.name.endswith(".key") for value in graph.graph.input)
     watched = {group: inputs[group.readers[0] + TRANSPOSED] for group in channels(layers)}
     graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in watched.values())

@@ -1,4 +1,4 @@
-"""Rewrite a trunk graph for a GPU: in half precision, behind prefixes that stay on the device (docs/cuda.md).
+"""Rewrite a traced trunk graph for a GPU: half precision, prefixes that stay on the device (docs/cuda.md).
 
 Weights, rows, keys and values are float16. Products, norms and softmax add up in float32 inside ONNX
 Runtime's kernels. Float32 are: the prompt input, the positions' sines and cosines until they are rounded, and
@@ -27,8 +27,8 @@ from softcall.trunk import (
 _HALF = ir.DataType.FLOAT16
 
 
-def fp16_graph(full_precision: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the fp16 trunk of a full-precision one; weights left out of both.
+def fp16_graph(traced: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the fp16 trunk of a traced one; weights left out of both.
 
     Its weights are those of `softcall.fp16_weights`. Instead of a past for each layer it takes `KV_PAGES`,
     float16 [pages, 2 x layers, kv_heads, head_dim], a page being one prompt token's keys and values of all
@@ -36,7 +36,7 @@ def fp16_graph(full_precision: onnx.ModelProto) -> onnx.ModelProto:
     rows of any tasks share a run, and their prefixes are where the GPU is. Its metadata says in which order
     it wants a key's elements (`KEY_ORDER`). It gives no prefix: full precision does.
     """
-    model = ir.serde.deserialize_model(full_precision)
+    model = ir.serde.deserialize_model(traced)
     graph = model.graph
     prefixes = _prefixes(graph)
     if join_heads(graph, _named(graph, KV_PAGES).shape[-1]):

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 
 from softcall.trunk import KV_PAGES, in_pairs
-from softcall.trunk_weights import SIDE_BY_SIDE, full_precision
+from softcall.trunk_weights import beside, full_precision
 
 PAIRS = ".pairs"
 """Ends the name of a weight whose columns are in the order of `in_pairs`."""
@@ -28,8 +28,4 @@ def fp16_weights(parameters: Mapping[str, np.ndarray], graph: onnx.ModelProto) -
         heads = columns.reshape(*columns.shape[:-1], -1, head_dim)
         return in_pairs(heads).reshape(columns.shape)
 
-    def weight(name: str) -> np.ndarray:
-        first, *others = (part(each) for each in name.split(SIDE_BY_SIDE))
-        return np.concatenate([first, *others], axis=-1) if others else first
-
-    return weight
+    return beside(part)

@@ -1,11 +1,11 @@
-"""Rewrite a trunk graph so that texts run in 8-bit integers (docs/int8.md says why in this way).
+"""Rewrite a traced trunk graph so that texts run in 8-bit integers (docs/int8.md says why in this way).
 
 Every product with a layer's weights becomes: the row (token) in 8 bits with a scale of its own, an integer
 product with 7-bit weights, and back by the row's scale and one scale per column. A row's scale depends on
 that row alone, so its answer does not depend on what shares its run.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import onnx
@@ -13,24 +13,18 @@ import onnx_ir as ir
 
 from softcall.graph_nodes import CONTRIBUTED, Nodes, constant, new_weight, place_weights
 from softcall.int8_weights import EMBEDDING, INTEGERS, SCALES
+from softcall.joint_products import joined, products, replace, side_by_side
 from softcall.norms import add_in_norms
 from softcall.trunk import BATCH, LENGTH
-from softcall.trunk_weights import SIDE_BY_SIDE, TRANSPOSED
 
 ROW_STEPS = 127
 """The largest element of a row becomes this many steps from the zero point."""
 
 ROW_ZERO = 128
 
-_NARROW_COLUMNS = 512
-"""Products of one input are one product if a part is narrower (keys and values, where heads share them).
 
-To start it costs as much as to compute it. Elsewhere taking the parts apart again costs more.
-"""
-
-
-def int8_graph(full_precision: onnx.ModelProto, kept: Collection[str] = ()) -> onnx.ModelProto:
-    """Return the int8 trunk of a full-precision one: the same inputs and outputs, weights left out of both.
+def int8_graph(traced: onnx.ModelProto, kept: Collection[str] = ()) -> onnx.ModelProto:
+    """Return the int8 trunk of a traced one: the same inputs and outputs, weights left out of both.
 
     Products with weights that are called like one of `kept` (`down_proj`) stay in float32.
 
@@ -38,12 +32,12 @@ def int8_graph(full_precision: onnx.ModelProto, kept: Collection[str] = ()) -> o
     several of these side by side; the embedding's `.int8` [vocabulary, hidden] and `.scale` [vocabulary, 1];
     and, in float32, all others.
     """
-    model = ir.serde.deserialize_model(full_precision)
+    model = ir.serde.deserialize_model(traced)
     graph = model.graph
     _quantize_embedding(graph)
     rows = _Rows(graph)
-    for inputs, products in list(_products(graph)):
-        if quantised := [p for p in products if not any(part in p.inputs[1].name for part in kept)]:
+    for inputs, parts in products(graph):
+        if quantised := [p for p in parts if not any(name in p.inputs[1].name for name in kept)]:
             rows.quantize(inputs, quantised)
     add_in_norms(graph)
     _name_sizes(graph)
@@ -65,15 +59,6 @@ def _quantize_embedding(graph: ir.Graph) -> None:
     gather.outputs[0].replace_all_uses_with(embeds)
     graph.remove(gather, safe=True)
     del graph.initializers[EMBEDDING]
-
-
-def _products(graph: ir.Graph) -> Iterator[tuple[ir.Value, list[ir.Node]]]:
-    """The products with weights, by what they multiply: query, key and value have one input."""
-    found: dict[ir.Value, list[ir.Node]] = {}
-    for node in graph:
-        if node.op_type == "MatMul" and _is_weight(node.inputs[1]):
-            found.setdefault(node.inputs[0], []).append(node)
-    yield from found.items()
 
 
 def _last_rows(graph: ir.Graph) -> dict[ir.Value, None]:
@@ -98,7 +83,7 @@ class _Rows:
         self._width = constant(graph, "int8 axis of a row", [-1])
         self._zeros: dict[bool, ir.Value] = {}
 
-    def quantize(self, rows: ir.Value, products: Sequence[ir.Node]) -> None:
+    def quantize(self, rows: ir.Value, parts: Sequence[ir.Node]) -> None:
         """Replace the products of `rows` [..., in] with weights; rows are quantised once for all of them."""
         nodes = Nodes(rows.name.rsplit("/", 1)[0] + "/int8")
         largest = nodes.add("ReduceMax", [nodes.add("Abs", [rows]), self._width], keepdims=1)
@@ -106,11 +91,10 @@ class _Rows:
         scales = nodes.add("Mul", [largest, self._step])
         zeros = self._zeros_like(scales, rows in self._last, nodes)
         # ONNX Runtime is faster at blocks, of which a row is one, than at scales along an axis.
-        block = {"axis": -1, "block_size": products[0].inputs[1].shape[0]}
+        block = {"axis": -1, "block_size": parts[0].inputs[1].shape[0]}
         integers = nodes.add("QuantizeLinear", [rows, scales, zeros], **block)
-        self._graph.insert_before(products[0], nodes.made)
-        narrow = any(product.inputs[1].shape[1] < _NARROW_COLUMNS for product in products)
-        for together in [products] if narrow else [[product] for product in products]:
+        self._graph.insert_before(parts[0], nodes.made)
+        for together in joined(parts):
             self._multiply(together, integers, scales)
 
     def _zeros_like(self, scales: ir.Value, last: bool, nodes: Nodes) -> ir.Value:
@@ -118,29 +102,15 @@ class _Rows:
             self._zeros[last] = nodes.add("Expand", [self._zero, nodes.add("Shape", [scales])])
         return self._zeros[last]
 
-    def _multiply(self, products: Sequence[ir.Node], integers: ir.Value, scales: ir.Value) -> None:
-        """Put one integer product in the place of `products`, whose weights lie side by side in it."""
-        weights = [product.inputs[1] for product in products]
-        widths = [weight.shape[1] for weight in weights]
-        name, shape = SIDE_BY_SIDE.join(w.name for w in weights), [weights[0].shape[0], sum(widths)]
+    def _multiply(self, parts: Sequence[ir.Node], integers: ir.Value, scales: ir.Value) -> None:
+        """Put one integer product in the place of `parts`, whose weights lie side by side in it."""
+        name, shape = side_by_side(parts)
         columns = new_weight(self._graph, name + INTEGERS, ir.DataType.INT8, shape)
         column_scales = new_weight(self._graph, name + SCALES, ir.DataType.FLOAT, shape[1:])
-        nodes = Nodes(products[0].name)
+        nodes = Nodes(parts[0].name)
         inputs = [integers, columns, self._one, column_scales, self._zero]
         sums = nodes.add("MatMulIntegerToFloat", inputs, CONTRIBUTED)
-        results = [nodes.add("Mul", [sums, scales])]
-        if len(products) > 1:
-            sizes = constant(self._graph, f"int8 widths {widths}", widths)
-            results = nodes.add_many("Split", [*results, sizes], len(widths), axis=-1)
-        self._graph.insert_before(products[0], nodes.made)
-        for product, weight, result in zip(products, weights, results, strict=True):
-            product.outputs[0].replace_all_uses_with(result)
-            self._graph.remove(product, safe=True)
-            del self._graph.initializers[weight.name]
-
-
-def _is_weight(value: ir.Value) -> bool:
-    return value.is_initializer() and value.name.endswith(TRANSPOSED)
+        replace(self._graph, parts, nodes, nodes.add("Mul", [sums, scales]))
 
 
 def _name_sizes(graph: ir.Graph) -> None:

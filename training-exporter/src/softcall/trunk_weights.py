@@ -1,7 +1,8 @@
 """Fill the external data of a trunk graph: the one way weights reach a bundle, from whatever source.
 
 A trunk graph without weights names every one of them: an initializer is called by the Hugging Face name of
-its parameter, or by that name and `.T` where the graph multiplies by the transpose.
+its parameter, or by that name and `.T` where the graph multiplies by the transpose; several whose columns lie
+side by side in one by their names, joined by `+`.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,9 +32,19 @@ def external_weights(graph: onnx.ModelProto) -> dict[str, ExternalDataInfo]:
 def full_precision(parameters: Mapping[str, np.ndarray]) -> Callable[[str], np.ndarray]:
     """Return what gives a full-precision graph's weight by name, from parameters by Hugging Face name."""
 
-    def weight(name: str) -> np.ndarray:
+    def part(name: str) -> np.ndarray:
         array = parameters[name.removesuffix(TRANSPOSED)]
         return array.T if name.endswith(TRANSPOSED) else array
+
+    return beside(part)
+
+
+def beside(part: Callable[[str], np.ndarray]) -> Callable[[str], np.ndarray]:
+    """Return what gives weights that lie side by side by their joined names; `part` gives each by its own."""
+
+    def weight(name: str) -> np.ndarray:
+        first, *others = (part(each) for each in name.split(SIDE_BY_SIDE))
+        return np.concatenate([first, *others], axis=-1) if others else first
 
     return weight
 
