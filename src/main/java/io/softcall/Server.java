@@ -1,5 +1,6 @@
 package io.softcall;
 
+import io.quarkus.runtime.ApplicationLifecycleManager;
 import io.quarkus.runtime.LaunchMode;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.StartupEvent;
@@ -16,7 +17,8 @@ import java.util.Map;
  *
  * <p>ONNX Runtime closes itself in a shutdown hook of its own. Hooks run side by side, so on a bare SIGTERM it would go away
  * under a run, or while it opens the base, and the process would crash. Here a signal stops the application first, gracefully,
- * and only then exits. One that comes before the application can be stopped waits until it can.
+ * and only then exits. One that comes before the application can be stopped waits until it can; an exit for any other reason
+ * waits until the base is open.
  */
 @QuarkusMain
 public final class Server {
@@ -30,6 +32,7 @@ public final class Server {
     /** @param args none for the server; {@code classify} and its options for standard input and output */
     public static void main(String... args) {
         listen();
+        ApplicationLifecycleManager.setDefaultExitCodeHandler(Server::leave);
         EarlyOpening.begin();
         if (args.length > 0 && args[0].equals("classify")) {
             ClassifyLines.configure();
@@ -37,6 +40,12 @@ public final class Server {
         } else {
             Quarkus.run(args);
         }
+    }
+
+    /** Also where the start has failed, for a setting say, while the base was being opened beside it. */
+    private static void leave(int status) {
+        EarlyOpening.awaitEnd();
+        System.exit(status);
     }
 
     void start(@Observes StartupEvent event) {

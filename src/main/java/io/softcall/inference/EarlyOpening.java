@@ -91,6 +91,11 @@ public final class EarlyOpening {
         }
     }
 
+    /** Waits until nothing is being opened, early or later; a process that exits before that crashes in native code. */
+    public static void awaitEnd() {
+        Opening.awaitEnd();
+    }
+
     /** What was begun, if it is what is wanted; it is handed out once, and closed if it is something else. */
     static synchronized Optional<EarlyOpening> take(Wanted wanted) {
         Optional<EarlyOpening> early = begun;

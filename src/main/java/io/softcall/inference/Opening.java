@@ -4,8 +4,10 @@ import io.quarkus.runtime.Startup;
 import jakarta.inject.Singleton;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.function.Supplier;
 import org.jboss.logging.Logger;
 
@@ -17,6 +19,8 @@ final class Opening {
     static final int BEFORE_OTHERS = 1;
 
     private static final Logger LOG = Logger.getLogger(Opening.class);
+
+    private static final Queue<CompletableFuture<?>> BEGUN = new ConcurrentLinkedQueue<>();
 
     private final Serving serving;
     private final Bundle bundle;
@@ -64,8 +68,15 @@ final class Opening {
     }
 
     static <T> CompletableFuture<T> begin(String thread, Supplier<T> work) {
-        return CompletableFuture.supplyAsync(
+        CompletableFuture<T> result = CompletableFuture.supplyAsync(
                 work, task -> Thread.ofPlatform().name(thread).daemon().start(task));
+        BEGUN.add(result);
+        return result;
+    }
+
+    /** Waits until nothing is being opened, in whatever way that ends. */
+    static void awaitEnd() {
+        BEGUN.forEach(opened -> opened.handle((value, failure) -> value).join());
     }
 
     Bundle bundle() {
