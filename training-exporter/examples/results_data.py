@@ -28,7 +28,7 @@ SETS = {
     "subj": ("dev", "test", "{text}\nThis is:"),
     "trec": (None, "test", "Question: {text}\nThe answer to this question is a kind of"),
 }
-# Other words, which were not better on dev (cola, rte) or in cross-validation (the others).
+# Other words: not better on dev (cola), not in cross-validation (banking77, trec), or not yet told apart there (rte).
 WORDS = {
     "words-a": {
         "banking77": ("{text}\nIntent:", {}),
@@ -48,12 +48,23 @@ WORDS = {
             {"entailment": " Yes", "not_entailment": " No"},
         ),
     },
+    "words-c": {
+        "rte": (
+            "{text1}\nDoes this mean that the following is true? {text2}\nAnswer:",
+            {"entailment": " Yes", "not_entailment": " No"},
+        ),
+    },
 }
 FEW = ("agnews", "sst2", "trec")
 FEW_ROWS = (16, 64)
 # Data sets and words that are compared by cross-validation: each fifth of train is once the test of what
 # the other four taught. Test rows have no part in it.
-FOLDED = {"folds": ("banking77", "trec"), "folds-words-a": ("banking77", "trec")}
+FOLDED = {
+    "folds": ("banking77", "rte", "trec"),
+    "folds-words-a": ("banking77", "rte", "trec"),
+    "folds-words-b": ("rte",),
+    "folds-words-c": ("rte",),
+}
 FOLDS = 5
 SEED = 13
 

@@ -45,23 +45,23 @@ def few_rows() -> str:
 
 def cross_validated() -> str:
     """Words by their accuracy on folds that neither taught nor chose; empty where nothing was recorded."""
-    found: dict[tuple[str, str], dict[str, RunRecord]] = {}
+    found: dict[str, dict[str, dict[str, Line]]] = {}  # data, words, fold
     for name in (FOLDS, *experiments(FOLDS)):
         for folder, line in Recorded.read(name).prompts():
-            (record,) = line.records
             data, fold = folder.rsplit("-", 1)
-            found.setdefault((data, _told("template", record.settings)), {})[fold] = record
-    numbers = sorted({fold for folds in found.values() for fold in folds})
-    rows = [
-        (
-            data,
-            words,
-            f"{sum(each.right for each in folds.values()) / sum(each.total for each in folds.values()):.4f}",
-            *(f"{folds[fold].right / folds[fold].total:.4f}" if fold in folds else "-" for fold in numbers),
-        )
-        for (data, words), folds in sorted(found.items())
-    ]
-    return table(("data", "words", "all rows", *(f"fold {fold}" for fold in numbers)), rows) if rows else ""
+            words = _told("template", line.records[0].settings)
+            found.setdefault(data, {}).setdefault(words, {})[fold] = line
+    numbers = sorted({fold for words in found.values() for folds in words.values() for fold in folds})
+    rows = []
+    for data, words in sorted(found.items()):
+        common = set.intersection(*(set(folds) for folds in words.values()))
+        for told, folds in sorted(words.items()):
+            records = [record for fold in common for record in folds[fold].records]
+            share = sum(each.right for each in records) / sum(each.total for each in records)
+            cells = (f"{folds[fold].accuracy:.4f}" if fold in folds else "-" for fold in numbers)
+            rows.append((data, told, f"{share:.4f}", *cells))
+    columns = ("data", "words", "folds that all words have", *(f"fold {fold}" for fold in numbers))
+    return table(columns, rows) if rows else ""
 
 
 def tries(kept: Recorded) -> str:
