@@ -28,7 +28,7 @@ SETS = {
     "subj": ("dev", "test", "{text}\nThis is:"),
     "trec": (None, "test", "Question: {text}\nThe answer to this question is a kind of"),
 }
-# Other words: not better on dev (cola), not in cross-validation (banking77, trec), or not yet told apart there (rte).
+# Other words: no better on dev (cola) or in cross-validation (banking77, trec); rte's are not told apart yet.
 WORDS = {
     "words-a": {
         "banking77": ("{text}\nIntent:", {}),

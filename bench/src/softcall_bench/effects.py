@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from softcall.compare import RunRecord
 from softcall.compare_report import Line
 from softcall_bench.page import table
 from softcall_bench.recorded import Recorded, calibration_error, dev_accuracy, experiments
