@@ -94,7 +94,10 @@ def _artifact(store: Path, task: str) -> Path:
 
 
 def build(point: Point, bundle: Bundle, folder: Path) -> Path:
-    """Write a point's graph into `folder`; return its file. The served point lies in the bundle already."""
+    """Write a point's graph into `folder`; return its file. The served point lies in the bundle already.
+
+    The bundle is of the default base, whose prompts the tasks are.
+    """
     if point.served:
         return bundle.folder / bundle.variant(INT8).graph
     full = bundle.folder / bundle.variant().graph
@@ -106,6 +109,8 @@ def build(point: Point, bundle: Bundle, folder: Path) -> Path:
             op_types_to_quantize=["MatMul"],
             weight_type=QuantType.QInt8,
             per_channel=True,
+            # Its inference of types stops at the norms, which are ONNX Runtime's own.
+            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
         )
         return folder / GRAPH
     factors = smoothing.load(bundle.folder / INT8 / "smoothing.safetensors")
