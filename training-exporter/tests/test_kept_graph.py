@@ -152,5 +152,5 @@ def test_the_kept_graph_of_the_default_base_is_what_pytorch_exports_today(tmp_pa
     assert sha256_of(tmp_path / "trunk.onnx.data") == kept.variant().files["fp32/trunk.onnx.data"]
     half = fp16_graph(traced)
     assert half.SerializeToString(deterministic=True) == (kept.folder / "fp16/trunk.onnx").read_bytes()
-    int8 = int8_graph(traced)
+    int8 = int8_graph(graph)
     assert int8.SerializeToString(deterministic=True) == (kept.folder / "int8/trunk.onnx").read_bytes()

@@ -88,7 +88,7 @@ def export_base(
         with step(console, "compute the golden row"):
             golden = _golden(base)
         if INT8 in variants:
-            written[INT8], reference = _write_int8(traced, base, folder, golden, console)
+            written[INT8], reference = _write_int8(graph, base, folder, golden, console)
         if FP16 in variants:
             own = VariantGolden(golden.hidden, FP16_GOLDEN_TOLERANCE)
             written[FP16] = _write_variant(FP16, fp16_graph(traced), base, folder, console, own)
@@ -111,7 +111,7 @@ def export_base(
 
 
 def _write_int8(
-    traced: onnx.ModelProto, base: LoadedBase, folder: Path, golden: Golden, console: Console
+    full: onnx.ModelProto, base: LoadedBase, folder: Path, golden: Golden, console: Console
 ) -> tuple[Variant, PreTrainedModel]:
     """Write the int8 variant; return it and the PyTorch model that computes as it should."""
     target = folder / INT8
@@ -122,7 +122,7 @@ def _write_int8(
     reference = int8_reference(base.model, factors)
     hidden = parity.eager_hidden(reference, golden.input_ids, golden.prompt_embeds)
     own = VariantGolden(hidden, INT8_GOLDEN_TOLERANCE)
-    return _write_variant(INT8, int8_graph(traced), base, folder, console, own), reference
+    return _write_variant(INT8, int8_graph(full), base, folder, console, own), reference
 
 
 def _write_variant(

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from softcall.graph_nodes import CONTRIBUTED, Nodes, constant, nodes_of, place_weights, upstream
+from softcall.graph_nodes import Nodes, constant, nodes_of, serialized, upstream
 from softcall.joint_heads import join_heads
 from softcall.norms import add_in_norms
 from softcall.trunk import (
@@ -44,9 +44,7 @@ def fp16_graph(traced: onnx.ModelProto) -> onnx.ModelProto:
     _attend(graph, prefixes)
     _halve(graph)
     add_in_norms(graph)
-    place_weights(graph)
-    model.opset_imports[CONTRIBUTED] = 1
-    return ir.serde.serialize_model(model)
+    return serialized(model)
 
 
 def _prefixes(graph: ir.Graph) -> Sequence[ir.Value]:

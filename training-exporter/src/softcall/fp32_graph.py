@@ -6,7 +6,7 @@ A short text pays for each of a trunk's operators, however little it computes.
 import onnx
 import onnx_ir as ir
 
-from softcall.graph_nodes import CONTRIBUTED, place_weights
+from softcall.graph_nodes import serialized
 from softcall.joint_products import join_products
 from softcall.norms import add_in_norms
 
@@ -19,6 +19,4 @@ def fp32_graph(traced: onnx.ModelProto) -> onnx.ModelProto:
     model = ir.serde.deserialize_model(traced)
     join_products(model.graph)
     add_in_norms(model.graph)
-    place_weights(model.graph)
-    model.opset_imports[CONTRIBUTED] = 1
-    return ir.serde.serialize_model(model)
+    return serialized(model)

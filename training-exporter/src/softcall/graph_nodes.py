@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 
 from softcall.trunk_weights import DATA_ALIGNMENT_BYTES
@@ -52,8 +53,14 @@ def constant(graph: ir.Graph, name: str, value: np.generic | np.ndarray | Sequen
     return graph.initializers[name]
 
 
+def split(graph: ir.Graph, nodes: Nodes, value: ir.Value, widths: Sequence[int]) -> Sequence[ir.Value]:
+    """Take a value apart along its last axis."""
+    sizes = constant(graph, f"widths {widths}", widths)
+    return nodes.add_many("Split", [value, sizes], len(widths), axis=-1)
+
+
 def new_weight(graph: ir.Graph, name: str, dtype: ir.DataType, shape: Sequence[int]) -> ir.Value:
-    """A weight without its values, which `place_weights` gives a place."""
+    """A weight without its values, which `serialized` gives a place."""
     value = ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(shape))
     graph.initializers.add(value)
     return value
@@ -71,8 +78,14 @@ def upstream(values: Iterable[ir.Value]) -> dict[ir.Value, None]:
     return found
 
 
-def place_weights(graph: ir.Graph) -> None:
-    """Give every weight its place in the data file, in the order in which the graph reads them."""
+def serialized(model: ir.Model) -> onnx.ModelProto:
+    """The rewritten model, its weights placed in the data file in the order in which the graph reads them."""
+    _place_weights(model.graph)
+    model.opset_imports[CONTRIBUTED] = 1
+    return ir.serde.serialize_model(model)
+
+
+def _place_weights(graph: ir.Graph) -> None:
     before = {v: v.const_value for v in graph.initializers.values()}
     location = next(t.location for t in before.values() if isinstance(t, ir.ExternalTensor))
     read = dict.fromkeys(value for node in graph for value in node.inputs if value in before)

@@ -1,4 +1,4 @@
-"""Rewrite a traced trunk graph so that texts run in 8-bit integers (docs/int8.md says why in this way).
+"""Rewrite a full-precision trunk graph: texts run in 8-bit integers (docs/int8.md says why in this way).
 
 Every product with a layer's weights becomes: the row (token) in 8 bits with a scale of its own, an integer
 product with 7-bit weights, and back by the row's scale and one scale per column. A row's scale depends on
@@ -11,10 +11,9 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from softcall.graph_nodes import CONTRIBUTED, Nodes, constant, new_weight, place_weights
+from softcall.graph_nodes import CONTRIBUTED, Nodes, constant, new_weight, serialized
 from softcall.int8_weights import EMBEDDING, INTEGERS, SCALES
-from softcall.joint_products import joined, products, replace, side_by_side
-from softcall.norms import add_in_norms
+from softcall.joint_products import products
 from softcall.trunk import BATCH, LENGTH
 
 ROW_STEPS = 127
@@ -23,8 +22,8 @@ ROW_STEPS = 127
 ROW_ZERO = 128
 
 
-def int8_graph(traced: onnx.ModelProto, kept: Collection[str] = ()) -> onnx.ModelProto:
-    """Return the int8 trunk of a traced one: the same inputs and outputs, weights left out of both.
+def int8_graph(full_precision: onnx.ModelProto, kept: Collection[str] = ()) -> onnx.ModelProto:
+    """Return the int8 trunk of a full-precision one: the same inputs and outputs, weights left out of both.
 
     Products with weights that are called like one of `kept` (`down_proj`) stay in float32.
 
@@ -32,18 +31,15 @@ def int8_graph(traced: onnx.ModelProto, kept: Collection[str] = ()) -> onnx.Mode
     several of these side by side; the embedding's `.int8` [vocabulary, hidden] and `.scale` [vocabulary, 1];
     and, in float32, all others.
     """
-    model = ir.serde.deserialize_model(traced)
+    model = ir.serde.deserialize_model(full_precision)
     graph = model.graph
     _quantize_embedding(graph)
     rows = _Rows(graph)
     for inputs, parts in products(graph):
         if quantised := [p for p in parts if not any(name in p.inputs[1].name for name in kept)]:
             rows.quantize(inputs, quantised)
-    add_in_norms(graph)
     _name_sizes(graph)
-    place_weights(graph)
-    model.opset_imports[CONTRIBUTED] = 1
-    return ir.serde.serialize_model(model)
+    return serialized(model)
 
 
 def _quantize_embedding(graph: ir.Graph) -> None:
@@ -94,23 +90,26 @@ class _Rows:
         block = {"axis": -1, "block_size": parts[0].inputs[1].shape[0]}
         integers = nodes.add("QuantizeLinear", [rows, scales, zeros], **block)
         self._graph.insert_before(parts[0], nodes.made)
-        for together in joined(parts):
-            self._multiply(together, integers, scales)
+        for part in parts:
+            self._multiply(part, integers, scales)
 
     def _zeros_like(self, scales: ir.Value, last: bool, nodes: Nodes) -> ir.Value:
         if last not in self._zeros:
             self._zeros[last] = nodes.add("Expand", [self._zero, nodes.add("Shape", [scales])])
         return self._zeros[last]
 
-    def _multiply(self, parts: Sequence[ir.Node], integers: ir.Value, scales: ir.Value) -> None:
-        """Put one integer product in the place of `parts`, whose weights lie side by side in it."""
-        name, shape = side_by_side(parts)
-        columns = new_weight(self._graph, name + INTEGERS, ir.DataType.INT8, shape)
-        column_scales = new_weight(self._graph, name + SCALES, ir.DataType.FLOAT, shape[1:])
-        nodes = Nodes(parts[0].name)
+    def _multiply(self, product: ir.Node, integers: ir.Value, scales: ir.Value) -> None:
+        """Put an integer product in the place of `product`."""
+        weight = product.inputs[1]
+        columns = new_weight(self._graph, weight.name + INTEGERS, ir.DataType.INT8, weight.shape)
+        column_scales = new_weight(self._graph, weight.name + SCALES, ir.DataType.FLOAT, weight.shape[1:])
+        nodes = Nodes(product.name)
         inputs = [integers, columns, self._one, column_scales, self._zero]
         sums = nodes.add("MatMulIntegerToFloat", inputs, CONTRIBUTED)
-        replace(self._graph, parts, nodes, nodes.add("Mul", [sums, scales]))
+        product.outputs[0].replace_all_uses_with(nodes.add("Mul", [sums, scales]))
+        self._graph.insert_before(product, nodes.made)
+        self._graph.remove(product, safe=True)
+        del self._graph.initializers[weight.name]
 
 
 def _name_sizes(graph: ir.Graph) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import onnx_ir as ir
 
 from softcall.fp16_weights import PAIRS
-from softcall.graph_nodes import Nodes, constant, new_weight, nodes_of, upstream
+from softcall.graph_nodes import Nodes, constant, new_weight, nodes_of, split, upstream
 from softcall.trunk_weights import SIDE_BY_SIDE
 
 MAX_BLOCK_THREADS = 1024
@@ -48,9 +48,9 @@ def join_heads(graph: ir.Graph, head_dim: int) -> bool:
         row = _product(graph, nodes, parts)
         if sum(widths) <= MAX_BLOCK_THREADS:
             row = angles.rotate(nodes, row, queries + keys, rotary_embedding_dim=sum(widths[:2]), num_heads=1)
-            query, key, value = _split(graph, nodes, row, widths)
+            query, key, value = split(graph, nodes, row, widths)
         else:
-            query, key, value = _split(graph, nodes, row, widths)
+            query, key, value = split(graph, nodes, row, widths)
             most = MAX_BLOCK_THREADS // head_dim
             together = _together(queries, most)
             query = angles.rotate(nodes, query, together, num_heads=queries // together)
@@ -95,11 +95,6 @@ def _side_by_side(graph: ir.Graph, weights: Sequence[ir.Value]) -> ir.Value:
     name = SIDE_BY_SIDE.join([query.name + PAIRS, key.name + PAIRS, value.name])
     *rows, _ = value.shape
     return new_weight(graph, name, value.dtype, [*rows, sum(weight.shape[-1] for weight in weights)])
-
-
-def _split(graph: ir.Graph, nodes: Nodes, row: ir.Value, widths: Sequence[int]) -> Sequence[ir.Value]:
-    sizes = constant(graph, f"widths {widths}", widths)
-    return nodes.add_many("Split", [row, sizes], len(widths), axis=-1)
 
 
 def _together(heads: int, most: int) -> int:
