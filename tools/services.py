@@ -13,7 +13,6 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
-from confluent_kafka.admin import AdminClient, NewTopic
 from local_server import ROOT
 
 KEY, SECRET, REGION = "test", "testsecret", "us-east-1"
@@ -100,11 +99,8 @@ def versitygw(data: Path, bucket: str, log: Path, notify: str, topic: str) -> It
 def kafka(data: Path, topics: Sequence[str], partitions: int) -> Iterator[str]:
     """The address of a Kafka broker that has `topics`."""
     command = [ROOT / "tools/kafka/start", "--port", "0", "--data", data]
+    command += ["--topics", ",".join(topics), "--partitions", str(partitions)]
     with _ready(command, data.with_suffix(".log")) as address:
-        admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
-        created = admin.create_topics([NewTopic(topic, partitions, 1) for topic in topics])
-        for future in created.values():
-            future.result()
         yield address
 
 

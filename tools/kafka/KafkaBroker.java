@@ -2,28 +2,36 @@ import java.io.IOException;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import kafka.Kafka;
 import kafka.tools.StorageTool;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.Consumer;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /** A Kafka broker of one node, its own controller (KRaft), on 127.0.0.1. README.md beside this file says more. */
 final class KafkaBroker {
 
-    private static final int READY_LIMIT_S = 60;
+    private static final int READY_LIMIT_MS = 60_000;
+    private static final Set<String> OPTIONS = Set.of("--port", "--data", "--topics", "--partitions");
 
     private KafkaBroker() {}
 
     public static void main(String... arguments) throws Exception {
-        if (arguments.length != 4 || !arguments[0].equals("--port") || !arguments[2].equals("--data")) {
-            System.err.println("usage: tools/kafka/start --port PORT --data FOLDER");
-            System.exit(2);
-        }
-        int port = Integer.parseInt(arguments[1]);
-        Path data = Files.createDirectories(Path.of(arguments[3]).toAbsolutePath());
+        Map<String, String> options = options(arguments);
+        int port = Integer.parseInt(options.get("--port"));
+        int partitions = Integer.parseInt(options.get("--partitions"));
+        Path data = Files.createDirectories(Path.of(options.get("--data")).toAbsolutePath());
         String address = "127.0.0.1:" + (port == 0 ? freePort() : port);
         String properties = properties(data, address, "127.0.0.1:" + freePort()).toString();
         if (!Files.exists(data.resolve("log/meta.properties"))) {
@@ -36,8 +44,22 @@ final class KafkaBroker {
         }
         // It ends with the process, or ends it.
         Thread.ofPlatform().name("broker").start(() -> Kafka.main(new String[] {properties}));
-        awaitAnswer(address);
+        createTopics(address, List.of(options.get("--topics").split(",")), partitions);
         System.out.println("ready " + address);
+    }
+
+    private static Map<String, String> options(String... arguments) {
+        Map<String, String> options = IntStream.range(0, arguments.length / 2)
+                .boxed()
+                .collect(Collectors.toMap(i -> arguments[2 * i], i -> arguments[2 * i + 1], (first, second) -> second));
+        if (arguments.length % 2 == 1
+                || !options.keySet().equals(OPTIONS)
+                || !(options.get("--port") + options.get("--partitions")).matches("\\d+")) {
+            System.err.println(
+                    "usage: tools/kafka/start --port PORT --data FOLDER --topics NAME,NAME --partitions NUMBER");
+            System.exit(2);
+        }
+        return options;
     }
 
     private static Path properties(Path data, String broker, String controller) throws IOException {
@@ -70,16 +92,33 @@ final class KafkaBroker {
         }
     }
 
-    private static void awaitAnswer(String address) throws ExecutionException, InterruptedException {
+    /**
+     * Creates the topics that are missing, and waits until this broker leads each partition. A broker says that a topic is
+     * created a moment before that: a producer that has several requests in flight may then lose the first of them for good
+     * (KAFKA-15591).
+     */
+    private static void createTopics(String address, List<String> topics, int partitions) {
         Map<String, Object> client = Map.of(
                 "bootstrap.servers", address,
-                "default.api.timeout.ms", READY_LIMIT_S * 1_000,
-                "request.timeout.ms", READY_LIMIT_S * 1_000,
+                "default.api.timeout.ms", READY_LIMIT_MS,
+                "request.timeout.ms", READY_LIMIT_MS,
                 "reconnect.backoff.max.ms", 100);
-        try (Admin admin = Admin.create(client)) {
-            admin.describeCluster().nodes().get();
-        } catch (ExecutionException e) {
-            System.err.println("the broker did not answer within " + READY_LIMIT_S + " s: " + e.getCause());
+        try (Admin admin = Admin.create(client);
+                Consumer<byte[], byte[]> consumer =
+                        new KafkaConsumer<>(client, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+            Set<String> there = admin.listTopics().names().get();
+            admin.createTopics(topics.stream()
+                            .filter(topic -> !there.contains(topic))
+                            .map(topic -> new NewTopic(topic, partitions, (short) 1))
+                            .toList())
+                    .all()
+                    .get();
+            // Only its leader knows where a partition ends.
+            consumer.endOffsets(topics.stream()
+                    .flatMap(topic -> IntStream.range(0, partitions).mapToObj(i -> new TopicPartition(topic, i)))
+                    .toList());
+        } catch (ExecutionException | InterruptedException | KafkaException e) {
+            System.err.println("the broker does not lead " + topics + " after " + READY_LIMIT_MS + " ms: " + e);
             Runtime.getRuntime().halt(1);
         }
     }

@@ -14,9 +14,7 @@ import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.function.Predicate;
-import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -53,7 +51,11 @@ public final class KafkaBroker implements QuarkusTestResourceLifecycleManager {
                             "--port",
                             "0",
                             "--data",
-                            folder.path().toString())
+                            folder.path().toString(),
+                            "--topics",
+                            String.join(",", REQUESTS, ANSWERS, DEAD_LETTERS, FILES, JOBS),
+                            "--partitions",
+                            Integer.toString(PARTITIONS))
                     .redirectError(log.toFile())
                     .start();
             BufferedReader out =
@@ -68,10 +70,6 @@ public final class KafkaBroker implements QuarkusTestResourceLifecycleManager {
         }
         admin = Admin.create(client());
         producer = new KafkaProducer<>(client(), new ByteArraySerializer(), new ByteArraySerializer());
-        await(admin.createTopics(Stream.of(REQUESTS, ANSWERS, DEAD_LETTERS, FILES, JOBS)
-                        .map(topic -> new NewTopic(topic, PARTITIONS, (short) 1))
-                        .toList())
-                .all());
         return Map.of("kafka.bootstrap.servers", address);
     }
 
