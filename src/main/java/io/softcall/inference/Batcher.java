@@ -16,9 +16,11 @@ import java.util.Arrays;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SequencedMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.locks.Condition;
@@ -114,6 +116,11 @@ class Batcher {
     private final SequencedMap<TaskName, Deque<Rows>> queue = new LinkedHashMap<>();
 
     private int waiting;
+    /** The places that they take, all together and by task. */
+    private int taken;
+
+    private final Map<TaskName, Integer> places = new HashMap<>();
+
     private int running;
     private boolean runningAlone;
     /** When the last run ended. */
@@ -204,7 +211,7 @@ class Batcher {
             throw new IllegalStateException("the caller does not hold the prefix");
         }
         queue.computeIfAbsent(rows.task, name -> new ArrayDeque<>()).addLast(rows);
-        waiting += rows.waiting.size();
+        count(rows, rows.waiting.size());
         arrived.signal();
         changed.signalAll();
     }
@@ -214,8 +221,8 @@ class Batcher {
      * 1998, Dynamic queue length thresholds).
      */
     private void admit(TaskName task, int rows) {
-        int free = config.queueRows() - counted(queue.values().stream().flatMap(Collection::stream));
-        int own = counted(queue.getOrDefault(task, new ArrayDeque<>()).stream());
+        int free = config.queueRows() - taken;
+        int own = places.getOrDefault(task, 0);
         if (own + rows > free) {
             throw SoftcallException.overloaded(
                     "task \"%s\" has %d rows waiting; with %d more it would have more than the %d that are free of %d (softcall.batch.queue-rows)"
@@ -224,10 +231,13 @@ class Batcher {
         }
     }
 
-    private static int counted(Stream<Rows> calls) {
-        return calls.filter(call -> call.counted)
-                .mapToInt(call -> call.waiting.size())
-                .sum();
+    /** Counts rows that have come to wait, or, below zero, that wait no more. */
+    private void count(Rows call, int rows) {
+        waiting += rows;
+        if (call.counted) {
+            taken += rows;
+            places.merge(call.task, rows, (before, more) -> before + more == 0 ? null : before + more);
+        }
     }
 
     /** How long the rows that wait now will take, by the pace of the latest runs. */
@@ -255,7 +265,7 @@ class Batcher {
             int dropped = call.waiting.size();
             if (dropped > 0) {
                 call.waiting.clear();
-                waiting -= dropped;
+                count(call, -dropped);
                 tidy();
                 finish(call, dropped);
             }
@@ -405,9 +415,11 @@ class Batcher {
         var turn = queue.pollFirstEntry();
         turn.getValue().addLast(turn.getValue().removeFirst());
         queue.putLast(turn.getKey(), turn.getValue());
-        batch.forEach(row -> row.call().waiting.remove(row));
+        for (Row row : batch) {
+            row.call().waiting.remove(row);
+            count(row.call(), -1);
+        }
         tidy();
-        waiting -= batch.size();
     }
 
     private void tidy() {
