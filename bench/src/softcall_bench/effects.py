@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from softcall.compare_config import Method
 from softcall.compare_report import Line
 from softcall_bench.page import table
 from softcall_bench.recorded import Recorded, calibration_error, dev_accuracy, experiments
@@ -63,15 +64,14 @@ def cross_validated() -> str:
     return table(columns, rows) if rows else ""
 
 
-def tries(kept: Recorded) -> str:
+def tries(kept: Mapping[tuple[str, Method], Line]) -> str:
     """What was tried, beside what was kept; empty where nothing was recorded."""
-    beside = dict(kept.prompts())
     rows = [
-        (data, _difference(line, beside[data]), *_figures(line), *_figures(beside[data]))
+        (*key, _difference(line, kept[key]), *_figures(line), *_figures(kept[key]))
         for name in experiments(TRIES)
-        for data, line in Recorded.read(name).prompts()
+        for key, line in Recorded.read(name).lines.items()
     ]
-    columns = ("data", "instead", "dev", "test", "ECE", "kept: dev", "test", "ECE")
+    columns = ("data", "method", "instead", "dev", "test", "ECE", "kept: dev", "test", "ECE")
     return table(columns, sorted(rows)) if rows else ""
 
 

@@ -153,10 +153,15 @@ def page() -> str:
         text += [f"### {title}", effect]
     if folds := cross_validated():
         text += ["## Words, by cross-validation", folds]
-    if tried := tries(Recorded.read(PROMPTS)):
+    if tried := tries(kept()):
         text += ["## Tried, and not kept", tried]
     text += ["## How to read these", "\n".join(f"- {note}" for note in NOTES)]
     return "\n\n".join(text)
+
+
+def kept() -> dict[tuple[str, Method], Line]:
+    """Each method on each data set, as the page has it."""
+    return {**Recorded.read(OTHERS).lines, **Recorded.read(PROMPTS).lines}
 
 
 def _bar_table(told: Sequence[Repeatable]) -> str:
@@ -203,7 +208,7 @@ def main() -> None:
         console.print(
             f"    {SCRIPT} {each.part} DATA {RECORDS.relative_to(ROOT)}", style="dim", soft_wrap=True
         )
-    write_results_chart(CHART, {**Recorded.read(OTHERS).lines, **Recorded.read(PROMPTS).lines}, ALL)
+    write_results_chart(CHART, kept(), ALL)
     replace_figures(PAGE, page())
 
 
