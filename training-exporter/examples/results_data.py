@@ -28,7 +28,7 @@ SETS = {
     "subj": ("dev", "test", "{text}\nThis is:"),
     "trec": (None, "test", "Question: {text}\nThe answer to this question is a kind of"),
 }
-# Other words: no better on dev (cola) or in cross-validation (banking77, trec); rte's differ less than seeds do.
+# Other words: no better on dev (cola) or in cross-validation (banking77, trec); rte's differ less than seeds.
 WORDS = {
     "words-a": {
         "banking77": ("{text}\nIntent:", {}),
