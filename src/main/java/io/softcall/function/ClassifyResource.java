@@ -10,6 +10,7 @@ import jakarta.ws.rs.Produces;
 import jakarta.ws.rs.core.Context;
 import jakarta.ws.rs.core.HttpHeaders;
 import jakarta.ws.rs.core.MediaType;
+import java.util.List;
 import java.util.Optional;
 import org.eclipse.microprofile.openapi.annotations.Operation;
 import org.eclipse.microprofile.openapi.annotations.media.Content;
@@ -26,6 +27,10 @@ import org.jboss.resteasy.reactive.RestResponse;
 @Produces(MediaType.APPLICATION_JSON)
 class ClassifyResource {
 
+    private static final String PATH = "/v1/classify";
+    private static final String VLLM_PATH = "/classify";
+    static final List<String> PATHS = List.of(PATH, VLLM_PATH);
+
     private final Endpoint endpoint;
 
     ClassifyResource(Endpoint endpoint) {
@@ -33,7 +38,7 @@ class ClassifyResource {
     }
 
     @POST
-    @Path("/v1/classify")
+    @Path(PATH)
     @Operation(summary = "Classify texts with a task's prompt, as the store holds it now")
     @RequestBody(
             required = true,
@@ -57,16 +62,16 @@ class ClassifyResource {
             @Context RoutingContext context,
             @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization,
             byte[] body) {
-        Endpoint.Answer answer =
-                endpoint.classify(authorization, () -> ClassifyRequest.parse(body), HangUps.of(context));
+        ClassifyRequest asked =
+                Admission.of(context).orElseGet(() -> endpoint.admit(authorization, () -> ClassifyRequest.parse(body)));
+        Endpoint.Answer answer = endpoint.answer(asked, HangUps.of(context));
         RestResponse.ResponseBuilder<ClassifyResponse> response = RestResponse.ResponseBuilder.ok(answer.response());
         answer.headers().forEach(response::header);
         return response.build();
     }
 
-    /** vLLM's path. */
     @POST
-    @Path("/classify")
+    @Path(VLLM_PATH)
     @Operation(hidden = true)
     public RestResponse<ClassifyResponse> classifyAtVllmsPath(
             @Context RoutingContext context,

@@ -51,13 +51,42 @@ class Endpoint {
      * @throws SoftcallException whatever stands in the way
      */
     Answer classify(Optional<String> authorization, Supplier<ClassifyRequest> request, CompletableFuture<Void> hungUp) {
-        try {
+        return answer(admit(authorization, request), hungUp);
+    }
+
+    /**
+     * The first part of {@link #classify}, which waits for nothing: refuses what is not allowed, is wrong, or finds no room.
+     *
+     * @param request as for {@link #classify}
+     * @throws SoftcallException the reason
+     */
+    ClassifyRequest admit(Optional<String> authorization, Supplier<ClassifyRequest> request) {
+        return counted(() -> {
             Keys.Caller caller = keys.caller(authorization);
             ClassifyRequest asked = request.get();
             caller.require(asked.call().task());
+            classifier.admit(asked.call());
+            return asked;
+        });
+    }
+
+    /**
+     * The second part: classifies what was admitted.
+     *
+     * @param hungUp as for {@link #classify}
+     * @throws SoftcallException whatever stands in the way
+     */
+    Answer answer(ClassifyRequest asked, CompletableFuture<Void> hungUp) {
+        return counted(() -> {
             Classification answer = classifier.classify(asked.call(), hungUp);
             answered.increment();
             return new Answer(ClassifyResponse.of(asked, answer), headers(answer));
+        });
+    }
+
+    private <T> T counted(Supplier<T> part) {
+        try {
+            return part.get();
         } catch (SoftcallException e) {
             failed.get(e.reason()).increment();
             throw e;

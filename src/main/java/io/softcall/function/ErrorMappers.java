@@ -3,7 +3,6 @@ package io.softcall.function;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import jakarta.ws.rs.WebApplicationException;
-import jakarta.ws.rs.core.HttpHeaders;
 import jakarta.ws.rs.core.MediaType;
 import jakarta.ws.rs.core.UriInfo;
 import org.jboss.logging.Logger;
@@ -20,12 +19,7 @@ class ErrorMappers {
         var response = RestResponse.ResponseBuilder.<Errors.Body>create(Errors.status(e.reason()))
                 .entity(Errors.body(e))
                 .type(MediaType.APPLICATION_JSON_TYPE);
-        if (e.reason() == Reason.OVERLOADED) {
-            response.header(HttpHeaders.RETRY_AFTER, Errors.retryAfter(e));
-        }
-        if (e.reason() == Reason.UNAUTHENTICATED) {
-            response.header(HttpHeaders.WWW_AUTHENTICATE, "Bearer");
-        }
+        Errors.headers(e).forEach(response::header);
         return response.build();
     }
 

@@ -4,6 +4,7 @@ import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import java.util.EnumSet;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletionException;
 
@@ -51,8 +52,17 @@ final class Errors {
         };
     }
 
-    /** {@code Retry-After}: when the work that waits now will be done, in whole seconds from 1 to 60. */
-    static String retryAfter(SoftcallException e) {
+    /** Headers that go with an error. */
+    static Map<String, String> headers(SoftcallException e) {
+        return switch (e.reason()) {
+            case UNAUTHENTICATED -> Map.of("WWW-Authenticate", "Bearer");
+            case OVERLOADED -> Map.of("Retry-After", retryAfter(e));
+            default -> Map.of();
+        };
+    }
+
+    /** When the work that waits now will be done, in whole seconds from 1 to 60. */
+    private static String retryAfter(SoftcallException e) {
         long seconds = e.retryAfter().plusMillis(999).toSeconds();
         return Long.toString(Math.clamp(seconds, 1, MAX_RETRY_AFTER_S));
     }

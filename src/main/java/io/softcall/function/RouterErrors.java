@@ -13,7 +13,7 @@ import jakarta.inject.Singleton;
 import org.jboss.logging.Logger;
 
 /**
- * Errors outside REST: bodies that are cut off, and functions. Funqy fails a request with 500 whatever was thrown; brokers would deliver a hopeless event for ever.
+ * Errors outside REST: bodies that are cut off, calls that are not admitted, and functions. Funqy fails a request with 500 whatever was thrown; brokers would deliver a hopeless event for ever.
  * So failures that reach the router are unwrapped here, and answered from the same table as everywhere.
  */
 @Singleton
@@ -37,9 +37,7 @@ class RouterErrors {
         if (problem.reason() == Reason.INTERNAL) {
             LOG.error("a call failed", context.failure());
         }
-        if (problem.reason() == Reason.OVERLOADED) {
-            response.putHeader("retry-after", Errors.retryAfter(problem));
-        }
+        Errors.headers(problem).forEach(response::putHeader);
         boolean unread = problem.reason() == Reason.BODY_TOO_LARGE || problem.reason() == Reason.REQUEST_TIMEOUT;
         if (unread) {
             response.putHeader("connection", "close");

@@ -68,8 +68,7 @@ public class Classifier {
      * @throws SoftcallException whatever stands in the way
      */
     public Classification classify(Call call, CompletableFuture<Void> hungUp) {
-        check(call);
-        batcher.requireRoom(call.task(), call.items().size());
+        admit(call);
         if (!calls.tryAcquire()) {
             throw SoftcallException.overloaded(
                     "%d calls are under way, as many as allowed (softcall.limits.calls)".formatted(limits.calls()),
@@ -82,6 +81,16 @@ public class Classifier {
         } finally {
             calls.release();
         }
+    }
+
+    /**
+     * Refuses a call that {@link #classify} would refuse now, before it has cost anything. Waits for nothing.
+     *
+     * @throws SoftcallException {@code OVERLOADED}, or what is wrong with its texts
+     */
+    public void admit(Call call) {
+        check(call);
+        batcher.requireRoom(call.task(), call.items().size());
     }
 
     /** What became of one row of {@link #start}: an answer, or a problem of this row alone. */
