@@ -57,13 +57,17 @@ class Book:
 
     def ratio(self, above: Key, below: Key, figure: str, below_figure: str | None = None) -> float | None:
         """The median over rounds of the ratio within a round; None where either was not measured."""
+        ratios = self.ratios(above, below, figure, below_figure)
+        return statistics.median(ratios) if ratios else None
+
+    def ratios(self, above: Key, below: Key, figure: str, below_figure: str | None = None) -> list[float]:
+        """The ratio within each round that has both."""
         pairs = zip(self.rounds(above), self.rounds(below), strict=False)
-        ratios = [
+        return [
             a[figure] / b[below_figure or figure]
             for a, b in pairs
             if figure in a and (below_figure or figure) in b
         ]
-        return statistics.median(ratios) if ratios else None
 
     def difference(self, above: Key, below: Key, figure: str) -> float | None:
         """The median over rounds of the difference within a round; None where either was not measured."""

@@ -81,7 +81,8 @@ def _lengths(book: Book, axes: Axes) -> bool:
 
 
 def _revalidation(book: Book, axes: Axes) -> bool:
-    keys = book.measured(revalidation.SCENARIO)
+    measured = book.measured(revalidation.SCENARIO)
+    keys = [key for key in measured if key.detail != revalidation.ASKED_BY_ANOTHER]
     details = list(dict.fromkeys(key.detail for key in keys))
     for number, clients in enumerate(revalidation.CLIENT_S):
         values = [book.median(key, "p50_ms") for key in keys if key.clients == clients]

@@ -71,6 +71,16 @@ class ObjectStore:
             }
             _control(self.control, "POST", "/proxies/store/toxics", toxic)
 
+    @contextlib.contextmanager
+    def asked(self, wrk: Program, task: str) -> Iterator[None]:
+        """Let wrk ask all the time whether a task has changed, for as long as the block lasts."""
+        where = {"Bucket": BUCKET, "Key": f"prompts/{task}/{OBJECT}"}
+        etag = self.client.head_object(**where)["ETag"]
+        url = self.client.generate_presigned_url("get_object", Params=where)
+        options = ["--threads", "1", "--connections", "1", "--duration", "1h"]
+        with _process(wrk, [*options, "--header", f"If-None-Match: {etag}", url], "asking"):
+            yield
+
     def round_trip_ms(self, task: str) -> float:
         """The median of a few conditional GETs that are answered with 304, as the server makes them."""
         key = f"prompts/{task}/{OBJECT}"
@@ -111,7 +121,9 @@ def _client(port: int) -> Any:
         aws_access_key_id=KEY,
         aws_secret_access_key=SECRET,
         region_name=REGION,
-        config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
+        config=Config(
+            s3={"addressing_style": "path"}, signature_version="s3v4", retries={"total_max_attempts": 1}
+        ),
     )
 
 
