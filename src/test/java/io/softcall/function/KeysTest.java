@@ -44,7 +44,8 @@ class KeysTest {
                 .body(Map.of("model", "sentiment", "input", "x"))
                 .post("/classify-text")
                 .then()
-                .statusCode(401);
+                .statusCode(401)
+                .header("www-authenticate", "Bearer");
         given().contentType("application/json")
                 .header("authorization", "Bearer acme-key")
                 .body(Map.of("model", "sentiment", "input", "x"))
