@@ -4,13 +4,10 @@ import static io.restassured.RestAssured.given;
 import static org.hamcrest.Matchers.containsString;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import io.micrometer.core.instrument.DistributionSummary;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.test.common.http.TestHTTPResource;
 import io.quarkus.test.junit.QuarkusTest;
-import io.quarkus.test.junit.QuarkusTestProfile;
 import io.quarkus.test.junit.TestProfile;
-import io.softcall.Tiny;
 import io.softcall.inference.GatedModel;
 import jakarta.inject.Inject;
 import java.io.IOException;
@@ -20,12 +17,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import java.util.Map;
-import java.util.Set;
-import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
-import java.util.function.DoubleSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -36,18 +29,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 @TestProfile(HangUpTest.Gated.class)
 class HangUpTest {
 
-    public static final class Gated implements QuarkusTestProfile {
+    public static final class Gated extends GatedProfile {
 
-        @Override
-        public Set<Class<?>> getEnabledAlternatives() {
-            return Set.of(GatedModel.Producer.class);
-        }
-
-        @Override
-        public Map<String, String> getConfigOverrides() {
-            Map<String, String> settings = new TreeMap<>(Tiny.SETTINGS);
-            settings.put("softcall.limits.call-time", "5S");
-            return settings;
+        public Gated() {
+            super("softcall.limits.call-time", "5S");
         }
     }
 
@@ -57,10 +42,14 @@ class HangUpTest {
     URI url;
 
     @Inject
-    MeterRegistry metrics;
+    GatedModel model;
+
+    private CallMetrics metrics;
 
     @Inject
-    GatedModel model;
+    void metrics(MeterRegistry registry) {
+        metrics = new CallMetrics(registry);
+    }
 
     @AfterEach
     void open() {
@@ -79,19 +68,19 @@ class HangUpTest {
                 .post("/v1/classify")
                 .then()
                 .statusCode(200);
-        double cancelled = calls("cancelled");
-        double run = rowsRun();
+        double cancelled = metrics.calls("cancelled");
+        double run = metrics.rowsRun();
         model.shut();
         CompletableFuture<Integer> patient = patientCaller();
         model.awaitRun();
         Socket impatient = send(path, headers, body(ROWS));
-        await(ROWS, this::waiting);
+        CallMetrics.await(ROWS, metrics::waiting);
         impatient.close();
-        await(0, this::waiting);
-        await(cancelled + 1, () -> calls("cancelled"));
+        CallMetrics.await(0, metrics::waiting);
+        CallMetrics.await(cancelled + 1, () -> metrics.calls("cancelled"));
         model.open();
         assertEquals(200, patient.get());
-        assertEquals(run + 1, rowsRun());
+        assertEquals(run + 1, metrics.rowsRun());
     }
 
     @Test
@@ -101,23 +90,23 @@ class HangUpTest {
                 .post("/v1/classify")
                 .then()
                 .statusCode(200);
-        double run = rowsRun();
+        double run = metrics.rowsRun();
         model.shut();
         CompletableFuture<Integer> first = patientCaller();
         model.awaitRun();
         CompletableFuture<Integer> second = patientCaller();
         assertEquals(504, second.get());
         assertEquals(504, first.get());
-        assertEquals(0, waiting());
+        assertEquals(0, metrics.waiting());
         model.open();
         // The first one's row was under way, and ends; the second one's never began.
-        await(run + 1, this::rowsRun);
+        CallMetrics.await(run + 1, metrics::rowsRun);
         given().contentType("application/json")
                 .body(body(1))
                 .post("/v1/classify")
                 .then()
                 .statusCode(200);
-        assertEquals(run + 2, rowsRun());
+        assertEquals(run + 2, metrics.rowsRun());
     }
 
     @Test
@@ -154,25 +143,5 @@ class HangUpTest {
                         .formatted(path, headers.replace("|", "\r\n"), body.length(), body);
         socket.getOutputStream().write(request.getBytes(StandardCharsets.US_ASCII));
         return socket;
-    }
-
-    private double waiting() {
-        return metrics.get("softcall.queue.rows").gauge().value();
-    }
-
-    private double calls(String outcome) {
-        return metrics.counter("softcall.calls", "outcome", outcome).count();
-    }
-
-    private double rowsRun() {
-        DistributionSummary rows = metrics.get("softcall.batch.rows").summary();
-        return rows.totalAmount();
-    }
-
-    private static void await(double expected, DoubleSupplier value) throws InterruptedException {
-        for (int i = 0; i < 500 && value.getAsDouble() != expected; i++) {
-            Thread.sleep(10);
-        }
-        assertEquals(expected, value.getAsDouble());
     }
 }

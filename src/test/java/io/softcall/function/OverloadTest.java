@@ -6,9 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.test.common.http.TestHTTPResource;
 import io.quarkus.test.junit.QuarkusTest;
-import io.quarkus.test.junit.QuarkusTestProfile;
 import io.quarkus.test.junit.TestProfile;
-import io.softcall.Tiny;
 import io.softcall.inference.GatedModel;
 import jakarta.inject.Inject;
 import java.io.ByteArrayInputStream;
@@ -18,9 +16,6 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
-import java.util.Map;
-import java.util.Set;
-import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -32,18 +27,10 @@ import org.junit.jupiter.params.provider.MethodSource;
 @TestProfile(OverloadTest.SmallQueue.class)
 class OverloadTest {
 
-    public static final class SmallQueue implements QuarkusTestProfile {
+    public static final class SmallQueue extends GatedProfile {
 
-        @Override
-        public Set<Class<?>> getEnabledAlternatives() {
-            return Set.of(GatedModel.Producer.class);
-        }
-
-        @Override
-        public Map<String, String> getConfigOverrides() {
-            Map<String, String> settings = new TreeMap<>(Tiny.SETTINGS);
-            settings.put("softcall.batch.queue-rows", "4");
-            return settings;
+        public SmallQueue() {
+            super("softcall.batch.queue-rows", "4");
         }
     }
 
@@ -57,10 +44,14 @@ class OverloadTest {
     URI url;
 
     @Inject
-    MeterRegistry metrics;
+    GatedModel model;
+
+    private CallMetrics metrics;
 
     @Inject
-    GatedModel model;
+    void metrics(MeterRegistry registry) {
+        metrics = new CallMetrics(registry);
+    }
 
     private final HttpClient client =
             HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
@@ -103,7 +94,7 @@ class OverloadTest {
         model.awaitRun();
         List<CompletableFuture<HttpResponse<String>>> waiting =
                 Stream.generate(() -> send(way)).limit(PLACES).toList();
-        awaitWaiting();
+        CallMetrics.await(PLACES, metrics::waiting);
 
         HttpResponse<String> answer = send(way).get();
         assertEquals(429, answer.statusCode(), answer.body());
@@ -132,17 +123,6 @@ class OverloadTest {
     }
 
     private double refused() {
-        return metrics.counter("softcall.calls", "outcome", "overloaded").count();
-    }
-
-    private void awaitWaiting() throws InterruptedException {
-        for (int i = 0; i < 500 && waiting() < PLACES; i++) {
-            Thread.sleep(10);
-        }
-        assertEquals(PLACES, waiting());
-    }
-
-    private double waiting() {
-        return metrics.get("softcall.queue.rows").gauge().value();
+        return metrics.calls("overloaded");
     }
 }

@@ -1,0 +1,33 @@
+package io.softcall.function;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.micrometer.core.instrument.DistributionSummary;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.util.function.DoubleSupplier;
+
+/** What the server's own metrics say of calls and their rows. */
+record CallMetrics(MeterRegistry metrics) {
+
+    /** Rows that wait for a run. */
+    double waiting() {
+        return metrics.get("softcall.queue.rows").gauge().value();
+    }
+
+    double calls(String outcome) {
+        return metrics.counter("softcall.calls", "outcome", outcome).count();
+    }
+
+    double rowsRun() {
+        DistributionSummary rows = metrics.get("softcall.batch.rows").summary();
+        return rows.totalAmount();
+    }
+
+    /** Waits up to five seconds. */
+    static void await(double expected, DoubleSupplier value) throws InterruptedException {
+        for (int i = 0; i < 500 && value.getAsDouble() != expected; i++) {
+            Thread.sleep(10);
+        }
+        assertEquals(expected, value.getAsDouble());
+    }
+}
