@@ -2,21 +2,24 @@
 
 import argparse
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.console import Console
 
+from softcall_bench import cores
 from softcall_bench.bench import FULL_PRECISION, INT8, RESULTS, Bench
 from softcall_bench.book import Book
 from softcall_bench.load import LoadFailed
 from softcall_bench.machine import Machine
 from softcall_bench.object_store import ObjectStoreFailed
 from softcall_bench.programs import ProgramMissing
-from softcall_bench.publish import publish
+from softcall_bench.publish import PAGE, publish
 from softcall_bench.report import report
 from softcall_bench.scenarios import SCENARIOS
 from softcall_bench.server import ROOT, ServerFailed
@@ -24,6 +27,7 @@ from softcall_bench.sides import SideFailed
 from softcall_bench.workload import TEXT_TOKENS, Workload
 
 RESULTS_FILE = RESULTS / "results.json"
+COMMIT = "SOFTCALL_BENCH_COMMIT"  # of a copy that is no git repository
 FAILURES = (LoadFailed, ObjectStoreFailed, ProgramMissing, ServerFailed, SideFailed)
 
 
@@ -32,8 +36,10 @@ def main() -> None:
     arguments = _arguments()
     console = Console(width=None if sys.stdout.isatty() else 150)
     if arguments.report or arguments.publish:
-        _tell_last_run(console, arguments.publish)
+        _tell_run(console, arguments.results, arguments.publish)
         return
+    if arguments.cores:
+        cores.divide(arguments.cores)
     workload = Workload.shipped()
     variants = tuple(name for name in (FULL_PRECISION, INT8) if name in workload.base.variants)
     book, machine = Book(), Machine.here()
@@ -42,28 +48,36 @@ def main() -> None:
         book.note(f"int8: the base {workload.base.folder} has no such variant, only {', '.join(variants)}")
     console.print(str(machine), highlight=False)
     bench.say(f"{len(workload.texts)} texts of {TEXT_TOKENS} tokens, a prompt of {workload.artifact.tokens}")
-    failed = [name for name in arguments.only or SCENARIOS if not _run(name, bench)]
-    _write(book, machine, arguments.quick)
+    failed = []
+    for name in arguments.only or SCENARIOS:
+        failed += [] if _run(name, bench) else [name]
+        _write(arguments.results, book, machine, arguments.quick)
     report(book, machine, console)
     sys.exit(f"bench: failed: {', '.join(failed)}" if failed else 0)
 
 
-def _tell_last_run(console: Console, publishing: bool) -> None:
-    if not RESULTS_FILE.is_file():
-        sys.exit(f"bench: no {RESULTS_FILE}; `make bench` writes it")
-    record = json.loads(RESULTS_FILE.read_text())
+def _tell_run(console: Console, results: Path, page: Path | None) -> None:
+    if not results.is_file():
+        sys.exit(f"bench: no {results}; `make bench` writes {RESULTS_FILE}")
+    record = json.loads(results.read_text())
     book, machine = Book.of_records(record["measurements"], record["notes"]), Machine.of(record["machine"])
     report(book, machine, console)
-    if publishing:
-        publish(book, machine, record["time"], record["commit"], record["quick"])
+    if page:
+        publish(page, book, machine, record["time"], record["commit"], record["quick"])
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="softcall_bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--only", type=_names, metavar="NAMES", help=f"some of {','.join(SCENARIOS)}")
+    parser.add_argument(
+        "--cores", type=_numbers, metavar="N,M", help="what is measured has these, all else the others"
+    )
     parser.add_argument("--report", action="store_true", help="print the last run's results, measure nothing")
-    parser.add_argument("--publish", action="store_true", help="write the last run's into docs/benchmarks.md")
+    parser.add_argument(
+        "--publish", type=Path, nargs="?", const=PAGE, metavar="PAGE", help=f"write them into {PAGE.name}"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS_FILE, metavar="FILE", help="where they are")
     return parser.parse_args()
 
 
@@ -74,6 +88,10 @@ def _names(text: str) -> list[str]:
             f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}"
         )
     return names
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
 
 
 def _run(name: str, bench: Bench) -> bool:
@@ -90,20 +108,22 @@ def _run(name: str, bench: Bench) -> bool:
     return True
 
 
-def _write(book: Book, machine: Machine, quick: bool) -> None:
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+def _write(results: Path, book: Book, machine: Machine, quick: bool) -> None:
     record = {
-        "commit": commit.stdout.strip(),
+        "commit": os.environ.get(COMMIT) or _commit(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "quick": quick,
         "machine": asdict(machine),
         "notes": book.notes,
         "measurements": book.records(),
     }
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    RESULTS_FILE.write_text(json.dumps(record, indent=1) + "\n")
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _commit() -> str:
+    told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return told.stdout.strip()
 
 
 if __name__ == "__main__":

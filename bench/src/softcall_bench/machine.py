@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from softcall_bench import cores
+
 FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8")
 SIZES = ((416, 576, 1536), (1024, 1024, 1024), (2048, 2048, 2048))
 SECONDS = 1.0
@@ -23,6 +25,8 @@ class Machine:
     cores: int
     features: tuple[str, ...]
     memory_gb: float
+    other_cores: int = 0
+    """What the store, the load and the bench have to themselves; none where all share `cores`."""
 
     @classmethod
     def here(cls) -> "Machine":
@@ -33,9 +37,10 @@ class Machine:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
         return cls(
             model[1] if model else platform.processor(),
-            len(os.sched_getaffinity(0)),
+            cores.measured_count(),
             tuple(feature for feature in FEATURES if feature in flags),
             round(memory, 1),
+            cores.other_count(),
         )
 
     @classmethod
@@ -49,7 +54,8 @@ class Machine:
         return bool({"avx512_vnni", "avx_vnni", "amx_int8"} & set(self.features))
 
     def __str__(self) -> str:
-        return f"{self.cpu}, {self.cores} cores, {' '.join(self.features)}, {self.memory_gb} GB"
+        others = f" and {self.other_cores} for the store and the load" if self.other_cores else ""
+        return f"{self.cpu}, {self.cores} cores{others}, {' '.join(self.features)}, {self.memory_gb} GB"
 
 
 def fp32_gflops() -> dict[str, float]:

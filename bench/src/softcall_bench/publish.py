@@ -1,4 +1,6 @@
-"""Writes the figures of the last run into docs/benchmarks.md, and its charts beside it."""
+"""Writes the figures of a run into a page of docs/, and its charts beside it."""
+
+from pathlib import Path
 
 from softcall_bench.bars import bars
 from softcall_bench.book import Book
@@ -12,18 +14,21 @@ PAGE = ROOT / "docs/benchmarks.md"
 CHARTS = ROOT / "docs/charts"
 
 
-def publish(book: Book, machine: Machine, when: str, commit: str, quick: bool) -> None:
+def publish(page: Path, book: Book, machine: Machine, when: str, commit: str, quick: bool) -> None:
     """Replace what stands between the page's two marks, and the charts."""
-    charts = write_charts(book, CHARTS)
+    page = page.resolve()
+    folder = CHARTS if page == PAGE else CHARTS / page.stem
+    charts = write_charts(book, folder)
     verdicts = [
         (bar.name, bar.figure_text, bar.wanted_text, bar.verdict, bar.note) for bar in bars(book, machine)
     ]
+    command = f"make bench{'-quick' if quick else ''}{' CORES=...' if machine.other_cores else ''}"
     parts = [
-        f"Measured on {machine}; {when[:10]}, commit {commit[:12]}, `make bench{'-quick' if quick else ''}`.",
+        f"Measured on {machine}; {when[:10]}, commit {commit[:12]}, `{command}`.",
         "## Bars",
         table(("", "figure", "wanted", "", ""), verdicts),
         "## Charts",
-        *(f"![{title}](charts/{file})" for file, title in charts.items()),
+        *(f"![{title}]({(folder / file).relative_to(page.parent)})" for file, title in charts.items()),
         "## Capacity",
         capacity_table(book, machine),
         "## All figures",
@@ -31,4 +36,4 @@ def publish(book: Book, machine: Machine, when: str, commit: str, quick: bool) -
         table(OTHER_COLUMNS, other_rows(book)),
         *(f"- {note}" for note in book.notes),
     ]
-    replace_figures(PAGE, "\n\n".join(parts))
+    replace_figures(page, "\n\n".join(parts))

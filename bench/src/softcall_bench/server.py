@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from softcall_bench import cores
+
 ROOT = Path(__file__).resolve().parents[3]
 BASE = ROOT / "build/base"
 LOGS = ROOT / "build/bench"
@@ -133,7 +135,7 @@ def serving(
         "QUARKUS_HTTP_PORT": str(port),
         **settings,
     }
-    with log.open("wb") as output:
+    with log.open("wb") as output, cores.measured():
         started = time.perf_counter()
         # A session of its own: Ctrl-C reaches the bench alone, which then stops the server.
         process = subprocess.Popen(

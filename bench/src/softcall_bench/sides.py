@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from softcall_bench import cores
 from softcall_bench.server import memory_mb
 from softcall_bench.workload import Workload
 
@@ -35,7 +36,8 @@ class Side:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, make, arguments), daemon=True)
-        self._process.start()
+        with cores.measured():
+            self._process.start()
         theirs.close()
         self._answer()
 

@@ -1,0 +1,62 @@
+#!/bin/bash
+# `make bench` on a machine without a network that has more cores than those that are measured. What bench/cpu/pack.sh packed comes
+# first, from the root of a checkout:
+#   bash bench/cpu/run.sh recv build/cpu/part1       keeps a part; once for each, in order
+#   bash bench/cpu/run.sh llama                      compiles llama.cpp; python and llama have come with part 1
+#   bash bench/cpu/run.sh bench --cores 2,3          unpacks, makes the base and the server's AOT cache, then measures (25 minutes)
+# What stands behind `bench` are options of softcall_bench; its results are in build/bench/results.json. Published they are with
+#   bench/.venv/bin/python -m softcall_bench --results results.json --publish docs/benchmarks-divided.md
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+kept=${SOFTCALL_CPU_KEPT:-/tmp/softcall-cpu}
+. "$root/bench/travel.sh"
+
+unpacked() { # NAME FOLDER: once
+    [ ! -f "$kept/$1.unpacked" ] || return 0
+    mkdir -p "$2" && whole "$1.tar.xz" | xz -dc -T0 | tar x -C "$2" && touch "$kept/$1.unpacked"
+}
+# An environment whose own packages come before those of PyTorch's.
+environment() {
+    local site
+    if [ ! -f "$kept/venv/complete" ]; then
+        unpacked python "$kept"
+        python3 -m venv --without-pip "$kept/venv"
+        site=$("$kept/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+        cp -a "$kept/python/." "$site/"
+        printf '%s\n' "$root/training-exporter/src" "$root/bench/src" > "$site/softcall.pth"
+        python3 -c 'import importlib.util as u, pathlib; print(pathlib.Path(u.find_spec("torch").origin).parents[1])' > "$site/torch.pth"
+        printf '#!/bin/sh\nexec "%s" -m softcall "$@"\n' "$kept/venv/bin/python" > "$kept/venv/bin/softcall"
+        chmod +x "$kept/venv/bin/softcall"
+        touch "$kept/venv/complete"
+    fi
+    python=$kept/venv/bin/python
+    export JAVA_HOME=$kept/jre SOFTCALL_CACHE=$kept/cache HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONUNBUFFERED=1
+}
+
+case ${1:-} in
+recv)
+    receive "$2" ;;
+llama)
+    environment
+    unpacked llama "$kept"
+    python3 -m pip install --quiet --no-deps --no-build-isolation --no-index --target "$kept/llama/built" "$kept/llama/source" \
+        -C cmake.define.GGML_NATIVE=ON -C cmake.define.LLAVA_BUILD=OFF
+    echo "$kept/llama/built" > "$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/llama.pth" ;;
+bench)
+    shift
+    environment
+    unpacked programs "$kept/cache"
+    unpacked jre "$kept"
+    unpacked app "$root"
+    unpacked native "$root/target/quarkus-app"
+    gguf=SmolLM2-135M-Instruct.Q4_1.gguf
+    [ -f "$kept/cache/$gguf" ] || whole "$gguf" > "$kept/cache/$gguf"
+    cd "$root"
+    export SOFTCALL_BENCH_COMMIT
+    SOFTCALL_BENCH_COMMIT=$(cat target/commit)
+    [ -f build/base/base.json ] || "$python" -m softcall base build/base --from-graph --replace
+    [ -f target/quarkus-app/server.aot ] || python3 tools/aot_cache.py
+    exec "$python" -m softcall_bench "$@" ;;
+*)
+    sed -n '2,8s/^# \{0,1\}//p' "$0" && exit 2 ;;
+esac
