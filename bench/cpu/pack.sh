@@ -2,7 +2,7 @@
 # Packs all that bench/cpu/run.sh needs on a machine that has more cores than this one, Python 3.12 with PyTorch, transformers,
 # scikit-build-core, a C++ compiler and CMake, and no network: bash bench/cpu/pack.sh [MAX_BYTES]
 # From the root of the repository, after `make server bench-environment` and one `make bench-quick` (which installs wrk and the others).
-# Writes build/cpu/part1 ... of at most MAX_BYTES each (50 MB):
+# Writes build/cpu/part1 ... of at most MAX_BYTES each (45 MB):
 #   python.tar.xz    what PyTorch's environment lacks or has in other versions
 #   llama.tar.xz     llama-cpp-python's source: it is compiled there, for the processor there
 #   programs.tar.xz  wrk, vegeta, versitygw, toxiproxy
@@ -11,7 +11,7 @@
 #   app.tar.xz       the server without native libraries
 #   SmolLM2-*.gguf   the weights of the default base
 set -euo pipefail
-max=${1:-50000000}
+max=${1:-45000000}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$root/build/cpu/work
 . "$root/bench/travel.sh"
