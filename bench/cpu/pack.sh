@@ -3,7 +3,7 @@
 # scikit-build-core, a C++ compiler and CMake, and no network: bash bench/cpu/pack.sh [MAX_BYTES]
 # From the root of the repository, after `make server bench-environment` and one `make bench-quick` (which installs wrk and the others).
 # Writes build/cpu/part1 ... of at most MAX_BYTES each (45 MB):
-#   python.tar.xz    what PyTorch's environment lacks or has in other versions
+#   python.tar.xz    the bench's packages but the large ones, which come with PyTorch
 #   llama.tar.xz     llama-cpp-python's source: it is compiled there, for the processor there
 #   programs.tar.xz  wrk, vegeta, versitygw, toxiproxy
 #   native.tar.xz    libonnxruntime, its JNI, tokenizers
@@ -18,23 +18,20 @@ work=$root/build/cpu/work
 weights=$(base_weights)
 mkdir -p "$work" && cd "$work"
 
-# The version of a package of the bench, as uv.lock has it.
-pinned() { grep -m1 "^$1==" requirements.txt | cut -d' ' -f1; }
-"$root/tools/uv" export --quiet --frozen --no-hashes --project "$root/bench" --extra llama --python 3.12 > requirements.txt
+# The packages of the bench in the versions of uv.lock; PyTorch's environment has those that are large.
+"$root/tools/uv" export --quiet --frozen --no-hashes --no-emit-local --project "$root/bench" --extra llama --python 3.12 > requirements.txt
+large='torch|triton|nvidia-.*|cuda-.*|transformers|tokenizers|accelerate|onnx|numpy|scipy|scikit-learn|sympy|networkx|matplotlib|contourpy|fonttools|pillow|pip|setuptools'
 
 step "Python packages"
 rm -rf python wheels
-packages=()
-for name in annotated-doc boto3 botocore cryptography diskcache gguf jmespath onnxruntime peft s3transfer shellingham typer; do
-    packages+=("$(pinned "$name")")
-done
-pack_wheels python "${packages[@]}"
+grep -vE "^(#|[[:space:]]|($large|llama-cpp-python)==)" requirements.txt > carried.txt
+pack_wheels python -r carried.txt
 tar c python | small > python.tar.xz
 
 if [ ! -f llama.tar.xz ]; then
     step "llama.cpp's source"
     rm -rf llama && mkdir llama
-    python3 -m pip download --quiet --no-deps --no-binary llama-cpp-python --dest llama "$(pinned llama-cpp-python)"
+    python3 -m pip download --quiet --no-deps --no-binary llama-cpp-python --dest llama "$(grep -oE '^llama-cpp-python==[^ ]+' requirements.txt)"
     tar x -C llama -f llama/llama_cpp_python-*.tar.gz && rm llama/*.tar.gz && mv llama/llama_cpp_python-* llama/source
     rm -rf llama/source/.git llama/source/vendor/llama.cpp/{models,docs,benches,media,tests,tools/ui}
     tar c llama | small > llama.tar.xz.new && mv llama.tar.xz.new llama.tar.xz

@@ -1,15 +1,17 @@
 #!/bin/bash
-# `make bench` on a machine without a network that has more cores than those that are measured. What bench/cpu/pack.sh packed comes
+# Measurements on a machine without a network that has more cores than those that are measured. What bench/cpu/pack.sh packed comes
 # first, from the root of a checkout:
-#   bash bench/cpu/run.sh recv build/cpu/part1       keeps a part; once for each, in order
-#   bash bench/cpu/run.sh llama                      compiles llama.cpp; python and llama have come with part 1
-#   bash bench/cpu/run.sh bench --cores 2,3          unpacks, makes the base and the server's AOT cache, then measures (25 minutes)
-# What stands behind `bench` are options of softcall_bench; its results are in build/bench/results.json. Published they are with
+#   bash bench/cpu/run.sh recv build/cpu/part1                   keeps a part; once for each, in order
+#   bash bench/cpu/run.sh llama                                  compiles llama.cpp; its source has come with part 1
+#   bash bench/cpu/run.sh python -m softcall_bench --cores 2,3   unpacks, makes base and AOT cache, then runs Python (25 minutes)
+# The results are in build/bench/results.json. They are published with
 #   bench/.venv/bin/python -m softcall_bench --results results.json --publish docs/benchmarks-divided.md
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 kept=${SOFTCALL_CPU_KEPT:-/tmp/softcall-cpu}
 . "$root/bench/travel.sh"
+mkdir -p "$kept"
+exec 9> "$kept/lock" # whoever needs what another unpacks or compiles waits until it is there
 
 unpacked() { # NAME FOLDER: once
     [ ! -f "$kept/$1.unpacked" ] || return 0
@@ -33,30 +35,38 @@ environment() {
     export JAVA_HOME=$kept/jre SOFTCALL_CACHE=$kept/cache HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONUNBUFFERED=1
 }
 
+# The base and the server, where the scripts of the repository look for them.
+server() {
+    local gguf=SmolLM2-135M-Instruct.Q4_1.gguf
+    unpacked programs "$kept/cache"
+    unpacked jre "$kept"
+    unpacked app "$root"
+    unpacked native "$root/target/quarkus-app"
+    [ -f "$kept/cache/$gguf" ] || whole "$gguf" > "$kept/cache/$gguf"
+    export SOFTCALL_BENCH_COMMIT
+    SOFTCALL_BENCH_COMMIT=$(cat "$root/target/commit")
+    [ -f "$root/build/base/base.json" ] || "$python" -m softcall base "$root/build/base" --from-graph --replace
+    [ -f "$root/target/quarkus-app/server.aot" ] || python3 "$root/tools/aot_cache.py"
+}
+
 case ${1:-} in
 recv)
     receive "$2" ;;
 llama)
+    flock 9
     environment
     unpacked llama "$kept"
     python3 -m pip install --quiet --no-deps --no-build-isolation --no-index --target "$kept/llama/built" "$kept/llama/source" \
         -C cmake.define.GGML_NATIVE=ON -C cmake.define.LLAVA_BUILD=OFF
     echo "$kept/llama/built" > "$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/llama.pth" ;;
-bench)
+python)
     shift
+    flock 9
     environment
-    unpacked programs "$kept/cache"
-    unpacked jre "$kept"
-    unpacked app "$root"
-    unpacked native "$root/target/quarkus-app"
-    gguf=SmolLM2-135M-Instruct.Q4_1.gguf
-    [ -f "$kept/cache/$gguf" ] || whole "$gguf" > "$kept/cache/$gguf"
+    server
+    flock -u 9
     cd "$root"
-    export SOFTCALL_BENCH_COMMIT
-    SOFTCALL_BENCH_COMMIT=$(cat target/commit)
-    [ -f build/base/base.json ] || "$python" -m softcall base build/base --from-graph --replace
-    [ -f target/quarkus-app/server.aot ] || python3 tools/aot_cache.py
-    exec "$python" -m softcall_bench "$@" ;;
+    exec "$python" "$@" ;;
 *)
-    sed -n '2,8s/^# \{0,1\}//p' "$0" && exit 2 ;;
+    sed -n '2,9s/^# \{0,1\}//p' "$0" && exit 2 ;;
 esac

@@ -6,7 +6,7 @@ import java.util.OptionalInt;
 /** What computes, and what suits it. */
 enum Device {
     /** Cores that work on runs of their own never wait for each other; a lone row has them all. */
-    CPU(List.of("int8"), 256, 16, 1024, Math.min(Runtime.getRuntime().availableProcessors(), 4), false),
+    CPU(List.of("int8"), 256, 16, 1024, Math.min(Cores.usable(), 4), false),
     /** The start of a run costs as much as thousands of tokens, and the first run of a shape as much as several others. */
     CUDA(List.of("fp16", Bundle.FULL_PRECISION), 8192, 2048, 8192, 2, true);
 
@@ -35,12 +35,6 @@ enum Device {
      * @param runs under way at once
      */
     record Batching(int tokens, int paddingTokens, int queueRows, int runs) {}
-
-    /** Threads of each of so many runs at once, at least one: a part of {@code threads}, or where that is 0 of all cores. */
-    static int threadsOfRun(int threads, int runs) {
-        int all = threads > 0 ? threads : Runtime.getRuntime().availableProcessors();
-        return Math.max(1, all / runs);
-    }
 
     /** Whether runs at the same time divide what computes among them: then each takes its share of the rows that wait. */
     boolean isDivided() {

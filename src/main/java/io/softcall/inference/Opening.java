@@ -107,15 +107,11 @@ final class Opening {
         }
     }
 
-    private static DividedTrunk divided(Trunk trunk, Bundle bundle, InferenceConfig config, Device device, int runs) {
-        if (!device.isDivided() || runs == 1) {
-            return DividedTrunk.undivided(trunk);
-        }
-        Trunk.Means part =
-                new Trunk.Means(Device.threadsOfRun(config.threads(), runs), config.spinMicros(), config.keepMemory());
+    private static DividedTrunk divided(
+            Trunk trunk, Bundle bundle, InferenceConfig config, Trunk.Means means, int runs) {
         return DividedTrunk.of(
                 trunk, () -> PackedWeights.of(bundle.served(), config.base().cacheDir())
-                        .openSaved(bundle, part));
+                        .openSaved(bundle, means.ofRun(runs)));
     }
 
     static Model open(Bundle bundle, InferenceConfig config, Serving serving, Optional<Trunk> early) {
@@ -132,9 +128,10 @@ final class Opening {
                         serving.cuda().<PageMemory.Source>map(cuda -> cuda).orElse(HostMemory::new))
                 : new LayerPrefixes(bundle);
         Device.Batching bounds = serving.device().batching(config.batch());
+        boolean divided = serving.device().isDivided() && bounds.runs() > 1;
         OnnxModel model = new OnnxModel(
                 bundle,
-                divided(trunk, bundle, config, serving.device(), bounds.runs()),
+                divided ? divided(trunk, bundle, config, means, bounds.runs()) : DividedTrunk.undivided(trunk),
                 serving.device(),
                 form,
                 means,

@@ -37,11 +37,21 @@ final class Trunk implements AutoCloseable {
     /**
      * What runs may use.
      *
-     * @param threads that share one run; 0: one a core
+     * @param threads that share one run; 0: one a core, of which are {@link Cores#usable}
      * @param spinMicros how long each spins for its next piece of work before it sleeps; 0: not at all
      * @param keepMemory whether the memory of a run stays for the next
      */
-    record Means(int threads, int spinMicros, boolean keepMemory) {}
+    record Means(int threads, int spinMicros, boolean keepMemory) {
+
+        Means {
+            threads = threads > 0 ? threads : Cores.usable();
+        }
+
+        /** What each of so many runs at once may use: its part of the threads, at least one. */
+        Means ofRun(int runs) {
+            return new Means(Math.max(1, threads / runs), spinMicros, keepMemory);
+        }
+    }
 
     /** What ways of opening a session differ in. */
     private interface Settings {

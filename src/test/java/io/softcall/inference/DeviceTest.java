@@ -58,17 +58,20 @@ class DeviceTest {
     void boundsOnRunsSuitTheDeviceUnlessTheyAreSet() {
         InferenceConfig.Batch set =
                 config(Map.of("softcall.batch.tokens", "99")).batch();
-        int cores = Runtime.getRuntime().availableProcessors();
-        assertEquals(new Device.Batching(99, 16, 1024, Math.min(cores, 4)), Device.CPU.batching(set));
+        assertEquals(new Device.Batching(99, 16, 1024, Math.min(Cores.usable(), 4)), Device.CPU.batching(set));
         assertEquals(new Device.Batching(99, 2048, 8192, 2), Device.CUDA.batching(set));
     }
 
     @Test
     void runsShareTheThreads() {
-        assertEquals(1, Device.threadsOfRun(2, 2));
-        assertEquals(4, Device.threadsOfRun(16, 4));
-        assertEquals(1, Device.threadsOfRun(3, 4));
-        assertEquals(Runtime.getRuntime().availableProcessors(), Device.threadsOfRun(0, 1));
+        assertEquals(1, threadsOfRun(2, 2));
+        assertEquals(4, threadsOfRun(16, 4));
+        assertEquals(1, threadsOfRun(3, 4));
+        assertEquals(Cores.usable(), threadsOfRun(0, 1));
+    }
+
+    private static int threadsOfRun(int threads, int runs) {
+        return new Trunk.Means(threads, 20, true).ofRun(runs).threads();
     }
 
     @Test
