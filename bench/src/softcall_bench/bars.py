@@ -8,7 +8,15 @@ from softcall_bench.bar import Bar
 from softcall_bench.bench import FULL_PRECISION, INT8
 from softcall_bench.book import Book, Key
 from softcall_bench.machine import Machine
-from softcall_bench.scenarios import cold_start, memory, overload, revalidation, speed, tasks_in_turn
+from softcall_bench.scenarios import (
+    cold_start,
+    memory,
+    one_core,
+    overload,
+    revalidation,
+    speed,
+    tasks_in_turn,
+)
 from softcall_bench.server import ROOT
 
 AGREEMENT_FILE = ROOT / "bench/agreement.json"
@@ -17,7 +25,17 @@ BATCH = 16
 
 def bars(book: Book, machine: Machine) -> list[Bar]:
     """All bars, measured or not."""
-    groups = (_single, _crowd, _overhead, _revalidation, _tasks, _agreement, _start_and_memory, _overload)
+    groups = (
+        _single,
+        _crowd,
+        _overhead,
+        _revalidation,
+        _one_core,
+        _tasks,
+        _agreement,
+        _start_and_memory,
+        _overload,
+    )
     return [bar for group in groups for bar in group(book, machine)]
 
 
@@ -94,6 +112,21 @@ def _revalidation(book: Book, _machine: Machine) -> Iterator[Bar]:
         " ms",
         at_most=True,
         note="one round trip to the store",
+    )
+
+
+def _one_core(book: Book, machine: Machine) -> Iterator[Bar]:
+    def key(variant: str, detail: str) -> Key:
+        return Key(one_core.SCENARIO, "softcall", variant, detail=detail)
+
+    trusting = {variant: key(variant, revalidation.OFF) for variant in (FULL_PRECISION, INT8)}
+    if machine.has_int8_instructions:
+        faster = book.ratio(trusting[FULL_PRECISION], trusting[INT8], "p50_ms")
+        yield Bar("one core, one text over HTTP: int8 times as fast as fp32", faster, 2.2, "x")
+    away = revalidation.delay(revalidation.NEAR_MS)
+    slower = book.ratio(key(INT8, away), trusting[INT8], "p50_ms")
+    yield Bar(
+        f"one core, 1 client, int8: p50 with a {away} over p50 without asking", slower, 1.05, at_most=True
     )
 
 

@@ -34,6 +34,23 @@ def divide(chosen: Collection[int]) -> None:
     os.sched_setaffinity(0, here - _measured)
 
 
+@contextlib.contextmanager
+def one_measured() -> Iterator[None]:
+    """Leave one core to what is measured in the block; all others are for the store, the load and the bench.
+
+    Raises `ValueError` where there is only one.
+    """
+    global _measured
+    before, here = _measured, os.sched_getaffinity(0)
+    os.sched_setaffinity(0, here | (before or frozenset()))
+    try:
+        divide([max(before or here)])
+        yield
+    finally:
+        _measured = before
+        os.sched_setaffinity(0, here)
+
+
 def measured_count() -> int:
     """How many cores what is measured has."""
     return len(_measured or os.sched_getaffinity(0))
