@@ -4,8 +4,7 @@
 #   bash bench/cpu/run.sh recv build/cpu/part1                   keeps a part; once for each, in order
 #   bash bench/cpu/run.sh llama                                  compiles llama.cpp; its source has come with part 1
 #   bash bench/cpu/run.sh python -m softcall_bench --cores 2,3   unpacks, makes base and AOT cache, then runs Python (25 minutes)
-# The results are in build/bench/results.json. They are published with
-#   bench/.venv/bin/python -m softcall_bench --results results.json --publish docs/benchmarks-divided.md
+# The results are in build/bench/results.json; `softcall_bench --results FILE --report` prints them anywhere.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 kept=${SOFTCALL_CPU_KEPT:-/tmp/softcall-cpu}
@@ -68,5 +67,5 @@ python)
     cd "$root"
     exec "$python" "$@" ;;
 *)
-    sed -n '2,9s/^# \{0,1\}//p' "$0" && exit 2 ;;
+    sed -n '2,7s/^# \{0,1\}//p' "$0" && exit 2 ;;
 esac

@@ -1,7 +1,7 @@
 #!/bin/bash
 # On a machine with a GPU, Python with PyTorch (CUDA 13) and transformers, and no network: the tests and the bars of
 # docs/cuda.md. What bench/cuda/pack.sh packed comes first, from the root of a checkout:
-#   bash bench/cuda/run.sh recv build/cuda/part1     keeps a part (50 MB); once for each, in any order
+#   bash bench/cuda/run.sh recv build/cuda/part1     keeps a part; once for each, in any order
 #   bash bench/cuda/run.sh measure                   unpacks, makes the base, runs CudaTest, then measures (about 8 minutes)
 #   bash bench/cuda/run.sh measure --only settings   other settings than the defaults; or some of parity, speed, tasks, memory
 # `measure --rehearse` does it all on the processor with a few texts.
@@ -9,13 +9,14 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 kept=${SOFTCALL_CUDA_KEPT:-/tmp/softcall-cuda}
 python=$(command -v python3)
+gguf=SmolLM2-135M-Instruct.Q4_1.gguf
+. "$root/bench/travel.sh"
 
-whole() { cat "$kept/parts/$1".*; }
 unpack() { # everything that came, once
     [ ! -f "$kept/unpacked" ] || return 0
     for name in native jre app python; do whole "$name.tar.xz" | xz -dc -T0 | tar x -C "$kept"; done
     whole provider.xz | xz -dc -T0 > "$kept/native/libonnxruntime_providers_cuda.so"
-    mkdir -p "$kept/cache" && whole base.gguf > "$kept/cache/SmolLM2-135M-Instruct.Q4_1.gguf"
+    mkdir -p "$kept/cache" && whole "$gguf" > "$kept/cache/$gguf"
     touch "$kept/unpacked"
 }
 place() { # where the scripts of the repository look for them
@@ -42,7 +43,7 @@ with_gaps() { "$python" -c 'import os, sys; sys.path.append(os.environ["SOFTCALL
 
 case ${1:-} in
 recv)
-    mkdir -p "$kept/parts" && cp "$2"/* "$kept/parts/" && ls -l "$kept/parts" ;;
+    receive "$2" ;;
 measure)
     shift
     unpack
