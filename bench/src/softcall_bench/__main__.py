@@ -39,7 +39,7 @@ def main() -> None:
         _tell_run(console, arguments.results, arguments.publish)
         return
     if arguments.cores:
-        cores.divide(arguments.cores)
+        _divide(arguments.cores)
     workload = Workload.shipped()
     variants = tuple(name for name in (FULL_PRECISION, INT8) if name in workload.base.variants)
     book, machine = Book(), Machine.here()
@@ -54,6 +54,13 @@ def main() -> None:
         _write(arguments.results, book, machine, arguments.quick)
     report(book, machine, console)
     sys.exit(f"bench: failed: {', '.join(failed)}" if failed else 0)
+
+
+def _divide(chosen: list[int]) -> None:
+    try:
+        cores.divide(chosen)
+    except cores.Indivisible as error:
+        sys.exit(f"bench: --cores: {error}")
 
 
 def _tell_run(console: Console, results: Path, page: Path | None) -> None:
@@ -75,7 +82,12 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--report", action="store_true", help="print the last run's results, measure nothing")
     parser.add_argument(
-        "--publish", type=Path, nargs="?", const=PAGE, metavar="PAGE", help=f"write them into {PAGE.name}"
+        "--publish",
+        type=Path,
+        nargs="?",
+        const=PAGE,
+        metavar="PAGE",
+        help=f"write them into docs/{PAGE.name}",
     )
     parser.add_argument("--results", type=Path, default=RESULTS_FILE, metavar="FILE", help="where they are")
     return parser.parse_args()
@@ -91,7 +103,10 @@ def _names(text: str) -> list[str]:
 
 
 def _numbers(text: str) -> list[int]:
-    return [int(number) for number in text.split(",")]
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} are no cores; expected numbers such as 2,3") from None
 
 
 def _run(name: str, bench: Bench) -> bool:

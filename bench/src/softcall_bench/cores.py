@@ -13,20 +13,25 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+
+class Indivisible(Exception):
+    """Cores that this process has not, or that leave none to others."""
+
+
 _measured: frozenset[int] | None = None
 
 
 def divide(chosen: Collection[int]) -> None:
     """Keep `chosen` for what is measured; this process, and what it starts, have the others from now on.
 
-    Raises `ValueError` where this process may not use one of them, or where none is left.
+    Raises `Indivisible` where this process may not use one of them, or where none is left.
     """
     global _measured
     here = os.sched_getaffinity(0)
     if unknown := sorted(set(chosen) - here):
-        raise ValueError(f"there is no core {', '.join(map(str, unknown))}, expected some of {sorted(here)}")
+        raise Indivisible(f"there is no core {', '.join(map(str, unknown))}, expected some of {sorted(here)}")
     if not chosen or not here - set(chosen):
-        raise ValueError(
+        raise Indivisible(
             f"cores {sorted(set(chosen))} leave none to what is measured, or none to the store and the load;"
             f" expected some of {sorted(here)}, not all"
         )
@@ -38,7 +43,7 @@ def divide(chosen: Collection[int]) -> None:
 def one_measured() -> Iterator[None]:
     """Leave one core to what is measured in the block; all others are for the store, the load and the bench.
 
-    Raises `ValueError` where there is only one.
+    Raises `Indivisible` where there is only one.
     """
     global _measured
     before, here = _measured, os.sched_getaffinity(0)

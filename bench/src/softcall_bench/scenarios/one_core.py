@@ -23,7 +23,7 @@ def run(bench: Bench) -> None:
     try:
         with cores.one_measured():
             _run(bench)
-    except ValueError as error:
+    except cores.Indivisible as error:
         bench.book.note(f"{SCENARIO}: {error}")
 
 
