@@ -100,7 +100,7 @@ bench: bench-environment ## measure Softcall beside PEFT, llama.cpp and ONNX Run
 
 .PHONY: bench-quick
 bench-quick: bench-environment ## the same with fewer and shorter rounds
-	@bench/.venv/bin/python -m softcall_bench --quick
+	@bench/.venv/bin/python -m softcall_bench --quick $(if $(CORES),--cores $(CORES))
 
 .PHONY: bench-batch
 bench-batch: bench-environment ## measure jobs: 20,000 rows on the real base, 1,000,000 on a tiny one (20 minutes)

@@ -1,7 +1,10 @@
 # What takes a measurement to a machine without a network: bench/*/pack.sh cut what is needed there into parts of bounded size,
 # bench/*/run.sh put them together. Both source this file.
 
-# pack: packs what needs no more compression later; `step` says what is being done.
+# The weights of the default base, in the cache of either machine.
+gguf=SmolLM2-135M-Instruct.Q4_1.gguf
+
+# For pack.sh: `small` compresses programs, `step` says what is being done.
 small() { xz --threads=2 --x86 --lzma2=preset=6,dict=64MiB --stdout; }
 step() { echo "pack: $*" >&2; }
 
@@ -47,14 +50,14 @@ pack_wheels() {
     for wheel in wheels/*.whl; do python3 -m zipfile -e "$wheel" "$folder"; done
 }
 
-# The weights of the default base.
+# Where the weights lie here.
 base_weights() {
-    local gguf=${SOFTCALL_CACHE:-$HOME/.cache/softcall}/SmolLM2-135M-Instruct.Q4_1.gguf
-    [ -f "$gguf" ] || { echo "pack: no $gguf; make base fetches it" >&2; return 1; }
-    echo "$gguf"
+    local file=${SOFTCALL_CACHE:-$HOME/.cache/softcall}/$gguf
+    [ -f "$file" ] || { echo "pack: no $file; make base fetches it" >&2; return 1; }
+    echo "$file"
 }
 
-# cut MAX_BYTES FOLDER FILE...: everything in order into FOLDER/part1, part2 ..., each file cut where a part is full.
+# cut_into_parts MAX_BYTES FOLDER FILE...: everything in order into FOLDER/part1, part2 ..., each file cut where a part is full.
 cut_into_parts() {
     local max=$1 folder=$2 part=1 file left from size
     shift 2
@@ -73,6 +76,6 @@ cut_into_parts() {
     du -sb "$folder"/part*
 }
 
-# run: receive PART keeps one in $kept, `whole NAME` prints a file whose parts have all come.
+# For run.sh: `receive PART` keeps one in $kept, `whole NAME` prints a file whose parts have all come.
 receive() { mkdir -p "$kept/parts" && cp "$1"/* "$kept/parts/" && ls -l "$kept/parts"; }
 whole() { cat "$kept/parts/$1".*; }

@@ -2,7 +2,7 @@
 # Measurements on a machine without a network that has more cores than those that are measured. What bench/cpu/pack.sh packed comes
 # first, from the root of a checkout:
 #   bash bench/cpu/run.sh recv build/cpu/part1                   keeps a part; once for each, in order
-#   bash bench/cpu/run.sh llama                                  compiles llama.cpp; its source has come with part 1
+#   bash bench/cpu/run.sh llama                                  compiles llama.cpp; what that needs has come with parts 1 and 2
 #   bash bench/cpu/run.sh python -m softcall_bench --cores 2,3   unpacks, makes base and AOT cache, then runs Python (25 minutes)
 # The results are in build/bench/results.json; `softcall_bench --results FILE --report` prints them anywhere.
 set -euo pipefail
@@ -36,7 +36,6 @@ environment() {
 
 # The base and the server, where the scripts of the repository look for them.
 server() {
-    local gguf=SmolLM2-135M-Instruct.Q4_1.gguf
     unpacked programs "$kept/cache"
     unpacked jre "$kept"
     unpacked app "$root"

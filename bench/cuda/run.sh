@@ -9,7 +9,6 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 kept=${SOFTCALL_CUDA_KEPT:-/tmp/softcall-cuda}
 python=$(command -v python3)
-gguf=SmolLM2-135M-Instruct.Q4_1.gguf
 . "$root/bench/travel.sh"
 
 unpack() { # everything that came, once

@@ -6,6 +6,7 @@ A side takes rows of token ids, all of one length, and computes; nothing is toke
 import importlib.util
 import multiprocessing
 import os
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from softcall_bench import cores
 from softcall_bench.server import memory_mb
-from softcall_bench.workload import Workload
+from softcall_bench.workload import TEXT_TOKENS, Workload
 
 Rows = Sequence[Sequence[int]]
 Run = Callable[[Rows], Any]
@@ -89,6 +90,12 @@ def _serve(pipe, make, arguments) -> None:
         return
     except Exception as error:  # whatever a library raises is told, not lost
         pipe.send(f"{type(error).__name__}: {error}")
+
+
+def figures(took_s: Sequence[float], rows: int, tokens: int = TEXT_TOKENS) -> dict[str, float]:
+    """What the book keeps of some runs of `rows` texts of `tokens` tokens each, from the median run."""
+    middle = statistics.median(took_s)
+    return {"p50_ms": middle * 1e3, "texts_per_s": rows / middle, "tokens_per_s": rows * tokens / middle}
 
 
 def peft() -> Run:

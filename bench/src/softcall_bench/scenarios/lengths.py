@@ -1,7 +1,6 @@
 """One text at a time, of 8 to 512 tokens, by the server and by bare ONNX Runtime."""
 
 import contextlib
-import statistics
 
 from softcall_bench import sides
 from softcall_bench.bench import FILE_STORE, Bench
@@ -28,6 +27,6 @@ def run(bench: Bench) -> None:
                     bodies = bench.workload.bodies(texts[tokens])
                     figures = bench.load(server, 1, seconds, bodies, tokens)
                     bench.book.add(Key(SCENARIO, "softcall", variant, detail=str(tokens)), figures)
-                    took = statistics.median(bare[variant].seconds([list(texts[tokens][0].ids)], 3))
-                    figures = {"p50_ms": took * 1e3, "texts_per_s": 1 / took, "tokens_per_s": tokens / took}
+                    took = bare[variant].seconds([list(texts[tokens][0].ids)], 3)
+                    figures = sides.figures(took, 1, tokens)
                     bench.book.add(Key(SCENARIO, "onnxruntime", variant, detail=str(tokens)), figures)

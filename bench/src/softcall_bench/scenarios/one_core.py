@@ -1,7 +1,6 @@
 """One core for the server, as the smallest functions have; the store and the load have the others."""
 
 import contextlib
-import statistics
 
 from softcall_bench import cores, sides
 from softcall_bench.bench import Bench
@@ -10,7 +9,7 @@ from softcall_bench.object_store import object_store
 from softcall_bench.scenarios.revalidation import NEAR_MS, OFF, delay
 from softcall_bench.server import serving
 from softcall_bench.sides import Side
-from softcall_bench.workload import TASK, TEXT_TOKENS
+from softcall_bench.workload import TASK
 
 SCENARIO = "one-core"
 ROUNDS = 12
@@ -53,7 +52,4 @@ def _run(bench: Bench) -> None:
             for key in list(servers)[:: 1 if round_ % 2 else -1]:
                 bench.book.add(key, bench.load(servers[key], 1, LOAD_S))
             for key, side in bare.items():
-                took = statistics.median(side.seconds(rows, TIMES))
-                bench.book.add(
-                    key, {"p50_ms": took * 1e3, "texts_per_s": 1 / took, "tokens_per_s": TEXT_TOKENS / took}
-                )
+                bench.book.add(key, sides.figures(side.seconds(rows, TIMES), 1))

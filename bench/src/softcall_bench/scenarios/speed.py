@@ -1,7 +1,6 @@
 """All sides on the same texts: one at a time, in batches, and by clients that ask at once."""
 
 import contextlib
-import statistics
 from collections.abc import Collection, Iterator
 
 from softcall_bench import sides
@@ -9,7 +8,6 @@ from softcall_bench.bench import FILE_STORE, Bench
 from softcall_bench.book import Key
 from softcall_bench.server import Server, serving
 from softcall_bench.sides import Side
-from softcall_bench.workload import TEXT_TOKENS
 
 SCENARIO = "speed"
 ROUNDS = 5
@@ -74,10 +72,10 @@ def _single(bench: Bench, library: Sides, servers: dict[str, Server]) -> None:
     for (name, variant), side in library.items():
         times = 5 if name == "peft" else 10
         took = side.seconds(rows[:1], times)
-        bench.book.add(Key(SCENARIO, name, variant), _figures(took, 1))
+        bench.book.add(Key(SCENARIO, name, variant), sides.figures(took, 1))
         if name == "llama.cpp":
             took = side.seconds(in_line, 5)
-            bench.book.add(Key(SCENARIO, name, variant, detail="prompt in line"), _figures(took, 1))
+            bench.book.add(Key(SCENARIO, name, variant, detail="prompt in line"), sides.figures(took, 1))
         if name == "onnxruntime":
             # Beside its own server, so that what HTTP adds is seen in one moment of the machine.
             bench.book.add(Key(SCENARIO, "softcall", variant), bench.load(servers[variant], 1, CLIENT_S[1]))
@@ -91,13 +89,8 @@ def _batches(bench: Bench, library: Sides, servers: dict[str, Server], sizes: Co
         for size in sizes if name == "onnxruntime" else (16,):
             batch = [rows[number % len(rows)] for number in range(size)]
             side.seconds(batch, 1)
-            bench.book.add(Key(SCENARIO, name, variant, size), _figures(side.seconds(batch, 2), size))
+            bench.book.add(Key(SCENARIO, name, variant, size), sides.figures(side.seconds(batch, 2), size))
             if size in CLIENT_S and name == "onnxruntime":
                 # As many clients of its own server, seen in the same moment of the machine.
                 crowd = bench.load(servers[variant], size, CLIENT_S[size])
                 bench.book.add(Key(SCENARIO, "softcall", variant, size), crowd)
-
-
-def _figures(took_s: list[float], rows: int) -> dict[str, float]:
-    middle = statistics.median(took_s)
-    return {"p50_ms": middle * 1e3, "texts_per_s": rows / middle, "tokens_per_s": rows * TEXT_TOKENS / middle}
