@@ -13,13 +13,11 @@ import java.nio.file.Path;
  */
 final class Cores {
 
-    private static final Path CPUS = Path.of("/sys/devices/system/cpu");
-
     private Cores() {}
 
     /** How many there are, at least one. */
     static int usable() {
-        return usable(CPUS, Runtime.getRuntime().availableProcessors());
+        return usable(Path.of("/sys/devices/system/cpu"), Runtime.getRuntime().availableProcessors());
     }
 
     /**

@@ -2,22 +2,25 @@ package io.softcall.inference;
 
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.function.IntSupplier;
 
 /** What computes, and what suits it. */
 enum Device {
     /** Cores that work on runs of their own never wait for each other; a lone row has them all. */
-    CPU(List.of("int8"), 256, 16, 1024, Math.min(Cores.usable(), 4), false),
+    CPU(List.of("int8"), 256, 16, 1024, () -> Math.min(Cores.usable(), 4), false),
     /** The start of a run costs as much as thousands of tokens, and the first run of a shape as much as several others. */
-    CUDA(List.of("fp16", Bundle.FULL_PRECISION), 8192, 2048, 8192, 2, true);
+    CUDA(List.of("fp16", Bundle.FULL_PRECISION), 8192, 2048, 8192, () -> 2, true);
 
     private final List<String> variants;
     private final int tokens;
     private final int paddingTokens;
     private final int queueRows;
-    private final int runs;
+    /** Asked when it runs: a native executable loads this class where it is compiled, on another machine's cores. */
+    private final IntSupplier runs;
+
     private final boolean fewShapes;
 
-    Device(List<String> variants, int tokens, int paddingTokens, int queueRows, int runs, boolean fewShapes) {
+    Device(List<String> variants, int tokens, int paddingTokens, int queueRows, IntSupplier runs, boolean fewShapes) {
         this.variants = variants;
         this.tokens = tokens;
         this.paddingTokens = paddingTokens;
@@ -51,7 +54,7 @@ enum Device {
                 or(set.tokens(), tokens),
                 or(set.paddingTokens(), paddingTokens),
                 or(set.queueRows(), queueRows),
-                or(set.runs(), runs));
+                set.runs().orElseGet(runs));
     }
 
     private static int or(OptionalInt set, int suitable) {
