@@ -3,9 +3,11 @@
 A side takes rows of token ids, all of one length, and computes; nothing is tokenised here.
 """
 
+import faulthandler
 import importlib.util
 import multiprocessing
 import os
+import signal
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -67,14 +69,20 @@ class Side:
                 raise SideFailed(f"{self._name} did not answer within {ANSWER_LIMIT_S} s")
             answer = self._pipe.recv()
         except EOFError:
-            raise SideFailed(f"{self._name} ended") from None
+            raise SideFailed(f"{self._name} ended{self._signal()}") from None
         if isinstance(answer, str):
             raise SideFailed(f"{self._name}: {answer}")
         return answer
 
+    def _signal(self) -> str:
+        self._process.join(END_LIMIT_S)
+        code = self._process.exitcode
+        return f": {signal.strsignal(-code)}" if code is not None and code < 0 else ""
+
 
 def _serve(pipe, make, arguments) -> None:
     os.environ |= QUIET
+    faulthandler.enable()
     try:
         run = make(*arguments)
         pipe.send(None)
