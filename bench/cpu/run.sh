@@ -54,10 +54,8 @@ llama)
     flock 9
     environment
     unpacked llama "$kept"
-    # Without AMX: on the Xeon that has it llama.cpp ended by a signal at its first text, as in ggml-org/llama.cpp#20824.
     python3 -m pip install --quiet --no-deps --no-build-isolation --no-index --target "$kept/llama/built" "$kept/llama/source" \
-        -C cmake.define.GGML_NATIVE=ON -C cmake.define.LLAVA_BUILD=OFF \
-        -C cmake.define.CMAKE_C_FLAGS=-mno-amx-int8 -C cmake.define.CMAKE_CXX_FLAGS=-mno-amx-int8
+        -C cmake.define.GGML_NATIVE=ON -C cmake.define.LLAVA_BUILD=OFF
     echo "$kept/llama/built" > "$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/llama.pth" ;;
 python)
     shift

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -82,7 +83,7 @@ class Side:
 
 def _serve(pipe, make, arguments) -> None:
     os.environ |= QUIET
-    faulthandler.enable()
+    faulthandler.enable(os.dup(sys.stderr.fileno()))  # llama.cpp's binding sends what it does to /dev/null
     try:
         run = make(*arguments)
         pipe.send(None)

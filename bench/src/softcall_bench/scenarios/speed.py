@@ -7,7 +7,7 @@ from softcall_bench import sides
 from softcall_bench.bench import FILE_STORE, Bench
 from softcall_bench.book import Key
 from softcall_bench.server import Server, serving
-from softcall_bench.sides import Side
+from softcall_bench.sides import Side, SideFailed
 
 SCENARIO = "speed"
 ROUNDS = 5
@@ -45,10 +45,7 @@ def _sides(bench: Bench) -> Iterator[tuple[Sides, dict[str, Server]]]:
             ("peft", ""): stack.enter_context(Side(sides.peft)),
             ("torch trunk", ""): stack.enter_context(Side(sides.torch_trunk)),
         }
-        if sides.llama_is_installed():
-            library["llama.cpp", ""] = stack.enter_context(Side(sides.llama_cpp))
-        else:
-            bench.book.note("llama.cpp: llama-cpp-python is not installed (`make bench` installs it)")
+        library |= _llama(bench, stack)
         for variant in bench.variants:
             library["onnxruntime", variant] = stack.enter_context(Side(sides.bare_onnx_runtime, variant))
         servers = {
@@ -56,6 +53,20 @@ def _sides(bench: Bench) -> Iterator[tuple[Sides, dict[str, Server]]]:
             for variant in bench.variants
         }
         yield library, servers
+
+
+def _llama(bench: Bench, stack: contextlib.ExitStack) -> Sides:
+    """Start llama.cpp; where it is missing or ends at its first text, the others are measured without it."""
+    if not sides.llama_is_installed():
+        bench.book.note("llama.cpp: llama-cpp-python is not installed (`make bench` installs it)")
+        return {}
+    try:
+        side = stack.enter_context(Side(sides.llama_cpp))
+        side.seconds([bench.workload.texts[0].ids], 1)
+    except SideFailed as error:
+        bench.book.note(f"llama.cpp: {error}")
+        return {}
+    return {("llama.cpp", ""): side}
 
 
 def _warm(bench: Bench, library: Sides, servers: dict[str, Server]) -> None:
