@@ -3,8 +3,8 @@ package io.softcall;
 import java.time.Duration;
 
 /**
- * The one exception that reaches a caller: what went wrong, and a message that names the thing, the value and what
- * would be accepted. {@code function.Errors} turns its {@link Reason} into a status.
+ * The one exception that reaches a caller: what went wrong, and a {@link Printable} message that names the thing, the value and
+ * what would be accepted. {@code function.Errors} turns its {@link Reason} into a status.
  */
 public final class SoftcallException extends RuntimeException {
 
@@ -64,7 +64,7 @@ public final class SoftcallException extends RuntimeException {
     }
 
     private SoftcallException(Reason reason, String message, Throwable cause, Duration retryAfter) {
-        super(message, cause);
+        super(Printable.of(message), cause);
         this.reason = reason;
         this.retryAfter = retryAfter;
     }

@@ -1,17 +1,11 @@
 package io.softcall.function;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadConstraints;
-import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeType;
 import io.softcall.SoftcallException;
+import io.softcall.StrictJson;
 import io.softcall.inference.Classifier;
 import io.softcall.task.TaskName;
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
@@ -28,13 +22,9 @@ record ClassifyRequest(Classifier.Call call, boolean scores, boolean logits) {
     private static final Set<String> FIELDS =
             Set.of("model", "input", "scores", "logits", "truncate_prompt_tokens", "user");
 
-    private static final JsonMapper JSON = JsonMapper.builder(JsonFactory.builder()
-                    .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-                    .streamReadConstraints(
-                            StreamReadConstraints.builder().maxNestingDepth(8).build())
-                    .build())
-            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-            .build();
+    private static final int MAX_DEPTH = 8;
+    private static final long MAX_TOKENS = 200_000;
+    private static final StrictJson JSON = new StrictJson(MAX_DEPTH, MAX_TOKENS);
 
     /** @throws SoftcallException {@code INVALID_REQUEST}, naming the field, its value and what is accepted */
     static ClassifyRequest parse(byte[] body) {
@@ -44,14 +34,9 @@ record ClassifyRequest(Classifier.Call call, boolean scores, boolean logits) {
     /** @throws SoftcallException {@code INVALID_REQUEST} when this is no JSON */
     static JsonNode read(byte[] body) {
         try {
-            return JSON.readTree(body);
-        } catch (JsonProcessingException e) {
-            var at = e.getLocation();
-            throw SoftcallException.invalid(
-                    "the body is not valid JSON: %s (line %d, column %d)",
-                    e.getOriginalMessage(), at == null ? 0 : at.getLineNr(), at == null ? 0 : at.getColumnNr());
-        } catch (IOException e) {
-            throw new IllegalStateException("bytes in memory cannot fail to be read", e);
+            return JSON.read(body);
+        } catch (StrictJson.MalformedException e) {
+            throw SoftcallException.invalid("the body %s", e.getMessage());
         }
     }
 

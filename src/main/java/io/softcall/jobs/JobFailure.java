@@ -1,5 +1,6 @@
 package io.softcall.jobs;
 
+import io.softcall.Printable;
 import java.io.IOException;
 
 /** Why a job has no result, whoever tries again: its message names the file's fault. */
@@ -18,7 +19,7 @@ final class JobFailure extends IOException {
     private final Code code;
 
     JobFailure(Code code, String message) {
-        super(message);
+        super(Printable.of(message));
         this.code = code;
     }
 

@@ -1,11 +1,13 @@
 package io.softcall.task;
 
+import io.softcall.Printable;
+
 /** An artifact that cannot be served; the message says which field, its value, and what would be accepted. */
 public final class RefusedException extends Exception {
 
     private static final long serialVersionUID = 1L;
 
     RefusedException(String format, Object... arguments) {
-        super(arguments.length == 0 ? format : format.formatted(arguments));
+        super(Printable.of(arguments.length == 0 ? format : format.formatted(arguments)));
     }
 }
