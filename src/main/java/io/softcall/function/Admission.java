@@ -1,77 +1,98 @@
 package io.softcall.function;
 
-import io.vertx.core.buffer.Buffer;
+import io.quarkus.virtual.threads.VirtualThreads;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import io.vertx.core.Context;
 import io.vertx.core.http.HttpHeaders;
-import io.vertx.core.http.HttpServerRequest;
 import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
-import io.vertx.ext.web.handler.BodyHandler;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 import java.util.Locale;
 import java.util.Optional;
-import java.util.regex.Pattern;
+import java.util.concurrent.ExecutorService;
 
 /**
- * Admits calls to REST on the event loop, before they cost a thread and a way through REST: under overload most are refused,
- * and what is refused shall not slow down what is not. Bodies that are large, or of a length that is not known, would hold up
- * the event loop; {@link ClassifyResource} has them admitted on their own threads.
+ * Reads, checks and admits requests before they come to REST or Funqy, in one way for both. Small ones on the event loop, before
+ * they cost a thread: under overload most are refused, and what is refused shall not slow down what is not. Large ones would hold
+ * up the event loop.
  */
 @Singleton
 class Admission {
 
     private static final int MOST_BYTES = 65_536;
-    /** That an int can hold. */
-    private static final Pattern NUMBER = Pattern.compile("\\d{1,9}");
 
     private static final String KEY = Admission.class.getName();
 
     private final Endpoint endpoint;
-    private final BodyHandler body = BodyHandler.create(false);
+    private final ExecutorService executor;
 
-    Admission(Endpoint endpoint) {
+    Admission(Endpoint endpoint, @VirtualThreads ExecutorService executor) {
         this.endpoint = endpoint;
+        this.executor = executor;
     }
 
-    /** After {@link BodyGuard} and {@link HangUps}. */
+    /** After {@link RequestBodies} and {@link HangUps}. */
     void register(@Observes Router router) {
         for (String path : ClassifyResource.PATHS) {
-            router.post(path).order(Integer.MIN_VALUE + 1).handler(this::read).handler(this::admit);
+            router.post(path).order(Integer.MIN_VALUE + 1).handler(this::admit);
         }
-    }
-
-    private void read(RoutingContext context) {
-        if (isSmallJson(context.request())) {
-            body.handle(context);
-        } else {
-            context.next();
-        }
-    }
-
-    private static boolean isSmallJson(HttpServerRequest request) {
-        String type = request.getHeader(HttpHeaders.CONTENT_TYPE);
-        String length = request.getHeader(HttpHeaders.CONTENT_LENGTH);
-        return type != null
-                && type.toLowerCase(Locale.ROOT).startsWith("application/json")
-                && length != null
-                && NUMBER.matcher(length).matches()
-                && Integer.parseInt(length) <= MOST_BYTES;
+        router.post(ClassifyText.PATH).order(Integer.MIN_VALUE + 1).handler(this::admit);
+        // Funqy would read a query as the function's input.
+        router.route(ClassifyText.PATH).order(Integer.MIN_VALUE + 2).handler(Admission::refuseOtherMethods);
     }
 
     private void admit(RoutingContext context) {
-        Buffer json = context.body().buffer();
-        if (json != null) {
-            context.put(
-                    KEY,
-                    endpoint.admit(
-                            Optional.ofNullable(context.request().getHeader(HttpHeaders.AUTHORIZATION)),
-                            () -> ClassifyRequest.parse(json.getBytes())));
+        if (context.body().length() <= MOST_BYTES) {
+            context.put(KEY, admitted(context));
+            context.next();
+            return;
+        }
+        Context eventLoop = context.vertx().getOrCreateContext();
+        executor.execute(() -> {
+            try {
+                context.put(KEY, admitted(context));
+                eventLoop.runOnContext(on -> context.next());
+            } catch (RuntimeException | Error e) {
+                eventLoop.runOnContext(on -> context.fail(e));
+            }
+        });
+    }
+
+    private ClassifyRequest admitted(RoutingContext context) {
+        return endpoint.admit(
+                Optional.ofNullable(context.request().getHeader(HttpHeaders.AUTHORIZATION)), () -> parse(context));
+    }
+
+    private static ClassifyRequest parse(RoutingContext context) {
+        String type = context.request().getHeader(HttpHeaders.CONTENT_TYPE);
+        if (type == null || !type.toLowerCase(Locale.ROOT).startsWith("application/json")) {
+            throw new SoftcallException(
+                    Reason.UNSUPPORTED_MEDIA_TYPE, "expected a body with `Content-Type: application/json`");
+        }
+        return ClassifyRequest.parse(context.body().buffer().getBytes());
+    }
+
+    private static void refuseOtherMethods(RoutingContext context) {
+        if (context.get(KEY) == null) {
+            throw new SoftcallException(
+                    Reason.METHOD_NOT_ALLOWED, "this method is not allowed at " + ClassifyText.PATH);
         }
         context.next();
     }
 
-    /** The request, if it was admitted already. */
-    static Optional<ClassifyRequest> of(RoutingContext context) {
-        return Optional.ofNullable(context.get(KEY));
+    /**
+     * The request of a call that was admitted.
+     *
+     * @throws SoftcallException {@code NOT_FOUND} at a path that is only nearly one of ours, as with a parameter behind a semicolon
+     */
+    static ClassifyRequest of(RoutingContext context) {
+        ClassifyRequest admitted = context.get(KEY);
+        if (admitted == null) {
+            throw new SoftcallException(
+                    Reason.NOT_FOUND, "no such path: " + context.request().path());
+        }
+        return admitted;
     }
 }

@@ -3,7 +3,6 @@ package io.softcall.function;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeType;
 import io.softcall.SoftcallException;
-import io.softcall.StrictJson;
 import io.softcall.inference.Classifier;
 import io.softcall.task.TaskName;
 import java.util.ArrayList;
@@ -22,22 +21,9 @@ record ClassifyRequest(Classifier.Call call, boolean scores, boolean logits) {
     private static final Set<String> FIELDS =
             Set.of("model", "input", "scores", "logits", "truncate_prompt_tokens", "user");
 
-    private static final int MAX_DEPTH = 8;
-    private static final long MAX_TOKENS = 200_000;
-    private static final StrictJson JSON = new StrictJson(MAX_DEPTH, MAX_TOKENS);
-
     /** @throws SoftcallException {@code INVALID_REQUEST}, naming the field, its value and what is accepted */
     static ClassifyRequest parse(byte[] body) {
-        return of(read(body));
-    }
-
-    /** @throws SoftcallException {@code INVALID_REQUEST} when this is no JSON */
-    static JsonNode read(byte[] body) {
-        try {
-            return JSON.read(body);
-        } catch (StrictJson.MalformedException e) {
-            throw SoftcallException.invalid("the body %s", e.getMessage());
-        }
+        return of(RequestJson.read("the body", body));
     }
 
     /** @throws SoftcallException {@code INVALID_REQUEST}, naming the field, its value and what is accepted */

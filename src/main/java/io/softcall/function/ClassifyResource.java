@@ -3,15 +3,12 @@ package io.softcall.function;
 import io.smallrye.common.annotation.RunOnVirtualThread;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.ws.rs.Consumes;
-import jakarta.ws.rs.HeaderParam;
 import jakarta.ws.rs.POST;
 import jakarta.ws.rs.Path;
 import jakarta.ws.rs.Produces;
 import jakarta.ws.rs.core.Context;
-import jakarta.ws.rs.core.HttpHeaders;
 import jakarta.ws.rs.core.MediaType;
 import java.util.List;
-import java.util.Optional;
 import org.eclipse.microprofile.openapi.annotations.Operation;
 import org.eclipse.microprofile.openapi.annotations.media.Content;
 import org.eclipse.microprofile.openapi.annotations.media.ExampleObject;
@@ -58,13 +55,8 @@ class ClassifyResource {
             responseCode = "default",
             description = "Any error",
             content = @Content(schema = @Schema(implementation = Errors.Body.class)))
-    public RestResponse<ClassifyResponse> classify(
-            @Context RoutingContext context,
-            @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization,
-            byte[] body) {
-        ClassifyRequest asked =
-                Admission.of(context).orElseGet(() -> endpoint.admit(authorization, () -> ClassifyRequest.parse(body)));
-        Endpoint.Answer answer = endpoint.answer(asked, HangUps.of(context));
+    public RestResponse<ClassifyResponse> classify(@Context RoutingContext context) {
+        Endpoint.Answer answer = endpoint.answer(Admission.of(context), HangUps.of(context));
         RestResponse.ResponseBuilder<ClassifyResponse> response = RestResponse.ResponseBuilder.ok(answer.response());
         answer.headers().forEach(response::header);
         return response.build();
@@ -73,10 +65,7 @@ class ClassifyResource {
     @POST
     @Path(VLLM_PATH)
     @Operation(hidden = true)
-    public RestResponse<ClassifyResponse> classifyAtVllmsPath(
-            @Context RoutingContext context,
-            @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization,
-            byte[] body) {
-        return classify(context, authorization, body);
+    public RestResponse<ClassifyResponse> classifyAtVllmsPath(@Context RoutingContext context) {
+        return classify(context);
     }
 }

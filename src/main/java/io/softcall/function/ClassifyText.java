@@ -2,22 +2,22 @@ package io.softcall.function;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.quarkus.funqy.Funq;
-import io.quarkus.funqy.knative.events.CloudEventMapping;
 import io.quarkus.vertx.http.runtime.CurrentVertxRequest;
 import io.quarkus.virtual.threads.VirtualThreads;
 import io.smallrye.mutiny.Uni;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.enterprise.context.ApplicationScoped;
-import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 
 /**
- * Classification as a Funqy function: {@code POST /classify-text} over plain HTTP, and CloudEvents of type {@code
- * io.softcall.classify} that are answered with {@code io.softcall.classified}. Request and answer are those of {@code
- * /v1/classify}; errors become statuses in {@link RouterErrors}.
+ * Classification as a Funqy function over plain HTTP, {@code POST /classify-text}. Request, answer, headers and errors are those of
+ * {@code /v1/classify}: {@link Admission} reads the request of both, {@link RouterErrors} gives errors their statuses.
  */
 @ApplicationScoped
 public class ClassifyText {
+
+    private static final String NAME = "classify-text";
+    static final String PATH = "/" + NAME;
 
     private final Endpoint endpoint;
     private final CurrentVertxRequest request;
@@ -29,18 +29,14 @@ public class ClassifyText {
         this.executor = executor;
     }
 
-    @Funq("classify-text")
-    @CloudEventMapping(
-            trigger = "io.softcall.classify",
-            responseSource = "softcall",
-            responseType = "io.softcall.classified")
+    /** @param body was read already, by {@link Admission} */
+    @Funq(NAME)
     public Uni<ClassifyResponse> classifyText(JsonNode body) {
         RoutingContext context = request.getCurrent();
-        Optional<String> authorization = Optional.ofNullable(context.request().getHeader("authorization"));
         return Uni.createFrom()
                 .item(() -> {
-                    Endpoint.Answer answer =
-                            endpoint.classify(authorization, () -> ClassifyRequest.of(body), HangUps.of(context));
+                    Endpoint.Answer answer = endpoint.answer(Admission.of(context), HangUps.of(context));
+                    answer.headers().forEach(context.response()::putHeader);
                     return answer.response();
                 })
                 .runSubscriptionOn(executor);

@@ -79,18 +79,27 @@ class Endpoint {
     Answer answer(ClassifyRequest asked, CompletableFuture<Void> hungUp) {
         return counted(() -> {
             Classification answer = classifier.classify(asked.call(), hungUp);
-            answered.increment();
+            countAnswer();
             return new Answer(ClassifyResponse.of(asked, answer), headers(answer));
         });
     }
 
-    private <T> T counted(Supplier<T> part) {
+    /** Does a part of a call; a failure ends the call, and is counted. */
+    <T> T counted(Supplier<T> part) {
         try {
             return part.get();
         } catch (SoftcallException e) {
-            failed.get(e.reason()).increment();
+            count(e);
             throw e;
         }
+    }
+
+    void count(SoftcallException problem) {
+        failed.get(problem.reason()).increment();
+    }
+
+    void countAnswer() {
+        answered.increment();
     }
 
     private static Map<String, String> headers(Classification answer) {

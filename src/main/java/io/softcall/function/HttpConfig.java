@@ -15,6 +15,10 @@ public interface HttpConfig {
     @WithDefault("8M")
     MemorySize maxBodyBytes();
 
+    /** Bodies of all calls under way, together; more are answered 429. */
+    @WithDefault("256M")
+    MemorySize maxHeldBytes();
+
     /** Time for a request's body to arrive; then 408, and the connection is closed. */
     @WithDefault("10s")
     Duration bodyTime();

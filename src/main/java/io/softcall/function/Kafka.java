@@ -1,6 +1,5 @@
 package io.softcall.function;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.smallrye.common.annotation.Identifier;
 import io.softcall.jobs.Jobs;
@@ -28,7 +27,6 @@ class Kafka {
             Crowd crowd,
             JobsConfig jobsConfig,
             Instance<Jobs> jobs,
-            ObjectMapper json,
             MeterRegistry metrics) {
         if (config.recordsInFlight() < KafkaLoop.CHUNKS) {
             throw new IllegalArgumentException("softcall.kafka.records-in-flight is %d, expected %d or more"
@@ -41,7 +39,7 @@ class Kafka {
                 config.group(),
                 config.recordsInFlight() / KafkaLoop.CHUNKS,
                 BETWEEN_POLLS);
-        loops.add(new KafkaLoop<>(requests, new KafkaClassify(crowd), client, json, metrics));
+        loops.add(new KafkaLoop<>(requests, new KafkaClassify(crowd), client, metrics));
         config.files().ifPresent(name -> {
             if (jobsConfig.output().isEmpty()) {
                 throw new IllegalArgumentException(
@@ -50,8 +48,12 @@ class Kafka {
             }
             KafkaTopic files = new KafkaTopic(
                     name, config.jobs(), config.deadLetters(), config.group() + "-files", 1, BETWEEN_POLLS_OF_JOBS);
-            loops.add(new KafkaLoop<>(files, new KafkaJobs(jobs.get()), client, json, metrics));
+            loops.add(new KafkaLoop<>(files, new KafkaJobs(jobs.get()), client, metrics));
         });
+    }
+
+    List<KafkaLoop<?>> loops() {
+        return List.copyOf(loops);
     }
 
     void start() {

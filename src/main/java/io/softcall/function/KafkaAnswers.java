@@ -1,7 +1,7 @@
 package io.softcall.function;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import io.cloudevents.CloudEvent;
+import io.cloudevents.kafka.KafkaMessageFactory;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
+import java.util.stream.Stream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.Producer;
@@ -33,26 +34,26 @@ final class KafkaAnswers implements AutoCloseable {
 
     private static final Logger LOG = Logger.getLogger(KafkaAnswers.class);
 
+    private static final Duration MAX_BLOCK = Duration.ofSeconds(30);
     private static final Duration CLOSE_LIMIT = Duration.ofSeconds(2);
 
     private final KafkaTopic topic;
-    private final ObjectMapper json;
     private final MeterRegistry metrics;
     private final Producer<byte[], byte[]> producer;
 
     /** @param client settings of the connection */
-    KafkaAnswers(KafkaTopic topic, Map<String, Object> client, ObjectMapper json, MeterRegistry metrics) {
+    KafkaAnswers(KafkaTopic topic, Map<String, Object> client, MeterRegistry metrics) {
         Map<String, Object> settings = new HashMap<>(client);
         settings.put(ProducerConfig.ACKS_CONFIG, "all");
         settings.put(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG, true);
         // An answer that was given up on would leave a gap, and the one behind it would come first.
         settings.put(ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG, Integer.MAX_VALUE);
-        settings.put(ProducerConfig.MAX_BLOCK_MS_CONFIG, Long.MAX_VALUE);
+        // A topic that is not there: the session ends, and health says so.
+        settings.putIfAbsent(ProducerConfig.MAX_BLOCK_MS_CONFIG, MAX_BLOCK.toMillis());
         // What is too large is for the topic to say.
         settings.put(ProducerConfig.MAX_REQUEST_SIZE_CONFIG, Integer.MAX_VALUE);
         settings.put(ProducerConfig.LINGER_MS_CONFIG, 0);
         this.topic = topic;
-        this.json = json;
         this.metrics = metrics;
         this.producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer());
     }
@@ -66,10 +67,28 @@ final class KafkaAnswers implements AutoCloseable {
      */
     void write(List<KafkaChunk.Fate> fates) {
         List<KafkaChunk.Fate> refused = send(fates);
+        log(Stream.concat(fates.stream(), refused.stream())
+                .filter(KafkaChunk.DeadLetter.class::isInstance)
+                .map(KafkaChunk.DeadLetter.class::cast)
+                .toList());
         if (!send(refused).isEmpty()) {
             throw new KafkaException(
                     "topic %s refuses a dead letter as too large: its max.message.bytes must be some KB more than that of %s"
                             .formatted(topic.deadLetters(), topic.name()));
+        }
+    }
+
+    /** One line for all: whoever writes to the topic does not decide how long the log is. */
+    private static void log(List<KafkaChunk.DeadLetter> letters) {
+        if (!letters.isEmpty()) {
+            ConsumerRecord<byte[], byte[]> first = letters.getFirst().message();
+            LOG.warnf(
+                    "%d records become dead letters, the first is %s/%d/%d: %s",
+                    letters.size(),
+                    first.topic(),
+                    first.partition(),
+                    first.offset(),
+                    letters.getFirst().problem().reason());
         }
     }
 
@@ -105,30 +124,20 @@ final class KafkaAnswers implements AutoCloseable {
 
     private Optional<ProducerRecord<byte[], byte[]>> message(KafkaChunk.Fate fate) {
         return switch (fate) {
-            case KafkaChunk.Answer(var request, var event) -> event.map(told -> message(request, told));
+            case KafkaChunk.Answer(var request, var event) -> event.map(reply -> message(request, reply));
             case KafkaChunk.DeadLetter letter -> Optional.of(message(letter));
         };
     }
 
-    private ProducerRecord<byte[], byte[]> message(ConsumerRecord<byte[], byte[]> request, KafkaWork.Event event) {
-        ProducerRecord<byte[], byte[]> message = new ProducerRecord<>(
-                topic.answers(), partition(topic.answers(), request), request.key(), body(event.data()));
-        Headers headers = message.headers();
-        add(headers, "ce_specversion", "1.0");
-        add(headers, "ce_type", event.type());
-        add(headers, "ce_source", "softcall");
-        add(headers, "ce_id", event.id());
-        event.subject().ifPresent(subject -> add(headers, "ce_subject", subject));
-        add(headers, "content-type", "application/json");
-        return message;
+    private ProducerRecord<byte[], byte[]> message(ConsumerRecord<byte[], byte[]> request, CloudEvent event) {
+        int partition = partition(topic.answers(), request);
+        return KafkaMessageFactory.createWriter(topic.answers(), partition, request.key())
+                .writeBinary(event);
     }
 
     private ProducerRecord<byte[], byte[]> message(KafkaChunk.DeadLetter letter) {
         ConsumerRecord<byte[], byte[]> request = letter.message();
         Errors.Error error = Errors.body(letter.problem()).error();
-        LOG.warnf(
-                "%s/%d/%d becomes a dead letter: %s",
-                request.topic(), request.partition(), request.offset(), error.type());
         ProducerRecord<byte[], byte[]> message = new ProducerRecord<>(
                 topic.deadLetters(),
                 partition(topic.deadLetters(), request),
@@ -150,14 +159,6 @@ final class KafkaAnswers implements AutoCloseable {
     /** One partition goes to one partition: its order is kept, whatever the keys. */
     private int partition(String name, ConsumerRecord<byte[], byte[]> request) {
         return request.partition() % producer.partitionsFor(name).size();
-    }
-
-    private byte[] body(Object data) {
-        try {
-            return json.writeValueAsBytes(data);
-        } catch (JsonProcessingException e) {
-            throw new IllegalStateException("an answer is always JSON", e);
-        }
     }
 
     private static void add(Headers headers, String name, String value) {

@@ -1,5 +1,6 @@
 package io.softcall.function;
 
+import io.cloudevents.CloudEvent;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import java.time.Duration;
@@ -38,7 +39,7 @@ final class KafkaChunk<R> {
     }
 
     /** @param event what is told of it; empty where there is nothing to tell */
-    record Answer(ConsumerRecord<byte[], byte[]> message, Optional<KafkaWork.Event> event) implements Fate {}
+    record Answer(ConsumerRecord<byte[], byte[]> message, Optional<CloudEvent> event) implements Fate {}
 
     record DeadLetter(ConsumerRecord<byte[], byte[]> message, SoftcallException problem) implements Fate {}
 
@@ -65,8 +66,8 @@ final class KafkaChunk<R> {
         for (int i = 0; i < fates.length; i++) {
             try {
                 open.add(new Open<>(i, work.parse(messages.get(i))));
-            } catch (SoftcallException e) {
-                fates[i] = new DeadLetter(messages.get(i), e);
+            } catch (RuntimeException | Error e) {
+                fates[i] = new DeadLetter(messages.get(i), Errors.unwrap(e));
             }
         }
         Duration wait = FIRST_WAIT;
@@ -81,8 +82,7 @@ final class KafkaChunk<R> {
 
     /** @return those that may have another outcome later */
     private List<Open<R>> attempt(KafkaWork<R> work, List<Open<R>> open, int attempt) {
-        List<KafkaWork.Outcome> outcomes =
-                work.attempt(open.stream().map(Open::request).toList());
+        List<KafkaWork.Outcome> outcomes = outcomes(work, open);
         List<Open<R>> again = new ArrayList<>();
         Optional<SoftcallException> inTheWay = Optional.empty();
         for (int i = 0; i < outcomes.size(); i++) {
@@ -102,6 +102,19 @@ final class KafkaChunk<R> {
                 "%d records of Kafka wait, attempt %d: %s: %s",
                 again.size(), attempt, problem.reason(), problem.getMessage()));
         return again;
+    }
+
+    /** A fault that nobody expected concerns the record that it comes from: then each is tried alone. */
+    private static <R> List<KafkaWork.Outcome> outcomes(KafkaWork<R> work, List<Open<R>> open) {
+        try {
+            return work.attempt(open.stream().map(Open::request).toList());
+        } catch (RuntimeException | Error e) {
+            return open.size() == 1
+                    ? List.of(new KafkaWork.Failed(Errors.unwrap(e)))
+                    : open.stream()
+                            .flatMap(one -> outcomes(work, List.of(one)).stream())
+                            .toList();
+        }
     }
 
     private static boolean isFinal(SoftcallException problem, int attempt) {

@@ -36,8 +36,8 @@ final class KafkaClassify implements KafkaWork<KafkaRequest> {
             case Crowd.Answered(var answer) -> {
                 ClassifyResponse body =
                         ClassifyResponse.of(request.request(), answer).withId(request.id());
-                yield new Done(
-                        Optional.of(new Event(request.eventId(), "io.softcall.classified", Optional.empty(), body)));
+                yield new Done(Optional.of(
+                        request.content().reply(request.answerId(), Events.CLASSIFIED, Optional.empty(), body)));
             }
         };
     }

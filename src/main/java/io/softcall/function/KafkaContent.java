@@ -1,64 +1,85 @@
 package io.softcall.function;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.cloudevents.CloudEvent;
+import io.cloudevents.kafka.KafkaMessageFactory;
 import io.softcall.SoftcallException;
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.Locale;
 import java.util.Optional;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.header.Headers;
+import org.apache.kafka.common.header.internals.RecordHeaders;
 
 /** What a record of Kafka holds: a CloudEvent in binary or structured mode, or plain JSON. */
 sealed interface KafkaContent {
 
     JsonNode data();
 
-    record Plain(JsonNode data) implements KafkaContent {}
+    /** An event that answers it, as {@link ReceivedEvent#reply}. */
+    CloudEvent reply(String id, String type, Optional<String> subject, Object data);
 
-    record Event(Optional<String> type, Optional<String> source, Optional<String> id, JsonNode data)
-            implements KafkaContent {}
+    record Plain(JsonNode data) implements KafkaContent {
+
+        @Override
+        public CloudEvent reply(String id, String type, Optional<String> subject, Object answer) {
+            return ReceivedEvent.replyToNone(id, type, subject, answer);
+        }
+    }
+
+    record Event(ReceivedEvent event) implements KafkaContent {
+
+        @Override
+        public JsonNode data() {
+            return event.data();
+        }
+
+        @Override
+        public CloudEvent reply(String id, String type, Optional<String> subject, Object answer) {
+            return event.reply(id, type, subject, answer);
+        }
+    }
 
     /** @throws SoftcallException {@code INVALID_REQUEST} when it holds none of these */
     static KafkaContent of(ConsumerRecord<byte[], byte[]> message) {
         if (message.value() == null) {
             throw SoftcallException.invalid("the record has no value, expected a request in JSON");
         }
-        String contentType = header(message, "content-type").orElse("");
+        String contentType =
+                header(message.headers(), "content-type").orElse("").toLowerCase(Locale.ROOT);
         if (contentType.startsWith("application/cloudevents-batch")) {
-            throw SoftcallException.invalid("content-type is %s, expected one event a record", contentType);
+            throw SoftcallException.invalid("the record holds a batch, expected one event a record");
         }
-        JsonNode value = ClassifyRequest.read(message.value());
         if (contentType.startsWith("application/cloudevents")) {
-            return structured(value);
+            return new Event(ReceivedEvent.structured(RequestJson.read("the event", message.value())));
         }
-        if (header(message, "ce_specversion").isPresent()) {
-            return new Event(header(message, "ce_type"), header(message, "ce_source"), header(message, "ce_id"), value);
+        if (header(message.headers(), "ce_specversion").isPresent()) {
+            Headers attributes = attributes(message.headers());
+            return new Event(ReceivedEvent.binary(
+                    name -> header(attributes, "ce_" + name),
+                    () -> KafkaMessageFactory.createReader(attributes, null),
+                    message.value()));
         }
-        return new Plain(value);
+        return new Plain(RequestJson.read("the record", message.value()));
     }
 
-    private static Event structured(JsonNode event) {
-        JsonNode data = event.path("data");
-        if (event.has("data_base64")) {
-            try {
-                data = ClassifyRequest.read(event.get("data_base64").binaryValue());
-            } catch (IOException e) {
-                throw SoftcallException.invalid("data_base64 is no base64: %s", e.getMessage());
+    /** Headers that are attributes: a name of other characters is somebody else's. */
+    private static Headers attributes(Headers headers) {
+        Headers attributes = new RecordHeaders();
+        headers.forEach(header -> {
+            if (header.key().equals("content-type") || header.key().matches("ce_[a-z0-9]+")) {
+                attributes.add(header);
             }
-        }
-        return new Event(text(event, "type"), text(event, "source"), text(event, "id"), data);
+        });
+        return attributes;
     }
 
-    private static Optional<String> header(ConsumerRecord<byte[], byte[]> message, String name) {
-        Header header = message.headers().lastHeader(name);
+    private static Optional<String> header(Headers headers, String name) {
+        Header header = headers.lastHeader(name);
         return header == null || header.value() == null
                 ? Optional.empty()
                 : Optional.of(new String(header.value(), StandardCharsets.UTF_8))
                         .filter(value -> !value.isEmpty());
-    }
-
-    /** The text of a field; empty where it is missing, empty or something else. */
-    static Optional<String> text(JsonNode node, String name) {
-        return Optional.ofNullable(node.path(name).textValue()).filter(value -> !value.isEmpty());
     }
 }

@@ -1,6 +1,6 @@
 package io.softcall.function;
 
-import com.fasterxml.jackson.databind.JsonNode;
+import io.cloudevents.CloudEvent;
 import io.softcall.SoftcallException;
 import io.softcall.jobs.JobReport;
 import io.softcall.jobs.Jobs;
@@ -8,8 +8,8 @@ import java.util.List;
 import java.util.Optional;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 
-/** Jobs: a storage event a record, as {@link ClassifyObject} takes it over HTTP. */
-final class KafkaJobs implements KafkaWork<JsonNode> {
+/** Jobs: a storage event a record, as {@link Events} takes it over HTTP. */
+final class KafkaJobs implements KafkaWork<KafkaContent> {
 
     private final Jobs jobs;
 
@@ -18,29 +18,25 @@ final class KafkaJobs implements KafkaWork<JsonNode> {
     }
 
     @Override
-    public JsonNode parse(ConsumerRecord<byte[], byte[]> message) {
-        return KafkaContent.of(message).data();
+    public KafkaContent parse(ConsumerRecord<byte[], byte[]> message) {
+        return KafkaContent.of(message);
     }
 
     /** One after the other: a job fills the model's runs alone. */
     @Override
-    public List<Outcome> attempt(List<JsonNode> events) {
+    public List<Outcome> attempt(List<KafkaContent> events) {
         return events.stream().map(this::attempt).toList();
     }
 
-    private Outcome attempt(JsonNode event) {
+    private Outcome attempt(KafkaContent event) {
         try {
-            return new Done(jobs.handle(event).map(KafkaJobs::told));
+            return new Done(jobs.handle(event.data()).map(report -> told(event, report)));
         } catch (SoftcallException e) {
             return new Failed(e);
         }
     }
 
-    private static Event told(JobReport report) {
-        return new Event(
-                report.job(),
-                report.hasFailed() ? ClassifyObject.FAILED : ClassifyObject.COMPLETED,
-                Optional.of(report.key()),
-                report);
+    private static CloudEvent told(KafkaContent event, JobReport report) {
+        return event.reply(report.job(), Events.type(report), Optional.of(report.key()), report);
     }
 }

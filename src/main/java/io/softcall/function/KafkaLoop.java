@@ -1,15 +1,16 @@
 package io.softcall.function;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.Collection;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -50,26 +51,32 @@ final class KafkaLoop<R> {
     private static final Duration LAG_LIMIT = Duration.ofMillis(500);
 
     private static final Duration BETWEEN_SESSIONS = Duration.ofSeconds(2);
+    /** A session that lasts so long, counted from its first partition, has got past what ended the one before. */
+    private static final Duration RECOVERED_AFTER = Duration.ofSeconds(10);
+
+    /** Of more processes than partitions some get none. */
+    private static final Duration WITHOUT_PARTITIONS = Duration.ofMinutes(2);
+
     /** What is under way when the server stops may end in that time; the next owner does the rest again. */
     private static final Duration STOP_LIMIT = Duration.ofSeconds(5);
 
     private final KafkaTopic topic;
     private final KafkaWork<R> work;
     private final Map<String, Object> client;
-    private final ObjectMapper json;
     private final MeterRegistry metrics;
     private final Gauge lagGauge;
     private final Thread thread;
     private volatile boolean stopping;
-    private volatile long lag;
+    /** NaN while it is not known. */
+    private volatile double lag = Double.NaN;
+    /** When sessions began to fail one after the other. */
+    private volatile Optional<Instant> failingSince = Optional.empty();
 
     /** @param client settings of the connection */
-    KafkaLoop(
-            KafkaTopic topic, KafkaWork<R> work, Map<String, Object> client, ObjectMapper json, MeterRegistry metrics) {
+    KafkaLoop(KafkaTopic topic, KafkaWork<R> work, Map<String, Object> client, MeterRegistry metrics) {
         this.topic = topic;
         this.work = work;
         this.client = client;
-        this.json = json;
         this.metrics = metrics;
         this.thread = Thread.ofPlatform().name("kafka-" + topic.name()).daemon().unstarted(this::run);
         this.lagGauge = Gauge.builder("softcall.kafka.lag", () -> lag)
@@ -105,13 +112,30 @@ final class KafkaLoop<R> {
         while (!stopping) {
             try (Session session = new Session()) {
                 session.run();
-            } catch (KafkaException e) {
+            } catch (RuntimeException | Error e) {
                 if (!stopping) {
-                    LOG.errorf(e, "Kafka failed, begins again in %d s", BETWEEN_SESSIONS.toSeconds());
+                    lag = Double.NaN;
+                    failingSince = failingSince.or(() -> Optional.of(Instant.now()));
+                    LOG.errorf(
+                            e, "reading %s failed, begins again in %d s", topic.name(), BETWEEN_SESSIONS.toSeconds());
                     pause(BETWEEN_SESSIONS);
                 }
             }
         }
+    }
+
+    String topic() {
+        return topic.name();
+    }
+
+    /** For how long nothing could be read or written; empty while all is well, and while the broker is away. */
+    Optional<Duration> failingFor() {
+        return failingSince.map(since -> Duration.between(since, Instant.now()));
+    }
+
+    /** Whether its thread is there, unless it was not started or is stopping. */
+    boolean isAlive() {
+        return stopping || thread.getState() == Thread.State.NEW || thread.isAlive();
     }
 
     private static void pause(Duration time) {
@@ -141,7 +165,7 @@ final class KafkaLoop<R> {
         private record UnderWay<R>(KafkaChunk<R> chunk, Future<?> sealed) {}
 
         private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
-        private final KafkaAnswers answers = new KafkaAnswers(topic, client, json, metrics);
+        private final KafkaAnswers answers = new KafkaAnswers(topic, client, metrics);
         private final Consumer<byte[], byte[]> consumer =
                 new KafkaConsumer<>(consumerSettings(), new ByteArrayDeserializer(), new ByteArrayDeserializer());
         /** In the order of their records. */
@@ -149,9 +173,21 @@ final class KafkaLoop<R> {
         /** Answered, and to be committed. */
         private final Map<TopicPartition, OffsetAndMetadata> due = new HashMap<>();
 
-        private long lagMeasuredNanos = System.nanoTime();
+        private long recoveredNanos = System.nanoTime() + WITHOUT_PARTITIONS.toNanos();
+        private long lagMeasuredNanos = System.nanoTime() - LAG_EVERY.toNanos();
+        /** It ends because it could not go on: what was not committed is its successor's. */
+        private boolean broken;
 
         void run() {
+            try {
+                read();
+            } catch (RuntimeException | Error e) {
+                broken = true;
+                throw e;
+            }
+        }
+
+        private void read() {
             consumer.subscribe(List.of(topic.name()), this);
             LOG.infof("reads %s as a member of group %s", topic.name(), topic.group());
             while (!stopping) {
@@ -163,6 +199,9 @@ final class KafkaLoop<R> {
                 start(consumer.poll(underWay.isEmpty() && due.isEmpty() ? IDLE_POLL : topic.busyPoll()));
                 deliver();
                 measureLag();
+                if (System.nanoTime() - recoveredNanos > 0) {
+                    failingSince = Optional.empty();
+                }
             }
             long end = System.nanoTime() + STOP_LIMIT.toNanos();
             while (!underWay.isEmpty() && System.nanoTime() - end < 0) {
@@ -208,6 +247,7 @@ final class KafkaLoop<R> {
                 try {
                     consumer.commitSync(due);
                     due.clear();
+                    failingSince = Optional.empty();
                 } catch (RebalanceInProgressException | CommitFailedException e) {
                     // The next poll ends the rebalance, and takes away from what is due the partitions that are lost.
                     LOG.debugf(e, "to be committed after the rebalance: %s", due);
@@ -218,7 +258,9 @@ final class KafkaLoop<R> {
         /** What is ready is written while the partitions still are ours. */
         @Override
         public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
-            deliver();
+            if (!broken) {
+                deliver();
+            }
             drop(partitions);
         }
 
@@ -235,6 +277,7 @@ final class KafkaLoop<R> {
         @Override
         public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
             if (!partitions.isEmpty()) {
+                recoveredNanos = System.nanoTime() + RECOVERED_AFTER.toNanos();
                 LOG.infof("took over %s", partitions);
             }
         }
@@ -251,9 +294,10 @@ final class KafkaLoop<R> {
                         consumer.endOffsets(consumer.assignment(), LAG_LIMIT).entrySet()) {
                     unread += end.getValue() - consumer.position(end.getKey(), LAG_LIMIT);
                 }
-                lag = unread
+                lag = (double) unread
                         + underWay.stream().mapToLong(one -> one.chunk().size()).sum();
             } catch (TimeoutException e) {
+                lag = Double.NaN;
                 LOG.debug("the broker does not say in time where the partitions end", e);
             }
         }

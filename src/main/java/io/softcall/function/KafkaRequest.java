@@ -1,6 +1,5 @@
 package io.softcall.function;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.softcall.SoftcallException;
 import java.util.Optional;
@@ -10,41 +9,34 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
  * A request in a record of Kafka.
  *
  * @param id the request's own, or its place where it has none
- * @param eventId of the event that answers it: the same each time, and no other request's
+ * @param answerId of the event that answers it: the same each time, and no other request's
  */
-record KafkaRequest(String id, String eventId, ClassifyRequest request) {
-
-    private static final String TYPE = "io.softcall.classify";
+record KafkaRequest(KafkaContent content, String id, String answerId, ClassifyRequest request) {
 
     /** @throws SoftcallException {@code INVALID_REQUEST} when it holds none */
     static KafkaRequest parse(ConsumerRecord<byte[], byte[]> message) {
         return switch (KafkaContent.of(message)) {
-            case KafkaContent.Event event -> event(event);
-            case KafkaContent.Plain(JsonNode body) -> plain(message, body);
+            case KafkaContent.Event content -> event(content);
+            case KafkaContent.Plain content -> plain(message, content);
         };
     }
 
-    private static KafkaRequest event(KafkaContent.Event event) {
-        if (!event.type().equals(Optional.of(TYPE))) {
-            throw SoftcallException.invalid(
-                    "the event's type is %s, expected %s", event.type().orElse("missing"), TYPE);
+    private static KafkaRequest event(KafkaContent.Event content) {
+        ReceivedEvent event = content.event();
+        if (!event.type().equals(Events.CLASSIFY)) {
+            throw SoftcallException.invalid("the event's type is %s, expected %s", event.type(), Events.CLASSIFY);
         }
-        if (event.source().isEmpty() || event.id().isEmpty()) {
-            throw SoftcallException.invalid(
-                    "the event has no %s", event.source().isEmpty() ? "source" : "id");
-        }
-        return new KafkaRequest(
-                event.id().get(), event.source().get() + "#" + event.id().get(), ClassifyRequest.of(event.data()));
+        return new KafkaRequest(content, event.attributes().getId(), event.key(), ClassifyRequest.of(event.data()));
     }
 
-    private static KafkaRequest plain(ConsumerRecord<byte[], byte[]> message, JsonNode body) {
-        if (!(body instanceof ObjectNode fields) || !fields.has("id")) {
+    private static KafkaRequest plain(ConsumerRecord<byte[], byte[]> message, KafkaContent.Plain content) {
+        if (!(content.data() instanceof ObjectNode fields) || !fields.has("id")) {
             String place = "%s/%d/%d".formatted(message.topic(), message.partition(), message.offset());
-            return new KafkaRequest(place, place, ClassifyRequest.of(body));
+            return new KafkaRequest(content, place, place, ClassifyRequest.of(content.data()));
         }
-        String id =
-                KafkaContent.text(fields, "id").orElseThrow(() -> SoftcallException.invalid("id is no text, or empty"));
-        fields.remove("id");
-        return new KafkaRequest(id, message.topic() + "#" + id, ClassifyRequest.of(fields));
+        String id = Optional.ofNullable(fields.remove("id").textValue())
+                .filter(value -> !value.isEmpty())
+                .orElseThrow(() -> SoftcallException.invalid("id is no text, or empty"));
+        return new KafkaRequest(content, id, message.topic() + "#" + id, ClassifyRequest.of(fields));
     }
 }

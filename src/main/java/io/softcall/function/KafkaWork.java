@@ -1,5 +1,6 @@
 package io.softcall.function;
 
+import io.cloudevents.CloudEvent;
 import io.softcall.SoftcallException;
 import java.util.List;
 import java.util.Optional;
@@ -21,15 +22,8 @@ interface KafkaWork<R> {
     /** What became of an attempt. */
     sealed interface Outcome {}
 
-    record Done(Optional<Event> event) implements Outcome {}
+    /** @param event that tells what was done; empty where there is nothing to tell */
+    record Done(Optional<CloudEvent> event) implements Outcome {}
 
     record Failed(SoftcallException problem) implements Outcome {}
-
-    /**
-     * A CloudEvent that tells what was done.
-     *
-     * @param id the same however often the record is read
-     * @param data becomes JSON
-     */
-    record Event(String id, String type, Optional<String> subject, Object data) {}
 }

@@ -1,6 +1,5 @@
 package io.softcall.function;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.vertx.core.http.HttpClosedException;
@@ -13,8 +12,8 @@ import jakarta.inject.Singleton;
 import org.jboss.logging.Logger;
 
 /**
- * Errors outside REST: bodies that are cut off, calls that are not admitted, and functions. Funqy fails a request with 500 whatever was thrown; brokers would deliver a hopeless event for ever.
- * So failures that reach the router are unwrapped here, and answered from the same table as everywhere.
+ * Errors outside REST: bodies that are cut off, calls that are not admitted, and functions. Funqy fails a request with 500 whatever
+ * was thrown; failures that reach the router are unwrapped here, and answered from the same table as everywhere.
  */
 @Singleton
 class RouterErrors {
@@ -38,7 +37,7 @@ class RouterErrors {
             LOG.error("a call failed", context.failure());
         }
         Errors.headers(problem).forEach(response::putHeader);
-        boolean unread = problem.reason() == Reason.BODY_TOO_LARGE || problem.reason() == Reason.REQUEST_TIMEOUT;
+        boolean unread = !context.request().isEnded();
         if (unread) {
             response.putHeader("connection", "close");
         }
@@ -55,9 +54,6 @@ class RouterErrors {
     }
 
     private static SoftcallException problem(RoutingContext context) {
-        if (context.failure() instanceof JsonProcessingException e) {
-            return SoftcallException.invalid("the body is not valid JSON: %s", e.getOriginalMessage());
-        }
         if (context.failure() != null) {
             return Errors.unwrap(context.failure());
         }

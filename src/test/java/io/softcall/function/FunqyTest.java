@@ -5,19 +5,21 @@ import static org.hamcrest.Matchers.closeTo;
 import static org.hamcrest.Matchers.containsString;
 import static org.hamcrest.Matchers.equalTo;
 import static org.hamcrest.Matchers.is;
+import static org.hamcrest.Matchers.notNullValue;
 
 import io.quarkus.test.common.WithTestResource;
 import io.quarkus.test.junit.QuarkusTest;
-import io.restassured.response.ValidatableResponse;
+import io.restassured.http.Method;
+import io.restassured.response.Response;
 import io.softcall.S3Server;
 import io.softcall.Tiny;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
-/** The function {@code classify-text}, over plain HTTP and as a sink of CloudEvents. */
+/** The function {@code classify-text}, over plain HTTP. */
 @QuarkusTest
 @WithTestResource(S3Server.class)
 class FunqyTest {
@@ -36,64 +38,70 @@ class FunqyTest {
     }
 
     @Test
-    void binaryCloudEvent() {
-        event(Map.of("model", "sentiment", "input", ROW.texts()))
-                .statusCode(200)
-                .header("ce-type", "io.softcall.classified")
-                .header("ce-source", "softcall")
-                .body("data[0].probs[0].toDouble()", closeTo(ROW.probs()[0], 1e-4));
-    }
-
-    @Test
-    void structuredCloudEvent() {
-        given().contentType("application/cloudevents+json")
-                .body(Map.of(
-                        "specversion", "1.0",
-                        "id", "1",
-                        "source", "test",
-                        "type", "io.softcall.classify",
-                        "datacontenttype", "application/json",
-                        "data", Map.of("model", "sentiment", "input", ROW.texts())))
-                .post("/")
-                .then()
-                .statusCode(200)
-                .body("type", is("io.softcall.classified"))
-                .body("data.data[0].probs[0].toDouble()", closeTo(ROW.probs()[0], 1e-4));
-    }
-
-    /** A broker retries 404, 429 and 5xx, and gives up on 400 and 422: each error must be its own. */
-    @ParameterizedTest
-    @CsvSource({"no/such/task,404,unknown_task", "../x,400,invalid_request"})
-    void errorsOfEventsAndOfPlainCalls(String task, int status, String type) {
-        event(Map.of("model", task, "input", "x")).statusCode(status).body("error.type", is(type));
+    void answersWithTheHeadersOfRest() {
         given().contentType("application/json")
-                .body(Map.of("model", task, "input", "x"))
+                .body(Map.of("model", "sentiment", "input", ROW.texts()))
                 .post("/classify-text")
                 .then()
-                .statusCode(status)
+                .statusCode(200)
+                .header("x-softcall-version", notNullValue())
+                .header("x-softcall-infer-ms", notNullValue());
+    }
+
+    /** The same statuses and bodies as {@code /v1/classify}, whatever is wrong. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "{\"model\": \"no/such/task\", \"input\": \"x\"}",
+                "{\"model\": \"../x\", \"input\": \"x\"}",
+                "{\"model\": \"sentiment\", \"model\": \"sentiment\", \"input\": \"x\"}",
+                "{\"model\": \"sentiment\", \"input\": \" \"}",
+                "{",
+                "[1]",
+                "null",
+                "",
+                "CUSTOMERTEXT",
+            })
+    void failsAsRestDoes(String body) {
+        Response rest = given().contentType("application/json").body(body).post("/v1/classify");
+        given().contentType("application/json")
+                .body(body)
+                .post("/classify-text")
+                .then()
+                .statusCode(rest.statusCode())
                 .contentType(containsString("application/json"))
-                .body("error.type", is(type));
+                .body(equalTo(rest.body().asString()));
     }
 
     @Test
-    void malformedBodies() {
-        for (String body : List.of("{", "[1]", "", "null")) {
-            given().contentType("application/json")
-                    .body(body)
-                    .post("/classify-text")
+    void takesJsonByPostAlone() {
+        given().contentType("text/plain")
+                .body("x")
+                .post("/classify-text")
+                .then()
+                .statusCode(415);
+        for (Method method : List.of(Method.GET, Method.PUT, Method.DELETE)) {
+            given().request(method, "/classify-text?model=sentiment")
                     .then()
-                    .statusCode(400);
+                    .statusCode(405)
+                    .body("error.type", is("method_not_allowed"));
         }
     }
 
-    private static ValidatableResponse event(Map<String, Object> data) {
-        return given().contentType("application/json")
-                .header("ce-specversion", "1.0")
-                .header("ce-id", "1")
-                .header("ce-source", "test")
-                .header("ce-type", "io.softcall.classify")
-                .body(data)
-                .post("/")
-                .then();
+    /** A large body goes another way than a small one. */
+    @Test
+    void largeBodies() {
+        String padding = " ".repeat(100_000);
+        given().contentType("application/json")
+                .body("{\"model\": \"sentiment\", \"input\": \"A joy.\"}" + padding)
+                .post("/classify-text")
+                .then()
+                .statusCode(200);
+        given().contentType("application/json")
+                .body("{" + padding)
+                .post("/classify-text")
+                .then()
+                .statusCode(400)
+                .body("error.type", is("invalid_request"));
     }
 }

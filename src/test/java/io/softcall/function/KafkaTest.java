@@ -2,6 +2,7 @@ package io.softcall.function;
 
 import static io.restassured.RestAssured.given;
 import static org.hamcrest.Matchers.containsString;
+import static org.hamcrest.Matchers.is;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -21,6 +22,8 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -167,6 +170,42 @@ class KafkaTest {
         assertTrue(header(dead.get(values.size()), "dead-letter-reason").contains("com.example.other"));
         assertEquals("other", header(dead.get(values.size()), "ce_id"));
         assertEquals(null, dead.getLast().value());
+    }
+
+    /** Its zeros look like UTF-32. One such record once held its partition for ever. */
+    @Test
+    void theFramingOfASchemaRegistryHoldsUpNobody() throws IOException {
+        byte[] framed = Files.readAllBytes(Path.of("src/test/resources/cases/confluent-framed.bin"));
+        send(new ProducerRecord<>(KafkaBroker.REQUESTS, bytes("k"), framed));
+        String place = send("k", Map.of("model", "sentiment", "input", "A joy."));
+        List<ConsumerRecord<byte[], byte[]>> read = kafka.read(answers, LIMIT, records -> records.size() == 1);
+        assertEquals(place, json(read.getFirst()).get("id").textValue());
+        ConsumerRecord<byte[], byte[]> letter =
+                kafka.read(deadLetters, LIMIT, records -> records.size() == 1).getFirst();
+        assertArrayEquals(framed, letter.value());
+        assertEquals("invalid_request", header(letter, "dead-letter-code"));
+        given().get("/q/health/ready")
+                .then()
+                .statusCode(200)
+                .body("checks.find { it.name == 'kafka' }.data['softcall.classify']", is("read"));
+    }
+
+    /** What routes and traces an event goes on with its answer. */
+    @Test
+    void anAnswerKeepsWhatBelongsToItsEvent() {
+        CloudEvent event = CloudEventBuilder.from(event("1", Map.of("model", "sentiment", "input", "A joy.")))
+                .withSubject("order 7")
+                .withExtension("partitionkey", "ä")
+                .withExtension("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+                .build();
+        send(binary("k", event));
+        send(structured("k", event));
+        for (ConsumerRecord<byte[], byte[]> answer : kafka.read(answers, LIMIT, records -> records.size() == 2)) {
+            CloudEvent reply = KafkaMessageFactory.createReader(answer).toEvent();
+            assertEquals("order 7", reply.getSubject());
+            assertEquals("ä", reply.getExtension("partitionkey"));
+            assertEquals(event.getExtension("traceparent"), reply.getExtension("traceparent"));
+        }
     }
 
     @Test

@@ -1,0 +1,80 @@
+package io.softcall.function;
+
+import io.cloudevents.CloudEvent;
+import io.smallrye.common.annotation.RunOnVirtualThread;
+import io.vertx.ext.web.RoutingContext;
+import jakarta.ws.rs.Consumes;
+import jakarta.ws.rs.HeaderParam;
+import jakarta.ws.rs.POST;
+import jakarta.ws.rs.Path;
+import jakarta.ws.rs.core.Context;
+import jakarta.ws.rs.core.HttpHeaders;
+import jakarta.ws.rs.core.MediaType;
+import java.util.List;
+import java.util.Optional;
+import org.eclipse.microprofile.openapi.annotations.Operation;
+import org.eclipse.microprofile.openapi.annotations.enums.SchemaType;
+import org.eclipse.microprofile.openapi.annotations.media.Content;
+import org.eclipse.microprofile.openapi.annotations.media.Schema;
+import org.eclipse.microprofile.openapi.annotations.parameters.RequestBody;
+import org.eclipse.microprofile.openapi.annotations.responses.APIResponse;
+import org.jboss.resteasy.reactive.RestResponse;
+
+/** A sink of CloudEvents. */
+@Path("/")
+@RunOnVirtualThread
+class EventsResource {
+
+    private final Endpoint endpoint;
+    private final Events events;
+
+    EventsResource(Endpoint endpoint, Events events) {
+        this.endpoint = endpoint;
+        this.events = events;
+    }
+
+    @POST
+    @Consumes(MediaType.WILDCARD)
+    @Operation(
+            summary = "Take a CloudEvent, or a batch of them: texts to classify, or the notification of a stored file")
+    @RequestBody(
+            required = true,
+            content = {
+                @Content(mediaType = "application/cloudevents+json", schema = @Schema(type = SchemaType.OBJECT)),
+                @Content(mediaType = "application/cloudevents-batch+json", schema = @Schema(type = SchemaType.ARRAY))
+            })
+    @APIResponse(
+            responseCode = "200",
+            description = "The event that answers, in the mode in which it was asked",
+            content = @Content(mediaType = "application/cloudevents+json", schema = @Schema(type = SchemaType.OBJECT)))
+    @APIResponse(responseCode = "204", description = "There is nothing to tell")
+    @APIResponse(
+            responseCode = "default",
+            description = "Any error",
+            content =
+                    @Content(
+                            mediaType = MediaType.APPLICATION_JSON,
+                            schema = @Schema(implementation = Errors.Body.class)))
+    public RestResponse<byte[]> take(
+            @Context RoutingContext context,
+            @Context HttpHeaders headers,
+            @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization,
+            byte[] body) {
+        return switch (endpoint.counted(() -> HttpEvents.read(headers.getRequestHeaders(), body))) {
+            case HttpEvents.Message.One(ReceivedEvent event, boolean structured) ->
+                events.handle(authorization, event, HangUps.of(context))
+                        .map(reply -> response(HttpEvents.write(reply, structured)))
+                        .orElseGet(RestResponse::noContent);
+            case HttpEvents.Message.Batch(var batch) -> {
+                List<CloudEvent> replies = events.handle(authorization, batch);
+                yield replies.isEmpty() ? RestResponse.noContent() : response(HttpEvents.write(replies));
+            }
+        };
+    }
+
+    private static RestResponse<byte[]> response(HttpEvents.Encoded message) {
+        RestResponse.ResponseBuilder<byte[]> response = RestResponse.ResponseBuilder.ok(message.body());
+        message.headers().forEach(response::header);
+        return response.build();
+    }
+}

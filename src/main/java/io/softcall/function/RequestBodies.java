@@ -1,0 +1,139 @@
+package io.softcall.function;
+
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.HttpMethod;
+import io.vertx.core.http.HttpServerRequest;
+import io.vertx.ext.web.Router;
+import io.vertx.ext.web.RoutingContext;
+import io.vertx.ext.web.impl.RoutingContextInternal;
+import jakarta.enterprise.event.Observes;
+import jakarta.inject.Singleton;
+import java.time.Duration;
+import java.util.concurrent.atomic.AtomicLong;
+
+/**
+ * Reads the bodies of requests whole before anything else looks at them, so that every entry point has the same bounds: on a
+ * body's bytes, on the time that it takes to arrive, and on the bytes of all bodies together. A body without a byte is refused.
+ */
+@Singleton
+class RequestBodies {
+
+    private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
+    private static final int FIRST_BYTES = 1_024;
+
+    private final HttpConfig config;
+    private final AtomicLong held = new AtomicLong();
+
+    RequestBodies(HttpConfig config, MeterRegistry metrics) {
+        this.config = config;
+        Gauge.builder("softcall.http.body.bytes", held, AtomicLong::get)
+                .baseUnit("bytes")
+                .description("memory of the bodies of calls under way")
+                .register(metrics);
+    }
+
+    void register(@Observes Router router) {
+        router.route().method(HttpMethod.POST).order(Integer.MIN_VALUE).handler(this::read);
+    }
+
+    private void read(RoutingContext context) {
+        HttpServerRequest request = context.request();
+        if (declaredBytes(request) > config.maxBodyBytes().asLongValue()) {
+            throw tooLarge();
+        }
+        if ("100-continue".equalsIgnoreCase(request.getHeader("expect"))) {
+            context.response().writeContinue();
+        }
+        Reading reading = new Reading(context);
+        request.handler(reading::take).endHandler(reading::end).exceptionHandler(reading::fail);
+        request.resume();
+    }
+
+    /** As the header has it; 0 where a body comes in chunks. */
+    private static long declaredBytes(HttpServerRequest request) {
+        String length = request.getHeader(HttpHeaders.CONTENT_LENGTH);
+        try {
+            return length == null ? 0 : Long.parseLong(length);
+        } catch (NumberFormatException e) {
+            return Long.MAX_VALUE;
+        }
+    }
+
+    private static SoftcallException tooLarge() {
+        return new SoftcallException(Reason.BODY_TOO_LARGE, "the body is larger than softcall.http.max-body-bytes");
+    }
+
+    /** One body on its way. Everything happens on the event loop of its connection. */
+    private final class Reading {
+
+        private final RoutingContext context;
+        private final long timer;
+        private final Buffer body = Buffer.buffer(FIRST_BYTES);
+        private boolean done;
+
+        Reading(RoutingContext context) {
+            this.context = context;
+            this.timer = context.vertx().setTimer(config.bodyTime().toMillis(), id -> fail(late()));
+            context.addEndHandler(ended -> {
+                stop();
+                held.addAndGet(-body.length());
+            });
+        }
+
+        void take(Buffer chunk) {
+            if (done) {
+                return;
+            }
+            if (body.length() + (long) chunk.length() > config.maxBodyBytes().asLongValue()) {
+                fail(tooLarge());
+            } else if (held.get() + chunk.length() > config.maxHeldBytes().asLongValue()) {
+                fail(SoftcallException.overloaded(
+                        "the bodies of all calls together would be larger than softcall.http.max-held-bytes",
+                        RETRY_AFTER));
+            } else {
+                held.addAndGet(chunk.length());
+                body.appendBuffer(chunk);
+            }
+        }
+
+        void end(Void ended) {
+            if (done) {
+                return;
+            }
+            if (body.length() == 0) {
+                fail(SoftcallException.invalid("the body is empty, expected JSON"));
+                return;
+            }
+            stop();
+            RoutingContextInternal request = (RoutingContextInternal) context;
+            request.setBody(body);
+            // Else Quarkus's own handler of bodies would wait for what was read here.
+            request.visitHandler(RoutingContextInternal.BODY_HANDLER);
+            context.next();
+        }
+
+        void fail(Throwable problem) {
+            if (!done) {
+                stop();
+                context.fail(problem);
+            }
+        }
+
+        private void stop() {
+            done = true;
+            context.vertx().cancelTimer(timer);
+        }
+
+        private SoftcallException late() {
+            return new SoftcallException(
+                    Reason.REQUEST_TIMEOUT,
+                    "the body did not arrive within %d ms (softcall.http.body-time)"
+                            .formatted(config.bodyTime().toMillis()));
+        }
+    }
+}
