@@ -6,8 +6,10 @@ import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.StartupEvent;
 import io.quarkus.runtime.annotations.QuarkusMain;
 import io.softcall.function.ClassifyLines;
+import io.softcall.function.Draining;
 import io.softcall.inference.EarlyOpening;
 import jakarta.enterprise.event.Observes;
+import jakarta.enterprise.inject.spi.CDI;
 import java.lang.reflect.Proxy;
 import java.util.Arrays;
 import java.util.Map;
@@ -31,8 +33,12 @@ public final class Server {
 
     /** @param args none for the server; {@code classify} and its options for standard input and output */
     public static void main(String... args) {
-        listen();
-        ApplicationLifecycleManager.setDefaultExitCodeHandler(Server::leave);
+        // Before Netty's first class is loaded: HeaderDeadline.
+        System.setProperty("io.netty.bootstrap.extensions", "serviceload");
+        if (LaunchMode.current() == LaunchMode.NORMAL) {
+            listen();
+            ApplicationLifecycleManager.setDefaultExitCodeHandler(Server::leave);
+        }
         EarlyOpening.begin();
         if (args.length > 0 && args[0].equals("classify")) {
             ClassifyLines.configure();
@@ -61,6 +67,7 @@ public final class Server {
 
     private static synchronized void exit(int status) {
         if (started) {
+            CDI.current().select(Draining.class).get().begin();
             Quarkus.asyncExit(status);
         } else {
             awaited = status;

@@ -44,6 +44,8 @@ public final class SoftcallException extends RuntimeException {
         OUT_OF_MEMORY,
         /** The store does not answer. */
         STORE_UNAVAILABLE,
+        /** The server stops; another one may answer. */
+        STOPPING,
         /** The answer was not ready in the time that one call may take. */
         DEADLINE_EXCEEDED,
         /** The caller hung up. */

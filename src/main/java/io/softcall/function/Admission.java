@@ -5,9 +5,7 @@ import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.vertx.core.Context;
 import io.vertx.core.http.HttpHeaders;
-import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
-import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 import java.util.Locale;
 import java.util.Optional;
@@ -33,17 +31,7 @@ class Admission {
         this.executor = executor;
     }
 
-    /** After {@link RequestBodies} and {@link HangUps}. */
-    void register(@Observes Router router) {
-        for (String path : ClassifyResource.PATHS) {
-            router.post(path).order(Integer.MIN_VALUE + 1).handler(this::admit);
-        }
-        router.post(ClassifyText.PATH).order(Integer.MIN_VALUE + 1).handler(this::admit);
-        // Funqy would read a query as the function's input.
-        router.route(ClassifyText.PATH).order(Integer.MIN_VALUE + 2).handler(Admission::refuseOtherMethods);
-    }
-
-    private void admit(RoutingContext context) {
+    void admit(RoutingContext context) {
         if (context.body().length() <= MOST_BYTES) {
             context.put(KEY, admitted(context));
             context.next();
@@ -74,7 +62,8 @@ class Admission {
         return ClassifyRequest.parse(context.body().buffer().getBytes());
     }
 
-    private static void refuseOtherMethods(RoutingContext context) {
+    /** For Funqy, which would read a query as the function's input. */
+    static void requireAdmitted(RoutingContext context) {
         if (context.get(KEY) == null) {
             throw new SoftcallException(
                     Reason.METHOD_NOT_ALLOWED, "this method is not allowed at " + ClassifyText.PATH);

@@ -8,7 +8,7 @@ import org.eclipse.microprofile.health.HealthCheckResponse;
 import org.eclipse.microprofile.health.Readiness;
 
 /**
- * Ready once the base is loaded, which start-up waits for. The store is named, not asked: a store that blinks must not
+ * Ready once the base is loaded, which start-up waits for, until the server stops. The store is named, not asked: a store that blinks must not
  * take every instance out of service at once.
  */
 @Readiness
@@ -17,16 +17,18 @@ class BaseLoaded implements HealthCheck {
 
     private final Requirements base;
     private final Store store;
+    private final Draining draining;
 
-    BaseLoaded(Requirements base, Store store) {
+    BaseLoaded(Requirements base, Store store, Draining draining) {
         this.base = base;
         this.store = store;
+        this.draining = draining;
     }
 
     @Override
     public HealthCheckResponse call() {
         return HealthCheckResponse.named("base")
-                .up()
+                .status(!draining.hasBegun())
                 .withData("base", base.baseName())
                 .withData("fingerprints", String.join(" ", base.fingerprints()))
                 .withData("store", store.uri())

@@ -46,7 +46,7 @@ final class Errors {
             case OVERLOADED -> 429;
             case INTERNAL -> 500;
             case ARTIFACT_REFUSED, STORE_DENIED -> 502;
-            case OUT_OF_MEMORY, STORE_UNAVAILABLE -> 503;
+            case OUT_OF_MEMORY, STOPPING, STORE_UNAVAILABLE -> 503;
             case DEADLINE_EXCEEDED -> 504;
             case CANCELLED -> 499;
         };
@@ -56,7 +56,7 @@ final class Errors {
     static Map<String, String> headers(SoftcallException e) {
         return switch (e.reason()) {
             case UNAUTHENTICATED -> Map.of("WWW-Authenticate", "Bearer");
-            case OVERLOADED -> Map.of("Retry-After", retryAfter(e));
+            case OVERLOADED, STOPPING -> Map.of("Retry-After", retryAfter(e));
             default -> Map.of();
         };
     }

@@ -23,6 +23,14 @@ public interface HttpConfig {
     @WithDefault("10s")
     Duration bodyTime();
 
+    /** Time for a request's headers to arrive; then the connection is closed. */
+    @WithDefault("30s")
+    Duration headerTime();
+
+    /** Connections at once; more are closed. */
+    @WithDefault("4096")
+    int maxConnections();
+
     /** API keys by a name of your choice. None: every caller may call every task. */
     Map<String, Key> keys();
 

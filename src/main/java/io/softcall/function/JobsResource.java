@@ -1,6 +1,5 @@
 package io.softcall.function;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import io.smallrye.common.annotation.RunOnVirtualThread;
 import io.softcall.jobs.JobReport;
 import io.softcall.jobs.JobStatus;
@@ -37,13 +36,15 @@ class JobsResource {
     }
 
     @POST
-    @Consumes(MediaType.APPLICATION_JSON)
+    @Consumes(MediaType.WILDCARD)
     @Operation(summary = "Classify the rows of a stored file, named by a notification of S3, and wait for the end")
     @RequestBody(required = true, content = @Content(schema = @Schema(type = SchemaType.OBJECT)))
     public RestResponse<JobReport> handle(
-            @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization, JsonNode notification) {
+            @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization, byte[] notification) {
         keys.caller(authorization).requireAll();
-        return jobs.handle(notification).map(RestResponse::ok).orElseGet(RestResponse::noContent);
+        return jobs.handle(RequestJson.read("the body", notification))
+                .map(RestResponse::ok)
+                .orElseGet(RestResponse::noContent);
     }
 
     @GET

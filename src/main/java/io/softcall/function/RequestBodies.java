@@ -5,16 +5,16 @@ import io.micrometer.core.instrument.MeterRegistry;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpClosedException;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
-import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
 import io.vertx.ext.web.impl.RoutingContextInternal;
-import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Supplier;
 
 /**
  * Reads the bodies of requests whole before anything else looks at them, so that every entry point has the same bounds: on a
@@ -23,6 +23,10 @@ import java.util.concurrent.atomic.AtomicLong;
 @Singleton
 class RequestBodies {
 
+    private static final Supplier<SoftcallException> EMPTY =
+            () -> SoftcallException.invalid("the body is empty, expected JSON");
+
+    private static final String CUT_OFF = RequestBodies.class.getName();
     private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
     private static final int FIRST_BYTES = 1_024;
 
@@ -37,21 +41,34 @@ class RequestBodies {
                 .register(metrics);
     }
 
-    void register(@Observes Router router) {
-        router.route().method(HttpMethod.POST).order(Integer.MIN_VALUE).handler(this::read);
-    }
-
-    private void read(RoutingContext context) {
+    void read(RoutingContext context) {
         HttpServerRequest request = context.request();
+        if (!hasBody(request)) {
+            if (request.method().equals(HttpMethod.POST)) {
+                throw EMPTY.get();
+            }
+            context.next();
+            return;
+        }
         if (declaredBytes(request) > config.maxBodyBytes().asLongValue()) {
+            context.put(CUT_OFF, true);
             throw tooLarge();
         }
         if ("100-continue".equalsIgnoreCase(request.getHeader("expect"))) {
             context.response().writeContinue();
         }
         Reading reading = new Reading(context);
-        request.handler(reading::take).endHandler(reading::end).exceptionHandler(reading::fail);
+        // Quarkus resumes a request with its first handler, unless somebody has paused it.
+        request.pause();
+        request.exceptionHandler(reading::broken);
+        request.endHandler(reading::end);
+        request.handler(reading::take);
         request.resume();
+    }
+
+    private static boolean hasBody(HttpServerRequest request) {
+        String length = request.getHeader(HttpHeaders.CONTENT_LENGTH);
+        return length == null ? request.headers().contains(HttpHeaders.TRANSFER_ENCODING) : !length.equals("0");
     }
 
     /** As the header has it; 0 where a body comes in chunks. */
@@ -62,6 +79,11 @@ class RequestBodies {
         } catch (NumberFormatException e) {
             return Long.MAX_VALUE;
         }
+    }
+
+    /** Whether a part of the request's body was not read. */
+    static boolean isCutOff(RoutingContext context) {
+        return context.get(CUT_OFF) != null;
     }
 
     private static SoftcallException tooLarge() {
@@ -105,8 +127,8 @@ class RequestBodies {
             if (done) {
                 return;
             }
-            if (body.length() == 0) {
-                fail(SoftcallException.invalid("the body is empty, expected JSON"));
+            if (body.length() == 0 && context.request().method().equals(HttpMethod.POST)) {
+                fail(EMPTY.get());
                 return;
             }
             stop();
@@ -117,9 +139,18 @@ class RequestBodies {
             context.next();
         }
 
-        void fail(Throwable problem) {
+        /** The connection was closed, or what comes is no HTTP. */
+        void broken(Throwable problem) {
+            fail(
+                    problem instanceof HttpClosedException
+                            ? problem
+                            : SoftcallException.invalid("the body cannot be read, its chunks are malformed"));
+        }
+
+        private void fail(Throwable problem) {
             if (!done) {
                 stop();
+                context.put(CUT_OFF, true);
                 context.fail(problem);
             }
         }

@@ -2,31 +2,26 @@ package io.softcall.function;
 
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
+import io.vertx.core.VertxException;
 import io.vertx.core.http.HttpClosedException;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.core.json.JsonObject;
-import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
-import jakarta.enterprise.event.Observes;
-import jakarta.inject.Singleton;
 import org.jboss.logging.Logger;
 
 /**
  * Errors outside REST: bodies that are cut off, calls that are not admitted, and functions. Funqy fails a request with 500 whatever
  * was thrown; failures that reach the router are unwrapped here, and answered from the same table as everywhere.
  */
-@Singleton
-class RouterErrors {
+final class RouterErrors {
 
     private static final long CLOSE_AFTER_MS = 200;
 
     private static final Logger LOG = Logger.getLogger(RouterErrors.class);
 
-    void register(@Observes Router router) {
-        router.route().order(Integer.MIN_VALUE).failureHandler(RouterErrors::answer);
-    }
+    private RouterErrors() {}
 
-    private static void answer(RoutingContext context) {
+    static void answer(RoutingContext context) {
         HttpServerResponse response = context.response();
         boolean gone = response.closed() || context.failure() instanceof HttpClosedException;
         if (gone || response.ended() || response.headWritten()) {
@@ -37,7 +32,7 @@ class RouterErrors {
             LOG.error("a call failed", context.failure());
         }
         Errors.headers(problem).forEach(response::putHeader);
-        boolean unread = !context.request().isEnded();
+        boolean unread = RequestBodies.isCutOff(context);
         if (unread) {
             response.putHeader("connection", "close");
         }
@@ -54,13 +49,14 @@ class RouterErrors {
     }
 
     private static SoftcallException problem(RoutingContext context) {
-        if (context.failure() != null) {
+        boolean callersFault = context.statusCode() >= 400 && context.statusCode() < 500;
+        if (context.failure() != null && !callersFault) {
             return Errors.unwrap(context.failure());
         }
-        Reason reason = Errors.reason(context.statusCode());
-        if (reason == Reason.BODY_TOO_LARGE) {
-            return new SoftcallException(reason, "the body is larger than softcall.http.max-body-bytes");
-        }
-        return new SoftcallException(reason, "the request was refused with status " + context.statusCode());
+        // Vert.x's words for it, which repeat nothing of the request.
+        String why = context.failure() instanceof VertxException known ? ": " + known.getMessage() : "";
+        return new SoftcallException(
+                Errors.reason(context.statusCode()),
+                "the request was refused with status %d%s".formatted(context.statusCode(), why));
     }
 }

@@ -297,7 +297,7 @@ class Batcher {
                 break;
             }
         }
-        calls().forEach(call -> fail(call, new SoftcallException(Reason.DEADLINE_EXCEEDED, "the server is stopping")));
+        calls().forEach(call -> fail(call, new SoftcallException(Reason.STOPPING, "the server is stopping")));
     }
 
     private void fail(Rows call, Throwable problem) {

@@ -342,7 +342,7 @@ public class Classifier {
                 throw failure(e.getCause(), whom);
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
-                throw new SoftcallException(Reason.DEADLINE_EXCEEDED, "the server is stopping", e);
+                throw new SoftcallException(Reason.STOPPING, "the server is stopping", e);
             }
         }
 
@@ -354,7 +354,7 @@ public class Classifier {
                 throw failure(e.getCause(), whom);
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
-                throw new SoftcallException(Reason.DEADLINE_EXCEEDED, "the server is stopping", e);
+                throw new SoftcallException(Reason.STOPPING, "the server is stopping", e);
             }
         }
 

@@ -1,5 +1,7 @@
 package io.softcall.inference;
 
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
 import io.softcall.task.Prompt;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
@@ -33,7 +35,7 @@ final class Encoder implements AutoCloseable {
      */
     synchronized Prefix encode(Prompt prompt, PrefixForm form) {
         if (ended) {
-            throw new IllegalStateException("the server is stopping");
+            throw new SoftcallException(Reason.STOPPING, "the server is stopping");
         }
         if (trunk == null) {
             open();
