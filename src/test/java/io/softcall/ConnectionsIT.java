@@ -1,0 +1,202 @@
+package io.softcall;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.net.Socket;
+import java.net.SocketException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.junit.jupiter.api.Test;
+
+/** Connections of the packaged server: how it ends them when it stops, and which it closes. */
+class ConnectionsIT {
+
+    private static final String BODY = "{\"model\": \"sentiment\", \"input\": \"A joy.\"}";
+    private static final int CALLERS = 8;
+
+    /** An instance as a balancer sees it. */
+    private static HttpResponse<String> call(HttpClient client, URI server) throws IOException, InterruptedException {
+        return client.send(
+                HttpRequest.newBuilder(server.resolve("/v1/classify"))
+                        .header("content-type", "application/json")
+                        .POST(HttpRequest.BodyPublishers.ofString(BODY))
+                        .build(),
+                HttpResponse.BodyHandlers.ofString());
+    }
+
+    /**
+     * A rolling update: callers go to the next instance when one refuses a connection, or says 503. No call is lost, and none is
+     * cut off.
+     */
+    @Test
+    void aServerThatStopsLosesNoCall() throws Exception {
+        try (PackagedServer first = new PackagedServer(Map.of());
+                PackagedServer second = new PackagedServer(Map.of());
+                ExecutorService callers = Executors.newFixedThreadPool(CALLERS)) {
+            AtomicBoolean ended = new AtomicBoolean();
+            List<Future<int[]>> counted = new ArrayList<>();
+            for (int i = 0; i < CALLERS; i++) {
+                counted.add(callers.submit(() -> callUntil(ended, first.uri(), second.uri())));
+            }
+            Thread.sleep(2_000);
+            first.signal("TERM");
+            assertEquals(143, first.awaitEnd(15), () -> String.join("\n", first.log()));
+            Thread.sleep(1_000);
+            ended.set(true);
+            int answered = 0;
+            int turnedAway = 0;
+            for (Future<int[]> caller : counted) {
+                answered += caller.get(30, TimeUnit.SECONDS)[0];
+                turnedAway += caller.get()[1];
+            }
+            assertTrue(answered > 100, "answered: " + answered);
+            assertTrue(turnedAway > 0, "nobody was turned away");
+            assertFalse(String.join("\n", first.log()).contains("ERROR"), () -> String.join("\n", first.log()));
+        }
+    }
+
+    /** @return how many calls were answered, and how many were turned away on their way there */
+    private static int[] callUntil(AtomicBoolean ended, URI... servers) throws Exception {
+        int[] counts = new int[2];
+        try (HttpClient client =
+                HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build()) {
+            int server = 0;
+            while (!ended.get()) {
+                try {
+                    HttpResponse<String> answer = call(client, servers[server]);
+                    if (answer.statusCode() == 200) {
+                        counts[0]++;
+                        continue;
+                    }
+                    assertEquals(503, answer.statusCode(), answer.body());
+                    assertTrue(answer.body().contains("\"stopping\""), answer.body());
+                    assertEquals("1", answer.headers().firstValue("retry-after").orElse(""));
+                    assertEquals(
+                            "close", answer.headers().firstValue("connection").orElse(""));
+                } catch (java.net.ConnectException e) {
+                    // Gone for good.
+                } catch (IOException e) {
+                    // A kept connection that the server has closed between two calls: HTTP says to try again.
+                    assertTrue(isClosedBetweenCalls(e), e.toString());
+                }
+                counts[1]++;
+                server = (server + 1) % servers.length;
+            }
+        }
+        return counts;
+    }
+
+    private static boolean isClosedBetweenCalls(IOException e) {
+        return String.valueOf(e.getMessage()).contains("header parser received no bytes")
+                || e instanceof SocketException
+                || e.getCause() instanceof SocketException;
+    }
+
+    @Test
+    void aServerThatStopsIsNotReadyAndSaysSo() throws Exception {
+        try (PackagedServer server = new PackagedServer(Map.of());
+                HttpClient client = HttpClient.newBuilder()
+                        .version(HttpClient.Version.HTTP_1_1)
+                        .build();
+                Socket slow = new Socket("localhost", server.uri().getPort())) {
+            // A call under way: its body comes slowly.
+            String head = "POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
+                    + BODY.length() + "\r\n\r\n";
+            slow.getOutputStream().write((head + BODY.substring(0, 10)).getBytes(StandardCharsets.US_ASCII));
+            assertEquals(200, call(client, server.uri()).statusCode());
+            server.signal("TERM");
+            HttpResponse<String> ready = client.send(
+                    HttpRequest.newBuilder(server.uri().resolve("/q/health/ready"))
+                            .build(),
+                    HttpResponse.BodyHandlers.ofString());
+            assertEquals(503, ready.statusCode(), ready.body());
+            assertEquals(503, call(client, server.uri()).statusCode());
+            slow.getOutputStream().write(BODY.substring(10).getBytes(StandardCharsets.US_ASCII));
+            slow.setSoTimeout(10_000);
+            String answer = new String(slow.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            assertTrue(answer.startsWith("HTTP/1.1 200"), answer);
+            assertTrue(answer.toLowerCase(java.util.Locale.ROOT).contains("connection: close"), answer);
+            assertEquals(143, server.awaitEnd(15));
+        }
+    }
+
+    /** One byte now and then would keep a connection for ever, if each began the time anew. */
+    @Test
+    void headersThatDoNotEndAreCutOff() throws Exception {
+        try (PackagedServer server = new PackagedServer(Map.of("softcall.http.header-time", "1s"));
+                Socket idle = new Socket("localhost", server.uri().getPort());
+                Socket dripping = new Socket("localhost", server.uri().getPort());
+                Socket second = new Socket("localhost", server.uri().getPort())) {
+            String request = "GET /q/health/live HTTP/1.1\r\nHost: x\r\n\r\n";
+            second.getOutputStream().write(request.getBytes(StandardCharsets.US_ASCII));
+            second.setSoTimeout(10_000);
+            assertTrue(second.getInputStream().read() > 0);
+            boolean cut = false;
+            for (int i = 0; i < 100 && !cut; i++) {
+                try {
+                    dripping.getOutputStream().write(request.charAt(i % 10));
+                    // The second request of a connection that is kept has no more time than the first.
+                    second.getOutputStream().write('G');
+                    Thread.sleep(100);
+                } catch (SocketException e) {
+                    cut = true;
+                }
+            }
+            assertTrue(cut, "the connections are still open");
+            idle.setSoTimeout(10_000);
+            assertEquals(-1, idle.getInputStream().read());
+            dripping.setSoTimeout(10_000);
+            assertClosed(dripping);
+            assertClosed(second);
+        }
+    }
+
+    private static void assertClosed(Socket socket) throws IOException {
+        try {
+            socket.setSoTimeout(10_000);
+            while (socket.getInputStream().read() >= 0) {}
+        } catch (SocketException e) {
+            // Closed while we were writing.
+        }
+    }
+
+    @Test
+    void connectionsAreCounted() throws Exception {
+        try (PackagedServer server = new PackagedServer(Map.of("softcall.http.max-connections", "4"))) {
+            List<Socket> open = new ArrayList<>();
+            int closed = 0;
+            for (int i = 0; i < 8; i++) {
+                Socket socket = new Socket("localhost", server.uri().getPort());
+                socket.setSoTimeout(500);
+                open.add(socket);
+            }
+            for (Socket socket : open) {
+                try {
+                    closed += socket.getInputStream().read() < 0 ? 1 : 0;
+                } catch (java.net.SocketTimeoutException e) {
+                    // Kept.
+                } catch (SocketException e) {
+                    closed++;
+                }
+            }
+            for (Socket socket : open) {
+                socket.close();
+            }
+            assertEquals(4, closed);
+        }
+    }
+}
