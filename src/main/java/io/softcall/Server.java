@@ -35,7 +35,7 @@ public final class Server {
     public static void main(String... args) {
         // Before Netty's first class is loaded: HeaderDeadline.
         System.setProperty("io.netty.bootstrap.extensions", "serviceload");
-        if (LaunchMode.current() == LaunchMode.NORMAL) {
+        if (!isDevelopment()) {
             listen();
             ApplicationLifecycleManager.setDefaultExitCodeHandler(Server::leave);
         }
@@ -46,6 +46,14 @@ public final class Server {
         } else {
             Quarkus.run(args);
         }
+    }
+
+    /**
+     * Development ends and begins the application in one process, and has handlers of its own. Its class loader is all that can
+     * be seen of it here: {@link LaunchMode} is set later.
+     */
+    private static boolean isDevelopment() {
+        return Server.class.getClassLoader().getClass().getName().startsWith("io.quarkus.bootstrap.classloading.");
     }
 
     /** Also where the start has failed, for a setting say, while the base was being opened beside it. */

@@ -32,8 +32,11 @@ class EntryRoutes {
         first(router.route(ClassifyText.PATH)).handler(Admission::requireAdmitted);
     }
 
-    /** Before Quarkus's own; among equals the order of registration counts. */
+    /**
+     * Just before Quarkus's own handler of bodies, which has the same place and is registered later; and behind what looks for
+     * changed code in development, for that sends the request to another router.
+     */
     private static Route first(Route route) {
-        return route.order(Integer.MIN_VALUE);
+        return route.order(Integer.MIN_VALUE + 1);
     }
 }
