@@ -32,7 +32,7 @@ record Folder(Bucket output, String job) {
     private static final String PART = "part-";
     private static final Pattern PART_NAME = Pattern.compile(".*/part-([0-9]{5,9})\\.jsonl");
     /** Parts that one listing looks at. */
-    private static final int MAX_LISTED = 100_000;
+    static final int MAX_LISTED = 100_000;
 
     private static final JsonMapper JSON = JsonMapper.builder()
             .addModule(new JavaTimeModule())

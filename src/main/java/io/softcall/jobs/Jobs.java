@@ -277,6 +277,12 @@ public class Jobs {
                 .filter(name -> rules.get(name).matcher(begun.input().key()).matches())
                 .findFirst()
                 .map(name -> config.rules().get(name).task());
+        Plan.Limits limits = new Plan.Limits(
+                Math.toIntExact(config.rowBytes().asLongValue()),
+                config.maxBytes().asLongValue(),
+                config.maxRows());
+        Optional<List<Plan.Range>> parts = source.split(config.partBytes().asLongValue(), config.partRows(), limits);
+        long listed = (long) config.partRows() * Folder.MAX_LISTED;
         return new Plan(
                 begun.input(),
                 source.format(),
@@ -284,10 +290,11 @@ public class Jobs {
                 task.orElse(null),
                 config.scores(),
                 config.truncatePromptTokens(),
-                Math.toIntExact(config.rowBytes().asLongValue()),
+                limits.rowBytes(),
                 config.partRows(),
-                source.split(config.partBytes().asLongValue(), config.partRows())
-                        .orElse(null),
+                limits.bytes(),
+                parts.isPresent() ? limits.rows() : Math.min(limits.rows(), listed),
+                parts.orElse(null),
                 begun.started());
     }
 
@@ -339,7 +346,7 @@ public class Jobs {
     }
 
     private void split(Folder folder, Plan plan, Source source, int part) throws JobFailure {
-        try (Source.Reading rows = source.read(plan.parts().get(part), plan.rowBytes())) {
+        try (Source.Reading rows = source.read(plan.parts().get(part), plan.limits())) {
             run(folder, plan, part, rows, Integer.MAX_VALUE);
         }
     }
@@ -347,7 +354,7 @@ public class Jobs {
     /** Reads a file from its start to its end. @return the number of its parts */
     private int whole(Folder folder, Plan plan, Source source) throws JobFailure {
         Set<Integer> done = new HashSet<>(folder.parts());
-        try (Source.Reading rows = source.readWhole(plan.rowBytes())) {
+        try (Source.Reading rows = source.readWhole(plan.limits())) {
             int part = 0;
             while (rows.hasNext()) {
                 if (done.contains(part)) {

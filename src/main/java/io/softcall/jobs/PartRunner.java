@@ -1,6 +1,5 @@
 package io.softcall.jobs;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.inference.Classifier;
@@ -81,9 +80,9 @@ final class PartRunner {
     /** Where the result of a row comes from. */
     private sealed interface Entry {
 
-        record Waiting(JsonNode id, Group group, int index) implements Entry {}
+        record Waiting(RowId id, Group group, int index) implements Entry {}
 
-        record Error(JsonNode id, Optional<TaskName> task, String code, String message) implements Entry {}
+        record Error(RowId id, Optional<TaskName> task, String code, String message) implements Entry {}
     }
 
     private record Chunk(List<Entry> entries, Map<TaskName, Group> groups) {}
@@ -145,7 +144,7 @@ final class PartRunner {
 
         private Entry entry(Row row, Map<TaskName, Group> groups) {
             return switch (row) {
-                case Row.Bad(JsonNode id, String problem) -> invalid(id, Optional.empty(), problem);
+                case Row.Bad(RowId id, String problem) -> invalid(id, Optional.empty(), problem);
                 case Row.Texts texts -> entry(texts, groups);
             };
         }
@@ -172,7 +171,7 @@ final class PartRunner {
             };
         }
 
-        private static Entry invalid(JsonNode id, Optional<TaskName> task, String message) {
+        private static Entry invalid(RowId id, Optional<TaskName> task, String message) {
             return new Entry.Error(id, task, FixedTasks.code(Reason.INVALID_REQUEST), message);
         }
 
@@ -182,15 +181,15 @@ final class PartRunner {
             }
             for (Entry entry : chunk.entries()) {
                 switch (entry) {
-                    case Entry.Error(JsonNode id, Optional<TaskName> task, String code, String message) ->
+                    case Entry.Error(RowId id, Optional<TaskName> task, String code, String message) ->
                         results.error(id, task, code, message);
-                    case Entry.Waiting(JsonNode id, Group group, int index) ->
+                    case Entry.Waiting(RowId id, Group group, int index) ->
                         write(id, group.task, group.outcomes.get(index));
                 }
             }
         }
 
-        private void write(JsonNode id, Task task, Outcome outcome) throws IOException {
+        private void write(RowId id, Task task, Outcome outcome) throws IOException {
             switch (outcome) {
                 case Outcome.Answered(var row) -> results.answer(id, task, row);
                 case Outcome.Refused(SoftcallException problem) ->

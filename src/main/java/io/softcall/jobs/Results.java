@@ -1,7 +1,6 @@
 package io.softcall.jobs;
 
 import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.softcall.inference.Classification;
 import io.softcall.task.Task;
@@ -40,43 +39,26 @@ final class Results implements AutoCloseable {
         return errors;
     }
 
-    void answer(JsonNode id, Task task, Classification.Row row) throws IOException {
+    void answer(RowId id, Task task, Classification.Row row) throws IOException {
         begin(id, Optional.of(task.name()));
-        out.writeStringField("version", task.version());
-        if (row.abstained()) {
-            out.writeNullField("label");
-        } else {
-            out.writeStringField("label", task.head().labels().get(row.best()));
-        }
-        out.writeNumberField("score", row.probabilities()[row.best()]);
-        if (scores) {
-            out.writeObjectFieldStart("scores");
-            for (int i = 0; i < row.probabilities().length; i++) {
-                out.writeNumberField(task.head().labels().get(i), row.probabilities()[i]);
-            }
-            out.writeEndObject();
-        }
+        ResultFields.answer(out, task, row, scores);
         end();
     }
 
-    void error(JsonNode id, Optional<TaskName> task, String code, String message) throws IOException {
+    void error(RowId id, Optional<TaskName> task, String code, String message) throws IOException {
         begin(id, task);
-        out.writeObjectFieldStart("error");
-        out.writeStringField("code", code);
-        out.writeStringField("message", message);
-        out.writeEndObject();
+        ResultFields.error(out, code, message);
         errors++;
         end();
     }
 
-    private void begin(JsonNode id, Optional<TaskName> task) throws IOException {
+    private void begin(RowId id, Optional<TaskName> task) throws IOException {
         out.writeStartObject();
-        out.writeFieldName("id");
-        out.writeTree(id);
+        ResultFields.id(out, id);
         out.writeNumberField("part", part);
         out.writeNumberField("row", rows);
         if (task.isPresent()) {
-            out.writeStringField("task", task.get().value());
+            ResultFields.task(out, task.get());
         }
     }
 

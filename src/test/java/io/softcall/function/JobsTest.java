@@ -18,6 +18,7 @@ import io.quarkus.test.junit.QuarkusTest;
 import io.restassured.response.ValidatableResponse;
 import io.softcall.S3Server;
 import io.softcall.Tiny;
+import io.softcall.jobs.ParquetBytes;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.URI;
@@ -35,6 +36,7 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -235,7 +237,8 @@ class JobsTest {
                 "x.txt", new byte[] {1},
                 "cut.jsonl.gz", Arrays.copyOf(gzip, gzip.length / 2),
                 "x.csv", "a,b\n1,2\n".getBytes(StandardCharsets.UTF_8),
-                "open.csv", "text\n\"never closed".getBytes(StandardCharsets.UTF_8),
+                "cp1252.csv", Files.readAllBytes(Path.of("src/test/resources/cases/cp1252.csv")),
+                "claims.parquet", ParquetBytes.of("a").groupRows(1L << 40).write(),
                 "no.parquet", "PAR1 or not".getBytes(StandardCharsets.UTF_8),
                 "no.jsonl.zst", "not zstd".getBytes(StandardCharsets.UTF_8));
         for (var file : files.entrySet()) {
@@ -248,6 +251,34 @@ class JobsTest {
             assertEquals("bad_file", manifest.at("/error/code").textValue());
             assertFalse(keys(id).contains("results/" + id + "/_SUCCESS"));
         }
+    }
+
+    @Test
+    void aRowThatIsNoCsvCostsThatRow() throws Exception {
+        String key = "in/sentiment/quote_row.csv";
+        String id = key + "/" + put(key, Files.readAllBytes(Path.of("src/test/resources/cases/quote_row.csv")));
+        notify(key).statusCode(200).body("rows", is(3)).body("errors", is(1));
+        assertEquals(1, rows(id).get(1).get("row").intValue());
+        assertEquals("invalid_request", rows(id).get(1).at("/error/code").asText());
+    }
+
+    @Test
+    void idsComeBackAsTheyWereWritten() throws Exception {
+        String key = "in/sentiment/ids.jsonl";
+        List<String> ids =
+                List.of("1e400", "0.10000000000000000555", "1e2", "-0", "18446744073709551615", "\"\\ud800\"");
+        String lines = ids.stream()
+                .map("{\"id\": %s, \"text\": \"A joy.\"}\n"::formatted)
+                .collect(Collectors.joining());
+        String id = key + "/" + put(key, lines.getBytes(StandardCharsets.UTF_8));
+        notify(key).statusCode(200).body("rows", is(ids.size())).body("errors", is(0));
+        List<String> written = new String(get(id + "/part-00000.jsonl"), StandardCharsets.UTF_8)
+                .lines()
+                .toList();
+        for (int i = 0; i < ids.size(); i++) {
+            assertTrue(written.get(i).startsWith("{\"id\":" + ids.get(i) + ",\"part\":0,"), written.get(i));
+        }
+        assertManifest(id);
     }
 
     @Test
