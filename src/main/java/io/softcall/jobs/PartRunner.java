@@ -6,8 +6,6 @@ import io.softcall.inference.Classifier;
 import io.softcall.inference.Classifier.Outcome;
 import io.softcall.task.Task;
 import io.softcall.task.TaskName;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -57,10 +55,6 @@ final class PartRunner {
             new Part(folder, plan, rows, maxRows, results).run();
             folder.output().create(folder.key(Folder.partName(part)), results.finish());
             return new Done(results.rows(), results.errors());
-        } catch (JobFailure e) {
-            throw e;
-        } catch (IOException e) {
-            throw new UncheckedIOException("results cannot be written to this machine's temporary folder", e);
         }
     }
 
@@ -105,7 +99,7 @@ final class PartRunner {
             this.results = results;
         }
 
-        void run() throws IOException {
+        void run() throws JobFailure {
             try {
                 while (left > 0 && rows.hasNext()) {
                     underWay.addLast(start());
@@ -175,7 +169,7 @@ final class PartRunner {
             return new Entry.Error(id, task, FixedTasks.code(Reason.INVALID_REQUEST), message);
         }
 
-        private void write(Chunk chunk) throws IOException {
+        private void write(Chunk chunk) {
             for (Group group : chunk.groups().values()) {
                 group.outcomes = group.started.orElseThrow().await();
             }
@@ -189,7 +183,7 @@ final class PartRunner {
             }
         }
 
-        private void write(RowId id, Task task, Outcome outcome) throws IOException {
+        private void write(RowId id, Task task, Outcome outcome) {
             switch (outcome) {
                 case Outcome.Answered(var row) -> results.answer(id, task, row);
                 case Outcome.Refused(SoftcallException problem) ->
