@@ -254,7 +254,7 @@ public class Jobs {
     private Optional<Manifest> begin(Folder folder, Begun begun) {
         return untilFailure(folder, begun.input(), begun.started(), () -> {
             Source source = new Source(begun.bucket(), begun.input());
-            Optional<Plan> known = folder.read(Folder.PLAN, Plan.class);
+            Optional<Plan> known = plan(folder);
             Plan plan = known.isPresent() ? known.get() : folder.agree(Folder.PLAN, propose(source, begun), Plan.class);
             if (!plan.isSplit()) {
                 return Optional.of(succeed(folder, plan, whole(folder, plan, source)));
@@ -309,7 +309,7 @@ public class Jobs {
         if (ended.isPresent()) {
             return ended;
         }
-        Plan plan = folder.read(Folder.PLAN, Plan.class)
+        Plan plan = plan(folder)
                 .filter(Plan::isSplit)
                 .filter(stored ->
                         event.part() >= 0 && event.part() < stored.parts().size())
@@ -325,6 +325,15 @@ public class Jobs {
             }
             return finish(folder, plan);
         });
+    }
+
+    /** The plan that is stored; in the folder of another file it is none. */
+    private static Optional<Plan> plan(Folder folder) {
+        Optional<Plan> stored = folder.read(Folder.PLAN, Plan.class);
+        if (stored.isPresent() && !stored.get().input().job().equals(folder.job())) {
+            throw folder.damaged(Folder.PLAN, "it is that of another job");
+        }
+        return stored;
     }
 
     private interface Work {
@@ -424,8 +433,7 @@ public class Jobs {
         Folder folder = folder(id);
         return ended(folder)
                 .map(JobStatus::ended)
-                .orElseGet(() -> JobStatus.running(
-                        folder, folder.read(Folder.PLAN, Plan.class).orElseThrow(unknown)));
+                .orElseGet(() -> JobStatus.running(folder, plan(folder).orElseThrow(unknown)));
     }
 
     @PreDestroy

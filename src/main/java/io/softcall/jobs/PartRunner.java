@@ -8,12 +8,15 @@ import io.softcall.task.Task;
 import io.softcall.task.TaskName;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Deque;
+import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 
 /**
@@ -30,6 +33,9 @@ final class PartRunner {
 
     /** Tasks that one part may name. */
     private static final int MAX_TASKS = 1_000;
+
+    private static final Set<Reason> OF_THE_ROWS =
+            EnumSet.of(Reason.INVALID_REQUEST, Reason.TEXT_TOO_LONG, Reason.UNKNOWN_TASK, Reason.ARTIFACT_REFUSED);
 
     private final Classifier classifier;
     private final FixedTasks tasks;
@@ -68,6 +74,27 @@ final class PartRunner {
 
         Group(Task task) {
             this.task = task;
+        }
+
+        void start(Classifier classifier, OptionalInt truncateTokens) {
+            refusing(() -> started = Optional.of(classifier.start(task, texts, truncateTokens)));
+        }
+
+        void await() {
+            refusing(() -> started.ifPresent(running -> outcomes = running.await()));
+        }
+
+        /** A task that cannot be served, as it turns out only now, costs its rows. */
+        private void refusing(Runnable step) {
+            try {
+                step.run();
+            } catch (SoftcallException e) {
+                if (!OF_THE_ROWS.contains(e.reason())) {
+                    throw e;
+                }
+                started = Optional.empty();
+                outcomes = Collections.nCopies(texts.size(), new Outcome.Refused(e));
+            }
         }
     }
 
@@ -131,7 +158,7 @@ final class PartRunner {
                 chunk.entries().add(entry(row, chunk.groups()));
             }
             for (Group group : chunk.groups().values()) {
-                group.started = Optional.of(classifier.start(group.task, group.texts, plan.truncateTokens()));
+                group.start(classifier, plan.truncateTokens());
             }
             return chunk;
         }
@@ -170,9 +197,7 @@ final class PartRunner {
         }
 
         private void write(Chunk chunk) {
-            for (Group group : chunk.groups().values()) {
-                group.outcomes = group.started.orElseThrow().await();
-            }
+            chunk.groups().values().forEach(Group::await);
             for (Entry entry : chunk.entries()) {
                 switch (entry) {
                     case Entry.Error(RowId id, Optional<TaskName> task, String code, String message) ->
