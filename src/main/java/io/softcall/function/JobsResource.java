@@ -6,6 +6,7 @@ import io.softcall.jobs.JobReport;
 import io.softcall.jobs.JobStatus;
 import io.softcall.jobs.Jobs;
 import jakarta.ws.rs.Consumes;
+import jakarta.ws.rs.DELETE;
 import jakarta.ws.rs.GET;
 import jakarta.ws.rs.HeaderParam;
 import jakarta.ws.rs.POST;
@@ -53,5 +54,14 @@ class JobsResource {
             @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization, @PathParam("id") String id) {
         keys.caller(authorization).requireAll();
         return jobs.status(id);
+    }
+
+    @DELETE
+    @Path("/{id: .+}")
+    @Operation(summary = "Cancel a job, by its file's key and ETag; what is stored of it stays")
+    public JobStatus cancel(
+            @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization, @PathParam("id") String id) {
+        keys.caller(authorization).requireAll();
+        return jobs.cancel(id);
     }
 }

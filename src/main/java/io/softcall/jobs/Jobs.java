@@ -5,6 +5,7 @@ import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.runtime.StartupEvent;
+import io.softcall.Printable;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.inference.Classifier;
@@ -32,7 +33,6 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import org.jboss.logging.Logger;
 
@@ -47,6 +47,9 @@ public class Jobs {
 
     private static final Duration RETRY_AFTER = Duration.ofSeconds(30);
     private static final int MAX_KEY_LENGTH = 1_024;
+    /** A key with its version. */
+    private static final int MAX_ID_LENGTH = MAX_KEY_LENGTH + 100;
+
     private static final Pattern IMPOSSIBLE_KEY =
             Pattern.compile("(|.*/)\\.{0,2}(|/.*)|.*\\p{Cntrl}.*", Pattern.DOTALL);
 
@@ -68,6 +71,7 @@ public class Jobs {
     private final Counter parts;
     private final Counter completed;
     private final Counter failed;
+    private final Counter cancelled;
 
     Jobs(JobsConfig config, Buckets buckets, Tasks tasks, Classifier classifier, MeterRegistry metrics) {
         this.config = config;
@@ -96,6 +100,7 @@ public class Jobs {
         this.parts = counter(metrics, "softcall.jobs.parts", "parts finished here");
         this.completed = counter(metrics, "softcall.jobs", "jobs ended here", "outcome", "completed");
         this.failed = counter(metrics, "softcall.jobs", "jobs ended here", "outcome", "failed");
+        this.cancelled = counter(metrics, "softcall.jobs", "jobs ended here", "outcome", "cancelled");
         Gauge.builder("softcall.jobs.running", executor, ThreadPoolExecutor::getActiveCount)
                 .description("jobs, or parts of jobs, under way")
                 .register(metrics);
@@ -253,6 +258,7 @@ public class Jobs {
 
     private Optional<Manifest> begin(Folder folder, Begun begun) {
         return untilFailure(folder, begun.input(), begun.started(), () -> {
+            runner.begin(folder.job());
             Source source = new Source(begun.bucket(), begun.input());
             Optional<Plan> known = plan(folder);
             Plan plan = known.isPresent() ? known.get() : folder.agree(Folder.PLAN, propose(source, begun), Plan.class);
@@ -264,6 +270,7 @@ public class Jobs {
                 if (!done.contains(part) && broker.isPresent()) {
                     broker.get().hand(folder.job(), part);
                 } else if (!done.contains(part)) {
+                    requireNotCancelled(folder);
                     split(folder, plan, source, part);
                 }
             }
@@ -300,8 +307,7 @@ public class Jobs {
 
     /** A part that was handed out. Its job was planned before. */
     private Optional<Manifest> part(Event.Part event) {
-        if (event.job().length() > MAX_KEY_LENGTH + 100
-                || IMPOSSIBLE_KEY.matcher(event.job()).matches()) {
+        if (!isId(event.job())) {
             throw SoftcallException.invalid("job \"%s\" is no job's id", event.job());
         }
         Folder folder = folder(event.job());
@@ -320,6 +326,7 @@ public class Jobs {
                     Reason.FORBIDDEN, "bucket \"%s\" is not among softcall.jobs.buckets".formatted(input.bucket()));
         }
         return untilFailure(folder, input, plan.started(), () -> {
+            runner.begin(folder.job());
             if (!folder.has(Folder.partName(event.part()))) {
                 split(folder, plan, new Source(input(input.bucket()), input), event.part());
             }
@@ -336,6 +343,13 @@ public class Jobs {
         return stored;
     }
 
+    /** Another instance may have been told. */
+    private static void requireNotCancelled(Folder folder) throws JobFailure {
+        if (folder.has(Folder.FAILED)) {
+            throw JobFailure.cancelled();
+        }
+    }
+
     private interface Work {
         Optional<Manifest> run() throws JobFailure;
     }
@@ -349,9 +363,11 @@ public class Jobs {
     }
 
     private Manifest fail(Folder folder, Input input, Instant started, JobFailure failure) {
-        LOG.warnf("job %s failed: %s", folder.job(), failure.getMessage());
-        failed.increment();
-        return Manifests.fail(folder, input, started, failure);
+        Manifest manifest = Manifests.fail(folder, input, started, failure);
+        Manifest.Failure error = manifest.error();
+        LOG.warnf("job %s: %s: %s", Printable.of(folder.job()), error.code(), Printable.of(error.message()));
+        (error.code().equals(JobFailure.Code.CANCELLED.text()) ? cancelled : failed).increment();
+        return manifest;
     }
 
     private void split(Folder folder, Plan plan, Source source, int part) throws JobFailure {
@@ -371,6 +387,7 @@ public class Jobs {
                         rows.next();
                     }
                 } else {
+                    requireNotCancelled(folder);
                     run(folder, plan, part, rows, plan.partRows());
                 }
                 part++;
@@ -388,7 +405,7 @@ public class Jobs {
         double seconds = (System.nanoTime() - began) / 1e9;
         LOG.infof(
                 "job %s: part %d%s, %d rows, %d errors, %.1f rows/s",
-                folder.job(),
+                Printable.of(folder.job()),
                 part,
                 plan.isSplit() ? " of " + plan.parts().size() : "",
                 done.rows(),
@@ -397,15 +414,18 @@ public class Jobs {
     }
 
     /** Whoever sees all parts of a split job writes its manifest. */
-    private Optional<Manifest> finish(Folder folder, Plan plan) {
+    private Optional<Manifest> finish(Folder folder, Plan plan) throws JobFailure {
         int all = plan.parts().size();
         return folder.parts().size() < all ? Optional.empty() : Optional.of(succeed(folder, plan, all));
     }
 
-    private Manifest succeed(Folder folder, Plan plan, int parts) {
+    private Manifest succeed(Folder folder, Plan plan, int parts) throws JobFailure {
+        requireNotCancelled(folder);
         Manifest manifest = Manifests.succeed(folder, plan, parts);
         completed.increment();
-        LOG.infof("job %s: completed, %d rows, %d errors", folder.job(), manifest.rows(), manifest.errors());
+        LOG.infof(
+                "job %s: completed, %d rows, %d errors",
+                Printable.of(folder.job()), manifest.rows(), manifest.errors());
         return manifest;
     }
 
@@ -424,16 +444,46 @@ public class Jobs {
      * @throws SoftcallException {@code NOT_FOUND} when it has not begun
      */
     public JobStatus status(String id) {
-        Supplier<SoftcallException> unknown = () -> new SoftcallException(
-                Reason.NOT_FOUND,
-                "there is no job \"%s\": expected the key of a file, a slash, and its ETag".formatted(id));
-        if (output.isEmpty() || IMPOSSIBLE_KEY.matcher(id).matches()) {
-            throw unknown.get();
-        }
-        Folder folder = folder(id);
+        Folder folder = known(id);
         return ended(folder)
                 .map(JobStatus::ended)
-                .orElseGet(() -> JobStatus.running(folder, plan(folder).orElseThrow(unknown)));
+                .orElseGet(() -> JobStatus.running(folder, plan(folder).orElseThrow(() -> unknown(id))));
+    }
+
+    /**
+     * Ends a job that has not ended: at once where it runs here, at their next part where others work on it. What is stored of it
+     * stays.
+     *
+     * @param id {@code key/etag}
+     * @return how it ended, which may have been before
+     * @throws SoftcallException {@code NOT_FOUND} when it has not begun
+     */
+    public JobStatus cancel(String id) {
+        Folder folder = known(id);
+        if (ended(folder).isEmpty()) {
+            Plan plan = plan(folder).orElseThrow(() -> unknown(id));
+            Manifests.fail(folder, plan.input(), plan.started(), JobFailure.cancelled());
+            LOG.warnf("job %s: cancelled", Printable.of(id));
+            runner.cancel(id);
+        }
+        return ended(folder).map(JobStatus::ended).orElseThrow(() -> folder.damaged(Folder.FAILED, "it was deleted"));
+    }
+
+    private Folder known(String id) {
+        if (output.isEmpty() || !isId(id)) {
+            throw unknown(id);
+        }
+        return folder(id);
+    }
+
+    private static boolean isId(String id) {
+        return id.length() <= MAX_ID_LENGTH && !IMPOSSIBLE_KEY.matcher(id).matches();
+    }
+
+    private static SoftcallException unknown(String id) {
+        return new SoftcallException(
+                Reason.NOT_FOUND,
+                "there is no job \"%s\": expected the key of a file, a slash, and its ETag".formatted(id));
     }
 
     @PreDestroy

@@ -15,7 +15,6 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.Locale;
 import java.util.TreeMap;
 
 /** Writes the last word on a job: counted and hashed from what is stored, not from what was meant to be. */
@@ -48,8 +47,7 @@ final class Manifests {
 
     /** Creates {@code _FAILED}, if the failure holds for whoever tries again. */
     static Manifest fail(Folder folder, Input input, Instant started, JobFailure failure) {
-        Manifest.Failure error =
-                new Manifest.Failure(failure.code().name().toLowerCase(Locale.ROOT), failure.getMessage());
+        Manifest.Failure error = new Manifest.Failure(failure.code().text(), failure.getMessage());
         Manifest manifest =
                 new Manifest(folder.job(), input, folder.uri(), null, null, null, null, error, started, now());
         // A file that is gone may come back; a bad one stays as it is, and what was cancelled stays cancelled.

@@ -1,5 +1,7 @@
 package io.softcall.jobs;
 
+import com.github.benmanes.caffeine.cache.Cache;
+import com.github.benmanes.caffeine.cache.Caffeine;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.inference.Classifier;
@@ -34,12 +36,17 @@ final class PartRunner {
     /** Tasks that one part may name. */
     private static final int MAX_TASKS = 1_000;
 
+    /** Of older ones, the job's folder tells at the next part. */
+    private static final int MAX_CANCELLED = 1_000;
+
     private static final Set<Reason> OF_THE_ROWS =
             EnumSet.of(Reason.INVALID_REQUEST, Reason.TEXT_TOO_LONG, Reason.UNKNOWN_TASK, Reason.ARTIFACT_REFUSED);
 
     private final Classifier classifier;
     private final FixedTasks tasks;
     private final int chunkRows;
+    private final Cache<String, Boolean> cancelled =
+            Caffeine.newBuilder().maximumSize(MAX_CANCELLED).build();
 
     PartRunner(Classifier classifier, FixedTasks tasks, int rowsInFlight) {
         this.classifier = classifier;
@@ -62,6 +69,16 @@ final class PartRunner {
             folder.output().create(folder.key(Folder.partName(part)), results.finish());
             return new Done(results.rows(), results.errors());
         }
+    }
+
+    /** Ends what is under way of a job, here and now: whoever asks for another chunk of its rows is told. */
+    void cancel(String job) {
+        cancelled.put(job, true);
+    }
+
+    /** A job begins, as it does when the folder of a cancelled one was deleted. */
+    void begin(String job) {
+        cancelled.invalidate(job);
     }
 
     /** Rows of one task in one chunk. */
@@ -146,6 +163,9 @@ final class PartRunner {
         }
 
         private Chunk start() throws JobFailure {
+            if (cancelled.getIfPresent(folder.job()) != null) {
+                throw JobFailure.cancelled();
+            }
             Chunk chunk = new Chunk(new ArrayList<>(), new LinkedHashMap<>());
             int characters = 0;
             while (left > 0 && rows.hasNext() && chunk.entries().size() < chunkRows && characters < CHUNK_CHARACTERS) {

@@ -4,12 +4,14 @@ import static io.restassured.RestAssured.given;
 import static org.hamcrest.Matchers.closeTo;
 import static org.hamcrest.Matchers.containsString;
 import static org.hamcrest.Matchers.is;
+import static org.hamcrest.Matchers.not;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.github.luben.zstd.Zstd;
 import io.quarkus.test.common.ResourceArg;
 import io.quarkus.test.common.WithTestResource;
@@ -282,6 +284,108 @@ class JobsTest {
     }
 
     @Test
+    void aCancelledJobStopsAndStaysCancelled() throws Exception {
+        String key = "in/sentiment/long.csv";
+        String etag = put(key, ("text\n" + "A joy.\n".repeat(1_000_000)).getBytes(StandardCharsets.UTF_8));
+        String id = key + "/" + etag;
+        var answer = HttpClient.newBuilder()
+                .version(HttpClient.Version.HTTP_1_1)
+                .build()
+                .sendAsync(post(notification(S3Server.BUCKET, key, "")), HttpResponse.BodyHandlers.ofString());
+        while (parts(id).isEmpty()) {
+            Thread.sleep(20);
+        }
+        status(id).body("state", is("running"));
+        given().delete("/v1/jobs/{key}/{etag}", key, etag)
+                .then()
+                .statusCode(200)
+                .body("state", is("cancelled"))
+                .body("report.error.code", is("cancelled"));
+        assertEquals(200, answer.get().statusCode(), answer.get().body());
+        assertEquals(
+                "cancelled",
+                JSON.readTree(answer.get().body()).at("/error/code").asText());
+        int parts = parts(id).size();
+        assertTrue(parts < 50_000, "parts: " + parts);
+        // Whoever asks again is told the same, and nothing more is done.
+        notify(key).statusCode(200).body("error.code", is("cancelled"));
+        status(id).body("state", is("cancelled"));
+        given().delete("/v1/jobs/{key}/{etag}", key, etag)
+                .then()
+                .statusCode(200)
+                .body("state", is("cancelled"));
+        assertEquals(parts, parts(id).size());
+        assertFalse(keys(id).contains("results/" + id + "/_SUCCESS"));
+    }
+
+    @Test
+    void anotherInstanceThatIsToldOfTheEndStopsAtItsNextPart() throws Exception {
+        String key = "in/sentiment/elsewhere.csv";
+        String etag = put(key, ("text\n" + "A joy.\n".repeat(1_000_000)).getBytes(StandardCharsets.UTF_8));
+        String id = key + "/" + etag;
+        var answer = HttpClient.newBuilder()
+                .version(HttpClient.Version.HTTP_1_1)
+                .build()
+                .sendAsync(post(notification(S3Server.BUCKET, key, "")), HttpResponse.BodyHandlers.ofString());
+        while (parts(id).isEmpty()) {
+            Thread.sleep(20);
+        }
+        // As the other one writes it.
+        JsonNode plan = JSON.readTree(get(id + "/_PLAN"));
+        String manifest = JSON.createObjectNode()
+                .put("job", id)
+                .put("output", "s3://softcall-tests/results/" + id + "/")
+                .<ObjectNode>set("input", plan.get("input"))
+                .set("error", JSON.createObjectNode().put("code", "cancelled").put("message", "enough"))
+                .toString();
+        store.client()
+                .putObject(
+                        r -> r.bucket(S3Server.BUCKET).key("results/" + id + "/_FAILED"),
+                        RequestBody.fromString(manifest));
+        assertEquals(
+                "enough",
+                JSON.readTree(answer.get().body()).at("/error/message").asText(),
+                answer.get().body());
+    }
+
+    @Test
+    void whatHasEndedOrNeverBegunIsNotCancelled() {
+        given().delete("/v1/jobs/in/sentiment/nothing.csv/abc")
+                .then()
+                .statusCode(404)
+                .body("error.type", is("not_found"));
+        String key = "in/sentiment/ended.jsonl";
+        String etag = put(key, jsonl(1).getBytes(StandardCharsets.UTF_8));
+        notify(key).statusCode(200).body("rows", is(1));
+        given().delete("/v1/jobs/{key}/{etag}", key, etag)
+                .then()
+                .statusCode(200)
+                .body("state", is("completed"));
+    }
+
+    @Test
+    void aFolderThatSomebodyHasChangedIsNoFaultOfTheEvent() {
+        String key = "in/sentiment/changed.jsonl";
+        String etag = put(key, jsonl(1).getBytes(StandardCharsets.UTF_8));
+        store.client()
+                .putObject(
+                        r -> r.bucket(S3Server.BUCKET).key("results/" + key + "/" + etag + "/_PLAN"),
+                        RequestBody.fromString("{\"CUSTOMERTEXT\": "));
+        notify(key)
+                .statusCode(500)
+                .body("error.type", is("internal"))
+                .body("error.message", containsString("_PLAN cannot be read"))
+                .body("error.message", not(containsString("CUSTOMER")));
+        status(key + "/" + etag).statusCode(500);
+    }
+
+    private static ValidatableResponse status(String id) {
+        int slash = id.lastIndexOf('/');
+        return given().get("/v1/jobs/{key}/{etag}", id.substring(0, slash), id.substring(slash + 1))
+                .then();
+    }
+
+    @Test
     void anEmptyFileIsAJobToo() throws Exception {
         String key = "in/sentiment/empty.jsonl";
         String id = key + "/" + put(key, new byte[0]);
@@ -352,11 +456,7 @@ class JobsTest {
         String key = "in/sentiment/away.jsonl";
         String id = key + "/" + put(key, jsonl(300).getBytes(StandardCharsets.UTF_8));
         // Not by REST-assured, which gives up after 30 s: the S3 server may take that long to start beside other tests.
-        HttpRequest request = HttpRequest.newBuilder(url)
-                .header("content-type", "application/json")
-                .POST(HttpRequest.BodyPublishers.ofString(
-                        JSON.writeValueAsString(notification(S3Server.BUCKET, key, ""))))
-                .build();
+        HttpRequest request = post(notification(S3Server.BUCKET, key, ""));
         var answer = HttpClient.newBuilder()
                 .version(HttpClient.Version.HTTP_1_1)
                 .build()
@@ -458,6 +558,13 @@ class JobsTest {
                 .body(notification)
                 .post("/v1/jobs")
                 .then();
+    }
+
+    private HttpRequest post(Map<String, Object> notification) throws IOException {
+        return HttpRequest.newBuilder(url)
+                .header("content-type", "application/json")
+                .POST(HttpRequest.BodyPublishers.ofString(JSON.writeValueAsString(notification)))
+                .build();
     }
 
     /** As S3 sends it. */
