@@ -9,7 +9,7 @@ import io.quarkus.vertx.http.runtime.CurrentVertxRequest;
 import io.quarkus.virtual.threads.VirtualThreads;
 import io.smallrye.mutiny.Uni;
 import io.softcall.jobs.CloudEventText;
-import io.softcall.jobs.JobReport;
+import io.softcall.jobs.JobReports;
 import io.softcall.jobs.Jobs;
 import jakarta.enterprise.context.ApplicationScoped;
 import java.util.Optional;
@@ -39,24 +39,25 @@ public class ClassifyObject {
 
     @Funq("classify-object")
     @CloudEventMapping(trigger = "*", responseSource = "softcall", responseType = COMPLETED)
-    public Uni<CloudEvent<JobReport>> classifyObject(JsonNode data) {
+    public Uni<CloudEvent<Object>> classifyObject(JsonNode data) {
         Optional<String> authorization =
                 Optional.ofNullable(request.getCurrent().request().getHeader("authorization"));
         return Uni.createFrom()
                 .item(() -> {
                     keys.caller(authorization).requireAll();
-                    return jobs.handle(data).map(ClassifyObject::reply).orElse(null);
+                    JobReports ended = jobs.handle(data);
+                    return ended.body().map(body -> reply(ended, body)).orElse(null);
                 })
                 .runSubscriptionOn(executor);
     }
 
     /** The id is the job's, however often its end is told. */
-    private static CloudEvent<JobReport> reply(JobReport report) {
-        return CloudEventBuilder.create()
-                .id(CloudEventText.encode(report.job()))
+    private static CloudEvent<Object> reply(JobReports ended, Object body) {
+        CloudEventBuilder event = CloudEventBuilder.create()
+                .id(CloudEventText.encode(ended.id()))
                 .source("softcall")
-                .subject(CloudEventText.encode(report.key()))
-                .type(report.hasFailed() ? FAILED : COMPLETED)
-                .build(report);
+                .type(ended.hasFailed() ? FAILED : COMPLETED);
+        ended.subject().ifPresent(key -> event.subject(CloudEventText.encode(key)));
+        return event.build(body);
     }
 }

@@ -1,8 +1,8 @@
 package io.softcall.function;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import io.smallrye.common.annotation.RunOnVirtualThread;
 import io.softcall.jobs.JobReport;
+import io.softcall.jobs.JobReports;
 import io.softcall.jobs.JobStatus;
 import io.softcall.jobs.Jobs;
 import jakarta.ws.rs.Consumes;
@@ -21,9 +21,10 @@ import org.eclipse.microprofile.openapi.annotations.enums.SchemaType;
 import org.eclipse.microprofile.openapi.annotations.media.Content;
 import org.eclipse.microprofile.openapi.annotations.media.Schema;
 import org.eclipse.microprofile.openapi.annotations.parameters.RequestBody;
+import org.eclipse.microprofile.openapi.annotations.responses.APIResponse;
 import org.jboss.resteasy.reactive.RestResponse;
 
-/** Jobs over plain HTTP: how far one is, and storage events from those who do not speak CloudEvents. */
+/** Jobs over plain HTTP: how far one is, its end before its time, and storage events from those who do not speak CloudEvents. */
 @Path("/v1/jobs")
 @RunOnVirtualThread
 @Produces(MediaType.APPLICATION_JSON)
@@ -41,10 +42,18 @@ class JobsResource {
     @Consumes(MediaType.APPLICATION_JSON)
     @Operation(summary = "Classify the rows of a stored file, named by a notification of S3, and wait for the end")
     @RequestBody(required = true, content = @Content(schema = @Schema(type = SchemaType.OBJECT)))
-    public RestResponse<JobReport> handle(
-            @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization, JsonNode notification) {
+    @APIResponse(
+            responseCode = "200",
+            description = "How the job ended; how all of them did, where the notification has several records",
+            content = @Content(schema = @Schema(oneOf = {JobReport.class, JobReports.class})))
+    @APIResponse(responseCode = "204", description = "Nothing to tell: of no concern, or others go on with it")
+    public RestResponse<Object> handle(
+            @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization, byte[] notification) {
         keys.caller(authorization).requireAll();
-        return jobs.handle(notification).map(RestResponse::ok).orElseGet(RestResponse::noContent);
+        return jobs.handle(ClassifyRequest.read(notification))
+                .body()
+                .map(RestResponse::ok)
+                .orElseGet(RestResponse::noContent);
     }
 
     @GET

@@ -36,8 +36,7 @@ final class KafkaClassify implements KafkaWork<KafkaRequest> {
             case Crowd.Answered(var answer) -> {
                 ClassifyResponse body =
                         ClassifyResponse.of(request.request(), answer).withId(request.id());
-                yield new Done(
-                        Optional.of(new Event(request.eventId(), "io.softcall.classified", Optional.empty(), body)));
+                yield new Done(List.of(new Event(request.eventId(), "io.softcall.classified", Optional.empty(), body)));
             }
         };
     }

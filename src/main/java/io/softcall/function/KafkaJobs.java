@@ -30,7 +30,8 @@ final class KafkaJobs implements KafkaWork<JsonNode> {
 
     private Outcome attempt(JsonNode event) {
         try {
-            return new Done(jobs.handle(event).map(KafkaJobs::told));
+            return new Done(
+                    jobs.handle(event).reports().stream().map(KafkaJobs::told).toList());
         } catch (SoftcallException e) {
             return new Failed(e);
         }
@@ -38,9 +39,9 @@ final class KafkaJobs implements KafkaWork<JsonNode> {
 
     private static Event told(JobReport report) {
         return new Event(
-                report.job(),
+                report.id(),
                 report.hasFailed() ? ClassifyObject.FAILED : ClassifyObject.COMPLETED,
-                Optional.of(report.key()),
+                Optional.ofNullable(report.key()),
                 report);
     }
 }

@@ -21,7 +21,8 @@ interface KafkaWork<R> {
     /** What became of an attempt. */
     sealed interface Outcome {}
 
-    record Done(Optional<Event> event) implements Outcome {}
+    /** @param events what is told of it, in order */
+    record Done(List<Event> events) implements Outcome {}
 
     record Failed(SoftcallException problem) implements Outcome {}
 

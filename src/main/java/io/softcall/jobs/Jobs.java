@@ -19,10 +19,12 @@ import jakarta.enterprise.inject.Instance;
 import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
@@ -140,26 +142,46 @@ public class Jobs {
     }
 
     /**
-     * Does what an event asks for, and waits until it is done.
+     * Does what an event asks for, one record after the other, and waits until all are done.
      *
      * @param data of a storage event, or of one that {@code softcall.jobs.broker} delivers
-     * @return how the job ended, if it has; empty when others go on with it, or when there is nothing to do
-     * @throws SoftcallException {@code INVALID_REQUEST} and {@code FORBIDDEN} for events that can never be done; {@code
-     *     OVERLOADED}, {@code STORE_UNAVAILABLE} and others for those that should come again
+     * @return how the jobs ended that have; none when others go on with them, or when there is nothing to do
+     * @throws SoftcallException {@code INVALID_REQUEST} and {@code FORBIDDEN} for events of which nothing can ever be done; {@code
+     *     OVERLOADED}, {@code STORE_UNAVAILABLE} and others where one of the records should come again
      */
-    public Optional<JobReport> handle(JsonNode data) {
+    public JobReports handle(JsonNode data) {
+        requireOn();
         List<Event> events = Event.of(data);
-        Optional<Manifest> last = Optional.empty();
+        List<JobReport> reports = new ArrayList<>();
+        List<SoftcallException> problems = new ArrayList<>();
         for (Event event : events) {
-            last = join(event);
+            try {
+                join(event).map(JobReport::of).ifPresent(reports::add);
+            } catch (SoftcallException e) {
+                problems.add(e);
+                reports.add(JobReport.of(event, e));
+            }
         }
-        return events.size() == 1 ? last.map(JobReport::of) : Optional.empty();
+        // What is done already is not done again when the whole event comes again.
+        Optional<SoftcallException> passing =
+                problems.stream().filter(problem -> !isFinal(problem)).findFirst();
+        if (passing.isPresent() || !problems.isEmpty() && problems.size() == events.size()) {
+            throw passing.orElse(problems.getFirst());
+        }
+        return new JobReports(List.copyOf(reports), events.size() > 1);
     }
 
-    private Optional<Manifest> join(Event event) {
+    private static boolean isFinal(SoftcallException problem) {
+        return problem.reason() == Reason.INVALID_REQUEST || problem.reason() == Reason.FORBIDDEN;
+    }
+
+    private void requireOn() {
         if (output.isEmpty()) {
             throw SoftcallException.invalid("jobs are off: softcall.jobs.output says where results go");
         }
+    }
+
+    private Optional<Manifest> join(Event event) {
         Callable<Optional<Manifest>> work =
                 switch (event) {
                     case Event.Created created -> {
@@ -167,6 +189,7 @@ public class Jobs {
                         yield () -> created(created);
                     }
                     case Event.Part part -> () -> part(part);
+                    case Event.Impossible(SoftcallException problem) -> throw problem;
                 };
         CompletableFuture<Optional<Manifest>> mine = new CompletableFuture<>();
         CompletableFuture<Optional<Manifest>> done = underWay.computeIfAbsent(event, key -> mine);
@@ -211,13 +234,27 @@ public class Jobs {
             throw new SoftcallException(
                     Reason.FORBIDDEN, "bucket \"%s\" is not among softcall.jobs.buckets".formatted(created.bucket()));
         }
-        boolean folder = created.key().endsWith("/");
-        if (created.key().length() > MAX_KEY_LENGTH
-                || !folder && IMPOSSIBLE_KEY.matcher(created.key()).matches()) {
-            throw SoftcallException.invalid(
-                    "key \"%s\": expected at most %d characters, no control characters, and no segment that is empty, . or ..",
-                    created.key(), MAX_KEY_LENGTH);
+        if (created.keys().stream().noneMatch(Jobs::isPossible)) {
+            throw impossible(created.keys().getFirst());
         }
+    }
+
+    private static SoftcallException impossible(String key) {
+        return SoftcallException.invalid(
+                "key \"%s\": expected at most %d characters, no control characters, and no segment that is empty, . or ..",
+                key, MAX_KEY_LENGTH);
+    }
+
+    private static boolean isPossible(String key) {
+        return key.length() <= MAX_KEY_LENGTH
+                && (key.endsWith("/") || !IMPOSSIBLE_KEY.matcher(key).matches());
+    }
+
+    /** Of no concern are folders, our own results, and keys that do not fit. */
+    private boolean isOurs(Bucket bucket, String key) {
+        return !key.endsWith("/")
+                && !(bucket.uri() + key).startsWith(output.orElseThrow().uri())
+                && ours.matcher(key).matches();
     }
 
     private Bucket input(String name) {
@@ -231,20 +268,20 @@ public class Jobs {
     /** A file was stored: its job is planned, and done or handed out. */
     private Optional<Manifest> created(Event.Created created) {
         Bucket bucket = input(created.bucket());
-        boolean result =
-                (bucket.uri() + created.key()).startsWith(output.orElseThrow().uri());
-        if (created.key().endsWith("/")
-                || result
-                || !ours.matcher(created.key()).matches()) {
+        // A folder's versions are our own, and no sender knows them.
+        Optional<String> etag = created.etag().filter(known -> !created.bucket().startsWith("file:"));
+        String key = meant(bucket, created.keys(), etag, created.bytes());
+        if (!isPossible(key)) {
+            throw impossible(key);
+        }
+        if (!isOurs(bucket, key)) {
             return Optional.empty();
         }
         Instant started = Manifests.now();
-        Optional<Bucket.Stat> now = bucket.stat(created.key());
-        // A folder's versions are our own, and no sender knows them.
-        Optional<String> etag = created.etag().filter(known -> !created.bucket().startsWith("file:"));
+        Optional<Bucket.Stat> now = bucket.stat(key);
         Input input = new Input(
                 created.bucket(),
-                created.key(),
+                key,
                 etag.or(() -> now.map(Bucket.Stat::version)).orElse("none"),
                 now.map(Bucket.Stat::bytes).orElse(0L));
         Folder folder = folder(input.job());
@@ -252,6 +289,27 @@ public class Jobs {
             return Optional.of(fail(folder, input, started, JobFailure.inputGone(input)));
         }
         return ended(folder).or(() -> begin(folder, new Begun(bucket, input, started)));
+    }
+
+    private record Found(String key, Bucket.Stat stat) {}
+
+    /** Which object is meant, where a key can be read in several ways: the one that is there, and is what the event says. */
+    private static String meant(Bucket bucket, List<String> keys, Optional<String> etag, OptionalLong bytes) {
+        if (keys.size() == 1) {
+            return keys.getFirst();
+        }
+        List<Found> found = new ArrayList<>();
+        keys.stream().filter(Jobs::isPossible).forEach(key -> bucket.stat(key)
+                .ifPresent(stat -> found.add(new Found(key, stat))));
+        return found.stream()
+                .filter(one -> etag.isPresent() && one.stat().version().equals(etag.get()))
+                .findFirst()
+                .or(() -> found.stream()
+                        .filter(one -> bytes.isPresent() && one.stat().bytes() == bytes.getAsLong())
+                        .findFirst())
+                .or(() -> found.stream().findFirst())
+                .map(Found::key)
+                .orElse(keys.getFirst());
     }
 
     private record Begun(Bucket bucket, Input input, Instant started) {}

@@ -364,6 +364,52 @@ class JobsTest {
     }
 
     @Test
+    void eachOfSeveralRecordsHasItsOwnFate() {
+        put("in/sentiment/first.jsonl", jsonl(2).getBytes(StandardCharsets.UTF_8));
+        put("in/sentiment/bad.parquet", new byte[] {1});
+        put("in/sentiment/last.jsonl", jsonl(3).getBytes(StandardCharsets.UTF_8));
+        event(records(List.of(
+                        record(S3Server.BUCKET, "in//impossible.jsonl", ""),
+                        record(S3Server.BUCKET, "in/sentiment/first.jsonl", ""),
+                        Map.of("s3", "nonsense", "eventName", "ObjectCreated:Put"),
+                        record("other", "in/x.jsonl", ""),
+                        record(S3Server.BUCKET, "in/sentiment/bad.parquet", ""),
+                        record(S3Server.BUCKET, "in/folder/", ""),
+                        record(S3Server.BUCKET, "in/sentiment/last.jsonl", ""))))
+                .statusCode(200)
+                .body("reports.size()", is(6))
+                .body("reports[0].error.code", is("invalid_request"))
+                .body("reports[0].key", is("in//impossible.jsonl"))
+                .body("reports[1].rows", is(2))
+                .body("reports[2].error.code", is("invalid_request"))
+                .body("reports[3].error.code", is("forbidden"))
+                .body("reports[4].error.code", is("bad_file"))
+                .body("reports[5].rows", is(3));
+        event(records(List.of(record("other", "in/x.jsonl", ""), record(S3Server.BUCKET, "a//b", ""))))
+                .statusCode(403);
+        event(records(List.of(record(S3Server.BUCKET, "in/folder/", ""), record(S3Server.BUCKET, "in/other/", ""))))
+                .statusCode(204);
+    }
+
+    @Test
+    void aNotificationThatIsNoneIsRefusedAndNotRepeated() throws Exception {
+        for (byte[] body : List.of(
+                "CUSTOMERTEXT".getBytes(StandardCharsets.UTF_8),
+                "{\"Records\": [CUSTOMERTEXT]}".getBytes(StandardCharsets.UTF_8),
+                "{\"Records\": [], \"Records\": []}".getBytes(StandardCharsets.UTF_8),
+                Files.readAllBytes(Path.of("src/test/resources/cases/confluent-framed.bin")))) {
+            given().contentType("application/json")
+                    .body(body)
+                    .post("/v1/jobs")
+                    .then()
+                    .statusCode(400)
+                    .body("error.type", is("invalid_request"))
+                    .body("error.message", containsString("the body is not valid JSON"))
+                    .body("error.message", not(containsString("CUSTOMER")));
+        }
+    }
+
+    @Test
     void aFolderThatSomebodyHasChangedIsNoFaultOfTheEvent() {
         String key = "in/sentiment/changed.jsonl";
         String etag = put(key, jsonl(1).getBytes(StandardCharsets.UTF_8));
@@ -567,22 +613,28 @@ class JobsTest {
                 .build();
     }
 
-    /** As S3 sends it. */
     private static Map<String, Object> notification(String bucket, String key, String etag) {
+        return records(List.of(record(bucket, key, etag)));
+    }
+
+    private static Map<String, Object> records(List<Map<String, Object>> records) {
+        return Map.of("Records", records);
+    }
+
+    /** As S3 sends it. */
+    private static Map<String, Object> record(String bucket, String key, String etag) {
         return Map.of(
-                "Records",
-                List.of(Map.of(
-                        "eventVersion", "2.1",
-                        "eventSource", "aws:s3",
-                        "eventName", "ObjectCreated:Put",
-                        "s3",
-                                Map.of(
-                                        "bucket", Map.of("name", bucket, "arn", "arn:aws:s3:::" + bucket),
-                                        "object",
-                                                Map.of(
-                                                        "key",
-                                                        URLEncoder.encode(key, StandardCharsets.UTF_8),
-                                                        "eTag",
-                                                        etag)))));
+                "eventVersion",
+                "2.1",
+                "eventSource",
+                "aws:s3",
+                "eventName",
+                "ObjectCreated:Put",
+                "s3",
+                Map.of(
+                        "bucket",
+                        Map.of("name", bucket, "arn", "arn:aws:s3:::" + bucket),
+                        "object",
+                        Map.of("key", URLEncoder.encode(key, StandardCharsets.UTF_8), "eTag", etag)));
     }
 }
