@@ -42,6 +42,8 @@ public final class SoftcallException extends RuntimeException {
         STORE_DENIED,
         /** The device that computes has no memory left for this call. */
         OUT_OF_MEMORY,
+        /** The machine has no room for what a job writes before it is stored. */
+        TEMPORARY_FOLDER_UNAVAILABLE,
         /** The store does not answer. */
         STORE_UNAVAILABLE,
         /** The server stops; another one may answer. */

@@ -2,15 +2,16 @@ package io.softcall;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonLocation;
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.core.exc.StreamConstraintsException;
 import com.fasterxml.jackson.core.io.JsonEOFException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.exc.MismatchedInputException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
@@ -55,8 +56,19 @@ public final class StrictJson {
                                 .maxStringLength(Integer.MAX_VALUE)
                                 .build())
                         .build())
-                .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
                 .build();
+    }
+
+    /**
+     * Takes of a document what is wanted, so that nothing else of it is built.
+     *
+     * @param <T> what is taken
+     */
+    @FunctionalInterface
+    public interface Taking<T> {
+
+        /** @param document stands at the first token of its one value, and is to stand at the last afterwards */
+        T take(JsonParser document) throws IOException;
     }
 
     /** @throws MalformedException with a message that continues "the body" or "the row" */
@@ -66,31 +78,48 @@ public final class StrictJson {
 
     /** The same for a part of an array. */
     public JsonNode read(ByteBuffer utf8) throws MalformedException {
+        return read(utf8, JsonParser::readValueAsTree);
+    }
+
+    /** The same for text that was decoded already. */
+    public JsonNode read(String text) throws MalformedException {
+        return read(text, JsonParser::readValueAsTree);
+    }
+
+    /** The same for what is wanted of a document. */
+    public <T> T read(ByteBuffer utf8, Taking<T> taking) throws MalformedException {
         try {
-            return read(StandardCharsets.UTF_8.newDecoder().decode(utf8).toString());
+            return read(StandardCharsets.UTF_8.newDecoder().decode(utf8).toString(), taking);
         } catch (CharacterCodingException e) {
             throw new MalformedException("is not UTF-8");
         }
     }
 
-    /** The same for text that was decoded already. */
-    public JsonNode read(String text) throws MalformedException {
+    private <T> T read(String text, Taking<T> taking) throws MalformedException {
         String document = !text.isEmpty() && text.charAt(0) == BYTE_ORDER_MARK ? text.substring(1) : text;
-        JsonNode node;
-        try {
-            node = json.readTree(document);
+        try (JsonParser parser = json.createParser(document)) {
+            if (parser.nextToken() == null) {
+                throw new MalformedException("is empty, expected JSON");
+            }
+            T taken = taking.take(parser);
+            if (parser.nextToken() != null) {
+                throw new MalformedException(
+                        "is not valid JSON: more follows behind its end" + place(parser.currentTokenLocation()));
+            }
+            return taken;
         } catch (JsonProcessingException e) {
             throw new MalformedException("is not valid JSON: " + reason(e));
+        } catch (IOException e) {
+            throw new UncheckedIOException("a text is read without input", e);
         }
-        if (node.isMissingNode()) {
-            throw new MalformedException("is empty, expected JSON");
-        }
-        return node;
+    }
+
+    private static String place(JsonLocation at) {
+        return at == null ? "" : " at line %d, column %d".formatted(at.getLineNr(), at.getColumnNr());
     }
 
     private static String reason(JsonProcessingException e) {
-        JsonLocation at = e.getLocation();
-        String place = at == null ? "" : " at line %d, column %d".formatted(at.getLineNr(), at.getColumnNr());
+        String place = place(e.getLocation());
         Matcher duplicate = DUPLICATE.matcher(e.getOriginalMessage());
         if (duplicate.find()) {
             return "the field \"%s\" stands in an object twice%s"
@@ -100,7 +129,6 @@ public final class StrictJson {
             // Whose messages hold numbers alone.
             case StreamConstraintsException bound -> bound.getOriginalMessage();
             case JsonEOFException end -> "it ends too early" + place;
-            case MismatchedInputException more -> "more follows behind its end" + place;
             default -> "it cannot be read on" + place;
         };
     }

@@ -63,16 +63,21 @@ public final class Lambda implements AutoCloseable {
 
     /** Hands the function an event; returns its answer, or what it reports as its error ({@code errorType}, {@code errorMessage}). */
     public JsonNode invoke(Object event) throws IOException, InterruptedException {
+        return JSON.readTree(invokeRaw(JSON.writeValueAsString(event)));
+    }
+
+    /** The same, with the event and the answer as they are written. */
+    public String invokeRaw(String event) throws IOException, InterruptedException {
         HttpRequest request = HttpRequest.newBuilder(URI.create(INVOCATIONS.formatted(port)))
                 .timeout(START)
-                .POST(HttpRequest.BodyPublishers.ofString(JSON.writeValueAsString(event)))
+                .POST(HttpRequest.BodyPublishers.ofString(event))
                 .build();
         try (HttpClient client = HttpClient.newHttpClient()) {
             long end = System.nanoTime() + START.toNanos();
             while (true) {
                 try {
-                    return JSON.readTree(client.send(request, HttpResponse.BodyHandlers.ofString())
-                            .body());
+                    return client.send(request, HttpResponse.BodyHandlers.ofString())
+                            .body();
                 } catch (java.net.ConnectException e) {
                     // The emulator itself is still being built, or starts.
                     if (!process.isAlive() || System.nanoTime() > end) {

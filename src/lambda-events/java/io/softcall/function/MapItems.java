@@ -1,27 +1,47 @@
 package io.softcall.function;
 
 import com.amazonaws.services.lambda.runtime.Context;
-import com.amazonaws.services.lambda.runtime.RequestHandler;
-import com.fasterxml.jackson.annotation.JsonInclude;
-import com.fasterxml.jackson.annotation.JsonProperty;
-import com.fasterxml.jackson.databind.JsonNode;
+import com.amazonaws.services.lambda.runtime.RequestStreamHandler;
+import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.softcall.SoftcallException;
+import io.softcall.StrictJson;
 import io.softcall.inference.Classification;
 import io.softcall.inference.Classifier;
+import io.softcall.jobs.ResultFields;
+import io.softcall.jobs.Row;
+import io.softcall.jobs.RowId;
 import io.softcall.task.TaskName;
 import jakarta.inject.Named;
 import jakarta.inject.Singleton;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
- * Items of a Step Functions Distributed Map, in batches: rows of a file. A row that is wrong has an error for an answer; where
- * a failure may pass, the call fails, and the state machine tries it again.
+ * Items of a Step Functions Distributed Map, in batches: rows, as those of a job's file. A row that is wrong has an error for an
+ * answer; where a failure may pass, the call fails, and the state machine tries it again. As a stream, so that the rows' ids stay as
+ * they were written.
  */
 @Named("items")
 @Singleton
-public class MapItems implements RequestHandler<MapItems.Batch, MapItems.Results> {
+public class MapItems implements RequestStreamHandler {
+
+    /** More than Lambda hands over. */
+    private static final int MAX_BYTES = 8 << 20;
+
+    private static final int MAX_DEPTH = 64;
+    private static final long MAX_TOKENS = 1_000_000;
+    private static final StrictJson JSON = new StrictJson(MAX_DEPTH, MAX_TOKENS);
+    private static final JsonMapper ANSWERS = new JsonMapper();
 
     private final Crowd crowd;
 
@@ -29,105 +49,143 @@ public class MapItems implements RequestHandler<MapItems.Batch, MapItems.Results
         this.crowd = crowd;
     }
 
-    /** What the state {@code Map} sends with an {@code ItemBatcher}; {@code BatchInput.task} is the task of rows without one. */
-    public record Batch(
-            @JsonProperty("Items") List<JsonNode> items,
-            @JsonProperty("BatchInput") JsonNode batchInput) {}
+    /**
+     * What the state {@code Map} sends with an {@code ItemBatcher}.
+     *
+     * @param task {@code BatchInput.task}: the task of rows without one
+     */
+    private record Batch(Optional<List<Row>> rows, Optional<String> task) {}
 
-    /** One answer a row, in order. */
-    public record Results(List<Result> results) {}
+    /** What is asked for a row, or what is wrong with it. */
+    private sealed interface Asked {
 
-    /** A row's label, or what stood in its way. {@code id} is the row's. */
-    @JsonInclude(JsonInclude.Include.NON_NULL)
-    public record Result(JsonNode id, String task, String version, String label, Double score, Problem error) {}
+        RowId id();
 
-    /** {@code code} is a type of the table of errors. */
-    public record Problem(String code, String message) {}
+        record Good(RowId id, Classifier.Call call) implements Asked {}
 
-    /** A row with its place, or with what is wrong with it. */
-    private sealed interface Row {}
-
-    private record Good(Classifier.Call call) implements Row {}
-
-    private record Bad(SoftcallException problem) implements Row {}
+        record Bad(RowId id, SoftcallException problem) implements Asked {}
+    }
 
     /** @throws SoftcallException what may pass; {@code INVALID_REQUEST} when these are no items */
     @Override
-    public Results handleRequest(Batch batch, Context context) {
-        if (batch.items() == null) {
-            throw SoftcallException.invalid("the event has no Items, expected a batch of a Distributed Map");
-        }
-        List<Row> rows = batch.items().stream()
-                .map(item -> parse(item, batch.batchInput()))
+    public void handleRequest(InputStream event, OutputStream answer, Context context) throws IOException {
+        Batch batch = read(event.readNBytes(MAX_BYTES));
+        List<Asked> asked = batch
+                .rows()
+                .orElseThrow(() ->
+                        SoftcallException.invalid("the event has no Items, expected a batch of a Distributed Map"))
+                .stream()
+                .map(row -> asked(row, batch.task()))
                 .toList();
         List<Classifier.Call> calls = new ArrayList<>();
-        rows.forEach(row -> {
-            if (row instanceof Good(var call)) {
-                calls.add(call);
+        asked.forEach(one -> {
+            if (one instanceof Asked.Good good) {
+                calls.add(good.call());
             }
         });
         List<Crowd.Outcome> outcomes = crowd.classify(calls);
-        List<Result> results = new ArrayList<>();
-        int next = 0;
-        for (int i = 0; i < rows.size(); i++) {
-            JsonNode id = batch.items().get(i).get("id");
-            results.add(
-                    switch (rows.get(i)) {
-                        case Bad(var problem) -> failed(id, problem);
-                        case Good good -> result(id, outcomes.get(next++));
-                    });
-        }
-        return new Results(results);
+        // Complete before anything of it leaves: a call that fails has no answer.
+        ByteArrayOutputStream complete = new ByteArrayOutputStream();
+        write(asked, outcomes, complete);
+        complete.writeTo(answer);
     }
 
-    private static Row parse(JsonNode item, JsonNode batchInput) {
+    private static Batch read(byte[] event) {
         try {
-            JsonNode task = item.path("task");
-            if (task.isMissingNode() && batchInput != null) {
-                task = batchInput.path("task");
-            }
-            if (!task.isTextual()) {
-                throw SoftcallException.invalid("the row has no task, and BatchInput.task names none");
-            }
-            return new Good(
-                    new Classifier.Call(new TaskName(task.textValue()), List.of(texts(item)), OptionalInt.empty()));
-        } catch (SoftcallException e) {
-            return new Bad(e);
+            return JSON.read(ByteBuffer.wrap(event), MapItems::batch);
+        } catch (StrictJson.MalformedException e) {
+            throw SoftcallException.invalid("the event %s", e.getMessage());
         }
     }
 
-    private static List<String> texts(JsonNode item) {
-        if (item.path("text").isTextual()) {
-            return List.of(item.get("text").textValue());
+    private static Batch batch(JsonParser event) throws IOException {
+        Optional<List<Row>> rows = Optional.empty();
+        Optional<String> task = Optional.empty();
+        boolean isObject = event.currentToken() == JsonToken.START_OBJECT;
+        while (isObject && event.nextToken() == JsonToken.FIELD_NAME) {
+            String name = event.currentName();
+            JsonToken value = event.nextToken();
+            if (name.equals("Items") && value == JsonToken.START_ARRAY) {
+                rows = Optional.of(rows(event));
+            } else if (name.equals("BatchInput") && value == JsonToken.START_OBJECT) {
+                task = task(event);
+            } else {
+                event.skipChildren();
+            }
         }
-        if (item.path("text1").isTextual() && item.path("text2").isTextual()) {
-            return List.of(item.get("text1").textValue(), item.get("text2").textValue());
-        }
-        throw SoftcallException.invalid("the row has neither text nor text1 and text2");
+        // A list, which is no batch.
+        event.skipChildren();
+        return new Batch(rows, task);
     }
 
-    private static Result result(JsonNode id, Crowd.Outcome outcome) {
-        return switch (outcome) {
-            case Crowd.Answered(var answer) -> answered(id, answer);
-            case Crowd.Failed(var problem) when Errors.isFinal(problem) -> failed(id, problem);
-            case Crowd.Failed(var problem) -> throw problem.again();
+    private static List<Row> rows(JsonParser items) throws IOException {
+        List<Row> rows = new ArrayList<>();
+        while (items.nextToken() != JsonToken.END_ARRAY) {
+            rows.add(Row.of(items));
+        }
+        return rows;
+    }
+
+    private static Optional<String> task(JsonParser batchInput) throws IOException {
+        Optional<String> task = Optional.empty();
+        while (batchInput.nextToken() == JsonToken.FIELD_NAME) {
+            boolean isTask = batchInput.currentName().equals("task");
+            if (batchInput.nextToken() == JsonToken.VALUE_STRING && isTask) {
+                task = Optional.of(batchInput.getText());
+            }
+            batchInput.skipChildren();
+        }
+        return task;
+    }
+
+    private static Asked asked(Row row, Optional<String> batchTask) {
+        return switch (row) {
+            case Row.Bad(RowId id, String problem) -> new Asked.Bad(id, SoftcallException.invalid("%s", problem));
+            case Row.Texts(RowId id, Optional<TaskName> task, List<String> texts) -> {
+                try {
+                    TaskName name = task.or(() -> batchTask.map(TaskName::new))
+                            .orElseThrow(() ->
+                                    SoftcallException.invalid("the row has no task, and BatchInput.task names none"));
+                    yield new Asked.Good(id, new Classifier.Call(name, List.of(texts), OptionalInt.empty()));
+                } catch (SoftcallException e) {
+                    yield new Asked.Bad(id, e);
+                }
+            }
         };
     }
 
-    private static Result answered(JsonNode id, Classification answer) {
-        Classification.Row row = answer.rows().getFirst();
-        String label = row.abstained() ? null : answer.task().head().labels().get(row.best());
-        return new Result(
-                id,
-                answer.task().name().value(),
-                answer.task().version(),
-                label,
-                row.probabilities()[row.best()],
-                null);
+    private static void write(List<Asked> asked, List<Crowd.Outcome> outcomes, OutputStream answer) throws IOException {
+        int next = 0;
+        try (JsonGenerator out = ANSWERS.createGenerator(answer)) {
+            out.writeStartObject();
+            out.writeArrayFieldStart("results");
+            for (Asked one : asked) {
+                out.writeStartObject();
+                ResultFields.id(out, one.id());
+                switch (one) {
+                    case Asked.Bad(RowId id, SoftcallException problem) -> write(out, problem);
+                    case Asked.Good good -> write(out, outcomes.get(next++));
+                }
+                out.writeEndObject();
+            }
+            out.writeEndArray();
+            out.writeEndObject();
+        }
     }
 
-    private static Result failed(JsonNode id, SoftcallException problem) {
+    private static void write(JsonGenerator out, Crowd.Outcome outcome) throws IOException {
+        switch (outcome) {
+            case Crowd.Answered(Classification answer) -> {
+                ResultFields.task(out, answer.task().name());
+                ResultFields.answer(out, answer.task(), answer.rows().getFirst(), false);
+            }
+            case Crowd.Failed(SoftcallException problem) when Errors.isFinal(problem) -> write(out, problem);
+            case Crowd.Failed(SoftcallException problem) -> throw problem.again();
+        }
+    }
+
+    private static void write(JsonGenerator out, SoftcallException problem) throws IOException {
         Errors.Error error = Errors.body(problem).error();
-        return new Result(id, null, null, null, null, new Problem(error.type(), error.message()));
+        ResultFields.error(out, error.type(), error.message());
     }
 }

@@ -47,8 +47,9 @@ public class QueueMessages implements RequestHandler<SQSEvent, SQSBatchResponse>
         List<Asked> asked = new ArrayList<>();
         for (SQSEvent.SQSMessage message : event.getRecords()) {
             try {
-                byte[] body = message.getBody().getBytes(StandardCharsets.UTF_8);
-                asked.add(new Asked(message, ClassifyRequest.parse(body)));
+                String body = Optional.ofNullable(message.getBody())
+                        .orElseThrow(() -> SoftcallException.invalid("the message has no body, expected JSON"));
+                asked.add(new Asked(message, ClassifyRequest.parse(body.getBytes(StandardCharsets.UTF_8))));
             } catch (SoftcallException e) {
                 failures.add(message, e);
             }

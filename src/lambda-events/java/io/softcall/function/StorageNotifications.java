@@ -7,7 +7,7 @@ import io.softcall.jobs.Jobs;
 import jakarta.inject.Named;
 import jakarta.inject.Singleton;
 
-/** Notifications of S3: files that landed in a bucket. The answer says how the job ended; a failure is Lambda's to try again. */
+/** Notifications of S3: files that landed in a bucket. The answer says how the jobs ended; a failure is Lambda's to try again. */
 @Named("s3")
 @Singleton
 public class StorageNotifications implements RequestHandler<JsonNode, Object> {
@@ -20,6 +20,6 @@ public class StorageNotifications implements RequestHandler<JsonNode, Object> {
 
     @Override
     public Object handleRequest(JsonNode notification, Context context) {
-        return jobs.handle(notification).orElse(null);
+        return jobs.handle(notification).body().orElse(null);
     }
 }

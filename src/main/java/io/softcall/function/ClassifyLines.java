@@ -1,7 +1,7 @@
 package io.softcall.function;
 
+import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.quarkus.arc.Unremovable;
 import io.quarkus.runtime.QuarkusApplication;
 import io.softcall.SoftcallException;
@@ -9,6 +9,7 @@ import io.softcall.inference.Classification;
 import io.softcall.inference.Classifier;
 import io.softcall.inference.Classifier.Outcome;
 import io.softcall.inference.InferenceConfig;
+import io.softcall.jobs.ResultFields;
 import io.softcall.task.TaskName;
 import io.softcall.task.Tasks;
 import jakarta.inject.Singleton;
@@ -17,6 +18,7 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
+import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
@@ -84,7 +86,7 @@ public class ClassifyLines implements QuarkusApplication {
             for (Outcome outcome :
                     classifier.start(proven.task(), rows, options.truncate()).await()) {
                 good &= outcome instanceof Outcome.Answered;
-                out.println(JSON.writeValueAsString(json(outcome, proven, options.scores())));
+                out.println(json(outcome, proven, options.scores()));
             }
             out.flush();
         }
@@ -110,27 +112,25 @@ public class ClassifyLines implements QuarkusApplication {
         }
     }
 
-    private static ObjectNode json(Outcome outcome, Tasks.Proven proven, boolean scores) {
-        ObjectNode json = JSON.createObjectNode();
-        switch (outcome) {
-            case Outcome.Answered(Classification.Row row) -> {
-                List<String> labels = proven.task().head().labels();
-                json.put("label", row.abstained() ? null : labels.get(row.best()));
-                json.put("score", row.probabilities()[row.best()]);
-                if (scores) {
-                    ObjectNode all = json.putObject("scores");
-                    for (int i = 0; i < labels.size(); i++) {
-                        all.put(labels.get(i), row.probabilities()[i]);
-                    }
+    private static String json(Outcome outcome, Tasks.Proven proven, boolean scores) throws IOException {
+        StringWriter line = new StringWriter();
+        try (JsonGenerator out = JSON.createGenerator(line)) {
+            out.writeStartObject();
+            switch (outcome) {
+                case Outcome.Answered(Classification.Row row) -> ResultFields.label(out, proven.task(), row, scores);
+                case Outcome.Refused(SoftcallException problem) -> {
+                    out.writeObjectFieldStart("error");
+                    out.writeStringField("message", problem.getMessage());
+                    out.writeStringField("type", problem.reason().name().toLowerCase(Locale.ROOT));
+                    out.writeEndObject();
                 }
             }
-            case Outcome.Refused(SoftcallException problem) ->
-                json.putObject("error")
-                        .put("message", problem.getMessage())
-                        .put("type", problem.reason().name().toLowerCase(Locale.ROOT));
+            out.writeStringField("version", proven.task().version());
+            if (proven.staleness().isPresent()) {
+                out.writeNumberField("stale_ms", proven.staleness().get().toMillis());
+            }
+            out.writeEndObject();
         }
-        json.put("version", proven.task().version());
-        proven.staleness().ifPresent(age -> json.put("stale_ms", age.toMillis()));
-        return json;
+        return line.toString();
     }
 }

@@ -5,7 +5,7 @@ import io.cloudevents.CloudEvent;
 import io.softcall.SoftcallException;
 import io.softcall.inference.Classifier;
 import io.softcall.inference.InferenceConfig;
-import io.softcall.jobs.JobReport;
+import io.softcall.jobs.JobReports;
 import io.softcall.jobs.Jobs;
 import jakarta.inject.Singleton;
 import java.util.ArrayList;
@@ -161,11 +161,11 @@ class Events {
     /** The id is the job's, however often its end is told. */
     private Optional<CloudEvent> job(Optional<String> authorization, ReceivedEvent event) {
         keys.caller(authorization).requireAll();
-        return jobs.handle(event.data())
-                .map(report -> event.reply(report.job(), type(report), Optional.of(report.key()), report));
+        JobReports ended = jobs.handle(event.data());
+        return ended.body().map(body -> event.reply(ended.id(), jobEnded(ended.hasFailed()), ended.subject(), body));
     }
 
-    static String type(JobReport report) {
-        return report.hasFailed() ? JOB_FAILED : COMPLETED;
+    static String jobEnded(boolean failed) {
+        return failed ? JOB_FAILED : COMPLETED;
     }
 }

@@ -2,9 +2,11 @@ package io.softcall.function;
 
 import io.smallrye.common.annotation.RunOnVirtualThread;
 import io.softcall.jobs.JobReport;
+import io.softcall.jobs.JobReports;
 import io.softcall.jobs.JobStatus;
 import io.softcall.jobs.Jobs;
 import jakarta.ws.rs.Consumes;
+import jakarta.ws.rs.DELETE;
 import jakarta.ws.rs.GET;
 import jakarta.ws.rs.HeaderParam;
 import jakarta.ws.rs.POST;
@@ -19,9 +21,10 @@ import org.eclipse.microprofile.openapi.annotations.enums.SchemaType;
 import org.eclipse.microprofile.openapi.annotations.media.Content;
 import org.eclipse.microprofile.openapi.annotations.media.Schema;
 import org.eclipse.microprofile.openapi.annotations.parameters.RequestBody;
+import org.eclipse.microprofile.openapi.annotations.responses.APIResponse;
 import org.jboss.resteasy.reactive.RestResponse;
 
-/** Jobs over plain HTTP: how far one is, and storage events from those who do not speak CloudEvents. */
+/** Jobs over plain HTTP: how far one is, its end before its time, and storage events from those who do not speak CloudEvents. */
 @Path("/v1/jobs")
 @RunOnVirtualThread
 @Produces(MediaType.APPLICATION_JSON)
@@ -39,10 +42,16 @@ class JobsResource {
     @Consumes(MediaType.WILDCARD)
     @Operation(summary = "Classify the rows of a stored file, named by a notification of S3, and wait for the end")
     @RequestBody(required = true, content = @Content(schema = @Schema(type = SchemaType.OBJECT)))
-    public RestResponse<JobReport> handle(
+    @APIResponse(
+            responseCode = "200",
+            description = "How the job ended; how all of them did, where the notification has several records",
+            content = @Content(schema = @Schema(oneOf = {JobReport.class, JobReports.class})))
+    @APIResponse(responseCode = "204", description = "Nothing to tell: of no concern, or others go on with it")
+    public RestResponse<Object> handle(
             @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization, byte[] notification) {
         keys.caller(authorization).requireAll();
         return jobs.handle(RequestJson.read("the body", notification))
+                .body()
                 .map(RestResponse::ok)
                 .orElseGet(RestResponse::noContent);
     }
@@ -54,5 +63,14 @@ class JobsResource {
             @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization, @PathParam("id") String id) {
         keys.caller(authorization).requireAll();
         return jobs.status(id);
+    }
+
+    @DELETE
+    @Path("/{id: .+}")
+    @Operation(summary = "Cancel a job, by its file's key and ETag; what is stored of it stays")
+    public JobStatus cancel(
+            @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization, @PathParam("id") String id) {
+        keys.caller(authorization).requireAll();
+        return jobs.cancel(id);
     }
 }

@@ -12,7 +12,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.stream.Stream;
@@ -58,7 +57,7 @@ final class KafkaAnswers implements AutoCloseable {
         this.producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer());
     }
 
-    private record Sent(KafkaChunk.Fate fate, Future<RecordMetadata> acknowledged) {}
+    private record Sent(KafkaChunk.Fate fate, List<Future<RecordMetadata>> acknowledged) {}
 
     /**
      * Writes them in order, and returns when the broker has acknowledged all.
@@ -96,36 +95,48 @@ final class KafkaAnswers implements AutoCloseable {
     private List<KafkaChunk.Fate> send(List<KafkaChunk.Fate> fates) {
         List<Sent> sent = new ArrayList<>();
         for (KafkaChunk.Fate fate : fates) {
-            message(fate)
-                    .ifPresentOrElse(message -> sent.add(new Sent(fate, producer.send(message))), () -> count(fate));
+            sent.add(new Sent(fate, messages(fate).stream().map(producer::send).toList()));
         }
         producer.flush();
         List<KafkaChunk.Fate> refused = new ArrayList<>();
         for (Sent one : sent) {
-            try {
-                one.acknowledged().get();
+            if (areTaken(one.acknowledged())) {
                 count(one.fate());
-            } catch (ExecutionException e) {
-                if (!(e.getCause() instanceof RecordTooLargeException)) {
-                    throw new KafkaException("the broker refuses an answer: " + e.getCause(), e.getCause());
-                }
+            } else {
                 refused.add(new KafkaChunk.DeadLetter(
                         one.fate().message(),
                         new SoftcallException(
                                 Reason.INVALID_REQUEST,
                                 "the answer is larger than a record of %s may be: ask for fewer texts a record"
                                         .formatted(topic.answers()))));
-            } catch (InterruptedException e) {
-                throw new InterruptException(e);
             }
         }
         return refused;
     }
 
-    private Optional<ProducerRecord<byte[], byte[]>> message(KafkaChunk.Fate fate) {
+    /** @return false when the topic refuses one as too large */
+    private static boolean areTaken(List<Future<RecordMetadata>> acknowledged) {
+        boolean taken = true;
+        for (Future<RecordMetadata> one : acknowledged) {
+            try {
+                one.get();
+            } catch (ExecutionException e) {
+                if (!(e.getCause() instanceof RecordTooLargeException)) {
+                    throw new KafkaException("the broker refuses an answer: " + e.getCause(), e.getCause());
+                }
+                taken = false;
+            } catch (InterruptedException e) {
+                throw new InterruptException(e);
+            }
+        }
+        return taken;
+    }
+
+    private List<ProducerRecord<byte[], byte[]>> messages(KafkaChunk.Fate fate) {
         return switch (fate) {
-            case KafkaChunk.Answer(var request, var event) -> event.map(reply -> message(request, reply));
-            case KafkaChunk.DeadLetter letter -> Optional.of(message(letter));
+            case KafkaChunk.Answer(var request, var events) ->
+                events.stream().map(event -> message(request, event)).toList();
+            case KafkaChunk.DeadLetter letter -> List.of(message(letter));
         };
     }
 

@@ -38,8 +38,8 @@ final class KafkaChunk<R> {
         ConsumerRecord<byte[], byte[]> message();
     }
 
-    /** @param event what is told of it; empty where there is nothing to tell */
-    record Answer(ConsumerRecord<byte[], byte[]> message, Optional<CloudEvent> event) implements Fate {}
+    /** @param events what is told of it; none where there is nothing to tell */
+    record Answer(ConsumerRecord<byte[], byte[]> message, List<CloudEvent> events) implements Fate {}
 
     record DeadLetter(ConsumerRecord<byte[], byte[]> message, SoftcallException problem) implements Fate {}
 
@@ -89,7 +89,7 @@ final class KafkaChunk<R> {
             int index = open.get(i).index();
             ConsumerRecord<byte[], byte[]> message = messages.get(index);
             switch (outcomes.get(i)) {
-                case KafkaWork.Done(var event) -> fates[index] = new Answer(message, event);
+                case KafkaWork.Done(var events) -> fates[index] = new Answer(message, events);
                 case KafkaWork.Failed(var problem)
                 when isFinal(problem, attempt) -> fates[index] = new DeadLetter(message, problem);
                 case KafkaWork.Failed(var problem) -> {

@@ -36,7 +36,7 @@ final class KafkaClassify implements KafkaWork<KafkaRequest> {
             case Crowd.Answered(var answer) -> {
                 ClassifyResponse body =
                         ClassifyResponse.of(request.request(), answer).withId(request.id());
-                yield new Done(Optional.of(
+                yield new Done(List.of(
                         request.content().reply(request.answerId(), Events.CLASSIFIED, Optional.empty(), body)));
             }
         };

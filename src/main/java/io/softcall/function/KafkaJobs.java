@@ -30,13 +30,15 @@ final class KafkaJobs implements KafkaWork<KafkaContent> {
 
     private Outcome attempt(KafkaContent event) {
         try {
-            return new Done(jobs.handle(event.data()).map(report -> told(event, report)));
+            return new Done(jobs.handle(event.data()).reports().stream()
+                    .map(report -> told(event, report))
+                    .toList());
         } catch (SoftcallException e) {
             return new Failed(e);
         }
     }
 
     private static CloudEvent told(KafkaContent event, JobReport report) {
-        return event.reply(report.job(), Events.type(report), Optional.of(report.key()), report);
+        return event.reply(report.id(), Events.jobEnded(report.hasFailed()), Optional.ofNullable(report.key()), report);
     }
 }

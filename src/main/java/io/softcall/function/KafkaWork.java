@@ -3,7 +3,6 @@ package io.softcall.function;
 import io.cloudevents.CloudEvent;
 import io.softcall.SoftcallException;
 import java.util.List;
-import java.util.Optional;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 
 /**
@@ -22,8 +21,8 @@ interface KafkaWork<R> {
     /** What became of an attempt. */
     sealed interface Outcome {}
 
-    /** @param event that tells what was done; empty where there is nothing to tell */
-    record Done(Optional<CloudEvent> event) implements Outcome {}
+    /** @param events that tell what was done, in order; none where there is nothing to tell */
+    record Done(List<CloudEvent> events) implements Outcome {}
 
     record Failed(SoftcallException problem) implements Outcome {}
 }

@@ -1,5 +1,6 @@
 package io.softcall.jobs;
 
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import java.io.IOException;
@@ -28,8 +29,11 @@ final class Broker {
 
     /** @throws SoftcallException {@code STORE_UNAVAILABLE} when the broker does not take it */
     void hand(String job, int part) {
-        String data =
-                Event.JSON.createObjectNode().put("job", job).put("part", part).toString();
+        String data = JsonNodeFactory.instance
+                .objectNode()
+                .put("job", job)
+                .put("part", part)
+                .toString();
         HttpRequest request = HttpRequest.newBuilder(uri)
                 .timeout(Duration.ofSeconds(20))
                 .header("content-type", "application/json")
@@ -57,7 +61,7 @@ final class Broker {
                     Reason.STORE_UNAVAILABLE, "the broker %s does not take parts: %s".formatted(uri, e), e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new SoftcallException(Reason.DEADLINE_EXCEEDED, "the server is stopping", e);
+            throw new SoftcallException(Reason.STOPPING, "the server is stopping", e);
         }
     }
 }

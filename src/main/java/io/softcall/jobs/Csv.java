@@ -1,90 +1,102 @@
 package io.softcall.jobs;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import de.siegmar.fastcsv.reader.CsvParseException;
 import de.siegmar.fastcsv.reader.CsvReader;
 import de.siegmar.fastcsv.reader.CsvRecord;
-import de.siegmar.fastcsv.reader.CsvRecordHandler;
-import de.siegmar.fastcsv.reader.FieldMismatchStrategy;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.util.Iterator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
-/** Comma separated values as RFC 4180 has them, in UTF-8; the first record names the columns. Empty fields are absent. */
+/**
+ * Comma separated values as RFC 4180 has them, in UTF-8; the first record names the columns. Empty fields are absent. FastCSV reads
+ * each record alone: in a whole file it could not go on behind one that is no CSV.
+ */
 final class Csv implements Rows {
 
-    private static final List<String> COLUMNS = List.of("id", "task", "text", "text1", "text2");
+    private static final CsvReader.CsvReaderBuilder STRICT =
+            CsvReader.builder().allowUnclosedQuote(false).skipEmptyLines(false);
 
-    /** A longer record is a file without an end to it: nobody could say where the next one begins. */
-    private static final int MAX_RECORD_CHARACTERS = 1 << 24;
-
-    private final CsvReader<CsvRecord> reader;
-    private final Iterator<CsvRecord> records;
+    private final CsvRecords records;
     private final List<String> header;
-    private final int maxBytes;
 
-    /** @throws JobFailure when there is no column for a text */
-    Csv(InputStream in, int maxBytes) throws IOException {
-        this.maxBytes = maxBytes;
-        this.reader = CsvReader.builder()
-                .detectBomHeader(true)
-                .allowUnclosedQuote(false)
-                .extraFieldStrategy(FieldMismatchStrategy.IGNORE)
-                .missingFieldStrategy(FieldMismatchStrategy.IGNORE)
-                .maxBufferSize(MAX_RECORD_CHARACTERS)
-                .build(
-                        CsvRecordHandler.of(handler ->
-                                handler.maxFieldSize(MAX_RECORD_CHARACTERS).maxRecordSize(MAX_RECORD_CHARACTERS)),
-                        in);
-        this.records = reader.iterator();
-        this.header = read().map(CsvRecord::getFields).orElse(List.of());
-        boolean hasText = header.contains("text") || header.contains("text1") && header.contains("text2");
-        if (!hasText) {
-            throw JobFailure.badFile("the first line names the columns %s, expected text, or text1 and text2", header);
+    /**
+     * @param maxCharacters a longer row is an error
+     * @throws JobFailure when there is no column for a text, or it is not UTF-8
+     */
+    Csv(InputStream in, int maxCharacters) throws IOException {
+        this.records = new CsvRecords(in, maxCharacters);
+        this.header = header();
+    }
+
+    /** Its messages repeat nothing: in a file without a header this is a row. */
+    private List<String> header() throws IOException {
+        List<String> names = records.next().flatMap(Csv::fields).orElse(List.of());
+        Set<String> found = new HashSet<>();
+        for (String name : names) {
+            if (isOurs(name) && !found.add(name)) {
+                throw JobFailure.badFile("the first line names the column %s twice", name);
+            }
         }
+        if (!found.contains("text") && !(found.contains("text1") && found.contains("text2"))) {
+            throw JobFailure.badFile(
+                    "the first line does not name the columns: of its %d none is text, nor are there text1 and text2",
+                    names.size());
+        }
+        return names;
+    }
+
+    private static boolean isOurs(String column) {
+        return column.equals("id") || Row.Fields.TEXTS.contains(column);
     }
 
     @Override
     public Optional<Row> next() throws IOException {
-        return read().map(this::row);
+        return records.next().map(this::row);
     }
 
-    private Row row(CsvRecord record) {
-        if (record.getFieldCount() != header.size()) {
-            return Row.bad(
-                    "the row has %d fields, expected %d as the first line has", record.getFieldCount(), header.size());
+    private Row row(CsvRecords.Raw record) {
+        if (record.problem().isPresent()) {
+            return Row.bad("the row %s", record.problem().get());
         }
-        int characters = record.getFields().stream().mapToInt(String::length).sum();
-        if (characters > maxBytes) {
-            return Row.bad(
-                    "the row has %d characters, at most %d are accepted (softcall.jobs.row-bytes)",
-                    characters, maxBytes);
+        return fields(record).map(this::row).orElseGet(() -> Row.bad("the row is not valid CSV"));
+    }
+
+    private Row row(List<String> fields) {
+        if (fields.size() != header.size()) {
+            return Row.bad("the row has %d fields, expected %d as the first line has", fields.size(), header.size());
         }
-        ObjectNode row = JsonNodeFactory.instance.objectNode();
+        Row.Fields row = new Row.Fields();
         for (int i = 0; i < header.size(); i++) {
-            if (COLUMNS.contains(header.get(i)) && !record.getField(i).isEmpty()) {
-                row.put(header.get(i), record.getField(i));
+            String value = fields.get(i);
+            if (!value.isEmpty() && header.get(i).equals("id")) {
+                row.textAsId(value);
+            } else if (!value.isEmpty() && Row.Fields.TEXTS.contains(header.get(i))) {
+                row.text(header.get(i), value);
             }
         }
-        return Row.of(row);
+        return row.row();
     }
 
-    private Optional<CsvRecord> read() throws IOException {
-        try {
-            return records.hasNext() ? Optional.of(records.next()) : Optional.empty();
+    /** Empty where it is not valid. */
+    private static Optional<List<String>> fields(CsvRecords.Raw record) {
+        if (record.problem().isPresent()) {
+            return Optional.empty();
+        }
+        try (CsvReader<CsvRecord> reader = STRICT.ofCsvRecord(record.text())) {
+            return Optional.of(reader.iterator().next().getFields());
         } catch (CsvParseException e) {
-            throw JobFailure.badFile("the file is not valid CSV: %s", e.getMessage());
-        } catch (UncheckedIOException e) {
-            throw e.getCause();
+            return Optional.empty();
+        } catch (IOException e) {
+            throw new UncheckedIOException("a text is read without input", e);
         }
     }
 
     @Override
     public void close() throws IOException {
-        reader.close();
+        records.close();
     }
 }

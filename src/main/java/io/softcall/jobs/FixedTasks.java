@@ -62,7 +62,7 @@ final class FixedTasks {
     private Fixed copy(Folder folder, TaskName name) {
         try {
             Tasks.Artifact artifact = patience.ask(() -> tasks.fetch(name));
-            tasks.read(artifact);
+            read(artifact);
             folder.output().create(folder.key(folder.artifact(name, artifact.version())), artifact.bytes());
             return new Fixed(artifact.version(), null, null);
         } catch (SoftcallException e) {
@@ -73,15 +73,32 @@ final class FixedTasks {
         }
     }
 
+    /** Whatever an artifact does to its reader, it does to the rows of its task alone. */
+    private Task read(Tasks.Artifact artifact) {
+        try {
+            return tasks.read(artifact);
+        } catch (SoftcallException e) {
+            throw e;
+        } catch (RuntimeException e) {
+            throw new SoftcallException(
+                    Reason.ARTIFACT_REFUSED, "task \"%s\" cannot be read: %s".formatted(artifact.name(), e), e);
+        }
+    }
+
     private Version open(Folder folder, TaskName name, Fixed fixed) {
         if (fixed.version() == null) {
             return new Version.Absent(fixed.code(), fixed.message());
         }
         String copy = folder.artifact(name, fixed.version());
-        byte[] bytes = folder.bytes(copy)
-                .orElseThrow(() -> new SoftcallException(
-                        Reason.INTERNAL, "%s%s was deleted while its job runs".formatted(folder.uri(), copy)));
-        return new Version.Present(tasks.read(new Tasks.Artifact(name, fixed.version(), bytes)));
+        byte[] bytes = folder.bytes(copy).orElseThrow(() -> folder.damaged(copy, "it was deleted"));
+        try {
+            return new Version.Present(read(new Tasks.Artifact(name, fixed.version(), bytes)));
+        } catch (SoftcallException e) {
+            if (e.reason() == Reason.ARTIFACT_REFUSED) {
+                return new Version.Absent(code(e.reason()), e.getMessage());
+            }
+            throw e;
+        }
     }
 
     /** How results and manifests write a reason. */

@@ -6,13 +6,13 @@ import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.datatype.jsr310.JavaTimeModule;
 import io.quarkus.runtime.annotations.RegisterForReflection;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
 import io.softcall.store.Bucket;
 import io.softcall.task.TaskName;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -32,7 +32,9 @@ record Folder(Bucket output, String job) {
     private static final String PART = "part-";
     private static final Pattern PART_NAME = Pattern.compile(".*/part-([0-9]{5,9})\\.jsonl");
     /** Parts that one listing looks at. */
-    private static final int MAX_LISTED = 100_000;
+    static final int MAX_LISTED = 100_000;
+    /** Of a plan, or a manifest, of that many parts. */
+    private static final long MAX_JSON_BYTES = 32 << 20;
 
     private static final JsonMapper JSON = JsonMapper.builder()
             .addModule(new JavaTimeModule())
@@ -42,7 +44,14 @@ record Folder(Bucket output, String job) {
 
     /** Which copy of a prompt a job uses; or why it has none. */
     @RegisterForReflection
-    record Fixed(String version, String code, String message) {}
+    record Fixed(String version, String code, String message) {
+
+        Fixed {
+            if (version == null && (code == null || message == null)) {
+                throw new IllegalArgumentException("neither a version nor a reason");
+            }
+        }
+    }
 
     String uri() {
         return output.uri() + job + "/";
@@ -77,12 +86,18 @@ record Folder(Bucket output, String job) {
         return output.stat(key(name)).isPresent();
     }
 
+    /** @throws SoftcallException {@code INTERNAL} when what is stored is not what was */
     <T> Optional<T> read(String name, Class<T> type) {
         return open(name).map(in -> {
             try (in) {
-                return JSON.readValue(in, type);
-            } catch (IOException e) {
-                throw new UncheckedIOException(uri() + name + " cannot be read", e);
+                if (in.available() > MAX_JSON_BYTES) {
+                    throw damaged(name, "it is larger than any was");
+                }
+                return Objects.requireNonNull(JSON.readValue(in, type), "it holds null");
+            } catch (SoftcallException e) {
+                throw e;
+            } catch (IOException | RuntimeException e) {
+                throw damaged(name, e instanceof JsonProcessingException ? "it is not what was written" : e.toString());
             }
         });
     }
@@ -92,23 +107,30 @@ record Folder(Bucket output, String job) {
             try (in) {
                 return in.readAllBytes();
             } catch (IOException e) {
-                throw new UncheckedIOException(uri() + name + " cannot be read", e);
+                throw damaged(name, e.toString());
             }
         });
     }
 
     /** The stored object as a stream; empty when there is none. */
-    Optional<InputStream> open(String name) {
+    Optional<ObjectStream> open(String name) {
         return output.stat(key(name))
-                .map(now -> now.bytes() == 0
-                        ? new ByteArrayInputStream(new byte[0])
-                        : new ObjectStream(output, new Input(output.uri(), key(name), now.version(), now.bytes()), 0));
+                .map(now ->
+                        new ObjectStream(output, new Input(output.uri(), key(name), now.version(), now.bytes()), 0));
+    }
+
+    /** The failure of whoever finds that an object of this folder is gone, or another: the event's sender is not at fault. */
+    SoftcallException damaged(String name, String how) {
+        return new SoftcallException(
+                Reason.INTERNAL,
+                "%s%s cannot be read (%s): without the job's folder the job would begin anew"
+                        .formatted(uri(), name, how));
     }
 
     /** Creates an object, or finds the one that somebody else created: in either case what is stored from now on. */
     <T> T agree(String name, T proposal, Class<T> type) {
         output.create(key(name), json(proposal));
-        return read(name, type).orElseThrow(() -> new IllegalStateException(uri() + name + " was deleted"));
+        return read(name, type).orElseThrow(() -> damaged(name, "it was deleted"));
     }
 
     private static byte[] json(Object value) {

@@ -2,18 +2,26 @@ package io.softcall.jobs;
 
 import io.softcall.Printable;
 import java.io.IOException;
+import java.util.Locale;
 
 /** Why a job has no result, whoever tries again: its message names the file's fault. */
 final class JobFailure extends IOException {
 
     private static final long serialVersionUID = 1L;
 
-    /** What is at fault; README's table of errors is for calls, these two are for files. */
+    /** What is at fault; README's table of errors is for calls, these are for jobs. */
     enum Code {
         /** The file cannot be read: damaged, of an unknown format, or without a text. */
         BAD_FILE,
         /** This version of the file is no longer there. */
-        INPUT_GONE
+        INPUT_GONE,
+        /** Somebody wanted no more of it. */
+        CANCELLED;
+
+        /** As manifests and reports write it. */
+        String text() {
+            return name().toLowerCase(Locale.ROOT);
+        }
     }
 
     private final Code code;
@@ -32,6 +40,10 @@ final class JobFailure extends IOException {
                 Code.INPUT_GONE,
                 "%s in bucket %s is not, or no longer, the version %s: it was overwritten or deleted"
                         .formatted(input.key(), input.bucket(), input.etag()));
+    }
+
+    static JobFailure cancelled() {
+        return new JobFailure(Code.CANCELLED, "the job was cancelled; without its folder it would begin anew");
     }
 
     Code code() {

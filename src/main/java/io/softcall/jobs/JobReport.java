@@ -2,12 +2,17 @@ package io.softcall.jobs;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import io.quarkus.runtime.annotations.RegisterForReflection;
+import io.softcall.Printable;
+import io.softcall.SoftcallException;
+import java.nio.charset.StandardCharsets;
 import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
 
 /**
  * How a job ended: its manifest without the list of parts.
  *
- * @param job its id
+ * @param job its id; null, as all that follows from it, where it could not begin
  * @param output the folder of its results
  * @param tasks the version of each task that answered
  * @param error why there is no result; null when there is
@@ -25,12 +30,38 @@ public record JobReport(
         Map<String, String> tasks,
         Error error) {
 
-    /** @param code {@code bad_file} or {@code input_gone} */
+    /**
+     * @param code {@code bad_file}, {@code input_gone} or {@code cancelled}; of what could not even begin, a type of the table of
+     *     errors
+     */
     @RegisterForReflection
     public record Error(String code, String message) {}
 
     public boolean hasFailed() {
         return error != null;
+    }
+
+    /** Of the event that tells this: the job's, or one of its own for what could not begin. */
+    public String id() {
+        return job != null
+                ? job
+                : UUID.nameUUIDFromBytes((bucket + "\n" + key + "\n" + error.code()).getBytes(StandardCharsets.UTF_8))
+                        .toString();
+    }
+
+    /** The report on an event for which nothing could be done. */
+    static JobReport of(Event event, SoftcallException problem) {
+        Optional<Event.Created> created = event instanceof Event.Created known ? Optional.of(known) : Optional.empty();
+        return new JobReport(
+                null,
+                created.map(Event.Created::bucket).map(Printable::of).orElse(null),
+                created.map(known -> Printable.of(known.keys().getFirst())).orElse(null),
+                null,
+                null,
+                null,
+                null,
+                null,
+                new Error(FixedTasks.code(problem.reason()), problem.getMessage()));
     }
 
     static JobReport of(Manifest manifest) {

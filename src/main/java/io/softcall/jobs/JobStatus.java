@@ -7,7 +7,7 @@ import io.quarkus.runtime.annotations.RegisterForReflection;
 /**
  * How far a job is.
  *
- * @param state {@code running}, {@code completed} or {@code failed}
+ * @param state {@code running}, {@code completed}, {@code failed} or {@code cancelled}
  * @param parts of the job; null where they show only while the file is read
  * @param partsDone parts that are stored
  * @param report how it ended; null while it runs
@@ -26,7 +26,9 @@ public record JobStatus(
     static JobStatus ended(Manifest manifest) {
         JobReport report = JobReport.of(manifest);
         Integer parts = manifest.parts() == null ? null : manifest.parts().size();
-        String state = report.hasFailed() ? "failed" : "completed";
+        String state = !report.hasFailed()
+                ? "completed"
+                : report.error().code().equals(JobFailure.Code.CANCELLED.text()) ? "cancelled" : "failed";
         return new JobStatus(manifest.job(), "job", state, manifest.output(), parts, parts, report);
     }
 

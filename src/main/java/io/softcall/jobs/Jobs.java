@@ -5,6 +5,7 @@ import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.runtime.StartupEvent;
+import io.softcall.Printable;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.inference.Classifier;
@@ -18,10 +19,12 @@ import jakarta.enterprise.inject.Instance;
 import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
@@ -32,7 +35,6 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import org.jboss.logging.Logger;
 
@@ -47,6 +49,9 @@ public class Jobs {
 
     private static final Duration RETRY_AFTER = Duration.ofSeconds(30);
     private static final int MAX_KEY_LENGTH = 1_024;
+    /** A key with its version. */
+    private static final int MAX_ID_LENGTH = MAX_KEY_LENGTH + 100;
+
     private static final Pattern IMPOSSIBLE_KEY =
             Pattern.compile("(|.*/)\\.{0,2}(|/.*)|.*\\p{Cntrl}.*", Pattern.DOTALL);
 
@@ -68,6 +73,7 @@ public class Jobs {
     private final Counter parts;
     private final Counter completed;
     private final Counter failed;
+    private final Counter cancelled;
 
     Jobs(JobsConfig config, Buckets buckets, Tasks tasks, Classifier classifier, MeterRegistry metrics) {
         this.config = config;
@@ -96,6 +102,7 @@ public class Jobs {
         this.parts = counter(metrics, "softcall.jobs.parts", "parts finished here");
         this.completed = counter(metrics, "softcall.jobs", "jobs ended here", "outcome", "completed");
         this.failed = counter(metrics, "softcall.jobs", "jobs ended here", "outcome", "failed");
+        this.cancelled = counter(metrics, "softcall.jobs", "jobs ended here", "outcome", "cancelled");
         Gauge.builder("softcall.jobs.running", executor, ThreadPoolExecutor::getActiveCount)
                 .description("jobs, or parts of jobs, under way")
                 .register(metrics);
@@ -135,26 +142,46 @@ public class Jobs {
     }
 
     /**
-     * Does what an event asks for, and waits until it is done.
+     * Does what an event asks for, one record after the other, and waits until all are done.
      *
      * @param data of a storage event, or of one that {@code softcall.jobs.broker} delivers
-     * @return how the job ended, if it has; empty when others go on with it, or when there is nothing to do
-     * @throws SoftcallException {@code INVALID_REQUEST} and {@code FORBIDDEN} for events that can never be done; {@code
-     *     OVERLOADED}, {@code STORE_UNAVAILABLE} and others for those that should come again
+     * @return how the jobs ended that have; none when others go on with them, or when there is nothing to do
+     * @throws SoftcallException {@code INVALID_REQUEST} and {@code FORBIDDEN} for events of which nothing can ever be done; {@code
+     *     OVERLOADED}, {@code STORE_UNAVAILABLE} and others where one of the records should come again
      */
-    public Optional<JobReport> handle(JsonNode data) {
+    public JobReports handle(JsonNode data) {
+        requireOn();
         List<Event> events = Event.of(data);
-        Optional<Manifest> last = Optional.empty();
+        List<JobReport> reports = new ArrayList<>();
+        List<SoftcallException> problems = new ArrayList<>();
         for (Event event : events) {
-            last = join(event);
+            try {
+                join(event).map(JobReport::of).ifPresent(reports::add);
+            } catch (SoftcallException e) {
+                problems.add(e);
+                reports.add(JobReport.of(event, e));
+            }
         }
-        return events.size() == 1 ? last.map(JobReport::of) : Optional.empty();
+        // What is done already is not done again when the whole event comes again.
+        Optional<SoftcallException> passing =
+                problems.stream().filter(problem -> !isFinal(problem)).findFirst();
+        if (passing.isPresent() || !problems.isEmpty() && problems.size() == events.size()) {
+            throw passing.orElse(problems.getFirst());
+        }
+        return new JobReports(List.copyOf(reports), events.size() > 1);
     }
 
-    private Optional<Manifest> join(Event event) {
+    private static boolean isFinal(SoftcallException problem) {
+        return problem.reason() == Reason.INVALID_REQUEST || problem.reason() == Reason.FORBIDDEN;
+    }
+
+    private void requireOn() {
         if (output.isEmpty()) {
             throw SoftcallException.invalid("jobs are off: softcall.jobs.output says where results go");
         }
+    }
+
+    private Optional<Manifest> join(Event event) {
         Callable<Optional<Manifest>> work =
                 switch (event) {
                     case Event.Created created -> {
@@ -162,6 +189,7 @@ public class Jobs {
                         yield () -> created(created);
                     }
                     case Event.Part part -> () -> part(part);
+                    case Event.Impossible(SoftcallException problem) -> throw problem;
                 };
         CompletableFuture<Optional<Manifest>> mine = new CompletableFuture<>();
         CompletableFuture<Optional<Manifest>> done = underWay.computeIfAbsent(event, key -> mine);
@@ -176,7 +204,7 @@ public class Jobs {
                     : new SoftcallException(Reason.INTERNAL, "the job failed: " + e.getCause(), e.getCause());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new SoftcallException(Reason.DEADLINE_EXCEEDED, "the server is stopping", e);
+            throw new SoftcallException(Reason.STOPPING, "the server is stopping", e);
         }
     }
 
@@ -206,13 +234,27 @@ public class Jobs {
             throw new SoftcallException(
                     Reason.FORBIDDEN, "bucket \"%s\" is not among softcall.jobs.buckets".formatted(created.bucket()));
         }
-        boolean folder = created.key().endsWith("/");
-        if (created.key().length() > MAX_KEY_LENGTH
-                || !folder && IMPOSSIBLE_KEY.matcher(created.key()).matches()) {
-            throw SoftcallException.invalid(
-                    "key \"%s\": expected at most %d characters, no control characters, and no segment that is empty, . or ..",
-                    created.key(), MAX_KEY_LENGTH);
+        if (created.keys().stream().noneMatch(Jobs::isPossible)) {
+            throw impossible(created.keys().getFirst());
         }
+    }
+
+    private static SoftcallException impossible(String key) {
+        return SoftcallException.invalid(
+                "key \"%s\": expected at most %d characters, no control characters, and no segment that is empty, . or ..",
+                key, MAX_KEY_LENGTH);
+    }
+
+    private static boolean isPossible(String key) {
+        return key.length() <= MAX_KEY_LENGTH
+                && (key.endsWith("/") || !IMPOSSIBLE_KEY.matcher(key).matches());
+    }
+
+    /** Of no concern are folders, our own results, and keys that do not fit. */
+    private boolean isOurs(Bucket bucket, String key) {
+        return !key.endsWith("/")
+                && !(bucket.uri() + key).startsWith(output.orElseThrow().uri())
+                && ours.matcher(key).matches();
     }
 
     private Bucket input(String name) {
@@ -226,20 +268,20 @@ public class Jobs {
     /** A file was stored: its job is planned, and done or handed out. */
     private Optional<Manifest> created(Event.Created created) {
         Bucket bucket = input(created.bucket());
-        boolean result =
-                (bucket.uri() + created.key()).startsWith(output.orElseThrow().uri());
-        if (created.key().endsWith("/")
-                || result
-                || !ours.matcher(created.key()).matches()) {
+        // A folder's versions are our own, and no sender knows them.
+        Optional<String> etag = created.etag().filter(known -> !created.bucket().startsWith("file:"));
+        String key = meant(bucket, created.keys(), etag, created.bytes());
+        if (!isPossible(key)) {
+            throw impossible(key);
+        }
+        if (!isOurs(bucket, key)) {
             return Optional.empty();
         }
         Instant started = Manifests.now();
-        Optional<Bucket.Stat> now = bucket.stat(created.key());
-        // A folder's versions are our own, and no sender knows them.
-        Optional<String> etag = created.etag().filter(known -> !created.bucket().startsWith("file:"));
+        Optional<Bucket.Stat> now = bucket.stat(key);
         Input input = new Input(
                 created.bucket(),
-                created.key(),
+                key,
                 etag.or(() -> now.map(Bucket.Stat::version)).orElse("none"),
                 now.map(Bucket.Stat::bytes).orElse(0L));
         Folder folder = folder(input.job());
@@ -249,12 +291,34 @@ public class Jobs {
         return ended(folder).or(() -> begin(folder, new Begun(bucket, input, started)));
     }
 
+    private record Found(String key, Bucket.Stat stat) {}
+
+    /** Which object is meant, where a key can be read in several ways: the one that is there, and is what the event says. */
+    private static String meant(Bucket bucket, List<String> keys, Optional<String> etag, OptionalLong bytes) {
+        if (keys.size() == 1) {
+            return keys.getFirst();
+        }
+        List<Found> found = new ArrayList<>();
+        keys.stream().filter(Jobs::isPossible).forEach(key -> bucket.stat(key)
+                .ifPresent(stat -> found.add(new Found(key, stat))));
+        return found.stream()
+                .filter(one -> etag.isPresent() && one.stat().version().equals(etag.get()))
+                .findFirst()
+                .or(() -> found.stream()
+                        .filter(one -> bytes.isPresent() && one.stat().bytes() == bytes.getAsLong())
+                        .findFirst())
+                .or(() -> found.stream().findFirst())
+                .map(Found::key)
+                .orElse(keys.getFirst());
+    }
+
     private record Begun(Bucket bucket, Input input, Instant started) {}
 
     private Optional<Manifest> begin(Folder folder, Begun begun) {
         return untilFailure(folder, begun.input(), begun.started(), () -> {
+            runner.begin(folder.job());
             Source source = new Source(begun.bucket(), begun.input());
-            Optional<Plan> known = folder.read(Folder.PLAN, Plan.class);
+            Optional<Plan> known = plan(folder);
             Plan plan = known.isPresent() ? known.get() : folder.agree(Folder.PLAN, propose(source, begun), Plan.class);
             if (!plan.isSplit()) {
                 return Optional.of(succeed(folder, plan, whole(folder, plan, source)));
@@ -264,6 +328,7 @@ public class Jobs {
                 if (!done.contains(part) && broker.isPresent()) {
                     broker.get().hand(folder.job(), part);
                 } else if (!done.contains(part)) {
+                    requireNotCancelled(folder);
                     split(folder, plan, source, part);
                 }
             }
@@ -277,6 +342,12 @@ public class Jobs {
                 .filter(name -> rules.get(name).matcher(begun.input().key()).matches())
                 .findFirst()
                 .map(name -> config.rules().get(name).task());
+        Plan.Limits limits = new Plan.Limits(
+                Math.toIntExact(config.rowBytes().asLongValue()),
+                config.maxBytes().asLongValue(),
+                config.maxRows());
+        Optional<List<Plan.Range>> parts = source.split(config.partBytes().asLongValue(), config.partRows(), limits);
+        long listed = (long) config.partRows() * Folder.MAX_LISTED;
         return new Plan(
                 begun.input(),
                 source.format(),
@@ -284,17 +355,17 @@ public class Jobs {
                 task.orElse(null),
                 config.scores(),
                 config.truncatePromptTokens(),
-                Math.toIntExact(config.rowBytes().asLongValue()),
+                limits.rowBytes(),
                 config.partRows(),
-                source.split(config.partBytes().asLongValue(), config.partRows())
-                        .orElse(null),
+                limits.bytes(),
+                parts.isPresent() ? limits.rows() : Math.min(limits.rows(), listed),
+                parts.orElse(null),
                 begun.started());
     }
 
     /** A part that was handed out. Its job was planned before. */
     private Optional<Manifest> part(Event.Part event) {
-        if (event.job().length() > MAX_KEY_LENGTH + 100
-                || IMPOSSIBLE_KEY.matcher(event.job()).matches()) {
+        if (!isId(event.job())) {
             throw SoftcallException.invalid("job \"%s\" is no job's id", event.job());
         }
         Folder folder = folder(event.job());
@@ -302,7 +373,7 @@ public class Jobs {
         if (ended.isPresent()) {
             return ended;
         }
-        Plan plan = folder.read(Folder.PLAN, Plan.class)
+        Plan plan = plan(folder)
                 .filter(Plan::isSplit)
                 .filter(stored ->
                         event.part() >= 0 && event.part() < stored.parts().size())
@@ -313,11 +384,28 @@ public class Jobs {
                     Reason.FORBIDDEN, "bucket \"%s\" is not among softcall.jobs.buckets".formatted(input.bucket()));
         }
         return untilFailure(folder, input, plan.started(), () -> {
+            runner.begin(folder.job());
             if (!folder.has(Folder.partName(event.part()))) {
                 split(folder, plan, new Source(input(input.bucket()), input), event.part());
             }
             return finish(folder, plan);
         });
+    }
+
+    /** The plan that is stored; in the folder of another file it is none. */
+    private static Optional<Plan> plan(Folder folder) {
+        Optional<Plan> stored = folder.read(Folder.PLAN, Plan.class);
+        if (stored.isPresent() && !stored.get().input().job().equals(folder.job())) {
+            throw folder.damaged(Folder.PLAN, "it is that of another job");
+        }
+        return stored;
+    }
+
+    /** Another instance may have been told. */
+    private static void requireNotCancelled(Folder folder) throws JobFailure {
+        if (folder.has(Folder.FAILED)) {
+            throw JobFailure.cancelled();
+        }
     }
 
     private interface Work {
@@ -333,13 +421,15 @@ public class Jobs {
     }
 
     private Manifest fail(Folder folder, Input input, Instant started, JobFailure failure) {
-        LOG.warnf("job %s failed: %s", folder.job(), failure.getMessage());
-        failed.increment();
-        return Manifests.fail(folder, input, started, failure);
+        Manifest manifest = Manifests.fail(folder, input, started, failure);
+        Manifest.Failure error = manifest.error();
+        LOG.warnf("job %s: %s: %s", Printable.of(folder.job()), error.code(), Printable.of(error.message()));
+        (error.code().equals(JobFailure.Code.CANCELLED.text()) ? cancelled : failed).increment();
+        return manifest;
     }
 
     private void split(Folder folder, Plan plan, Source source, int part) throws JobFailure {
-        try (Source.Reading rows = source.read(plan.parts().get(part), plan.rowBytes())) {
+        try (Source.Reading rows = source.read(plan.parts().get(part), plan.limits())) {
             run(folder, plan, part, rows, Integer.MAX_VALUE);
         }
     }
@@ -347,7 +437,7 @@ public class Jobs {
     /** Reads a file from its start to its end. @return the number of its parts */
     private int whole(Folder folder, Plan plan, Source source) throws JobFailure {
         Set<Integer> done = new HashSet<>(folder.parts());
-        try (Source.Reading rows = source.readWhole(plan.rowBytes())) {
+        try (Source.Reading rows = source.readWhole(plan.limits())) {
             int part = 0;
             while (rows.hasNext()) {
                 if (done.contains(part)) {
@@ -355,6 +445,7 @@ public class Jobs {
                         rows.next();
                     }
                 } else {
+                    requireNotCancelled(folder);
                     run(folder, plan, part, rows, plan.partRows());
                 }
                 part++;
@@ -372,7 +463,7 @@ public class Jobs {
         double seconds = (System.nanoTime() - began) / 1e9;
         LOG.infof(
                 "job %s: part %d%s, %d rows, %d errors, %.1f rows/s",
-                folder.job(),
+                Printable.of(folder.job()),
                 part,
                 plan.isSplit() ? " of " + plan.parts().size() : "",
                 done.rows(),
@@ -381,15 +472,18 @@ public class Jobs {
     }
 
     /** Whoever sees all parts of a split job writes its manifest. */
-    private Optional<Manifest> finish(Folder folder, Plan plan) {
+    private Optional<Manifest> finish(Folder folder, Plan plan) throws JobFailure {
         int all = plan.parts().size();
         return folder.parts().size() < all ? Optional.empty() : Optional.of(succeed(folder, plan, all));
     }
 
-    private Manifest succeed(Folder folder, Plan plan, int parts) {
+    private Manifest succeed(Folder folder, Plan plan, int parts) throws JobFailure {
+        requireNotCancelled(folder);
         Manifest manifest = Manifests.succeed(folder, plan, parts);
         completed.increment();
-        LOG.infof("job %s: completed, %d rows, %d errors", folder.job(), manifest.rows(), manifest.errors());
+        LOG.infof(
+                "job %s: completed, %d rows, %d errors",
+                Printable.of(folder.job()), manifest.rows(), manifest.errors());
         return manifest;
     }
 
@@ -408,17 +502,46 @@ public class Jobs {
      * @throws SoftcallException {@code NOT_FOUND} when it has not begun
      */
     public JobStatus status(String id) {
-        Supplier<SoftcallException> unknown = () -> new SoftcallException(
-                Reason.NOT_FOUND,
-                "there is no job \"%s\": expected the key of a file, a slash, and its ETag".formatted(id));
-        if (output.isEmpty() || IMPOSSIBLE_KEY.matcher(id).matches()) {
-            throw unknown.get();
-        }
-        Folder folder = folder(id);
+        Folder folder = known(id);
         return ended(folder)
                 .map(JobStatus::ended)
-                .orElseGet(() -> JobStatus.running(
-                        folder, folder.read(Folder.PLAN, Plan.class).orElseThrow(unknown)));
+                .orElseGet(() -> JobStatus.running(folder, plan(folder).orElseThrow(() -> unknown(id))));
+    }
+
+    /**
+     * Ends a job that has not ended: at once where it runs here, at their next part where others work on it. What is stored of it
+     * stays.
+     *
+     * @param id {@code key/etag}
+     * @return how it ended, which may have been before
+     * @throws SoftcallException {@code NOT_FOUND} when it has not begun
+     */
+    public JobStatus cancel(String id) {
+        Folder folder = known(id);
+        if (ended(folder).isEmpty()) {
+            Plan plan = plan(folder).orElseThrow(() -> unknown(id));
+            Manifests.fail(folder, plan.input(), plan.started(), JobFailure.cancelled());
+            LOG.warnf("job %s: cancelled", Printable.of(id));
+            runner.cancel(id);
+        }
+        return ended(folder).map(JobStatus::ended).orElseThrow(() -> folder.damaged(Folder.FAILED, "it was deleted"));
+    }
+
+    private Folder known(String id) {
+        if (output.isEmpty() || !isId(id)) {
+            throw unknown(id);
+        }
+        return folder(id);
+    }
+
+    private static boolean isId(String id) {
+        return id.length() <= MAX_ID_LENGTH && !IMPOSSIBLE_KEY.matcher(id).matches();
+    }
+
+    private static SoftcallException unknown(String id) {
+        return new SoftcallException(
+                Reason.NOT_FOUND,
+                "there is no job \"%s\": expected the key of a file, a slash, and its ETag".formatted(id));
     }
 
     @PreDestroy

@@ -49,6 +49,14 @@ public interface JobsConfig {
     @WithDefault("1M")
     MemorySize rowBytes();
 
+    /** A file that unpacks to more is bad. */
+    @WithDefault("64G")
+    MemorySize maxBytes();
+
+    /** A file with more rows is bad; one that is split by its bytes, if a part of it has more. */
+    @WithDefault("100000000")
+    long maxRows();
+
     /** Rows of one job that wait or run at once. */
     @WithDefault("384")
     int rowsInFlight();

@@ -1,29 +1,18 @@
 package io.softcall.jobs;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadConstraints;
-import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.softcall.StrictJson;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.ByteBuffer;
 import java.util.Optional;
 
 /** JSON objects, one a line; blank lines are none. */
 final class JsonLines implements Rows {
 
     private static final int MAX_NESTING = 64;
-
-    private static final JsonMapper JSON = JsonMapper.builder(JsonFactory.builder()
-                    .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-                    .streamReadConstraints(StreamReadConstraints.builder()
-                            .maxNestingDepth(MAX_NESTING)
-                            .build())
-                    .build())
-            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-            .build();
+    private static final long MAX_TOKENS = 1_000_000;
+    private static final StrictJson JSON = new StrictJson(MAX_NESTING, MAX_TOKENS);
 
     private static final byte[] BYTE_ORDER_MARK = {(byte) 0xef, (byte) 0xbb, (byte) 0xbf};
 
@@ -50,7 +39,7 @@ final class JsonLines implements Rows {
         this.maxBytes = maxBytes;
         this.position = Math.max(0, from - 1);
         if (from > 0) {
-            readLine();
+            skipLine();
         }
     }
 
@@ -58,58 +47,86 @@ final class JsonLines implements Rows {
     public Optional<Row> next() throws IOException {
         while (position < end) {
             boolean first = position == 0;
-            long length = readLine();
-            if (length < 0) {
+            if (!readLine()) {
                 break;
             }
-            if (length > maxBytes) {
+            if (line.size() > maxBytes) {
+                skipLine();
                 return Optional.of(Row.bad(
-                        "the row has %d bytes, at most %d are accepted (softcall.jobs.row-bytes)", length, maxBytes));
+                        "the row has more than %d bytes, which is the limit (softcall.jobs.row-bytes)", maxBytes));
             }
             byte[] bytes = line.toByteArray();
             int start = first && startsWithMark(bytes) ? BYTE_ORDER_MARK.length : 0;
             if (!isBlank(bytes, start)) {
-                return Optional.of(parse(bytes, start));
+                return Optional.of(parse(ByteBuffer.wrap(bytes, start, bytes.length - start)));
             }
         }
         return Optional.empty();
     }
 
-    private static Row parse(byte[] bytes, int start) {
+    private static Row parse(ByteBuffer bytes) {
         try {
-            return Row.of(JSON.readTree(bytes, start, bytes.length - start));
-        } catch (JsonProcessingException e) {
-            return Row.bad("the row is not valid JSON: %s", e.getOriginalMessage());
-        } catch (IOException e) {
-            return Row.bad("the row is not valid JSON: %s", e.getMessage());
+            return JSON.read(bytes, Row::of);
+        } catch (StrictJson.MalformedException e) {
+            return Row.bad("the row %s", e.getMessage());
         }
     }
 
-    /** Reads up to the next line feed into {@link #line}, {@link #maxBytes} of it. Its length without the feed; -1 at the end. */
-    private long readLine() throws IOException {
+    /**
+     * Reads up to the next line feed, or a byte more than a line may have, into {@link #line}, which is then without the feed.
+     *
+     * @return false at the end of the file
+     */
+    private boolean readLine() throws IOException {
         line.reset();
-        long length = 0;
-        while (true) {
-            if (used == filled) {
-                used = 0;
-                filled = Math.max(0, in.read(buffer));
-                if (filled == 0) {
-                    return length == 0 ? -1 : length;
-                }
+        while (fill()) {
+            int feed = feed((int) Math.min(filled, used + (long) maxBytes + 1 - line.size()));
+            line.write(buffer, used, feed - used);
+            advance(feed);
+            if (line.size() > maxBytes) {
+                return true;
             }
-            int feed = used;
-            while (feed < filled && buffer[feed] != '\n') {
-                feed++;
-            }
-            line.write(buffer, used, (int) Math.max(0, Math.min(feed - used, maxBytes - length)));
-            length += feed - used;
-            boolean complete = feed < filled;
-            position += feed - used + (complete ? 1 : 0);
-            used = complete ? feed + 1 : feed;
-            if (complete) {
-                return length;
+            if (used < filled && buffer[used] == '\n') {
+                advance(used + 1);
+                return true;
             }
         }
+        return line.size() > 0;
+    }
+
+    /** Passes over the rest of a line, but not over the end: no row of what follows begins in this part. */
+    private void skipLine() throws IOException {
+        while (position < end && fill()) {
+            int feed = feed((int) Math.min(filled, used + (end - position)));
+            boolean complete = feed < filled && buffer[feed] == '\n';
+            advance(complete ? feed + 1 : feed);
+            if (complete) {
+                return;
+            }
+        }
+    }
+
+    /** Where the next line feed lies in the buffer, or {@code limit}. */
+    private int feed(int limit) {
+        int feed = used;
+        while (feed < limit && buffer[feed] != '\n') {
+            feed++;
+        }
+        return feed;
+    }
+
+    private void advance(int to) {
+        position += to - used;
+        used = to;
+    }
+
+    /** @return false at the end of the file */
+    private boolean fill() throws IOException {
+        if (used == filled) {
+            used = 0;
+            filled = Math.max(0, in.read(buffer));
+        }
+        return used < filled;
     }
 
     private static boolean startsWithMark(byte[] bytes) {

@@ -28,6 +28,13 @@ record Manifest(
         Instant started,
         Instant finished) {
 
+    Manifest {
+        boolean complete = rows != null && errors != null && tasks != null && parts != null;
+        if (job == null || input == null || output == null || complete == (error != null)) {
+            throw new IllegalArgumentException("a manifest is that of a result, or of a failure");
+        }
+    }
+
     /** One part as it is stored. */
     @RegisterForReflection
     record Part(String name, long rows, long errors, long bytes, String sha256) {}

@@ -1,12 +1,12 @@
 package io.softcall.jobs;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.MappingIterator;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -15,7 +15,6 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.Locale;
 import java.util.TreeMap;
 
 /** Writes the last word on a job: counted and hashed from what is stored, not from what was meant to be. */
@@ -48,14 +47,13 @@ final class Manifests {
 
     /** Creates {@code _FAILED}, if the failure holds for whoever tries again. */
     static Manifest fail(Folder folder, Input input, Instant started, JobFailure failure) {
-        Manifest.Failure error =
-                new Manifest.Failure(failure.code().name().toLowerCase(Locale.ROOT), failure.getMessage());
+        Manifest.Failure error = new Manifest.Failure(failure.code().text(), failure.getMessage());
         Manifest manifest =
                 new Manifest(folder.job(), input, folder.uri(), null, null, null, null, error, started, now());
-        // A file that is gone may come back; a bad one stays as it is.
-        return failure.code() == JobFailure.Code.BAD_FILE
-                ? folder.agree(Folder.FAILED, manifest, Manifest.class)
-                : manifest;
+        // A file that is gone may come back; a bad one stays as it is, and what was cancelled stays cancelled.
+        return failure.code() == JobFailure.Code.INPUT_GONE
+                ? manifest
+                : folder.agree(Folder.FAILED, manifest, Manifest.class);
     }
 
     static Instant now() {
@@ -66,7 +64,7 @@ final class Manifests {
         long rows = 0;
         long errors = 0;
         MessageDigest sha256 = sha256();
-        try (InputStream stored = folder.open(name).orElseThrow(() -> new IOException("it was deleted"));
+        try (InputStream stored = folder.open(name).orElseThrow(() -> folder.damaged(name, "it was deleted"));
                 Counted counted = new Counted(new DigestInputStream(stored, sha256));
                 MappingIterator<JsonNode> lines = JSON.readerFor(JsonNode.class).readValues(counted)) {
             while (lines.hasNextValue()) {
@@ -74,13 +72,15 @@ final class Manifests {
                 rows++;
                 errors += row.has("error") ? 1 : 0;
                 if (row.has("version")) {
-                    tasks.put(row.get("task").textValue(), row.get("version").textValue());
+                    tasks.put(row.path("task").asText(), row.path("version").asText());
                 }
             }
             return new Manifest.Part(
                     name, rows, errors, counted.bytes, HexFormat.of().formatHex(sha256.digest()));
+        } catch (JsonProcessingException e) {
+            throw folder.damaged(name, "it is not what was written");
         } catch (IOException e) {
-            throw new UncheckedIOException(folder.uri() + name + " cannot be read", e);
+            throw folder.damaged(name, e.toString());
         }
     }
 

@@ -40,9 +40,10 @@ final class ObjectStream extends InputStream {
         return read;
     }
 
+    /** Not 0 before the end: readers take that for it. */
     @Override
     public int available() {
-        return block.length - used;
+        return (int) Math.min(Integer.MAX_VALUE, block.length - used + input.bytes() - position);
     }
 
     private boolean fill() throws IOException {

@@ -1,22 +1,24 @@
 package io.softcall.jobs;
 
-import com.fasterxml.jackson.databind.JsonNode;
+import com.github.benmanes.caffeine.cache.Cache;
+import com.github.benmanes.caffeine.cache.Caffeine;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.inference.Classifier;
 import io.softcall.inference.Classifier.Outcome;
 import io.softcall.task.Task;
 import io.softcall.task.TaskName;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Deque;
+import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 
 /**
@@ -34,9 +36,17 @@ final class PartRunner {
     /** Tasks that one part may name. */
     private static final int MAX_TASKS = 1_000;
 
+    /** Of older ones, the job's folder tells at the next part. */
+    private static final int MAX_CANCELLED = 1_000;
+
+    private static final Set<Reason> OF_THE_ROWS =
+            EnumSet.of(Reason.INVALID_REQUEST, Reason.TEXT_TOO_LONG, Reason.UNKNOWN_TASK, Reason.ARTIFACT_REFUSED);
+
     private final Classifier classifier;
     private final FixedTasks tasks;
     private final int chunkRows;
+    private final Cache<String, Boolean> cancelled =
+            Caffeine.newBuilder().maximumSize(MAX_CANCELLED).build();
 
     PartRunner(Classifier classifier, FixedTasks tasks, int rowsInFlight) {
         this.classifier = classifier;
@@ -58,11 +68,17 @@ final class PartRunner {
             new Part(folder, plan, rows, maxRows, results).run();
             folder.output().create(folder.key(Folder.partName(part)), results.finish());
             return new Done(results.rows(), results.errors());
-        } catch (JobFailure e) {
-            throw e;
-        } catch (IOException e) {
-            throw new UncheckedIOException("results cannot be written to this machine's temporary folder", e);
         }
+    }
+
+    /** Ends what is under way of a job, here and now: whoever asks for another chunk of its rows is told. */
+    void cancel(String job) {
+        cancelled.put(job, true);
+    }
+
+    /** A job begins, as it does when the folder of a cancelled one was deleted. */
+    void begin(String job) {
+        cancelled.invalidate(job);
     }
 
     /** Rows of one task in one chunk. */
@@ -76,14 +92,35 @@ final class PartRunner {
         Group(Task task) {
             this.task = task;
         }
+
+        void start(Classifier classifier, OptionalInt truncateTokens) {
+            refusing(() -> started = Optional.of(classifier.start(task, texts, truncateTokens)));
+        }
+
+        void await() {
+            refusing(() -> started.ifPresent(running -> outcomes = running.await()));
+        }
+
+        /** A task that cannot be served, as it turns out only now, costs its rows. */
+        private void refusing(Runnable step) {
+            try {
+                step.run();
+            } catch (SoftcallException e) {
+                if (!OF_THE_ROWS.contains(e.reason())) {
+                    throw e;
+                }
+                started = Optional.empty();
+                outcomes = Collections.nCopies(texts.size(), new Outcome.Refused(e));
+            }
+        }
     }
 
     /** Where the result of a row comes from. */
     private sealed interface Entry {
 
-        record Waiting(JsonNode id, Group group, int index) implements Entry {}
+        record Waiting(RowId id, Group group, int index) implements Entry {}
 
-        record Error(JsonNode id, Optional<TaskName> task, String code, String message) implements Entry {}
+        record Error(RowId id, Optional<TaskName> task, String code, String message) implements Entry {}
     }
 
     private record Chunk(List<Entry> entries, Map<TaskName, Group> groups) {}
@@ -106,7 +143,7 @@ final class PartRunner {
             this.results = results;
         }
 
-        void run() throws IOException {
+        void run() throws JobFailure {
             try {
                 while (left > 0 && rows.hasNext()) {
                     underWay.addLast(start());
@@ -126,6 +163,9 @@ final class PartRunner {
         }
 
         private Chunk start() throws JobFailure {
+            if (cancelled.getIfPresent(folder.job()) != null) {
+                throw JobFailure.cancelled();
+            }
             Chunk chunk = new Chunk(new ArrayList<>(), new LinkedHashMap<>());
             int characters = 0;
             while (left > 0 && rows.hasNext() && chunk.entries().size() < chunkRows && characters < CHUNK_CHARACTERS) {
@@ -138,14 +178,14 @@ final class PartRunner {
                 chunk.entries().add(entry(row, chunk.groups()));
             }
             for (Group group : chunk.groups().values()) {
-                group.started = Optional.of(classifier.start(group.task, group.texts, plan.truncateTokens()));
+                group.start(classifier, plan.truncateTokens());
             }
             return chunk;
         }
 
         private Entry entry(Row row, Map<TaskName, Group> groups) {
             return switch (row) {
-                case Row.Bad(JsonNode id, String problem) -> invalid(id, Optional.empty(), problem);
+                case Row.Bad(RowId id, String problem) -> invalid(id, Optional.empty(), problem);
                 case Row.Texts texts -> entry(texts, groups);
             };
         }
@@ -172,25 +212,23 @@ final class PartRunner {
             };
         }
 
-        private static Entry invalid(JsonNode id, Optional<TaskName> task, String message) {
+        private static Entry invalid(RowId id, Optional<TaskName> task, String message) {
             return new Entry.Error(id, task, FixedTasks.code(Reason.INVALID_REQUEST), message);
         }
 
-        private void write(Chunk chunk) throws IOException {
-            for (Group group : chunk.groups().values()) {
-                group.outcomes = group.started.orElseThrow().await();
-            }
+        private void write(Chunk chunk) {
+            chunk.groups().values().forEach(Group::await);
             for (Entry entry : chunk.entries()) {
                 switch (entry) {
-                    case Entry.Error(JsonNode id, Optional<TaskName> task, String code, String message) ->
+                    case Entry.Error(RowId id, Optional<TaskName> task, String code, String message) ->
                         results.error(id, task, code, message);
-                    case Entry.Waiting(JsonNode id, Group group, int index) ->
+                    case Entry.Waiting(RowId id, Group group, int index) ->
                         write(id, group.task, group.outcomes.get(index));
                 }
             }
         }
 
-        private void write(JsonNode id, Task task, Outcome outcome) throws IOException {
+        private void write(RowId id, Task task, Outcome outcome) {
             switch (outcome) {
                 case Outcome.Answered(var row) -> results.answer(id, task, row);
                 case Outcome.Refused(SoftcallException problem) ->

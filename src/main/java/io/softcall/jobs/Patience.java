@@ -33,7 +33,7 @@ record Patience(Duration limit) {
                 Thread.sleep(intervalMs / 2 + ThreadLocalRandom.current().nextLong(intervalMs / 2 + 1));
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
-                throw new SoftcallException(Reason.DEADLINE_EXCEEDED, "the server is stopping", e);
+                throw new SoftcallException(Reason.STOPPING, "the server is stopping", e);
             }
             intervalMs = Math.min(2 * intervalMs, LONGEST.toMillis());
         }

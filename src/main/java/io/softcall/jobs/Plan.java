@@ -13,6 +13,8 @@ import java.util.OptionalInt;
  * @param scores whether results name every label's probability
  * @param truncate tokens to which texts are cut; -1: as many as are accepted; 0: not
  * @param partRows rows of a part where the file is read whole
+ * @param maxBytes of the file, unpacked; 0, in plans of old: no bound
+ * @param maxRows of the file; 0, in plans of old: no bound
  * @param parts null where the file can only be read from its start, so that parts show while it is read
  */
 @RegisterForReflection
@@ -26,6 +28,8 @@ record Plan(
         int truncate,
         int rowBytes,
         int partRows,
+        long maxBytes,
+        long maxRows,
         List<Range> parts,
         Instant started) {
 
@@ -34,10 +38,49 @@ record Plan(
 
     /** Bytes [from, to) of JSONL, or rows [from, to) of Parquet. */
     @RegisterForReflection
-    record Range(long from, long to) {}
+    record Range(long from, long to) {
+
+        Range {
+            require(0 <= from && from <= to, "a part's range");
+        }
+    }
+
+    /**
+     * What of a file is read.
+     *
+     * @param rowBytes of a row, or characters
+     * @param bytes of the whole file, unpacked
+     * @param rows of the whole file
+     */
+    record Limits(int rowBytes, long bytes, long rows) {
+
+        JobFailure tooManyBytes() {
+            return JobFailure.badFile("the file has more than %d bytes, unpacked (softcall.jobs.max-bytes)", bytes);
+        }
+
+        JobFailure tooManyRows() {
+            return JobFailure.badFile("the file has more than %d rows (softcall.jobs.max-rows)", rows);
+        }
+    }
+
+    Plan {
+        require(input != null && format != null && compression != null && started != null, "a field");
+        require(rowBytes > 0 && partRows > 0 && maxBytes >= 0 && maxRows >= 0, "a bound");
+        parts = parts == null ? null : List.copyOf(parts);
+    }
+
+    private static void require(boolean condition, String what) {
+        if (!condition) {
+            throw new IllegalArgumentException(what + " is missing, or impossible");
+        }
+    }
 
     boolean isSplit() {
         return parts != null;
+    }
+
+    Limits limits() {
+        return new Limits(rowBytes, maxBytes == 0 ? Long.MAX_VALUE : maxBytes, maxRows == 0 ? Long.MAX_VALUE : maxRows);
     }
 
     OptionalInt truncateTokens() {

@@ -1,18 +1,23 @@
 package io.softcall.jobs;
 
 import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
 import io.softcall.inference.Classification;
 import io.softcall.task.Task;
 import io.softcall.task.TaskName;
 import java.io.BufferedOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 
-/** The results of one part, on their way into a file of this machine: what is stored at once must be complete before. */
+/**
+ * The results of one part, on their way into a file of this machine: what is stored at once must be complete before. All methods
+ * throw {@code TEMPORARY_FOLDER_UNAVAILABLE} where that machine has no room for them.
+ */
 final class Results implements AutoCloseable {
 
     private static final JsonMapper JSON = new JsonMapper();
@@ -20,16 +25,24 @@ final class Results implements AutoCloseable {
     private final int part;
     private final boolean scores;
     private final Path file;
+    private final OutputStream bytes;
     private final JsonGenerator out;
     private int rows;
     private int errors;
 
-    Results(int part, boolean scores) throws IOException {
+    Results(int part, boolean scores) {
         this.part = part;
         this.scores = scores;
-        this.file = Files.createTempFile("softcall-part", ".jsonl");
-        this.out = JSON.createGenerator(new BufferedOutputStream(Files.newOutputStream(file)))
-                .setRootValueSeparator(null);
+        Path created = null;
+        try {
+            created = Files.createTempFile("softcall-part", ".jsonl");
+            this.bytes = Files.newOutputStream(created);
+            this.out = JSON.createGenerator(new BufferedOutputStream(bytes)).setRootValueSeparator(null);
+        } catch (IOException e) {
+            delete(created);
+            throw noRoom(e);
+        }
+        this.file = created;
     }
 
     int rows() {
@@ -40,43 +53,49 @@ final class Results implements AutoCloseable {
         return errors;
     }
 
-    void answer(JsonNode id, Task task, Classification.Row row) throws IOException {
-        begin(id, Optional.of(task.name()));
-        out.writeStringField("version", task.version());
-        if (row.abstained()) {
-            out.writeNullField("label");
-        } else {
-            out.writeStringField("label", task.head().labels().get(row.best()));
-        }
-        out.writeNumberField("score", row.probabilities()[row.best()]);
-        if (scores) {
-            out.writeObjectFieldStart("scores");
-            for (int i = 0; i < row.probabilities().length; i++) {
-                out.writeNumberField(task.head().labels().get(i), row.probabilities()[i]);
-            }
-            out.writeEndObject();
-        }
-        end();
+    private interface Writing {
+        void run() throws IOException;
     }
 
-    void error(JsonNode id, Optional<TaskName> task, String code, String message) throws IOException {
-        begin(id, task);
-        out.writeObjectFieldStart("error");
-        out.writeStringField("code", code);
-        out.writeStringField("message", message);
-        out.writeEndObject();
-        errors++;
-        end();
+    private static void write(Writing writing) {
+        try {
+            writing.run();
+        } catch (IOException e) {
+            throw noRoom(e);
+        }
     }
 
-    private void begin(JsonNode id, Optional<TaskName> task) throws IOException {
+    private static SoftcallException noRoom(IOException e) {
+        return new SoftcallException(
+                Reason.TEMPORARY_FOLDER_UNAVAILABLE,
+                "results cannot be written to this machine's temporary folder (java.io.tmpdir): " + e,
+                e);
+    }
+
+    void answer(RowId id, Task task, Classification.Row row) {
+        write(() -> {
+            begin(id, Optional.of(task.name()));
+            ResultFields.answer(out, task, row, scores);
+            end();
+        });
+    }
+
+    void error(RowId id, Optional<TaskName> task, String code, String message) {
+        write(() -> {
+            begin(id, task);
+            ResultFields.error(out, code, message);
+            errors++;
+            end();
+        });
+    }
+
+    private void begin(RowId id, Optional<TaskName> task) throws IOException {
         out.writeStartObject();
-        out.writeFieldName("id");
-        out.writeTree(id);
+        ResultFields.id(out, id);
         out.writeNumberField("part", part);
         out.writeNumberField("row", rows);
         if (task.isPresent()) {
-            out.writeStringField("task", task.get().value());
+            ResultFields.task(out, task.get());
         }
     }
 
@@ -87,14 +106,31 @@ final class Results implements AutoCloseable {
     }
 
     /** The complete file, which goes with this object. */
-    Path finish() throws IOException {
-        out.close();
+    Path finish() {
+        write(out::close);
         return file;
     }
 
+    /** Leaves nothing behind, whatever could not be written. */
     @Override
-    public void close() throws IOException {
-        out.close();
-        Files.deleteIfExists(file);
+    public void close() {
+        try {
+            // Not the generator, which would write what it still has.
+            bytes.close();
+        } catch (IOException e) {
+            throw noRoom(e);
+        } finally {
+            delete(file);
+        }
+    }
+
+    private static void delete(Path file) {
+        try {
+            if (file != null) {
+                Files.deleteIfExists(file);
+            }
+        } catch (IOException e) {
+            throw noRoom(e);
+        }
     }
 }

@@ -1,18 +1,37 @@
 package io.softcall.jobs;
 
 import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
 import io.softcall.jobs.Plan.Range;
 import io.softcall.store.Bucket;
+import java.io.FilterInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.xerial.snappy.SnappyError;
 
-/** A job's file: how it is split, and the rows of a part. Whatever a decoder throws is the file's fault. */
-record Source(Bucket bucket, Input input, Format format, Compression compression) {
+/** A job's file: how it is split, and the rows of a part. Whatever a decoder throws is the file's fault. For one thread. */
+final class Source {
+
+    private final FileRange file;
+    private final Format format;
+    private final Compression compression;
+    private Optional<ParquetFooter> footer = Optional.empty();
 
     Source(Bucket bucket, Input input) throws JobFailure {
-        this(bucket, input, Format.of(input.key()), Compression.of(input.key()));
+        this.file = new FileRange(bucket, input);
+        this.format = Format.of(input.key());
+        this.compression = Compression.of(input.key());
+    }
+
+    Format format() {
+        return format;
+    }
+
+    Compression compression() {
+        return compression;
     }
 
     /**
@@ -20,49 +39,105 @@ record Source(Bucket bucket, Input input, Format format, Compression compression
      *
      * @return empty when it can only be read from its start
      */
-    Optional<List<Range>> split(long partBytes, int partRows) throws JobFailure {
+    Optional<List<Range>> split(long partBytes, int partRows, Plan.Limits limits) throws JobFailure {
         if (format == Format.PARQUET) {
-            return Optional.of(blaming(() -> Parquet.split(bucket, input, partRows)));
+            ParquetFooter rows = footer();
+            if (rows.rows() > limits.rows()) {
+                throw limits.tooManyRows();
+            }
+            if (rows.unpackedBytes() > limits.bytes()) {
+                throw limits.tooManyBytes();
+            }
+            return Optional.of(Parquet.split(rows, partRows));
         }
         if (format == Format.CSV || compression != Compression.NONE) {
             return Optional.empty();
         }
-        long size = Math.max(partBytes, input.bytes() / Plan.MAX_PARTS + 1);
+        if (file.bytes() > limits.bytes()) {
+            throw limits.tooManyBytes();
+        }
+        long size = Math.max(partBytes, file.bytes() / Plan.MAX_PARTS + 1);
         List<Range> parts = new ArrayList<>();
-        for (long from = 0; from < input.bytes(); from += size) {
-            parts.add(new Range(from, Math.min(from + size, input.bytes())));
+        for (long from = 0; from < file.bytes(); from += size) {
+            parts.add(new Range(from, Math.min(from + size, file.bytes())));
         }
         return Optional.of(parts);
     }
 
+    private ParquetFooter footer() throws JobFailure {
+        if (footer.isEmpty()) {
+            footer = Optional.of(blaming(() -> ParquetFooter.read(file)));
+        }
+        return footer.get();
+    }
+
     /** The rows of one part. */
-    Reading read(Range range, int rowBytes) throws JobFailure {
-        return new Reading(blaming(() -> format == Format.PARQUET
-                ? new Parquet(bucket, input, range)
-                : new JsonLines(
-                        new ObjectStream(bucket, input, Math.max(0, range.from() - 1)),
-                        range.from(),
-                        range.to(),
-                        rowBytes)));
+    Reading read(Range range, Plan.Limits limits) throws JobFailure {
+        if (format == Format.PARQUET) {
+            return new Reading(new Parquet(file, footer(), range, limits), limits);
+        }
+        return new Reading(
+                blaming(() -> new JsonLines(
+                        stream(Math.max(0, range.from() - 1)), range.from(), range.to(), limits.rowBytes())),
+                limits);
     }
 
     /** All rows of a file that is not split. */
-    Reading readWhole(int rowBytes) throws JobFailure {
-        return new Reading(blaming(() -> {
-            var in = compression.open(new ObjectStream(bucket, input, 0));
-            return format == Format.CSV ? new Csv(in, rowBytes) : new JsonLines(in, 0, Long.MAX_VALUE, rowBytes);
-        }));
+    Reading readWhole(Plan.Limits limits) throws JobFailure {
+        return new Reading(
+                blaming(() -> {
+                    InputStream in = new Bounded(compression.open(stream(0)), limits);
+                    return format == Format.CSV
+                            ? new Csv(in, limits.rowBytes())
+                            : new JsonLines(in, 0, Long.MAX_VALUE, limits.rowBytes());
+                }),
+                limits);
+    }
+
+    private ObjectStream stream(long from) {
+        return new ObjectStream(file.bucket(), file.input(), from);
+    }
+
+    /** Of what a small file unpacks to, nobody knows the end. */
+    private static final class Bounded extends FilterInputStream {
+
+        private final Plan.Limits limits;
+        private long bytes;
+
+        Bounded(InputStream in, Plan.Limits limits) {
+            super(in);
+            this.limits = limits;
+        }
+
+        @Override
+        public int read() throws IOException {
+            byte[] one = new byte[1];
+            return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+        }
+
+        @Override
+        public int read(byte[] buffer, int offset, int length) throws IOException {
+            int read = in.read(buffer, offset, length);
+            bytes += Math.max(0, read);
+            if (bytes > limits.bytes()) {
+                throw limits.tooManyBytes();
+            }
+            return read;
+        }
     }
 
     /** Rows with a look at the next one. */
     static final class Reading implements AutoCloseable {
 
         private final Rows rows;
+        private final Plan.Limits limits;
+        private long count;
         private Optional<Row> next;
 
-        private Reading(Rows rows) throws JobFailure {
+        private Reading(Rows rows, Plan.Limits limits) throws JobFailure {
             this.rows = rows;
-            this.next = blaming(rows::next);
+            this.limits = limits;
+            this.next = readNext();
         }
 
         boolean hasNext() {
@@ -71,8 +146,16 @@ record Source(Bucket bucket, Input input, Format format, Compression compression
 
         Row next() throws JobFailure {
             Row row = next.orElseThrow();
-            next = blaming(rows::next);
+            next = readNext();
             return row;
+        }
+
+        private Optional<Row> readNext() throws JobFailure {
+            Optional<Row> read = blaming(rows::next);
+            if (read.isPresent() && ++count > limits.rows()) {
+                throw limits.tooManyRows();
+            }
+            return read;
         }
 
         @Override
@@ -93,6 +176,12 @@ record Source(Bucket bucket, Input input, Format format, Compression compression
             return decoding.run();
         } catch (JobFailure | SoftcallException e) {
             throw e;
+        } catch (LinkageError | SnappyError e) {
+            throw new SoftcallException(
+                    Reason.INTERNAL,
+                    "what the file is compressed with cannot be read here, where a library is missing (java.io.tmpdir must be writable): "
+                            + e,
+                    e);
         } catch (IOException | RuntimeException e) {
             throw JobFailure.badFile("the file cannot be read to its end: %s", e);
         }

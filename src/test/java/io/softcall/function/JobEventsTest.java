@@ -191,7 +191,6 @@ class JobEventsTest {
                 "[]",
                 "\"{\"",
                 nested,
-                notification("%zz"),
                 notification("a/../b.csv"),
                 notification("x.csv").replace("\"softcall-tests\"", "5"),
                 "{\"job\": \"no/such/job\", \"part\": 0}",
@@ -209,6 +208,28 @@ class JobEventsTest {
                 403,
                 deliver(event("any.type", notification("x.csv").replace("softcall-tests", "other")), false)
                         .status());
+    }
+
+    /** One event, one reply. */
+    @Test
+    void severalRecordsAreToldInOneReply() throws Exception {
+        put("events/one.csv", "text\nA joy.\n");
+        put("events/two.csv", "text\nA joy.\nCold food.\n");
+        put("events/three.csv", "no,columns\n");
+        String several = "{\"Records\": [%s, %s, %s]}"
+                .formatted(record("events/one.csv"), record("events/three.csv"), record("events/two.csv"));
+        Answer answer = deliver(event("any.type", several), false);
+        assertEquals(200, answer.status(), new String(answer.body(), StandardCharsets.UTF_8));
+        CloudEvent reply = answer.event().orElseThrow();
+        assertEquals("io.softcall.job.completed", reply.getType());
+        JsonNode reports = JSON.readTree(reply.getData().toBytes()).get("reports");
+        assertEquals(3, reports.size());
+        assertEquals(1, reports.get(0).get("rows").intValue());
+        assertEquals("bad_file", reports.get(1).at("/error/code").textValue());
+        assertEquals(2, reports.get(2).get("rows").intValue());
+        assertEquals(
+                reply.getId(),
+                deliver(event("any.type", several), true).event().orElseThrow().getId());
     }
 
     @Test

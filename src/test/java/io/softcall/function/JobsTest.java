@@ -4,12 +4,14 @@ import static io.restassured.RestAssured.given;
 import static org.hamcrest.Matchers.closeTo;
 import static org.hamcrest.Matchers.containsString;
 import static org.hamcrest.Matchers.is;
+import static org.hamcrest.Matchers.not;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.github.luben.zstd.Zstd;
 import io.quarkus.test.common.ResourceArg;
 import io.quarkus.test.common.WithTestResource;
@@ -18,6 +20,7 @@ import io.quarkus.test.junit.QuarkusTest;
 import io.restassured.response.ValidatableResponse;
 import io.softcall.S3Server;
 import io.softcall.Tiny;
+import io.softcall.jobs.ParquetBytes;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.URI;
@@ -35,6 +38,7 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -235,7 +239,8 @@ class JobsTest {
                 "x.txt", new byte[] {1},
                 "cut.jsonl.gz", Arrays.copyOf(gzip, gzip.length / 2),
                 "x.csv", "a,b\n1,2\n".getBytes(StandardCharsets.UTF_8),
-                "open.csv", "text\n\"never closed".getBytes(StandardCharsets.UTF_8),
+                "cp1252.csv", Files.readAllBytes(Path.of("src/test/resources/cases/cp1252.csv")),
+                "claims.parquet", ParquetBytes.of("a").groupRows(1L << 40).write(),
                 "no.parquet", "PAR1 or not".getBytes(StandardCharsets.UTF_8),
                 "no.jsonl.zst", "not zstd".getBytes(StandardCharsets.UTF_8));
         for (var file : files.entrySet()) {
@@ -248,6 +253,182 @@ class JobsTest {
             assertEquals("bad_file", manifest.at("/error/code").textValue());
             assertFalse(keys(id).contains("results/" + id + "/_SUCCESS"));
         }
+    }
+
+    @Test
+    void aRowThatIsNoCsvCostsThatRow() throws Exception {
+        String key = "in/sentiment/quote_row.csv";
+        String id = key + "/" + put(key, Files.readAllBytes(Path.of("src/test/resources/cases/quote_row.csv")));
+        notify(key).statusCode(200).body("rows", is(3)).body("errors", is(1));
+        assertEquals(1, rows(id).get(1).get("row").intValue());
+        assertEquals("invalid_request", rows(id).get(1).at("/error/code").asText());
+    }
+
+    @Test
+    void idsComeBackAsTheyWereWritten() throws Exception {
+        String key = "in/sentiment/ids.jsonl";
+        List<String> ids =
+                List.of("1e400", "0.10000000000000000555", "1e2", "-0", "18446744073709551615", "\"\\ud800\"");
+        String lines = ids.stream()
+                .map("{\"id\": %s, \"text\": \"A joy.\"}\n"::formatted)
+                .collect(Collectors.joining());
+        String id = key + "/" + put(key, lines.getBytes(StandardCharsets.UTF_8));
+        notify(key).statusCode(200).body("rows", is(ids.size())).body("errors", is(0));
+        List<String> written = new String(get(id + "/part-00000.jsonl"), StandardCharsets.UTF_8)
+                .lines()
+                .toList();
+        for (int i = 0; i < ids.size(); i++) {
+            assertTrue(written.get(i).startsWith("{\"id\":" + ids.get(i) + ",\"part\":0,"), written.get(i));
+        }
+        assertManifest(id);
+    }
+
+    @Test
+    void aCancelledJobStopsAndStaysCancelled() throws Exception {
+        String key = "in/sentiment/long.csv";
+        String etag = put(key, ("text\n" + "A joy.\n".repeat(1_000_000)).getBytes(StandardCharsets.UTF_8));
+        String id = key + "/" + etag;
+        var answer = HttpClient.newBuilder()
+                .version(HttpClient.Version.HTTP_1_1)
+                .build()
+                .sendAsync(post(notification(S3Server.BUCKET, key, "")), HttpResponse.BodyHandlers.ofString());
+        while (parts(id).isEmpty()) {
+            Thread.sleep(20);
+        }
+        status(id).body("state", is("running"));
+        given().delete("/v1/jobs/{key}/{etag}", key, etag)
+                .then()
+                .statusCode(200)
+                .body("state", is("cancelled"))
+                .body("report.error.code", is("cancelled"));
+        assertEquals(200, answer.get().statusCode(), answer.get().body());
+        assertEquals(
+                "cancelled",
+                JSON.readTree(answer.get().body()).at("/error/code").asText());
+        int parts = parts(id).size();
+        assertTrue(parts < 50_000, "parts: " + parts);
+        // Whoever asks again is told the same, and nothing more is done.
+        notify(key).statusCode(200).body("error.code", is("cancelled"));
+        status(id).body("state", is("cancelled"));
+        given().delete("/v1/jobs/{key}/{etag}", key, etag)
+                .then()
+                .statusCode(200)
+                .body("state", is("cancelled"));
+        assertEquals(parts, parts(id).size());
+        assertFalse(keys(id).contains("results/" + id + "/_SUCCESS"));
+    }
+
+    @Test
+    void anotherInstanceThatIsToldOfTheEndStopsAtItsNextPart() throws Exception {
+        String key = "in/sentiment/elsewhere.csv";
+        String etag = put(key, ("text\n" + "A joy.\n".repeat(1_000_000)).getBytes(StandardCharsets.UTF_8));
+        String id = key + "/" + etag;
+        var answer = HttpClient.newBuilder()
+                .version(HttpClient.Version.HTTP_1_1)
+                .build()
+                .sendAsync(post(notification(S3Server.BUCKET, key, "")), HttpResponse.BodyHandlers.ofString());
+        while (parts(id).isEmpty()) {
+            Thread.sleep(20);
+        }
+        // As the other one writes it.
+        JsonNode plan = JSON.readTree(get(id + "/_PLAN"));
+        String manifest = JSON.createObjectNode()
+                .put("job", id)
+                .put("output", "s3://softcall-tests/results/" + id + "/")
+                .<ObjectNode>set("input", plan.get("input"))
+                .set("error", JSON.createObjectNode().put("code", "cancelled").put("message", "enough"))
+                .toString();
+        store.client()
+                .putObject(
+                        r -> r.bucket(S3Server.BUCKET).key("results/" + id + "/_FAILED"),
+                        RequestBody.fromString(manifest));
+        assertEquals(
+                "enough",
+                JSON.readTree(answer.get().body()).at("/error/message").asText(),
+                answer.get().body());
+    }
+
+    @Test
+    void whatHasEndedOrNeverBegunIsNotCancelled() {
+        given().delete("/v1/jobs/in/sentiment/nothing.csv/abc")
+                .then()
+                .statusCode(404)
+                .body("error.type", is("not_found"));
+        String key = "in/sentiment/ended.jsonl";
+        String etag = put(key, jsonl(1).getBytes(StandardCharsets.UTF_8));
+        notify(key).statusCode(200).body("rows", is(1));
+        given().delete("/v1/jobs/{key}/{etag}", key, etag)
+                .then()
+                .statusCode(200)
+                .body("state", is("completed"));
+    }
+
+    @Test
+    void eachOfSeveralRecordsHasItsOwnFate() {
+        put("in/sentiment/first.jsonl", jsonl(2).getBytes(StandardCharsets.UTF_8));
+        put("in/sentiment/bad.parquet", new byte[] {1});
+        put("in/sentiment/last.jsonl", jsonl(3).getBytes(StandardCharsets.UTF_8));
+        event(records(List.of(
+                        record(S3Server.BUCKET, "in//impossible.jsonl", ""),
+                        record(S3Server.BUCKET, "in/sentiment/first.jsonl", ""),
+                        Map.of("s3", "nonsense", "eventName", "ObjectCreated:Put"),
+                        record("other", "in/x.jsonl", ""),
+                        record(S3Server.BUCKET, "in/sentiment/bad.parquet", ""),
+                        record(S3Server.BUCKET, "in/folder/", ""),
+                        record(S3Server.BUCKET, "in/sentiment/last.jsonl", ""))))
+                .statusCode(200)
+                .body("reports.size()", is(6))
+                .body("reports[0].error.code", is("invalid_request"))
+                .body("reports[0].key", is("in//impossible.jsonl"))
+                .body("reports[1].rows", is(2))
+                .body("reports[2].error.code", is("invalid_request"))
+                .body("reports[3].error.code", is("forbidden"))
+                .body("reports[4].error.code", is("bad_file"))
+                .body("reports[5].rows", is(3));
+        event(records(List.of(record("other", "in/x.jsonl", ""), record(S3Server.BUCKET, "a//b", ""))))
+                .statusCode(403);
+        event(records(List.of(record(S3Server.BUCKET, "in/folder/", ""), record(S3Server.BUCKET, "in/other/", ""))))
+                .statusCode(204);
+    }
+
+    @Test
+    void aNotificationThatIsNoneIsRefusedAndNotRepeated() throws Exception {
+        for (byte[] body : List.of(
+                "CUSTOMERTEXT".getBytes(StandardCharsets.UTF_8),
+                "{\"Records\": [CUSTOMERTEXT]}".getBytes(StandardCharsets.UTF_8),
+                "{\"Records\": [], \"Records\": []}".getBytes(StandardCharsets.UTF_8),
+                Files.readAllBytes(Path.of("src/test/resources/cases/confluent-framed.bin")))) {
+            given().contentType("application/json")
+                    .body(body)
+                    .post("/v1/jobs")
+                    .then()
+                    .statusCode(400)
+                    .body("error.type", is("invalid_request"))
+                    .body("error.message", containsString("the body is not valid JSON"))
+                    .body("error.message", not(containsString("CUSTOMER")));
+        }
+    }
+
+    @Test
+    void aFolderThatSomebodyHasChangedIsNoFaultOfTheEvent() {
+        String key = "in/sentiment/changed.jsonl";
+        String etag = put(key, jsonl(1).getBytes(StandardCharsets.UTF_8));
+        store.client()
+                .putObject(
+                        r -> r.bucket(S3Server.BUCKET).key("results/" + key + "/" + etag + "/_PLAN"),
+                        RequestBody.fromString("{\"CUSTOMERTEXT\": "));
+        notify(key)
+                .statusCode(500)
+                .body("error.type", is("internal"))
+                .body("error.message", containsString("_PLAN cannot be read"))
+                .body("error.message", not(containsString("CUSTOMER")));
+        status(key + "/" + etag).statusCode(500);
+    }
+
+    private static ValidatableResponse status(String id) {
+        int slash = id.lastIndexOf('/');
+        return given().get("/v1/jobs/{key}/{etag}", id.substring(0, slash), id.substring(slash + 1))
+                .then();
     }
 
     @Test
@@ -321,11 +502,7 @@ class JobsTest {
         String key = "in/sentiment/away.jsonl";
         String id = key + "/" + put(key, jsonl(300).getBytes(StandardCharsets.UTF_8));
         // Not by REST-assured, which gives up after 30 s: the S3 server may take that long to start beside other tests.
-        HttpRequest request = HttpRequest.newBuilder(url)
-                .header("content-type", "application/json")
-                .POST(HttpRequest.BodyPublishers.ofString(
-                        JSON.writeValueAsString(notification(S3Server.BUCKET, key, ""))))
-                .build();
+        HttpRequest request = post(notification(S3Server.BUCKET, key, ""));
         var answer = HttpClient.newBuilder()
                 .version(HttpClient.Version.HTTP_1_1)
                 .build()
@@ -429,22 +606,35 @@ class JobsTest {
                 .then();
     }
 
-    /** As S3 sends it. */
+    private HttpRequest post(Map<String, Object> notification) throws IOException {
+        return HttpRequest.newBuilder(url)
+                .header("content-type", "application/json")
+                .POST(HttpRequest.BodyPublishers.ofString(JSON.writeValueAsString(notification)))
+                .build();
+    }
+
     private static Map<String, Object> notification(String bucket, String key, String etag) {
+        return records(List.of(record(bucket, key, etag)));
+    }
+
+    private static Map<String, Object> records(List<Map<String, Object>> records) {
+        return Map.of("Records", records);
+    }
+
+    /** As S3 sends it. */
+    private static Map<String, Object> record(String bucket, String key, String etag) {
         return Map.of(
-                "Records",
-                List.of(Map.of(
-                        "eventVersion", "2.1",
-                        "eventSource", "aws:s3",
-                        "eventName", "ObjectCreated:Put",
-                        "s3",
-                                Map.of(
-                                        "bucket", Map.of("name", bucket, "arn", "arn:aws:s3:::" + bucket),
-                                        "object",
-                                                Map.of(
-                                                        "key",
-                                                        URLEncoder.encode(key, StandardCharsets.UTF_8),
-                                                        "eTag",
-                                                        etag)))));
+                "eventVersion",
+                "2.1",
+                "eventSource",
+                "aws:s3",
+                "eventName",
+                "ObjectCreated:Put",
+                "s3",
+                Map.of(
+                        "bucket",
+                        Map.of("name", bucket, "arn", "arn:aws:s3:::" + bucket),
+                        "object",
+                        Map.of("key", URLEncoder.encode(key, StandardCharsets.UTF_8), "eTag", etag)));
     }
 }

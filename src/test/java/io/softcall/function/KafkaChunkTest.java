@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 
 import io.softcall.SoftcallException.Reason;
 import java.util.List;
-import java.util.Optional;
 import java.util.stream.IntStream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.junit.jupiter.api.Test;
@@ -49,7 +48,7 @@ class KafkaChunkTest {
             @Override
             public List<Outcome> attempt(List<Long> offsets) {
                 return offsets.stream()
-                        .<Outcome>map(offset -> new Done(Optional.empty()))
+                        .<Outcome>map(offset -> new Done(List.of()))
                         .toList();
             }
         }));
@@ -69,7 +68,7 @@ class KafkaChunkTest {
                     throw new IllegalStateException("nobody thought of this");
                 }
                 return offsets.stream()
-                        .<Outcome>map(offset -> new Done(Optional.empty()))
+                        .<Outcome>map(offset -> new Done(List.of()))
                         .toList();
             }
         }));

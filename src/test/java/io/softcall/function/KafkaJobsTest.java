@@ -91,6 +91,28 @@ class KafkaJobsTest {
     }
 
     @Test
+    void eachOfSeveralFilesIsToldByAnEventOfItsOwn() throws IOException {
+        put("in/one.jsonl", ROW.formatted(1));
+        put("in/two.jsonl", ROW.formatted(2));
+        String one = created("softcall-tests", "in/one.jsonl");
+        String refused = created("not-listed", "in/x.jsonl");
+        String two = created("softcall-tests", "in/two.jsonl");
+        send("{\"Records\": [%s, %s, %s]}".formatted(one, refused, two));
+        List<CloudEvent> events = told(3).stream().map(KafkaJobsTest::event).toList();
+        assertEquals(
+                List.of("io.softcall.job.completed", "io.softcall.job.failed", "io.softcall.job.completed"),
+                events.stream().map(CloudEvent::getType).toList());
+        assertEquals(
+                List.of("in/one.jsonl", "in/x.jsonl", "in/two.jsonl"),
+                events.stream().map(CloudEvent::getSubject).toList());
+        assertEquals(
+                "forbidden",
+                JSON.readTree(events.get(1).getData().toBytes())
+                        .at("/error/code")
+                        .textValue());
+    }
+
+    @Test
     void anEventThatIsWrappedInACloudEvent() {
         put("in/wrapped.jsonl", ROW.formatted(1));
         CloudEvent event = CloudEventBuilder.v1()

@@ -11,6 +11,7 @@ import io.softcall.S3Server;
 import io.softcall.Tiny;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -138,6 +139,7 @@ class LambdaEventsTest {
         items.add(Map.of("id", "u", "task", "no/such", "text", "x"));
         items.add(Map.of("id", "e", "text", " "));
         items.add(Map.of("id", "n", "txt", "x"));
+        items.add(Map.of("id", "both", "text", "x", "text1", "y", "text2", "z"));
         try (Lambda function = new Lambda("lambda-events", Map.of("QUARKUS_LAMBDA_HANDLER", "items"))) {
             JsonNode answer = function.invoke(Map.of("Items", items, "BatchInput", Map.of("task", "sentiment")));
             JsonNode results = answer.get("results");
@@ -152,6 +154,17 @@ class LambdaEventsTest {
             assertProblem("u", "unknown_task", results.get(rows.size() + 1));
             assertProblem("e", "invalid_request", results.get(rows.size() + 2));
             assertProblem("n", "invalid_request", results.get(rows.size() + 3));
+            // Rows are those of files: of one text or two, and with ids as they were written.
+            assertProblem("both", "invalid_request", results.get(rows.size() + 4));
+            String[] ids = {"1e400", "0.10000000000000000555", "1e2", "\"\ud83d\ude00\""};
+            String written = function.invokeRaw("{\"BatchInput\": {\"task\": \"sentiment\"}, \"Items\": ["
+                    + Arrays.stream(ids)
+                            .map("{\"id\": %s, \"text\": \"a\"}"::formatted)
+                            .collect(Collectors.joining(", "))
+                    + "]}");
+            for (String id : ids) {
+                assertTrue(written.contains("\"id\":" + id + ","), written);
+            }
 
             assertTrue(function.invoke(Map.of("Nothing", 1))
                     .get("errorMessage")

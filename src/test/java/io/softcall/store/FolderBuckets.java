@@ -1,0 +1,13 @@
+package io.softcall.store;
+
+import java.nio.file.Path;
+
+/** Folders as buckets, for tests of what reads them. */
+public final class FolderBuckets {
+
+    private FolderBuckets() {}
+
+    public static Bucket of(Path folder) {
+        return new FolderBucket(folder);
+    }
+}
