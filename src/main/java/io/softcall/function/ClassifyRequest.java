@@ -6,20 +6,49 @@ import io.softcall.SoftcallException;
 import io.softcall.inference.Classifier;
 import io.softcall.task.TaskName;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
- * A request in vLLM's shape, checked.
+ * A request in vLLM's shape, checked. Fields that vLLM documents are taken: what they ask for is done where it can be, passed over
+ * where it has no say in the answer, and refused where the answer would be another. {@code null} is no value.
  *
  * @param scores whether the answer names every label's probability
  * @param logits whether the answer carries the label logits
+ * @param activation whether {@code probs} are probabilities; else they are the logits
+ * @param id the caller's own for this request
  */
-record ClassifyRequest(Classifier.Call call, boolean scores, boolean logits) {
+record ClassifyRequest(Classifier.Call call, boolean scores, boolean logits, boolean activation, Optional<String> id) {
 
-    private static final Set<String> FIELDS =
-            Set.of("model", "input", "scores", "logits", "truncate_prompt_tokens", "user");
+    private static final String REQUEST_ID = "request_id";
+    private static final int MAX_ID = 200;
+
+    /** What the switch of the activation was and is called. */
+    private static final List<String> ACTIVATION = List.of("use_activation", "activation", "softmax");
+
+    /** Of vLLM's: how it schedules, caches and pads. */
+    private static final Set<String> WITHOUT_A_SAY =
+            Set.of("user", "priority", "cache_salt", "padding", "mm_processor_kwargs");
+
+    private static final Set<String> WITH_A_SAY = Set.of(
+            "model",
+            "input",
+            "scores",
+            "logits",
+            "truncate_prompt_tokens",
+            "truncation_side",
+            "add_special_tokens",
+            REQUEST_ID);
+
+    private static final Set<String> FIELDS = Stream.of(WITH_A_SAY, ACTIVATION, WITHOUT_A_SAY)
+            .flatMap(Collection::stream)
+            .collect(Collectors.toCollection(TreeSet::new));
 
     /** @throws SoftcallException {@code INVALID_REQUEST}, naming the field, its value and what is accepted */
     static ClassifyRequest parse(byte[] body) {
@@ -35,14 +64,47 @@ record ClassifyRequest(Classifier.Call call, boolean scores, boolean logits) {
         for (var field : body.properties()) {
             if (!FIELDS.contains(field.getKey())) {
                 throw SoftcallException.invalid(
-                        "field \"%s\" is not known, expected %s",
-                        shorten(field.getKey()), FIELDS.stream().sorted().toList());
+                        "field \"%s\" is not known, expected %s", shorten(field.getKey()), FIELDS);
             }
         }
+        OptionalInt truncate = truncate(body);
+        refuseOtherTokens(body, truncate.isPresent());
         return new ClassifyRequest(
-                new Classifier.Call(task(body.path("model")), items(body.path("input")), truncate(body)),
-                flag(body, "scores"),
-                flag(body, "logits"));
+                new Classifier.Call(task(body.path("model")), items(body.path("input")), truncate),
+                flag(body, "scores", false),
+                flag(body, "logits", false),
+                ACTIVATION.stream().allMatch(name -> flag(body, name, true)),
+                id(body.path(REQUEST_ID)));
+    }
+
+    /** Prompts were trained on texts without special tokens, and cut at their end. */
+    private static void refuseOtherTokens(JsonNode body, boolean truncate) {
+        if (flag(body, "add_special_tokens", false)) {
+            throw SoftcallException.invalid("add_special_tokens is true, expected false: texts have none here");
+        }
+        JsonNode side = body.path("truncation_side");
+        if (isGiven(side) && !List.of("left", "right").contains(side.asText())) {
+            throw SoftcallException.invalid("truncation_side is %s, expected \"right\"", kind(side));
+        }
+        if (truncate && side.asText().equals("left")) {
+            throw SoftcallException.invalid(
+                    "truncation_side is \"left\", expected \"right\": texts are cut at their end");
+        }
+    }
+
+    private static Optional<String> id(JsonNode id) {
+        if (!isGiven(id)) {
+            return Optional.empty();
+        }
+        if (!id.isTextual() || id.textValue().isEmpty() || id.textValue().length() > MAX_ID) {
+            throw SoftcallException.invalid(
+                    "%s is %s, expected a text of 1 to %d characters", REQUEST_ID, kind(id), MAX_ID);
+        }
+        return Optional.of(id.textValue());
+    }
+
+    private static boolean isGiven(JsonNode value) {
+        return !value.isMissingNode() && !value.isNull();
     }
 
     private static TaskName task(JsonNode model) {
@@ -81,7 +143,7 @@ record ClassifyRequest(Classifier.Call call, boolean scores, boolean logits) {
 
     private static OptionalInt truncate(JsonNode body) {
         JsonNode value = body.path("truncate_prompt_tokens");
-        if (value.isMissingNode() || value.isNull()) {
+        if (!isGiven(value)) {
             return OptionalInt.empty();
         }
         if (!value.isInt() || value.intValue() == 0 || value.intValue() < -1) {
@@ -92,10 +154,10 @@ record ClassifyRequest(Classifier.Call call, boolean scores, boolean logits) {
         return OptionalInt.of(value.intValue() == -1 ? Integer.MAX_VALUE : value.intValue());
     }
 
-    private static boolean flag(JsonNode body, String name) {
+    private static boolean flag(JsonNode body, String name, boolean otherwise) {
         JsonNode value = body.path(name);
-        if (value.isMissingNode()) {
-            return false;
+        if (!isGiven(value)) {
+            return otherwise;
         }
         if (!value.isBoolean()) {
             throw SoftcallException.invalid("%s is %s, expected true or false", name, kind(value));

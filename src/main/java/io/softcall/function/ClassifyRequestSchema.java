@@ -28,4 +28,25 @@ record ClassifyRequestSchema(
         @JsonProperty("truncate_prompt_tokens")
         Integer truncatePromptTokens,
 
-        @Schema(description = "ignored") String user) {}
+        @Schema(
+                description = "the end at which texts are cut; left is refused where they are",
+                enumeration = {"right", "left"})
+        @JsonProperty("truncation_side")
+        String truncationSide,
+
+        @Schema(
+                description = "false: probs are the logits; activation and softmax are older names",
+                defaultValue = "true")
+        @JsonProperty("use_activation")
+        boolean useActivation,
+
+        @Schema(description = "true is refused: texts have none", defaultValue = "false")
+        @JsonProperty("add_special_tokens")
+        boolean addSpecialTokens,
+
+        @Schema(description = "comes back in the id of the answer", minLength = 1, maxLength = 200)
+        @JsonProperty("request_id")
+        String requestId,
+
+        @Schema(description = "ignored, as are priority, cache_salt, padding and mm_processor_kwargs")
+        String user) {}

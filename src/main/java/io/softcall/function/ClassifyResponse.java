@@ -34,7 +34,7 @@ record ClassifyResponse(
      * One text's answer.
      *
      * @param label null where the task abstains
-     * @param probs by label index
+     * @param probs by label index; the logits, where the request asks for no activation
      * @param score the best label's probability
      * @param scores by label name, on request
      * @param logits by label index, before the temperature, on request
@@ -64,7 +64,7 @@ record ClassifyResponse(
             tokens += row.tokens();
         }
         return new ClassifyResponse(
-                "classify-" + UUID.randomUUID(),
+                "classify-" + request.id().orElseGet(() -> UUID.randomUUID().toString()),
                 "list",
                 System.currentTimeMillis() / 1_000,
                 task.name().value(),
@@ -93,9 +93,17 @@ record ClassifyResponse(
                 row.abstained() ? null : labels.get(row.best()),
                 probs[row.best()],
                 row.abstained(),
-                probs,
+                request.activation() ? probs : doubles(row.logits()),
                 probs.length,
                 scores,
                 request.logits() ? row.logits() : null);
+    }
+
+    private static double[] doubles(float[] values) {
+        double[] doubles = new double[values.length];
+        for (int i = 0; i < values.length; i++) {
+            doubles[i] = values[i];
+        }
+        return doubles;
     }
 }
