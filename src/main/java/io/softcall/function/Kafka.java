@@ -28,10 +28,6 @@ class Kafka {
             JobsConfig jobsConfig,
             Instance<Jobs> jobs,
             MeterRegistry metrics) {
-        if (config.recordsInFlight() < KafkaLoop.CHUNKS) {
-            throw new IllegalArgumentException("softcall.kafka.records-in-flight is %d, expected %d or more"
-                    .formatted(config.recordsInFlight(), KafkaLoop.CHUNKS));
-        }
         KafkaTopic requests = new KafkaTopic(
                 config.requests(),
                 config.answers(),

@@ -60,16 +60,9 @@ class Keys {
     private final List<Key> keys = new ArrayList<>();
 
     Keys(HttpConfig config) {
-        config.keys().forEach((name, key) -> keys.add(new Key(hash(name, key), new Caller(name, key.tasks()))));
-    }
-
-    private static byte[] hash(String name, HttpConfig.Key key) {
-        if (!key.sha256().matches("[0-9a-fA-F]{64}")) {
-            throw new IllegalArgumentException(
-                    "softcall.http.keys.%s.sha256: expected 64 hexadecimal digits, as printed by `sha256sum`"
-                            .formatted(name));
-        }
-        return HexFormat.of().parseHex(key.sha256());
+        config.keys()
+                .forEach((name, key) ->
+                        keys.add(new Key(HexFormat.of().parseHex(key.sha256()), new Caller(name, key.tasks()))));
     }
 
     /**

@@ -1,5 +1,6 @@
 package io.softcall.inference;
 
+import io.softcall.Settings;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -48,13 +49,20 @@ public final class EarlyOpening {
                     setting("softcall.base.variant").map(List::of).orElse(Device.CPU.variants()),
                     setting("softcall.base.cache-dir").map(Path::of),
                     new Trunk.Means(
-                            setting("softcall.threads").map(Integer::valueOf).orElse(0),
-                            setting("softcall.spin-micros")
-                                    .map(Integer::valueOf)
-                                    .orElse(20),
+                            number("softcall.threads").orElse(0),
+                            number("softcall.spin-micros").orElse(20),
                             setting("softcall.keep-memory")
                                     .map(Boolean::valueOf)
                                     .orElse(true)));
+        }
+
+        /** @throws IllegalArgumentException when it is none: with too many threads the trunk would not open for long */
+        private static Optional<Integer> number(String name) {
+            Optional<String> value = setting(name);
+            if (value.isPresent() && !Settings.accepts(name, value.get())) {
+                throw new IllegalArgumentException(name);
+            }
+            return value.map(Integer::valueOf);
         }
 
         private static Optional<String> setting(String name) {

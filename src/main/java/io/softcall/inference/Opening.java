@@ -1,6 +1,7 @@
 package io.softcall.inference;
 
 import io.quarkus.runtime.Startup;
+import io.softcall.Settings;
 import jakarta.inject.Singleton;
 import java.util.Locale;
 import java.util.Optional;
@@ -57,7 +58,8 @@ final class Opening {
         }
     }
 
-    Opening(InferenceConfig config) {
+    /** @param checked nothing is opened by a setting that is wrong */
+    Opening(InferenceConfig config, Settings checked) {
         serving = Serving.choose(config);
         EarlyOpening.Wanted wanted = EarlyOpening.Wanted.of(config, serving.device());
         Optional<EarlyOpening> early = EarlyOpening.take(wanted);

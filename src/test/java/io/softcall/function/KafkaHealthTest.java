@@ -19,7 +19,7 @@ import org.junit.jupiter.api.Test;
 @WithTestResource(
         value = S3Server.class,
         initArgs = {
-            @ResourceArg(name = "softcall.kafka.dead-letters", value = "no such topic"),
+            @ResourceArg(name = "softcall.kafka.dead-letters", value = "missing"),
             @ResourceArg(name = "kafka.max.block.ms", value = "1000"),
         })
 @WithTestResource(KafkaBroker.class)
