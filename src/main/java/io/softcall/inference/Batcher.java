@@ -444,10 +444,19 @@ class Batcher {
             }
             ended(batch, nanos).forEach(call -> call.outputs.complete(Arrays.asList(call.done)));
         } catch (RuntimeException | Error e) {
-            LOG.errorf(e, "a run of %d rows failed", batch.size());
+            log(batch.size(), e);
             // What is left of these calls is of no use to anybody.
             batch.forEach(row -> fail(row.call(), e));
             ended(batch, System.nanoTime() - started);
+        }
+    }
+
+    /** One line a run; with a trace only where nobody has said what is the matter. */
+    private static void log(int rows, Throwable problem) {
+        if (problem instanceof SoftcallException known) {
+            LOG.warnf("a run of %d rows failed: %s: %s", rows, known.reason(), known.getMessage());
+        } else {
+            LOG.errorf(problem, "a run of %d rows failed", rows);
         }
     }
 

@@ -13,6 +13,7 @@ import io.quarkus.runtime.configuration.DurationConverter;
 import io.quarkus.runtime.configuration.MemorySize;
 import io.quarkus.runtime.configuration.MemorySizeConverter;
 import io.smallrye.config.SmallRyeConfigBuilder;
+import io.softcall.CapturedLog;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.Tiny;
@@ -29,6 +30,7 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.logging.Level;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -333,6 +335,24 @@ class BatcherTest {
         assertEquals(2, model.rows());
     }
 
+    /** Under overload a GPU without memory fails nearly all runs: a trace each would be all that is in the log. */
+    @Test
+    void aRunThatFailsForAKnownReasonIsOneLine() throws Exception {
+        try (CapturedLog log = new CapturedLog()) {
+            model.breakDown(
+                    new SoftcallException(Reason.OUT_OF_MEMORY, "no memory", new IllegalStateException("cuda")));
+            Batcher.Rows rows = submit("task", 30, 30);
+            model.open();
+            assertEquals(Reason.OUT_OF_MEMORY, failure(rows).reason());
+            List<String> lines = log.lines(Level.INFO);
+            assertTrue(
+                    lines.contains("io.softcall.inference.Batcher: a run of 2 rows failed: OUT_OF_MEMORY: no memory"),
+                    lines::toString);
+            // The first row's run, too, and nothing else.
+            assertEquals(2, lines.size(), lines::toString);
+        }
+    }
+
     @Test
     void aFloodLeavesRoomForOthersAndIsToldWhenToComeAgain() throws Exception {
         assertEquals(512, flood("flood", 1_000));
@@ -406,7 +426,7 @@ class BatcherTest {
                 throw new IllegalStateException(e);
             }
         });
-        assertEquals(Reason.DEADLINE_EXCEEDED, failure(rows).reason());
+        assertEquals(Reason.STOPPING, failure(rows).reason());
         closing.join();
     }
 

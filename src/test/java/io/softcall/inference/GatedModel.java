@@ -7,6 +7,7 @@ import jakarta.enterprise.inject.Disposes;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
@@ -35,7 +36,7 @@ public final class GatedModel implements Model {
     private final List<Boolean> alone = new CopyOnWriteArrayList<>();
     private final Semaphore atGate = new Semaphore(0);
     private volatile CountDownLatch gate = new CountDownLatch(0);
-    private volatile boolean broken;
+    private volatile Optional<RuntimeException> failure = Optional.empty();
     private volatile CountDownLatch encoderGate = new CountDownLatch(0);
 
     GatedModel(Model model) {
@@ -83,7 +84,12 @@ public final class GatedModel implements Model {
 
     /** From now on each run fails. */
     void breakDown() {
-        broken = true;
+        breakDown(new IllegalStateException("broken by the test"));
+    }
+
+    /** The same, in this way. */
+    void breakDown(RuntimeException failure) {
+        this.failure = Optional.of(failure);
     }
 
     /** All runs so far, in order. */
@@ -125,9 +131,9 @@ public final class GatedModel implements Model {
         CountDownLatch before = gate;
         atGate.release();
         await(before);
-        if (broken) {
-            throw new IllegalStateException("broken by the test");
-        }
+        failure.ifPresent(e -> {
+            throw e;
+        });
         return model.run(batch, alone);
     }
 
