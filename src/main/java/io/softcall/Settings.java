@@ -166,6 +166,7 @@ public final class Settings {
             Map.entry("softcall.jobs.rules.NAME.keys", ANYTHING),
             Map.entry("softcall.jobs.rules.NAME.task", ANYTHING),
             Map.entry("softcall.jobs.broker", ANYTHING),
+            Map.entry("softcall.jobs.sns-topics", ANYTHING),
             Map.entry("softcall.jobs.scores", ANYTHING),
             Map.entry("softcall.jobs.truncate-prompt-tokens", new Whole(-1, 1_000_000)),
             Map.entry("softcall.jobs.part-bytes", new Bytes("1", "1G")),

@@ -1,10 +1,12 @@
 package io.softcall.function;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import io.smallrye.common.annotation.RunOnVirtualThread;
 import io.softcall.jobs.JobReport;
 import io.softcall.jobs.JobReports;
 import io.softcall.jobs.JobStatus;
 import io.softcall.jobs.Jobs;
+import io.softcall.jobs.SnsSubscriptions;
 import jakarta.ws.rs.Consumes;
 import jakarta.ws.rs.DELETE;
 import jakarta.ws.rs.GET;
@@ -32,10 +34,12 @@ class JobsResource {
 
     private final Keys keys;
     private final Jobs jobs;
+    private final SnsSubscriptions subscriptions;
 
-    JobsResource(Keys keys, Jobs jobs) {
+    JobsResource(Keys keys, Jobs jobs, SnsSubscriptions subscriptions) {
         this.keys = keys;
         this.jobs = jobs;
+        this.subscriptions = subscriptions;
     }
 
     @POST
@@ -50,10 +54,11 @@ class JobsResource {
     public RestResponse<Object> handle(
             @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization, byte[] notification) {
         keys.caller(authorization).requireAll();
-        return jobs.handle(RequestJson.read("the body", notification))
-                .body()
-                .map(RestResponse::ok)
-                .orElseGet(RestResponse::noContent);
+        JsonNode message = RequestJson.read("the body", notification);
+        if (subscriptions.handle(message)) {
+            return RestResponse.noContent();
+        }
+        return jobs.handle(message).body().map(RestResponse::ok).orElseGet(RestResponse::noContent);
     }
 
     @GET

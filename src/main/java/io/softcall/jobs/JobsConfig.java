@@ -26,6 +26,9 @@ public interface JobsConfig {
     /** Tasks by a name of your choice; the first whose pattern fits a key is that of rows without a task. */
     Map<String, Rule> rules();
 
+    /** Topics of SNS whose subscriptions to {@code POST /v1/jobs} are confirmed. */
+    Optional<List<String>> snsTopics();
+
     /** Where parts are handed out as events. None: the instance does all parts itself. */
     Optional<URI> broker();
 
