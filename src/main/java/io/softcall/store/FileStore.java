@@ -131,9 +131,10 @@ final class FileStore implements Store {
 
     private SoftcallException failure(Path file, Exception e) {
         if (e instanceof AccessDeniedException) {
-            return new SoftcallException(
-                    Reason.STORE_DENIED, "store %s: no permission to read %s".formatted(uri(), file), e);
+            return new SoftcallException(Reason.STORE_DENIED, "the store refuses access", e)
+                    .withDetail("store %s: no permission to read %s", uri(), file);
         }
-        return new SoftcallException(Reason.STORE_UNAVAILABLE, "store %s cannot be read: %s".formatted(uri(), e), e);
+        return new SoftcallException(Reason.STORE_UNAVAILABLE, "the store cannot be read", e)
+                .withDetail("store %s: %s", uri(), e);
     }
 }

@@ -131,14 +131,17 @@ final class FolderBucket implements Bucket {
     private Path file(String key) {
         Path file = root.resolve(key).normalize();
         if (!file.startsWith(root)) {
-            throw SoftcallException.invalid("key \"%s\" leads out of %s", key, uri());
+            throw SoftcallException.invalid("key \"%s\" leads out of the store", key)
+                    .withDetail("store %s", uri());
         }
         return file;
     }
 
     private SoftcallException failure(Path file, Exception e) {
         return e instanceof AccessDeniedException
-                ? new SoftcallException(Reason.STORE_DENIED, "store %s: no permission for %s".formatted(uri(), file), e)
-                : new SoftcallException(Reason.STORE_UNAVAILABLE, "store %s cannot be used: %s".formatted(uri(), e), e);
+                ? new SoftcallException(Reason.STORE_DENIED, "the store refuses access", e)
+                        .withDetail("store %s: no permission for %s", uri(), file)
+                : new SoftcallException(Reason.STORE_UNAVAILABLE, "the store cannot be used", e)
+                        .withDetail("store %s: %s", uri(), e);
     }
 }

@@ -122,7 +122,8 @@ final class MirrorStore implements Store, AutoCloseable {
             return copy.<Answer>map(found -> new Found(found.version().sha256(), found.content()))
                     .orElseGet(() -> absent(key));
         } catch (IOException e) {
-            throw new SoftcallException(Reason.STORE_UNAVAILABLE, "store %s cannot be read: %s".formatted(uri(), e), e);
+            throw new SoftcallException(Reason.STORE_UNAVAILABLE, "the mirror cannot be read", e)
+                    .withDetail("%s: %s", uri(), e);
         }
     }
 
@@ -130,17 +131,19 @@ final class MirrorStore implements Store, AutoCloseable {
         Optional<String> refusal = Optional.ofNullable(seen.get(key)).flatMap(Seen::refusal);
         if (refusal.isPresent()) {
             throw new SoftcallException(
-                    Reason.ARTIFACT_REFUSED,
-                    "object %s in store %s is refused: %s".formatted(key, origin.uri(), refusal.get()));
+                            Reason.ARTIFACT_REFUSED, "object %s is refused: %s".formatted(key, refusal.get()))
+                    .withDetail("in store %s", origin.uri());
         }
         if (firstRound.getCount() > 0) {
             throw new SoftcallException(
-                    Reason.STORE_UNAVAILABLE,
-                    "%s has no copy of %s yet: the first round is under way".formatted(uri(), key));
+                            Reason.STORE_UNAVAILABLE,
+                            "the mirror has no copy of %s yet: the first round is under way".formatted(key))
+                    .withDetail("%s", uri());
         }
         failure.ifPresent(e -> {
             throw new SoftcallException(
-                    e.reason(), "%s has no copy of %s, and %s".formatted(uri(), key, e.getMessage()), e);
+                            e.reason(), "the mirror has no copy of %s, and %s".formatted(key, e.publicMessage()), e)
+                    .withDetail("%s: %s", uri(), e.detail());
         });
         return new Missing();
     }
@@ -206,7 +209,7 @@ final class MirrorStore implements Store, AutoCloseable {
     private void failed(Exception e) {
         SoftcallException problem = e instanceof SoftcallException known
                 ? known
-                : new SoftcallException(Reason.STORE_UNAVAILABLE, "the mirror failed: " + e, e);
+                : new SoftcallException(Reason.STORE_UNAVAILABLE, "the mirror failed", e).withDetail("%s", e);
         if (failure.isEmpty() && held.isEmpty()) {
             LOG.warnf(
                     "%s has no copies yet: calls are answered 503 until the store can be asked, every %d s. %s",
@@ -226,9 +229,9 @@ final class MirrorStore implements Store, AutoCloseable {
             after = page.next();
             if (keys.size() > MAX_KEYS) {
                 throw new SoftcallException(
-                        Reason.STORE_UNAVAILABLE,
-                        "store %s has more than %d tasks, the most that are mirrored"
-                                .formatted(origin.uri(), MAX_KEYS));
+                                Reason.STORE_UNAVAILABLE,
+                                "the store has more than %d tasks, the most that are mirrored".formatted(MAX_KEYS))
+                        .withDetail("store %s", origin.uri());
             }
         }
         return keys;
@@ -284,7 +287,8 @@ final class MirrorStore implements Store, AutoCloseable {
             seen.put(key, new Seen(version, Optional.empty()));
             LOG.infof("%s is now version %s", key, sha256);
         } catch (IOException e) {
-            refuse(key, version, "it cannot be written: " + e.getMessage());
+            LOG.warnf("the mirror %s cannot be written: %s", folder.root(), e);
+            refuse(key, version, "the mirror cannot be written");
         }
     }
 

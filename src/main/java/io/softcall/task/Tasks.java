@@ -195,18 +195,27 @@ public class Tasks {
                     throw missing(name);
                 }
             };
-        } catch (SoftcallException e) {
-            if (e.reason() == Reason.UNKNOWN_TASK) {
-                throw e;
+        } catch (RuntimeException e) {
+            SoftcallException problem = problem(name, e);
+            if (problem.reason() == Reason.UNKNOWN_TASK) {
+                throw problem;
             }
             before.ifPresent(entry -> remember(name, entry.failed()));
-            return before.flatMap(this::stale).orElseThrow(() -> e);
+            return before.flatMap(this::stale).orElseThrow(() -> problem);
         }
         remember(name, now);
         return switch (now.content()) {
             case Content.Good(Task task) -> new Proven(task, store.age(name.key()));
             case Content.Refused(String reason) -> stale(now).orElseThrow(() -> refusal(name, now.version(), reason));
         };
+    }
+
+    /** Whatever goes wrong with a question, the last good version may answer. */
+    private static SoftcallException problem(TaskName name, RuntimeException e) {
+        return e instanceof SoftcallException known
+                ? known
+                : new SoftcallException(Reason.INTERNAL, "task \"%s\" could not be asked for".formatted(name), e)
+                        .withDetail("%s", e);
     }
 
     /**
@@ -242,16 +251,15 @@ public class Tasks {
     }
 
     private SoftcallException missing(TaskName name) {
-        return new SoftcallException(
-                Reason.UNKNOWN_TASK,
-                "task \"%s\" does not exist: store %s has no object %s".formatted(name, store.uri(), name.key()));
+        return new SoftcallException(Reason.UNKNOWN_TASK, "task \"%s\" does not exist".formatted(name))
+                .withDetail("store %s has no object %s", store.uri(), name.key());
     }
 
     private SoftcallException refusal(TaskName name, String version, String reason) {
         return new SoftcallException(
-                Reason.ARTIFACT_REFUSED,
-                "task \"%s\": object %s in store %s (version %s) is refused: %s"
-                        .formatted(name, name.key(), store.uri(), version, reason));
+                        Reason.ARTIFACT_REFUSED,
+                        "task \"%s\", version %s, is refused: %s".formatted(name, version, reason))
+                .withDetail("object %s in store %s", name.key(), store.uri());
     }
 
     private static String tooLarge(Store.TooLarge object) {

@@ -141,7 +141,7 @@ class MirrorStoreTest {
         open();
         SoftcallException refused = assertThrows(SoftcallException.class, () -> mirror.get(KEY, Optional.empty()));
         assertEquals(Reason.ARTIFACT_REFUSED, refused.reason());
-        assertTrue(refused.getMessage().endsWith("it is bad"), refused::getMessage);
+        assertTrue(refused.publicMessage().endsWith("it is bad"), refused::getMessage);
     }
 
     @Test

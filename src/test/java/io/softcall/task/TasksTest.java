@@ -5,13 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.quarkus.runtime.configuration.MemorySizeConverter;
-import io.smallrye.config.SmallRyeConfigBuilder;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.Tiny;
 import io.softcall.store.Store;
-import io.softcall.store.StoreConfig;
+import io.softcall.store.StoreSettings;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -92,6 +90,16 @@ class TasksTest {
     }
 
     @Test
+    void staleIfErrorCoversAFaultOfTheStoresCodeToo() {
+        Tasks tasks = tasks(Map.of("softcall.store.stale-if-error", "10S"));
+        version(tasks);
+        store.fault = true;
+        assertEquals("v1", version(tasks));
+        nanos.addAndGet(TimeUnit.SECONDS.toNanos(11));
+        assertEquals(Reason.INTERNAL, failure(tasks));
+    }
+
+    @Test
     void staleIfErrorCoversARefusedArtifactToo() {
         Tasks tasks = tasks(Map.of("softcall.store.stale-if-error", "10S"));
         version(tasks);
@@ -110,6 +118,24 @@ class TasksTest {
         store.object = Optional.empty();
         assertEquals(Reason.UNKNOWN_TASK, failure(tasks));
         assertFalse(tasks.guess(NAME).isPresent());
+    }
+
+    /** Whoever may call a task need not know where it lies. */
+    @Test
+    void wherePromptsLieIsForThoseAloneWhoRunTheServer() {
+        Tasks tasks = tasks(Map.of());
+        store.put("v1", Tiny.broken("nan"));
+        SoftcallException refused = problem(tasks);
+        assertTrue(refused.publicMessage().contains("\"sentiment\", version v1, is refused"), refused::publicMessage);
+        store.object = Optional.empty();
+        SoftcallException missing = problem(tasks);
+        assertEquals("task \"sentiment\" does not exist", missing.publicMessage());
+        for (SoftcallException e : List.of(refused, missing, missing.again())) {
+            assertFalse(e.publicMessage().contains("memory"), e::publicMessage);
+            assertFalse(e.publicMessage().contains(NAME.key()), e::publicMessage);
+            assertTrue(e.getMessage().contains(" memory"), e::getMessage);
+            assertTrue(e.getMessage().contains(NAME.key()), e::getMessage);
+        }
     }
 
     @Test
@@ -162,17 +188,12 @@ class TasksTest {
     }
 
     private Tasks tasks(Map<String, String> settings) {
-        StoreConfig config = new SmallRyeConfigBuilder()
-                .addDiscoveredConverters()
-                .withConverter(io.quarkus.runtime.configuration.MemorySize.class, 200, new MemorySizeConverter())
-                .withConverter(java.time.Duration.class, 200, new io.quarkus.runtime.configuration.DurationConverter())
-                .withMapping(StoreConfig.class)
-                .withDefaultValues(settings)
-                .build()
-                .getConfigMapping(StoreConfig.class);
         String fingerprint = "784ded2fad3486e1b4f29e4e0f1c912bc888b820d9929784604e24c5dee4f61e";
         return new Tasks(
-                store, config, new Requirements("tiny-llama", Set.of(fingerprint), 64, 128, LAYOUT, true), nanos::get);
+                store,
+                StoreSettings.of(settings),
+                new Requirements("tiny-llama", Set.of(fingerprint), 64, 128, LAYOUT, true),
+                nanos::get);
     }
 
     private static String version(Tasks tasks) {
@@ -180,9 +201,13 @@ class TasksTest {
     }
 
     private static Reason failure(Tasks tasks) {
+        return problem(tasks).reason();
+    }
+
+    private static SoftcallException problem(Tasks tasks) {
         CompletionException e = assertThrows(
                 CompletionException.class, () -> tasks.revalidate(NAME).join());
-        return ((SoftcallException) e.getCause()).reason();
+        return (SoftcallException) e.getCause();
     }
 
     /** A store in memory whose answers can be held back and whose failures can be chosen. */
@@ -195,6 +220,7 @@ class TasksTest {
         private final CountDownLatch entered = new CountDownLatch(1);
         private volatile CountDownLatch hold = new CountDownLatch(0);
         private volatile boolean away;
+        private volatile boolean fault;
         private volatile long silentMs;
         private final AtomicInteger atOnce = new AtomicInteger();
         private final AtomicInteger mostAtOnce = new AtomicInteger();
@@ -209,6 +235,9 @@ class TasksTest {
             asked.incrementAndGet();
             if (away) {
                 throw new SoftcallException(Reason.STORE_UNAVAILABLE, "away");
+            }
+            if (fault) {
+                throw new NullPointerException("a fault");
             }
             Optional<Stored> now = object;
             CountDownLatch held = hold;
