@@ -7,14 +7,12 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import software.amazon.awssdk.core.exception.SdkException;
+import software.amazon.awssdk.awscore.AwsRequestOverrideConfiguration;
 import software.amazon.awssdk.core.sync.ResponseTransformer;
 import software.amazon.awssdk.http.AbortableInputStream;
 import software.amazon.awssdk.services.s3.S3Client;
 import software.amazon.awssdk.services.s3.model.GetObjectRequest;
 import software.amazon.awssdk.services.s3.model.GetObjectResponse;
-import software.amazon.awssdk.services.s3.model.ListObjectsV2Request;
-import software.amazon.awssdk.services.s3.model.NoSuchKeyException;
 import software.amazon.awssdk.services.s3.model.S3Exception;
 import software.amazon.awssdk.services.s3.model.S3Object;
 
@@ -26,6 +24,11 @@ final class S3Store implements Store {
 
     /** A bound on the foreign objects that one listing looks past. */
     private static final int MAX_LIST_REQUESTS = 20;
+
+    /** What fits into an array, and one byte more. */
+    private static final long MAX_ARRAY = Integer.MAX_VALUE - 16;
+
+    private static final int NOT_MODIFIED = 304;
 
     private final S3Client client;
     private final S3Revalidation revalidation;
@@ -44,7 +47,7 @@ final class S3Store implements Store {
         this.timeout = timeout;
         this.bucket = bucket;
         this.prefix = prefix;
-        this.maxBytes = maxBytes;
+        this.maxBytes = Math.min(maxBytes, MAX_ARRAY);
     }
 
     @Override
@@ -59,41 +62,43 @@ final class S3Store implements Store {
         if (!left.isPositive()) {
             throw S3Failures.late(uri());
         }
-        var request = GetObjectRequest.builder()
-                .bucket(bucket)
-                .key(prefix + key)
-                .overrideConfiguration(override -> override.apiCallTimeout(left));
-        known.ifPresent(version -> request.ifNoneMatch('"' + version + '"'));
+        var request =
+                GetObjectRequest.builder().bucket(bucket).key(prefix + key).overrideConfiguration(within(left));
+        known.ifPresent(version -> request.ifNoneMatch(ETag.header(version)));
         try {
             // A transformer runs inside the client's timeouts and retries; a plain stream would be read outside them.
             ResponseTransformer<GetObjectResponse, Answer> bounded = this::read;
             return client.getObject(request.build(), bounded);
-        } catch (NoSuchKeyException e) {
-            return new Missing();
         } catch (S3Exception e) {
-            return switch (e.statusCode()) {
-                case 304 -> {
-                    if (said == Said.SOMETHING_ELSE) {
-                        revalidation.leaveToTheSdk(bucket, prefix + key);
-                    }
-                    yield new Unchanged();
+            if (e.statusCode() == NOT_MODIFIED && known.isPresent()) {
+                if (said == Said.SOMETHING_ELSE) {
+                    revalidation.leaveToTheSdk(bucket, prefix + key);
                 }
-                case 404 -> missing(e);
-                default -> throw failure(e);
-            };
-        } catch (SdkException e) {
+                return new Unchanged();
+            }
+            if (S3Failures.isMissing(e)) {
+                return new Missing();
+            }
+            throw failure(e);
+        } catch (RuntimeException e) {
             throw failure(e);
         }
     }
 
     private Answer read(GetObjectResponse response, AbortableInputStream body) throws IOException {
-        String version = response.eTag().replace("\"", "");
-        if (response.contentLength() > maxBytes) {
+        String version = ETag.version(uri(), response.eTag());
+        if (response.contentLength() != null && response.contentLength() > maxBytes) {
             body.abort();
             return new TooLarge(version, response.contentLength(), maxBytes);
         }
-        byte[] bytes = body.readNBytes(Math.toIntExact(response.contentLength()));
-        if (bytes.length < response.contentLength()) {
+        byte[] bytes = response.contentLength() == null
+                ? body.readNBytes((int) maxBytes + 1)
+                : body.readNBytes(Math.toIntExact(response.contentLength()));
+        if (bytes.length > maxBytes) {
+            body.abort();
+            return new TooLarge(version, bytes.length, maxBytes);
+        }
+        if (response.contentLength() != null && bytes.length < response.contentLength()) {
             throw new IOException(
                     "the connection ended after %d of %d bytes".formatted(bytes.length, response.contentLength()));
         }
@@ -105,27 +110,15 @@ final class S3Store implements Store {
                 .orElseGet(() -> new Found(version, bytes));
     }
 
-    private Answer missing(S3Exception e) {
-        if (e.awsErrorDetails() != null
-                && "NoSuchBucket".equals(e.awsErrorDetails().errorCode())) {
-            throw failure(e);
-        }
-        return new Missing();
-    }
-
     @Override
     public Page list(String suffix, String after, int limit) {
         List<String> keys = new ArrayList<>();
         String startAfter = after.isEmpty() ? "" : prefix + after;
         try {
             for (int i = 0; i < MAX_LIST_REQUESTS; i++) {
-                var response = client.listObjectsV2(ListObjectsV2Request.builder()
-                        .bucket(bucket)
-                        .prefix(prefix)
-                        .startAfter(startAfter)
-                        .overrideConfiguration(override -> override.apiCallTimeout(timeout))
-                        .build());
-                for (S3Object object : response.contents()) {
+                S3Listing listed = S3Listing.ask(
+                        client, uri(), bucket, prefix, startAfter, S3Listing.MAX_OBJECTS, within(timeout));
+                for (S3Object object : listed.objects()) {
                     startAfter = object.key();
                     if (object.key().endsWith(suffix)) {
                         keys.add(object.key().substring(prefix.length()));
@@ -135,11 +128,11 @@ final class S3Store implements Store {
                         return new Page(keys, Optional.of(keys.getLast()));
                     }
                 }
-                if (!response.isTruncated() || response.contents().isEmpty()) {
+                if (!listed.more()) {
                     return new Page(keys, Optional.empty());
                 }
             }
-        } catch (SdkException e) {
+        } catch (RuntimeException e) {
             throw failure(e);
         }
         return new Page(keys, Optional.of(startAfter.substring(prefix.length())));
@@ -150,7 +143,11 @@ final class S3Store implements Store {
         return "s3://" + bucket + "/" + prefix;
     }
 
-    private SoftcallException failure(SdkException e) {
+    private static AwsRequestOverrideConfiguration within(Duration limit) {
+        return AwsRequestOverrideConfiguration.builder().apiCallTimeout(limit).build();
+    }
+
+    private SoftcallException failure(RuntimeException e) {
         return S3Failures.of(uri(), e);
     }
 }
