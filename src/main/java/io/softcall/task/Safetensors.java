@@ -69,16 +69,8 @@ record Safetensors(Map<String, String> metadata, Map<String, Tensor> tensors) {
 
     /** @throws RefusedException when the bytes are not a whole, well-formed file */
     static Safetensors parse(byte[] bytes) throws RefusedException {
-        if (bytes.length < Long.BYTES) {
-            throw new RefusedException("%d bytes are too few for a safetensors file", bytes.length);
-        }
         ByteBuffer file = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
-        long headerLength = file.getLong();
-        if (headerLength < 2 || headerLength > bytes.length - Long.BYTES) {
-            throw new RefusedException(
-                    "the safetensors header claims %s bytes, the file has %d after the length",
-                    Long.toUnsignedString(headerLength), bytes.length - Long.BYTES);
-        }
+        long headerLength = headerLength(file);
         JsonNode header = header(bytes, (int) headerLength);
         ByteBuffer data = file.slice(Long.BYTES + (int) headerLength, bytes.length - Long.BYTES - (int) headerLength);
 
@@ -97,6 +89,27 @@ record Safetensors(Map<String, String> metadata, Map<String, Tensor> tensors) {
             throw new RefusedException("%d tensors, at most %d are accepted", placed.size(), MAX_TENSORS);
         }
         return new Safetensors(metadata, cut(placed, data));
+    }
+
+    private static long headerLength(ByteBuffer file) throws RefusedException {
+        int bytes = file.capacity();
+        long length = bytes < Long.BYTES ? 0 : file.getLong();
+        boolean fits = length >= 2 && length <= bytes - Long.BYTES;
+        if (!fits || file.get(Long.BYTES) != '{') {
+            Optional<String> other = FirstBytes.tell(file.array());
+            if (other.isPresent()) {
+                throw new RefusedException("it is %s", other.get());
+            }
+        }
+        if (bytes < Long.BYTES) {
+            throw new RefusedException("%d bytes are too few for a safetensors file", bytes);
+        }
+        if (!fits) {
+            throw new RefusedException(
+                    "the safetensors header claims %s bytes, the file has %d after the length",
+                    Long.toUnsignedString(length), bytes - Long.BYTES);
+        }
+        return length;
     }
 
     Optional<Tensor> tensor(String name) {
