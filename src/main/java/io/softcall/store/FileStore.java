@@ -12,7 +12,6 @@ import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
@@ -33,20 +32,19 @@ final class FileStore implements Store {
 
     private static final int MAX_REMEMBERED = 10_000;
 
-    /** Levels of folders in which objects are listed. */
-    private static final int MAX_DEPTH = 32;
-
     /** The version of the content that a file had in a state. */
     private record Hashed(Map<String, Object> state, String version) {}
 
     private final Path root;
     private final long maxBytes;
+    private final FolderListing listing;
     private final Cache<Path, Hashed> hashed =
             Caffeine.newBuilder().maximumSize(MAX_REMEMBERED).build();
 
     FileStore(Path root, long maxBytes) {
         this.root = root.toAbsolutePath().normalize();
         this.maxBytes = maxBytes;
+        this.listing = new FolderListing(this.root);
     }
 
     @Override
@@ -87,7 +85,9 @@ final class FileStore implements Store {
             // The same from before it was opened until it was read: these bytes are that file's.
             before.filter(state -> settled(state, began) && state(file).equals(before))
                     .ifPresent(state -> hashed.put(file, new Hashed(state, version)));
-            return known.filter(version::equals).isPresent() ? new Unchanged() : new Found(version, bytes);
+            return known.filter(version::equals).isPresent()
+                    ? new Unchanged()
+                    : new Found(version, Files.getLastModifiedTime(file).toInstant(), bytes);
         }
     }
 
@@ -101,27 +101,22 @@ final class FileStore implements Store {
     }
 
     private static boolean settled(Map<String, Object> state, Instant began) {
-        Instant latest = began.minus(TICK);
-        return ((FileTime) state.get("ctime")).toInstant().isBefore(latest)
-                && ((FileTime) state.get("lastModifiedTime")).toInstant().isBefore(latest);
+        return isSettled((FileTime) state.get("ctime"), began)
+                && isSettled((FileTime) state.get("lastModifiedTime"), began);
+    }
+
+    /** Whether a change at that time cannot be followed by one of the same time, seen from {@code now}. */
+    static boolean isSettled(FileTime changed, Instant now) {
+        return changed.toInstant().isBefore(now.minus(TICK));
     }
 
     @Override
-    public Page list(String suffix, String after, int limit) {
-        List<String> keys;
+    public Page list(String prefix, String suffix, String after, int limit) {
         try {
-            keys = Folders.files(root, MAX_DEPTH).stream()
-                    .map(file -> root.relativize(file).toString())
-                    .filter(key -> key.endsWith(suffix) && key.compareTo(after) > 0)
-                    .sorted()
-                    .limit(limit + 1L)
-                    .toList();
+            return listing.list(prefix, suffix, after, limit);
         } catch (IOException e) {
             throw failure(root, e);
         }
-        return keys.size() <= limit
-                ? new Page(keys, Optional.empty())
-                : new Page(keys.subList(0, limit), Optional.of(keys.get(limit - 1)));
     }
 
     @Override

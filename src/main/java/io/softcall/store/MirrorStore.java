@@ -6,12 +6,14 @@ import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Collection;
-import java.util.HashSet;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentNavigableMap;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
@@ -50,8 +52,11 @@ final class MirrorStore implements Store, AutoCloseable {
      */
     private record Seen(String version, Optional<String> refusal) {}
 
-    private final Map<String, Held> held = new ConcurrentHashMap<>();
+    private final ConcurrentNavigableMap<String, Held> held = new ConcurrentSkipListMap<>(Utf8Order.COMPARATOR);
     private final Map<String, Seen> seen = new ConcurrentHashMap<>();
+    /** When the origin's objects were stored, by key, as the last round has seen it. */
+    private volatile Map<String, Instant> stored = Map.of();
+
     /** Why the last round failed; empty after one that did not. */
     private volatile Optional<SoftcallException> failure = Optional.empty();
 
@@ -119,7 +124,8 @@ final class MirrorStore implements Store, AutoCloseable {
                 seen.remove(key);
                 copy = open(key);
             }
-            return copy.<Answer>map(found -> new Found(found.version().sha256(), found.content()))
+            return copy.<Answer>map(found ->
+                            new Found(found.version().sha256(), modified(key, found.confirmed()), found.content()))
                     .orElseGet(() -> absent(key));
         } catch (IOException e) {
             throw new SoftcallException(Reason.STORE_UNAVAILABLE, "the mirror cannot be read", e)
@@ -165,15 +171,27 @@ final class MirrorStore implements Store, AutoCloseable {
     }
 
     @Override
-    public Page list(String suffix, String after, int limit) {
-        List<String> keys = held.keySet().stream()
-                .filter(key -> key.endsWith(suffix) && key.compareTo(after) > 0)
-                .sorted()
-                .limit(limit + 1L)
+    public Page list(String prefix, String suffix, String after, int limit) {
+        String from = Utf8Order.COMPARATOR.compare(after, prefix) < 0 ? prefix : after;
+        List<Entry> entries = held.tailMap(from, !from.equals(after)).entrySet().stream()
+                .takeWhile(entry -> entry.getKey().startsWith(prefix))
+                .filter(entry -> entry.getKey().endsWith(suffix))
+                .limit(limit)
+                .map(entry -> new Entry(
+                        entry.getKey(),
+                        modified(entry.getKey(), entry.getValue().confirmed())))
                 .toList();
-        return keys.size() <= limit
-                ? new Page(keys, Optional.empty())
-                : new Page(keys.subList(0, limit), Optional.of(keys.get(limit - 1)));
+        return new Page(
+                entries,
+                entries.size() < limit
+                        ? Optional.empty()
+                        : Optional.of(entries.getLast().key()),
+                true);
+    }
+
+    /** When the origin's object was stored, as far as that is known. */
+    private Instant modified(String key, Instant confirmed) {
+        return stored.getOrDefault(key, confirmed);
     }
 
     @Override
@@ -184,12 +202,15 @@ final class MirrorStore implements Store, AutoCloseable {
     /** Asks what is new, and schedules the next round. */
     private void round() {
         try {
-            Set<String> stored = stored();
-            for (String key : stored) {
+            Stored now = stored();
+            stored = now.modified();
+            for (String key : stored.keySet()) {
                 refresh(key);
             }
-            drop(folder.keys(), stored);
-            drop(seen.keySet(), stored);
+            if (now.whole()) {
+                drop(folder.keys(), stored.keySet());
+                drop(seen.keySet(), stored.keySet());
+            }
             if (failure.isPresent()) {
                 LOG.infof("store %s answers again", origin.uri());
             }
@@ -220,21 +241,31 @@ final class MirrorStore implements Store, AutoCloseable {
         failure = Optional.of(problem);
     }
 
-    private Set<String> stored() {
-        Set<String> keys = new HashSet<>();
+    /**
+     * What the origin has.
+     *
+     * @param modified by key
+     * @param whole whether the origin has nothing else
+     */
+    private record Stored(Map<String, Instant> modified, boolean whole) {}
+
+    private Stored stored() {
+        Map<String, Instant> modified = new HashMap<>();
+        boolean whole = true;
         Optional<String> after = Optional.of("");
         while (after.isPresent()) {
-            Page page = origin.list(acceptance.suffix(), after.get(), PAGE_KEYS);
-            keys.addAll(page.keys());
+            Page page = origin.list("", acceptance.suffix(), after.get(), PAGE_KEYS);
+            page.entries().forEach(entry -> modified.put(entry.key(), entry.modified()));
+            whole &= page.whole();
             after = page.next();
-            if (keys.size() > MAX_KEYS) {
+            if (modified.size() > MAX_KEYS) {
                 throw new SoftcallException(
                                 Reason.STORE_UNAVAILABLE,
                                 "the store has more than %d tasks, the most that are mirrored".formatted(MAX_KEYS))
                         .withDetail("store %s", origin.uri());
             }
         }
-        return keys;
+        return new Stored(Map.copyOf(modified), whole);
     }
 
     private void refresh(String key) throws IOException {
@@ -252,7 +283,7 @@ final class MirrorStore implements Store, AutoCloseable {
                     confirm(key, asked);
                 }
             }
-            case Found(String version, byte[] content) -> look(key, version, content, asked);
+            case Found(String version, Instant modified, byte[] content) -> look(key, version, content, asked);
             case TooLarge(String version, long bytes, long limit) ->
                 refuse(
                         key,

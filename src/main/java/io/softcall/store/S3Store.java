@@ -4,7 +4,7 @@ import io.softcall.SoftcallException;
 import io.softcall.store.S3Revalidation.Said;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.ArrayList;
+import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import software.amazon.awssdk.awscore.AwsRequestOverrideConfiguration;
@@ -22,8 +22,10 @@ final class S3Store implements Store {
     /** The object's metadata in which {@code softcall push} records what it stores. */
     private static final String SHA256 = "softcall-sha256";
 
-    /** A bound on the foreign objects that one listing looks past. */
-    private static final int MAX_LIST_REQUESTS = 20;
+    /** What a question of a listing asks for: as many objects as its rows may lie among. */
+    private static final int OBJECTS_OF_A_TASK = 2;
+
+    private static final int OTHERS = 10;
 
     /** What fits into an array, and one byte more. */
     private static final long MAX_ARRAY = Integer.MAX_VALUE - 16;
@@ -107,35 +109,43 @@ final class S3Store implements Store {
                 .<Answer>map(recorded -> new Damaged(
                         version,
                         "its SHA-256 is %s, and was %s when it was stored".formatted(Sha256.of(bytes), recorded)))
-                .orElseGet(() -> new Found(version, bytes));
+                .orElseGet(() -> new Found(version, orEpoch(response.lastModified()), bytes));
     }
 
     @Override
-    public Page list(String suffix, String after, int limit) {
-        List<String> keys = new ArrayList<>();
-        String startAfter = after.isEmpty() ? "" : prefix + after;
+    public Page list(String start, String suffix, String after, int limit) {
         try {
-            for (int i = 0; i < MAX_LIST_REQUESTS; i++) {
-                S3Listing listed = S3Listing.ask(
-                        client, uri(), bucket, prefix, startAfter, S3Listing.MAX_OBJECTS, within(timeout));
-                for (S3Object object : listed.objects()) {
-                    startAfter = object.key();
-                    if (object.key().endsWith(suffix)) {
-                        keys.add(object.key().substring(prefix.length()));
-                    }
-                    if (keys.size() > limit) {
-                        keys.removeLast();
-                        return new Page(keys, Optional.of(keys.getLast()));
-                    }
-                }
-                if (!listed.more()) {
-                    return new Page(keys, Optional.empty());
-                }
-            }
+            S3Listing listed = S3Listing.ask(
+                    client,
+                    uri(),
+                    bucket,
+                    prefix + start,
+                    after.isEmpty() ? "" : prefix + after,
+                    OTHERS + OBJECTS_OF_A_TASK * limit,
+                    within(timeout));
+            List<Entry> entries = listed.objects().stream()
+                    .filter(object -> object.key().endsWith(suffix))
+                    .limit(limit)
+                    .map(this::entry)
+                    .toList();
+            Optional<String> next = entries.size() == limit
+                    ? Optional.of(entries.getLast().key())
+                    : Optional.of(listed)
+                            .filter(S3Listing::more)
+                            .map(more -> more.objects().getLast().key().substring(prefix.length()));
+            return new Page(entries, next, true);
         } catch (RuntimeException e) {
             throw failure(e);
         }
-        return new Page(keys, Optional.of(startAfter.substring(prefix.length())));
+    }
+
+    private Entry entry(S3Object object) {
+        return new Entry(object.key().substring(prefix.length()), orEpoch(object.lastModified()));
+    }
+
+    /** Some servers do not say. */
+    private static Instant orEpoch(Instant modified) {
+        return modified == null ? Instant.EPOCH : modified;
     }
 
     @Override

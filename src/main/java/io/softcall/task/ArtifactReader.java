@@ -27,7 +27,13 @@ final class ArtifactReader {
         this.signers = signers;
     }
 
+    /** Reads a copy. */
     Task read(TaskName name, String version, byte[] bytes) throws RefusedException {
+        return read(name, version, Optional.empty(), bytes);
+    }
+
+    /** @param stored when this version was; empty for a copy */
+    Task read(TaskName name, String version, Optional<Instant> stored, byte[] bytes) throws RefusedException {
         Safetensors file = Safetensors.parse(bytes);
         Optional<Instant> signedAt = signers.check(name, bytes, file);
         refuseOtherMethods(file);
@@ -42,6 +48,7 @@ final class ArtifactReader {
         return new Task(
                 name,
                 version,
+                stored,
                 prompt,
                 readyPrefix(file, metadata.path("prefix_layouts"), prompt.tokens()),
                 head,

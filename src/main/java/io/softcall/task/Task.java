@@ -9,6 +9,7 @@ import java.util.OptionalDouble;
  * A task as it was stored: everything that a call needs, checked. No half-valid task exists.
  *
  * @param version the store's word for this content
+ * @param stored when this version was stored; empty for a copy that somebody keeps
  * @param readyPrefix the prompt's KV cache, where the artifact has one that fits the variant that is served
  * @param temperature divides the logits before the softmax; greater than 0
  * @param abstainThreshold an answer whose best probability lies below has no label
@@ -19,6 +20,7 @@ import java.util.OptionalDouble;
 public record Task(
         TaskName name,
         String version,
+        Optional<Instant> stored,
         Prompt prompt,
         Optional<ReadyPrefix> readyPrefix,
         LabelHead head,

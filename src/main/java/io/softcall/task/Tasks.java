@@ -10,7 +10,6 @@ import jakarta.annotation.PreDestroy;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
 import java.time.Duration;
-import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -187,7 +186,7 @@ public class Tasks {
         try {
             now = switch (store.get(name.key(), version)) {
                 case Store.Unchanged() -> proven(before.orElseThrow(), asked);
-                case Store.Found(String found, byte[] bytes) -> read(name, found, bytes, before, asked);
+                case Store.Found found -> read(name, found, before, asked);
                 case Store.TooLarge large -> refused(name, large.version(), tooLarge(large), before, asked);
                 case Store.Damaged(String damaged, String reason) -> refused(name, damaged, reason, before, asked);
                 case Store.Missing() -> {
@@ -233,7 +232,7 @@ public class Tasks {
      */
     public Artifact fetch(TaskName name) {
         return switch (store.get(name.key(), Optional.empty())) {
-            case Store.Found(String version, byte[] bytes) -> new Artifact(name, version, bytes);
+            case Store.Found found -> new Artifact(name, found.version(), found.bytes());
             case Store.TooLarge large -> throw refusal(name, large.version(), tooLarge(large));
             case Store.Damaged(String version, String reason) -> throw refusal(name, version, reason);
             case Store.Missing() -> throw missing(name);
@@ -272,19 +271,19 @@ public class Tasks {
         known.asMap().merge(name, entry, (now, late) -> late.provenNanos() - now.provenNanos() < 0 ? now : late);
     }
 
-    private Known read(TaskName name, String version, byte[] bytes, Optional<Known> before, long asked) {
-        if (before.isPresent() && before.get().version().equals(version)) {
+    private Known read(TaskName name, Store.Found found, Optional<Known> before, long asked) {
+        if (before.isPresent() && before.get().version().equals(found.version())) {
             return proven(before.get(), asked);
         }
         try {
-            Task task = reader.read(name, version, bytes);
+            Task task = reader.read(name, found.version(), Optional.of(found.modified()), found.bytes());
             Optional<Task> served = before.flatMap(Known::lastGood);
             if (served.isPresent()) {
                 task.requireNotOlder(served.get());
             }
-            return new Known(version, new Content.Good(task), Optional.of(task), asked, asked, false);
+            return new Known(found.version(), new Content.Good(task), Optional.of(task), asked, asked, false);
         } catch (RefusedException e) {
-            return refused(name, version, e.getMessage(), before, asked);
+            return refused(name, found.version(), e.getMessage(), before, asked);
         }
     }
 
@@ -322,30 +321,9 @@ public class Tasks {
                         entry.content() instanceof Content.Good(Task task) ? Optional.of(task) : Optional.empty());
     }
 
-    /**
-     * Names of stored tasks in ascending order of their keys.
-     *
-     * @param next the {@code after} of the page that follows, opaque; empty at the end
-     */
-    public record Page(List<TaskName> names, Optional<String> next) {}
-
-    /**
-     * Lists what is stored; nothing is fetched or checked.
-     *
-     * @param after the {@link Page#next} of the page before; empty for the first
-     */
-    public Page list(String after, int limit) {
-        Store.Page page = store.list(TaskName.OBJECT, after, limit);
-        return new Page(page.keys().stream().flatMap(key -> name(key).stream()).toList(), page.next());
-    }
-
-    private static Optional<TaskName> name(String key) {
-        try {
-            return Optional.of(TaskName.ofKey(key));
-        } catch (SoftcallException e) {
-            // A foreign object whose name no caller could use.
-            return Optional.empty();
-        }
+    /** Lists what is stored; see {@link TaskListing#list}. */
+    public TaskListing.Page list(TaskPatterns patterns, String after, int limit) {
+        return new TaskListing(store, nanoTime).list(patterns, after, limit);
     }
 
     @PreDestroy

@@ -125,7 +125,9 @@ class BadInputTest {
                 .then()
                 .statusCode(415)
                 .body("error.type", is("unsupported_media_type"));
-        given().get("/v1/models?limit=0").then().statusCode(400).body("error.type", is("invalid_request"));
+        for (String query : List.of("limit=0", "limit=10001", "limit=x", "after=A", "after=/" + "a".repeat(1_100))) {
+            given().get("/v1/models?" + query).then().statusCode(400).body("error.type", is("invalid_request"));
+        }
     }
 
     @ParameterizedTest

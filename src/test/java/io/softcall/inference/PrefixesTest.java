@@ -108,6 +108,7 @@ class PrefixesTest {
         return new Task(
                 new TaskName("task"),
                 "1",
+                Optional.empty(),
                 new Prompt(TOKENS, bundle.hiddenSize(), new float[TOKENS * bundle.hiddenSize()]),
                 ready,
                 new LabelHead(List.of("a", "b"), new float[2 * bundle.hiddenSize()], new float[2]),

@@ -4,24 +4,19 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.softcall.SoftcallException;
 import io.softcall.store.Store.Found;
 import io.softcall.store.Store.Missing;
 import io.softcall.store.Store.TooLarge;
 import io.softcall.store.Store.Unchanged;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileTime;
 import java.time.Duration;
-import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -43,39 +38,6 @@ class FileStoreTest {
     void open() {
         file = root.resolve("file");
         store = new FileStore(root, MAX_BYTES);
-    }
-
-    /** {@code softcall push} writes a file beside its object, then renames it. */
-    @Test
-    void listsWhileOthersWrite() throws Exception {
-        fill(file, 1);
-        AtomicBoolean done = new AtomicBoolean();
-        Thread writer = Thread.ofPlatform().start(() -> {
-            try {
-                while (!done.get()) {
-                    Path folder = Files.createDirectories(root.resolve("new"));
-                    Path unfinished = Files.createTempFile(folder, "new", ".tmp");
-                    Files.delete(unfinished);
-                    Files.delete(folder);
-                }
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            }
-        });
-        try {
-            for (int i = 0; i < 2_000; i++) {
-                assertEquals(List.of("file"), store.list("file", "", 10).keys());
-            }
-        } finally {
-            done.set(true);
-            writer.join();
-        }
-    }
-
-    @Test
-    void listsNothingOfAStoreThatIsGone() throws Exception {
-        store = new FileStore(root.resolve("gone"), MAX_BYTES);
-        assertThrows(SoftcallException.class, () -> store.list("", "", 10));
     }
 
     @Test

@@ -54,6 +54,7 @@ class MirrorStoreTest {
 
     private Path origin;
     private Path copies;
+    private volatile boolean hidden;
     private long maxBytes = 10_000;
     private MirrorStore mirror;
 
@@ -80,7 +81,57 @@ class MirrorStoreTest {
         assertInstanceOf(Unchanged.class, mirror.get(KEY, Optional.of(first.version())));
         store(KEY, "v2");
         await("v2");
-        assertEquals(List.of(KEY), mirror.list("/object", "", 10).keys());
+        assertEquals(List.of(KEY), keys(mirror.list("", "/object", "", 10)));
+    }
+
+    @Test
+    void listsAPageOfAPart() throws Exception {
+        for (String key : List.of("a/object", "a-b/object", "b/c/object", "b/d/object")) {
+            store(key, "v1");
+        }
+        open();
+        await("b/d/object", "v1");
+        assertEquals(List.of("a-b/object", "a/object"), keys(mirror.list("", "/object", "", 2)));
+        assertEquals(List.of("b/c/object", "b/d/object"), keys(mirror.list("", "/object", "a/object", 2)));
+        assertEquals(List.of("b/c/object"), keys(mirror.list("b/", "/object", "a/object", 1)));
+        assertEquals(List.of("b/d/object"), keys(mirror.list("b/", "/object", "b/c/object", 9)));
+        assertEquals(List.of(), keys(mirror.list("b/", "/object", "c", 9)));
+        Instant stored = Files.getLastModifiedTime(origin.resolve("a/object")).toInstant();
+        assertEquals(
+                stored, mirror.list("a/", "/object", "", 1).entries().getFirst().modified());
+    }
+
+    /** A folder that may not be read for a while is no reason to forget what was in it. */
+    @Test
+    void whatTheOriginCannotListIsKept() throws Exception {
+        store(KEY, "v1");
+        FileStore readable = new FileStore(origin, 1_000);
+        mirror = new MirrorStore(
+                new Store() {
+                    @Override
+                    public Answer get(String key, Optional<String> known) {
+                        return readable.get(key, known);
+                    }
+
+                    @Override
+                    public Page list(String prefix, String suffix, String after, int limit) {
+                        Page page = readable.list(prefix, suffix, after, limit);
+                        return hidden ? new Page(List.of(), Optional.empty(), false) : page;
+                    }
+
+                    @Override
+                    public String uri() {
+                        return readable.uri();
+                    }
+                },
+                new MirrorFolder(copies, maxBytes),
+                ACCEPTANCE,
+                INTERVAL,
+                LIMIT);
+        await("v1");
+        hidden = true;
+        Thread.sleep(INTERVAL.multipliedBy(5));
+        await("v1");
     }
 
     @Test
@@ -227,6 +278,10 @@ class MirrorStoreTest {
         Thread.sleep(INTERVAL.multipliedBy(5));
         await("c".repeat(30));
         assertTrue(bytes() <= maxBytes);
+    }
+
+    private static List<String> keys(Store.Page page) {
+        return page.entries().stream().map(Store.Entry::key).toList();
     }
 
     private void open() {

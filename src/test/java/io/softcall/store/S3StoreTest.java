@@ -97,7 +97,7 @@ class S3StoreTest {
     void isAStoreThatIsAway(Foreign answer) throws IOException {
         serve(request -> answer.reply);
         assertAway(() -> store.get(KEY, Optional.empty()));
-        assertAway(() -> store.list("", "", 10));
+        assertAway(() -> store.list("", "/adapter_model.safetensors", "", 10));
         assertAway(() -> bucket.list("", 10));
         if (answer.reply.status() != 200) {
             assertAway(() -> store.get(KEY, Optional.of("known")), answer.reply.status() == 304);
@@ -197,7 +197,7 @@ class S3StoreTest {
         for (Runnable question : List.<Runnable>of(
                 () -> store.get(KEY, Optional.empty()),
                 () -> store.get(KEY, Optional.of("known")),
-                () -> store.list("", "", 10),
+                () -> store.list("", "/adapter_model.safetensors", "", 10),
                 () -> bucket.read("key", "version", 0, 10))) {
             SoftcallException e = assertThrows(SoftcallException.class, question::run);
             assertEquals(Reason.STORE_DENIED, e.reason(), e::getMessage);
@@ -229,7 +229,7 @@ class S3StoreTest {
     void aListingThatIsNoneIsNoEmptyStore() throws IOException {
         for (String body : List.of("", "<html/>", HTML, "{}", "<ListBucketResult/>")) {
             serve(request -> Reply.of(200, Map.of("Content-Type", "text/html"), body));
-            assertAway(() -> store.list("", "", 10));
+            assertAway(() -> store.list("", "/adapter_model.safetensors", "", 10));
             assertAway(() -> bucket.list("", 10));
         }
     }

@@ -10,6 +10,7 @@ import io.softcall.SoftcallException.Reason;
 import io.softcall.Tiny;
 import io.softcall.store.Store;
 import io.softcall.store.StoreSettings;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -260,12 +261,12 @@ class TasksTest {
                 unchanged.incrementAndGet();
                 return new Unchanged();
             }
-            return new Found(now.get().version(), now.get().bytes());
+            return new Found(now.get().version(), Instant.EPOCH, now.get().bytes());
         }
 
         @Override
-        public Page list(String suffix, String after, int limit) {
-            return new Page(List.of(), Optional.empty());
+        public Page list(String prefix, String suffix, String after, int limit) {
+            return new Page(List.of(), Optional.empty(), true);
         }
 
         @Override
