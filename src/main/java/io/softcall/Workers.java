@@ -2,7 +2,7 @@ package io.softcall;
 
 import java.time.Duration;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
@@ -53,7 +53,7 @@ public final class Workers {
      * @throws SoftcallException {@code OVERLOADED} when too much waits already
      */
     public <T, E extends Exception> T call(Work<T, E> work) throws E {
-        Future<T> done = begin(work);
+        FutureTask<T> done = begin(work);
         try {
             return done.get();
         } catch (ExecutionException e) {
@@ -70,13 +70,13 @@ public final class Workers {
      * @param late what is thrown then
      */
     public <T, E extends Exception> T call(Work<T, E> work, Duration limit, Supplier<SoftcallException> late) throws E {
-        Future<T> done = begin(work);
+        FutureTask<T> done = begin(work);
         try {
             return done.get(limit.toNanos(), TimeUnit.NANOSECONDS);
         } catch (ExecutionException e) {
             throw failure(e.getCause());
         } catch (TimeoutException e) {
-            done.cancel(true);
+            cancel(done);
             throw late.get();
         } catch (InterruptedException e) {
             throw interrupted(done, e);
@@ -88,15 +88,20 @@ public final class Workers {
         return threads.getQueue().size();
     }
 
-    private <T, E extends Exception> Future<T> begin(Work<T, E> work) {
+    private <T, E extends Exception> FutureTask<T> begin(Work<T, E> work) {
+        FutureTask<T> task = new FutureTask<>(work::run);
         try {
-            return threads.submit(work::run);
+            threads.execute(task);
         } catch (RejectedExecutionException e) {
-            throw SoftcallException.overloaded(
-                    "too many %s wait already, %d"
-                            .formatted(what, threads.getQueue().size()),
-                    COME_AGAIN);
+            throw SoftcallException.overloaded("too many %s wait already, %d".formatted(what, waiting()), COME_AGAIN);
         }
+        return task;
+    }
+
+    /** Out of the queue, too: where threads are stuck, nobody would take it out. */
+    private void cancel(FutureTask<?> task) {
+        task.cancel(true);
+        threads.remove(task);
     }
 
     @SuppressWarnings("unchecked")
@@ -107,8 +112,8 @@ public final class Workers {
         throw (E) cause;
     }
 
-    private static SoftcallException interrupted(Future<?> done, InterruptedException e) {
-        done.cancel(true);
+    private SoftcallException interrupted(FutureTask<?> task, InterruptedException e) {
+        cancel(task);
         Thread.currentThread().interrupt();
         return new SoftcallException(SoftcallException.Reason.DEADLINE_EXCEEDED, "the server is stopping", e);
     }

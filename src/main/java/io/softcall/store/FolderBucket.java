@@ -1,11 +1,9 @@
 package io.softcall.store;
 
 import io.softcall.SoftcallException;
-import io.softcall.SoftcallException.Reason;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
@@ -158,11 +156,7 @@ final class FolderBucket implements Bucket {
         return file;
     }
 
-    private SoftcallException failure(Path file, Exception e) {
-        return e instanceof AccessDeniedException
-                ? new SoftcallException(Reason.STORE_DENIED, "the store refuses access", e)
-                        .withDetail("store %s: no permission for %s", uri(), file)
-                : new SoftcallException(Reason.STORE_UNAVAILABLE, "the store cannot be used", e)
-                        .withDetail("store %s: %s", uri(), e);
+    private SoftcallException failure(Path file, IOException e) {
+        return Failures.of(uri(), file, e);
     }
 }

@@ -41,9 +41,15 @@ final class MirrorStore implements Store, AutoCloseable {
     private final MirrorFolder folder;
     private final Acceptance acceptance;
     private final Duration interval;
+    private final Loading loading;
 
-    /** The version that answers, and when it last was the origin's. */
-    private record Held(MirrorFolder.Version version, Instant confirmed) {}
+    /** The version that answers, its size, and when it last was the origin's. */
+    private record Held(MirrorFolder.Version version, long bytes, Instant confirmed) {
+
+        static Held of(MirrorFolder.Copy copy, Instant confirmed) {
+            return new Held(copy.version(), copy.content().length, confirmed);
+        }
+    }
 
     /**
      * The newest version of the origin that was looked at.
@@ -73,13 +79,21 @@ final class MirrorStore implements Store, AutoCloseable {
     /**
      * Opens the copies and begins with the rounds.
      *
+     * @param loading where contents are read
      * @param patience how long an answer about an object that is not here waits for the first round
      * @throws IllegalArgumentException when the folder cannot be used
      */
-    MirrorStore(Store origin, MirrorFolder folder, Acceptance acceptance, Duration interval, Duration patience) {
+    MirrorStore(
+            Store origin,
+            MirrorFolder folder,
+            Acceptance acceptance,
+            Loading loading,
+            Duration interval,
+            Duration patience) {
         this.origin = origin;
         this.folder = folder;
         this.acceptance = acceptance;
+        this.loading = loading;
         this.interval = interval;
         this.patience = patience;
         try {
@@ -99,13 +113,12 @@ final class MirrorStore implements Store, AutoCloseable {
         Optional<MirrorFolder.Copy> copy = folder.newest(
                 key,
                 content -> acceptance.refusal(key, content, Optional.empty()).isEmpty());
-        copy.ifPresentOrElse(
-                found -> held.put(key, new Held(found.version(), found.confirmed())), () -> held.remove(key));
+        copy.ifPresentOrElse(found -> held.put(key, Held.of(found, found.confirmed())), () -> held.remove(key));
         return copy;
     }
 
     @Override
-    public Answer get(String key, Optional<String> known) {
+    public Answer get(String key, Optional<String> known, Loading.Lease lease) {
         Held now = held.get(key);
         if (now == null) {
             awaitFirstRound();
@@ -117,20 +130,27 @@ final class MirrorStore implements Store, AutoCloseable {
         if (known.filter(now.version().sha256()::equals).isPresent()) {
             return new Unchanged();
         }
+        MirrorFolder.Version version = now.version();
+        lease.take(now.bytes());
         try {
-            Optional<MirrorFolder.Copy> copy = folder.read(now.version());
-            if (copy.isEmpty()) {
-                // Damaged, or replaced by another process. The origin is asked as if nothing were known.
-                seen.remove(key);
-                copy = open(key);
-            }
-            return copy.<Answer>map(found ->
+            return lease.run(() -> read(key, version))
+                    .<Answer>map(found ->
                             new Found(found.version().sha256(), modified(key, found.confirmed()), found.content()))
                     .orElseGet(() -> absent(key));
         } catch (IOException e) {
             throw new SoftcallException(Reason.STORE_UNAVAILABLE, "the mirror cannot be read", e)
                     .withDetail("%s: %s", uri(), e);
         }
+    }
+
+    private Optional<MirrorFolder.Copy> read(String key, MirrorFolder.Version version) throws IOException {
+        Optional<MirrorFolder.Copy> copy = folder.read(version);
+        if (copy.isPresent()) {
+            return copy;
+        }
+        // Damaged, or replaced by another process. The origin is asked as if nothing were known.
+        seen.remove(key);
+        return open(key);
     }
 
     private Answer absent(String key) {
@@ -277,7 +297,13 @@ final class MirrorStore implements Store, AutoCloseable {
         }
         Optional<Seen> before = Optional.ofNullable(seen.get(key));
         Instant asked = Instant.now();
-        switch (origin.get(key, before.map(Seen::version))) {
+        try (Loading.Lease lease = loading.lease(interval)) {
+            take(key, before, origin.get(key, before.map(Seen::version), lease), asked);
+        }
+    }
+
+    private void take(String key, Optional<Seen> before, Answer answer, Instant asked) throws IOException {
+        switch (answer) {
             case Unchanged() -> {
                 if (before.orElseThrow().refusal().isEmpty()) {
                     confirm(key, asked);
@@ -314,7 +340,7 @@ final class MirrorStore implements Store, AutoCloseable {
         }
         try {
             MirrorFolder.Copy taken = folder.put(key, content);
-            held.put(key, new Held(taken.version(), asked));
+            held.put(key, Held.of(taken, asked));
             seen.put(key, new Seen(version, Optional.empty()));
             LOG.infof("%s is now version %s", key, sha256);
         } catch (IOException e) {
@@ -341,7 +367,7 @@ final class MirrorStore implements Store, AutoCloseable {
     private void confirm(String key, Instant asked) throws IOException {
         Held now = held.get(key);
         if (now != null && folder.confirm(now.version())) {
-            held.put(key, new Held(now.version(), asked));
+            held.put(key, new Held(now.version(), now.bytes(), asked));
         } else {
             open(key);
             seen.remove(key);

@@ -42,13 +42,6 @@ final class S3Failures {
 
     private S3Failures() {}
 
-    /** @param uri of the store, for the message */
-    static SoftcallException late(String uri) {
-        return new SoftcallException(
-                        Reason.STORE_UNAVAILABLE, "the store did not answer in time (softcall.store.timeout)")
-                .withDetail("store %s", uri);
-    }
-
     /** An answer that no S3 server gives. */
     static SoftcallException strange(String uri, String what) {
         return new SoftcallException(Reason.STORE_UNAVAILABLE, "the store's answer cannot be understood")
@@ -65,7 +58,7 @@ final class S3Failures {
                 return known;
             }
             if (cause instanceof ApiCallTimeoutException || cause instanceof ApiCallAttemptTimeoutException) {
-                return late(uri);
+                return Failures.late(uri);
             }
         }
         return switch (e) {

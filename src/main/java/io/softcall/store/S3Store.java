@@ -53,7 +53,7 @@ final class S3Store implements Store {
     }
 
     @Override
-    public Answer get(String key, Optional<String> known) {
+    public Answer get(String key, Optional<String> known, Loading.Lease lease) {
         long began = System.nanoTime();
         Said said = known.map(version -> revalidation.ask(bucket, prefix + key, version, timeout))
                 .orElse(Said.NOTHING);
@@ -62,14 +62,14 @@ final class S3Store implements Store {
         }
         Duration left = timeout.minusNanos(System.nanoTime() - began);
         if (!left.isPositive()) {
-            throw S3Failures.late(uri());
+            throw Failures.late(uri());
         }
         var request =
                 GetObjectRequest.builder().bucket(bucket).key(prefix + key).overrideConfiguration(within(left));
         known.ifPresent(version -> request.ifNoneMatch(ETag.header(version)));
         try {
             // A transformer runs inside the client's timeouts and retries; a plain stream would be read outside them.
-            ResponseTransformer<GetObjectResponse, Answer> bounded = this::read;
+            ResponseTransformer<GetObjectResponse, Answer> bounded = (response, body) -> read(response, body, lease);
             return client.getObject(request.build(), bounded);
         } catch (S3Exception e) {
             if (e.statusCode() == NOT_MODIFIED && known.isPresent()) {
@@ -87,29 +87,32 @@ final class S3Store implements Store {
         }
     }
 
-    private Answer read(GetObjectResponse response, AbortableInputStream body) throws IOException {
+    private Answer read(GetObjectResponse response, AbortableInputStream body, Loading.Lease lease) throws IOException {
         String version = ETag.version(uri(), response.eTag());
-        if (response.contentLength() != null && response.contentLength() > maxBytes) {
+        Optional<Long> told = Optional.ofNullable(response.contentLength());
+        if (told.filter(length -> length > maxBytes).isPresent()) {
             body.abort();
-            return new TooLarge(version, response.contentLength(), maxBytes);
+            return new TooLarge(version, told.get(), maxBytes);
         }
-        byte[] bytes = response.contentLength() == null
-                ? body.readNBytes((int) maxBytes + 1)
-                : body.readNBytes(Math.toIntExact(response.contentLength()));
+        int most = Math.toIntExact(told.orElse(maxBytes + 1));
+        lease.take(most);
+        byte[] bytes = body.readNBytes(most);
         if (bytes.length > maxBytes) {
             body.abort();
             return new TooLarge(version, bytes.length, maxBytes);
         }
-        if (response.contentLength() != null && bytes.length < response.contentLength()) {
-            throw new IOException(
-                    "the connection ended after %d of %d bytes".formatted(bytes.length, response.contentLength()));
+        if (told.isPresent() && bytes.length < most) {
+            throw new IOException("the connection ended after %d of %d bytes".formatted(bytes.length, most));
         }
-        return Optional.ofNullable(response.metadata().get(SHA256))
-                .filter(recorded -> !recorded.equals(Sha256.of(bytes)))
-                .<Answer>map(recorded -> new Damaged(
-                        version,
-                        "its SHA-256 is %s, and was %s when it was stored".formatted(Sha256.of(bytes), recorded)))
-                .orElseGet(() -> new Found(version, orEpoch(response.lastModified()), bytes));
+        Optional<String> recorded = Optional.ofNullable(response.metadata().get(SHA256));
+        if (recorded.isPresent()) {
+            String found = lease.run(() -> Sha256.of(bytes));
+            if (!recorded.get().equals(found)) {
+                return new Damaged(
+                        version, "its SHA-256 is %s, and was %s when it was stored".formatted(found, recorded.get()));
+            }
+        }
+        return new Found(version, orEpoch(response.lastModified()), bytes);
     }
 
     @Override

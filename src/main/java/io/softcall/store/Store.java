@@ -55,9 +55,11 @@ public interface Store {
      *
      * @param key path below the store's root, with {@code /} between segments
      * @param known a version from an earlier {@link Found} for which {@link Unchanged} is a good answer
-     * @throws SoftcallException {@code STORE_UNAVAILABLE} or {@code STORE_DENIED}; from a mirror also {@code ARTIFACT_REFUSED}
+     * @param lease takes room for the content, until the caller closes it
+     * @throws SoftcallException {@code STORE_UNAVAILABLE}, {@code STORE_DENIED} or {@code OVERLOADED}; from a mirror also {@code
+     *     ARTIFACT_REFUSED}
      */
-    Answer get(String key, Optional<String> known);
+    Answer get(String key, Optional<String> known, Loading.Lease lease);
 
     /**
      * Lists objects whose keys begin with {@code prefix} and end in {@code suffix}. What it costs depends on what it gives, not on

@@ -4,6 +4,7 @@ import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
+import io.softcall.store.Loading;
 import io.softcall.store.Store;
 import io.softcall.store.StoreConfig;
 import jakarta.annotation.PreDestroy;
@@ -47,6 +48,7 @@ public class Tasks {
 
     private final Store store;
     private final StoreConfig config;
+    private final Loading loading;
     private final ArtifactReader reader;
     private final LongSupplier nanoTime;
     private final Cache<TaskName, Known> known;
@@ -58,13 +60,14 @@ public class Tasks {
             Thread.ofVirtual().name("revalidate-", 0).factory());
 
     @Inject
-    public Tasks(Store store, StoreConfig config, Requirements requirements) {
-        this(store, config, requirements, System::nanoTime);
+    public Tasks(Store store, StoreConfig config, Loading loading, Requirements requirements) {
+        this(store, config, loading, requirements, System::nanoTime);
     }
 
-    Tasks(Store store, StoreConfig config, Requirements requirements, LongSupplier nanoTime) {
+    Tasks(Store store, StoreConfig config, Loading loading, Requirements requirements, LongSupplier nanoTime) {
         this.store = store;
         this.config = config;
+        this.loading = loading;
         this.reader = new ArtifactReader(requirements, Signers.of(config.signedBy()));
         this.nanoTime = nanoTime;
         this.patience = config.timeout().dividedBy(4);
@@ -183,10 +186,10 @@ public class Tasks {
                 config.fetch() == StoreConfig.Fetch.FULL ? Optional.empty() : before.map(Known::version);
         long asked = nanoTime.getAsLong();
         Known now;
-        try {
-            now = switch (store.get(name.key(), version)) {
+        try (Loading.Lease lease = loading.lease(config.timeout())) {
+            now = switch (store.get(name.key(), version, lease)) {
                 case Store.Unchanged() -> proven(before.orElseThrow(), asked);
-                case Store.Found found -> read(name, found, before, asked);
+                case Store.Found found -> lease.run(() -> read(name, found, before, asked));
                 case Store.TooLarge large -> refused(name, large.version(), tooLarge(large), before, asked);
                 case Store.Damaged(String damaged, String reason) -> refused(name, damaged, reason, before, asked);
                 case Store.Missing() -> {
@@ -231,19 +234,21 @@ public class Tasks {
      *     STORE_DENIED}
      */
     public Artifact fetch(TaskName name) {
-        return switch (store.get(name.key(), Optional.empty())) {
-            case Store.Found found -> new Artifact(name, found.version(), found.bytes());
-            case Store.TooLarge large -> throw refusal(name, large.version(), tooLarge(large));
-            case Store.Damaged(String version, String reason) -> throw refusal(name, version, reason);
-            case Store.Missing() -> throw missing(name);
-            case Store.Unchanged() -> throw new IllegalStateException("no version was named");
-        };
+        try (Loading.Lease lease = loading.lease(config.timeout())) {
+            return switch (store.get(name.key(), Optional.empty(), lease)) {
+                case Store.Found found -> new Artifact(name, found.version(), found.bytes());
+                case Store.TooLarge large -> throw refusal(name, large.version(), tooLarge(large));
+                case Store.Damaged(String version, String reason) -> throw refusal(name, version, reason);
+                case Store.Missing() -> throw missing(name);
+                case Store.Unchanged() -> throw new IllegalStateException("no version was named");
+            };
+        }
     }
 
     /** @throws SoftcallException {@code ARTIFACT_REFUSED} */
     public Task read(Artifact artifact) {
-        try {
-            return reader.read(artifact.name(), artifact.version(), artifact.bytes());
+        try (Loading.Lease lease = loading.lease(config.timeout())) {
+            return lease.run(() -> reader.read(artifact.name(), artifact.version(), artifact.bytes()));
         } catch (RefusedException e) {
             throw refusal(artifact.name(), artifact.version(), e.getMessage());
         }

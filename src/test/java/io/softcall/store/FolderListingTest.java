@@ -16,6 +16,7 @@ import java.nio.file.attribute.BasicFileAttributeView;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -34,6 +35,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 class FolderListingTest {
 
     private static final String FILE = "/object";
+
+    private static final Duration LIMIT = Duration.ofSeconds(20);
 
     @TempDir
     Path root;
@@ -213,7 +216,7 @@ class FolderListingTest {
 
     @Test
     void aStoreThatIsGoneIsNoEmptyStore() {
-        FileStore gone = new FileStore(root.resolve("gone"), 1);
+        FileStore gone = new FileStore(root.resolve("gone"), 1, LIMIT);
         assertThrows(SoftcallException.class, () -> gone.list("", FILE, "", 10));
     }
 
@@ -224,8 +227,8 @@ class FolderListingTest {
         store("c");
         Files.setPosixFilePermissions(root.resolve("b"), PosixFilePermissions.fromString("---------"));
         try {
-            assertEquals("[a/object, c/object] whole=false", listedWithoutPrivileges(root));
-            assertTrue(listedWithoutPrivileges(root.resolve("b")).startsWith("STORE_DENIED"));
+            assertEquals("[a/object, c/object] whole=false, b/secret STORE_DENIED", listedWithoutPrivileges(root));
+            assertEquals("STORE_DENIED", listedWithoutPrivileges(root.resolve("b")));
         } finally {
             Files.setPosixFilePermissions(root.resolve("b"), PosixFilePermissions.fromString("rwx------"));
         }
@@ -254,15 +257,17 @@ class FolderListingTest {
     /** Lists the folder that is named. */
     public static void main(String... arguments) {
         try {
-            Store.Page page = new FileStore(Path.of(arguments[0]), 1).list("", FILE, "", 10);
-            System.out.println(keys(page) + " whole=" + page.whole());
+            Store store = new FileStore(Path.of(arguments[0]), 1, LIMIT);
+            Store.Page page = store.list("", FILE, "", 10);
+            System.out.print(keys(page) + " whole=" + page.whole() + ", b/secret ");
+            store.get("b/secret/object", Optional.empty(), new Loading(1).lease(LIMIT));
         } catch (SoftcallException e) {
-            System.out.println(e.reason() + " " + e.getMessage());
+            System.out.println(e.reason());
         }
     }
 
     private FileStore store() {
-        return new FileStore(root, 1_000);
+        return new FileStore(root, 1_000, LIMIT);
     }
 
     private void store(String name) throws IOException {

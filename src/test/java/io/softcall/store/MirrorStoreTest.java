@@ -54,6 +54,7 @@ class MirrorStoreTest {
 
     private Path origin;
     private Path copies;
+    private final Loading loading = new Loading(1 << 20);
     private volatile boolean hidden;
     private long maxBytes = 10_000;
     private MirrorStore mirror;
@@ -75,10 +76,10 @@ class MirrorStoreTest {
     void newVersionsArriveInTheBackgroundAndOldOnesAnswerAtOnce() throws Exception {
         store(KEY, "v1");
         open();
-        Found first = assertInstanceOf(Found.class, mirror.get(KEY, Optional.empty()));
+        Found first = assertInstanceOf(Found.class, get(KEY, Optional.empty()));
         assertEquals("v1", text(first));
         assertEquals(Sha256.of(first.bytes()), first.version());
-        assertInstanceOf(Unchanged.class, mirror.get(KEY, Optional.of(first.version())));
+        assertInstanceOf(Unchanged.class, get(KEY, Optional.of(first.version())));
         store(KEY, "v2");
         await("v2");
         assertEquals(List.of(KEY), keys(mirror.list("", "/object", "", 10)));
@@ -105,12 +106,12 @@ class MirrorStoreTest {
     @Test
     void whatTheOriginCannotListIsKept() throws Exception {
         store(KEY, "v1");
-        FileStore readable = new FileStore(origin, 1_000);
+        FileStore readable = new FileStore(origin, 1_000, LIMIT);
         mirror = new MirrorStore(
                 new Store() {
                     @Override
-                    public Answer get(String key, Optional<String> known) {
-                        return readable.get(key, known);
+                    public Answer get(String key, Optional<String> known, Loading.Lease lease) {
+                        return readable.get(key, known, lease);
                     }
 
                     @Override
@@ -126,6 +127,7 @@ class MirrorStoreTest {
                 },
                 new MirrorFolder(copies, maxBytes),
                 ACCEPTANCE,
+                loading,
                 INTERVAL,
                 LIMIT);
         await("v1");
@@ -153,7 +155,7 @@ class MirrorStoreTest {
     void withoutOriginAndCopiesItSaysSoAndGoesOn() throws Exception {
         loseOrigin();
         open();
-        SoftcallException away = assertThrows(SoftcallException.class, () -> mirror.get(KEY, Optional.empty()));
+        SoftcallException away = assertThrows(SoftcallException.class, () -> get(KEY, Optional.empty()));
         assertEquals(Reason.STORE_UNAVAILABLE, away.reason());
         assertTrue(away.getMessage().contains("has no copy of " + KEY), away::getMessage);
         Files.createDirectory(origin);
@@ -190,7 +192,7 @@ class MirrorStoreTest {
     void aRefusedFirstVersionIsRefusedToCallersToo() throws Exception {
         store(KEY, "bad");
         open();
-        SoftcallException refused = assertThrows(SoftcallException.class, () -> mirror.get(KEY, Optional.empty()));
+        SoftcallException refused = assertThrows(SoftcallException.class, () -> get(KEY, Optional.empty()));
         assertEquals(Reason.ARTIFACT_REFUSED, refused.reason());
         assertTrue(refused.publicMessage().endsWith("it is bad"), refused::getMessage);
     }
@@ -280,13 +282,24 @@ class MirrorStoreTest {
         assertTrue(bytes() <= maxBytes);
     }
 
+    private Store.Answer get(String key, Optional<String> known) {
+        try (Loading.Lease lease = loading.lease(LIMIT)) {
+            return mirror.get(key, known, lease);
+        }
+    }
+
     private static List<String> keys(Store.Page page) {
         return page.entries().stream().map(Store.Entry::key).toList();
     }
 
     private void open() {
         mirror = new MirrorStore(
-                new FileStore(origin, 1_000), new MirrorFolder(copies, maxBytes), ACCEPTANCE, INTERVAL, LIMIT);
+                new FileStore(origin, 1_000, LIMIT),
+                new MirrorFolder(copies, maxBytes),
+                ACCEPTANCE,
+                loading,
+                INTERVAL,
+                LIMIT);
     }
 
     /** Whole or not at all, as push does it: the mirror reads at any moment. */
@@ -317,7 +330,7 @@ class MirrorStoreTest {
 
     private String found(String key) {
         try {
-            return switch (mirror.get(key, Optional.empty())) {
+            return switch (get(key, Optional.empty())) {
                 case Found copy -> text(copy);
                 case Missing() -> "nothing";
                 case Store.Answer other -> other.toString();

@@ -34,6 +34,9 @@ class S3StoreTest {
     private static final String HTML = "<html><head><title>502</title></head><body><h1>Bad Gateway</h1></body></html>";
     private static final String SECRET = "AWS4-HMAC-SHA256 Credential=test/20261130/us-east-1/s3/aws4_request";
 
+    private static final Duration LIMIT = Duration.ofSeconds(10);
+
+    private final Loading loading = new Loading(1 << 20);
     private StandIn server;
     private S3Clients clients;
     private S3Store store;
@@ -47,7 +50,7 @@ class S3StoreTest {
         System.setProperty("aws.secretAccessKey", "test");
         StoreConfig config = StoreSettings.of(Map.of());
         clients = new S3Clients(config);
-        store = new S3Store(clients, "bucket", "secret/prefix/", MAX_BYTES, Duration.ofSeconds(10));
+        store = new S3Store(clients, "bucket", "secret/prefix/", MAX_BYTES, LIMIT);
         bucket = new S3Bucket(clients.client(), "bucket", "secret/prefix/");
     }
 
@@ -96,16 +99,22 @@ class S3StoreTest {
     @MethodSource("foreign")
     void isAStoreThatIsAway(Foreign answer) throws IOException {
         serve(request -> answer.reply);
-        assertAway(() -> store.get(KEY, Optional.empty()));
+        assertAway(() -> get(Optional.empty()));
         assertAway(() -> store.list("", "/adapter_model.safetensors", "", 10));
         assertAway(() -> bucket.list("", 10));
         if (answer.reply.status() != 200) {
-            assertAway(() -> store.get(KEY, Optional.of("known")), answer.reply.status() == 304);
+            assertAway(() -> get(Optional.of("known")), answer.reply.status() == 304);
             assertAway(() -> bucket.read("key", "version", 0, 10));
         }
         // What HEAD is answered has no body: S3's own 404 looks like any other.
         if (answer.reply.status() != 404) {
             assertAway(() -> bucket.stat("key"));
+        }
+    }
+
+    private Store.Answer get(Optional<String> known) {
+        try (Loading.Lease lease = loading.lease(LIMIT)) {
+            return store.get(KEY, known, lease);
         }
     }
 
@@ -126,7 +135,7 @@ class S3StoreTest {
     @Test
     void anObjectInChunksIsServed() throws IOException {
         serve(request -> Reply.of(200, Map.of("ETag", "\"x\""), "content").chunked());
-        Store.Found found = assertInstanceOf(Store.Found.class, store.get(KEY, Optional.empty()));
+        Store.Found found = assertInstanceOf(Store.Found.class, get(Optional.empty()));
         assertEquals("x", found.version());
         assertArrayEquals(CONTENT, found.bytes());
         assertArrayEquals(CONTENT, bucket.read("key", "x", 0, 100).orElseThrow());
@@ -136,7 +145,7 @@ class S3StoreTest {
     void anObjectInChunksIsBounded() throws IOException {
         serve(request ->
                 Reply.of(200, Map.of("ETag", "\"x\""), "x".repeat(100_000)).chunked());
-        assertInstanceOf(Store.TooLarge.class, store.get(KEY, Optional.empty()));
+        assertInstanceOf(Store.TooLarge.class, get(Optional.empty()));
         assertEquals(10, bucket.read("key", "x", 0, 10).orElseThrow().length);
     }
 
@@ -155,8 +164,8 @@ class S3StoreTest {
         serve(request -> request.header("If-none-match").filter(weak::equals).isPresent()
                 ? Reply.of(304, Map.of("ETag", weak), "")
                 : Reply.of(200, Map.of("ETag", weak), "content"));
-        Store.Found found = assertInstanceOf(Store.Found.class, store.get(KEY, Optional.empty()));
-        assertInstanceOf(Store.Unchanged.class, store.get(KEY, Optional.of(found.version())));
+        Store.Found found = assertInstanceOf(Store.Found.class, get(Optional.empty()));
+        assertInstanceOf(Store.Unchanged.class, get(Optional.of(found.version())));
         String version = bucket.stat("key").orElseThrow().version();
         assertEquals("W-x", version);
         assertTrue(bucket.read("key", version, 0, 3).isPresent());
@@ -195,8 +204,8 @@ class S3StoreTest {
     void theWrongRegionIsNamed(Foreign answer) throws IOException {
         serve(request -> answer.reply);
         for (Runnable question : List.<Runnable>of(
-                () -> store.get(KEY, Optional.empty()),
-                () -> store.get(KEY, Optional.of("known")),
+                () -> get(Optional.empty()),
+                () -> get(Optional.of("known")),
                 () -> store.list("", "/adapter_model.safetensors", "", 10),
                 () -> bucket.read("key", "version", 0, 10))) {
             SoftcallException e = assertThrows(SoftcallException.class, question::run);
@@ -208,10 +217,10 @@ class S3StoreTest {
     @Test
     void s3sOwn404IsATaskThatIsGone() throws IOException {
         serve(request -> Reply.of(404, Map.of(), error("NoSuchKey", "The specified key does not exist.")));
-        assertInstanceOf(Store.Missing.class, store.get(KEY, Optional.of("known")));
+        assertInstanceOf(Store.Missing.class, get(Optional.of("known")));
         assertEquals(Optional.empty(), bucket.stat("key"));
         serve(request -> Reply.of(404, Map.of(), error("NoSuchBucket", "The specified bucket does not exist")));
-        SoftcallException e = assertThrows(SoftcallException.class, () -> store.get(KEY, Optional.empty()));
+        SoftcallException e = assertThrows(SoftcallException.class, () -> get(Optional.empty()));
         assertEquals(Reason.STORE_DENIED, e.reason());
     }
 
@@ -219,7 +228,7 @@ class S3StoreTest {
     void nothingOfARequestIsRepeated() throws IOException {
         for (int status : new int[] {400, 403, 500}) {
             serve(request -> Reply.of(status, Map.of(), error("Wrong", "you sent Authorization: " + SECRET)));
-            SoftcallException e = assertThrows(SoftcallException.class, () -> store.get(KEY, Optional.empty()));
+            SoftcallException e = assertThrows(SoftcallException.class, () -> get(Optional.empty()));
             assertFalse(e.getMessage().contains("Credential"), e::getMessage);
             assertTrue(e.getMessage().contains("answered %d Wrong".formatted(status)), e::getMessage);
         }

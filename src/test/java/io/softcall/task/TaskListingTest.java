@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
+import io.softcall.store.Loading;
 import io.softcall.store.Store;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -132,7 +133,7 @@ class TaskListingTest {
         }
 
         @Override
-        public Answer get(String key, Optional<String> known) {
+        public Answer get(String key, Optional<String> known, Loading.Lease lease) {
             return new Missing();
         }
 

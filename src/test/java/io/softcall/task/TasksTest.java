@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.Tiny;
+import io.softcall.store.Loading;
 import io.softcall.store.Store;
 import io.softcall.store.StoreSettings;
 import java.time.Instant;
@@ -193,6 +194,7 @@ class TasksTest {
         return new Tasks(
                 store,
                 StoreSettings.of(settings),
+                new Loading(1 << 20),
                 new Requirements("tiny-llama", Set.of(fingerprint), 64, 128, LAYOUT, true),
                 nanos::get);
     }
@@ -232,7 +234,7 @@ class TasksTest {
         }
 
         @Override
-        public Answer get(String key, Optional<String> known) {
+        public Answer get(String key, Optional<String> known, Loading.Lease lease) {
             asked.incrementAndGet();
             if (away) {
                 throw new SoftcallException(Reason.STORE_UNAVAILABLE, "away");
