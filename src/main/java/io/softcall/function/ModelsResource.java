@@ -2,8 +2,8 @@ package io.softcall.function;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonRawValue;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.ObjectWriter;
 import io.quarkus.runtime.annotations.RegisterForReflection;
@@ -96,7 +96,7 @@ class ModelsResource {
             String version,
             @JsonProperty("prompt_tokens") int promptTokens,
             @JsonProperty("artifact_bytes") long artifactBytes,
-            @Schema(type = SchemaType.OBJECT) JsonNode task) {
+            @JsonRawValue @Schema(type = SchemaType.OBJECT) String task) {
         Details(Task task) {
             this(
                     task.name().value(),

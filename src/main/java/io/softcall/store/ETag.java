@@ -8,6 +8,7 @@ import io.softcall.SoftcallException;
  */
 final class ETag {
 
+    private static final int MAX_LENGTH = 200;
     private static final String WEAK = "W/";
     private static final String WEAK_VERSION = "W-";
 
@@ -19,8 +20,11 @@ final class ETag {
      * @throws SoftcallException {@code STORE_UNAVAILABLE} when there is none: nobody could ask whether the object still is the same
      */
     static String version(String uri, String header) {
-        if (header == null || header.isBlank()) {
-            throw S3Failures.strange(uri, "answered without an ETag, which names an object's version");
+        if (header == null || header.isBlank() || header.length() > MAX_LENGTH) {
+            throw S3Failures.strange(
+                    uri,
+                    "answered without an ETag of at most %d characters, which names an object's version"
+                            .formatted(MAX_LENGTH));
         }
         String tag = header.startsWith(WEAK) ? WEAK_VERSION + header.substring(WEAK.length()) : header;
         return tag.replace("\"", "");

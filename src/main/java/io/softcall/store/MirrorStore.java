@@ -1,5 +1,6 @@
 package io.softcall.store;
 
+import io.softcall.Printable;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import java.io.IOException;
@@ -352,15 +353,11 @@ final class MirrorStore implements Store, AutoCloseable {
     private void refuse(String key, String version, String reason) {
         Seen now = new Seen(version, Optional.of(reason));
         if (!now.equals(seen.put(key, now))) {
-            LOG.warnf(
-                    "%s, version %s in store %s, is refused: %s; %s",
-                    key,
-                    version,
-                    origin.uri(),
-                    reason,
-                    held.containsKey(key)
-                            ? "version " + held.get(key).version().sha256() + " goes on"
-                            : "there is no other");
+            String others = held.containsKey(key)
+                    ? "version " + held.get(key).version().sha256() + " goes on"
+                    : "there is no other";
+            LOG.warn(Printable.of("%s, version %s in store %s, is refused: %s; %s"
+                    .formatted(key, version, origin.uri(), reason, others)));
         }
     }
 
@@ -380,7 +377,7 @@ final class MirrorStore implements Store, AutoCloseable {
                 held.remove(key);
                 seen.remove(key);
                 folder.remove(key);
-                LOG.infof("%s is gone from store %s", key, origin.uri());
+                LOG.info(Printable.of("%s is gone from store %s".formatted(key, origin.uri())));
             }
         }
     }

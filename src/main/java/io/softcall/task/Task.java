@@ -1,6 +1,5 @@
 package io.softcall.task;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.time.Instant;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -14,7 +13,7 @@ import java.util.OptionalDouble;
  * @param temperature divides the logits before the softmax; greater than 0
  * @param abstainThreshold an answer whose best probability lies below has no label
  * @param signedAt when it was signed; empty where nobody asks for signatures
- * @param metadata the artifact's {@code softcall} metadata as it was read, for people to see
+ * @param metadata the artifact's {@code softcall} metadata, JSON, for people to see
  * @param artifactBytes size of the stored object
  */
 public record Task(
@@ -28,8 +27,22 @@ public record Task(
         double temperature,
         OptionalDouble abstainThreshold,
         Optional<Instant> signedAt,
-        JsonNode metadata,
+        String metadata,
         long artifactBytes) {
+
+    /** What records, strings and lists take besides. */
+    private static final int OBJECT_BYTES = 2_048;
+
+    /** Memory that this takes, for caches. */
+    public long heapBytes() {
+        return OBJECT_BYTES
+                + (long) Float.BYTES * prompt.values().length
+                + (long) Short.BYTES * readyPrefix.map(ReadyPrefix::size).orElse(0)
+                + head.heapBytes()
+                // Its source and its parts.
+                + 2L * Character.BYTES * template.toString().length()
+                + (long) Character.BYTES * metadata.length();
+    }
 
     /** @throws RefusedException when this was signed before {@code served}: nobody brings an old prompt back by storing it again */
     void requireNotOlder(Task served) throws RefusedException {

@@ -2,6 +2,8 @@ package io.softcall.task;
 
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
+import io.softcall.Printable;
+import io.softcall.RareLog;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.store.Loading;
@@ -35,8 +37,8 @@ public class Tasks {
 
     private static final Logger LOG = Logger.getLogger(Tasks.class);
 
-    /** What a refusal costs in a cache that is measured in artifact bytes. */
-    private static final int REFUSAL_BYTES = 1_024;
+    /** What an entry takes besides its task: a reason is short. */
+    private static final int ENTRY_BYTES = 2_048;
 
     /**
      * A task as the store proved it.
@@ -55,6 +57,7 @@ public class Tasks {
     /** The newest question about each task that is not answered yet. */
     private final ConcurrentHashMap<TaskName, Question> questions = new ConcurrentHashMap<>();
 
+    private final RareLog refusals = new RareLog(LOG);
     private final Duration patience;
     private final ExecutorService executor = Executors.newThreadPerTaskExecutor(
             Thread.ofVirtual().name("revalidate-", 0).factory());
@@ -101,9 +104,7 @@ public class Tasks {
             boolean failing) {
 
         int bytes() {
-            return REFUSAL_BYTES
-                    + lastGood.map(task -> (int) Math.min(task.artifactBytes(), Integer.MAX_VALUE / 2))
-                            .orElse(0);
+            return (int) Math.min(ENTRY_BYTES + lastGood.map(Task::heapBytes).orElse(0L), Integer.MAX_VALUE);
         }
 
         Known failed() {
@@ -298,10 +299,11 @@ public class Tasks {
     }
 
     private Known refused(TaskName name, String version, String reason, Optional<Known> before, long asked) {
-        LOG.warnf("task %s, version %s is refused: %s", name, version, reason);
+        String known = Printable.of(reason);
+        refusals.warn(name, "task %s, version %s is refused: %s".formatted(name, version, known));
         return new Known(
                 version,
-                new Content.Refused(reason),
+                new Content.Refused(known),
                 before.flatMap(Known::lastGood),
                 before.map(Known::goodNanos).orElse(asked),
                 asked,

@@ -3,7 +3,6 @@ package io.softcall.inference;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 
-import com.fasterxml.jackson.databind.node.NullNode;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.quarkus.runtime.configuration.DurationConverter;
 import io.quarkus.runtime.configuration.MemorySize;
@@ -116,7 +115,7 @@ class PrefixesTest {
                 1,
                 OptionalDouble.empty(),
                 Optional.empty(),
-                NullNode.getInstance(),
+                "{}",
                 1);
     }
 }
