@@ -2,10 +2,12 @@ package io.softcall.store;
 
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import software.amazon.awssdk.awscore.exception.AwsErrorDetails;
 import software.amazon.awssdk.core.exception.ApiCallAttemptTimeoutException;
 import software.amazon.awssdk.core.exception.ApiCallTimeoutException;
@@ -35,6 +37,12 @@ final class S3Failures {
     private static final Set<Integer> STATUSES_OF_ANOTHER_REGION = Set.of(301, 400);
     private static final Pattern EXPECTED_REGION = Pattern.compile("expecting '([a-z0-9-]{1,40})'");
     private static final Pattern REGION = Pattern.compile("[a-z0-9-]{1,40}");
+
+    private static final Pattern IDENTITY =
+            Pattern.compile("\\b(?:WebIdentityTokenFile|Profile|Container)CredentialsProvider\\(.*?\\): (.*?)"
+                    + "(?=, \\w+CredentialsProvider\\(|]$)");
+    private static final List<String> NOT_CONFIGURED = List.of(
+            "must be set", "contained no credentials for profile", "neither AWS_CONTAINER_CREDENTIALS_FULL_URI");
 
     /** Servers and proxies repeat what they were sent. */
     private static final Pattern OF_A_REQUEST = Pattern.compile(
@@ -67,8 +75,8 @@ final class S3Failures {
             when message(failure).contains("Unable to load credentials") ->
                 new SoftcallException(Reason.STORE_DENIED, "there are no credentials for the store", e)
                         .withDetail(
-                                "store %s: no credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a role",
-                                uri);
+                                "store %s: no credentials found%s; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a role",
+                                uri, refusedIdentities(failure));
             case SdkException failure ->
                 new SoftcallException(Reason.STORE_UNAVAILABLE, "the store cannot be reached", e)
                         .withDetail("store %s: %s", uri, message(failure));
@@ -76,6 +84,16 @@ final class S3Failures {
                 new SoftcallException(Reason.STORE_UNAVAILABLE, "the store's answer cannot be understood", e)
                         .withDetail("store %s: %s", uri, withoutRequest(e.toString()));
         };
+    }
+
+    /** Why an identity that is configured gives no credentials. The SDK tells of all that it tries, mostly that nothing is there. */
+    private static String refusedIdentities(SdkException e) {
+        String reasons = IDENTITY.matcher(e.getMessage())
+                .results()
+                .map(tried -> tried.group(1))
+                .filter(reason -> NOT_CONFIGURED.stream().noneMatch(reason::contains))
+                .collect(Collectors.joining("; "));
+        return reasons.isEmpty() ? "" : " (" + withoutRequest(reasons) + ")";
     }
 
     private static SoftcallException answered(String uri, S3Exception e) {
