@@ -45,6 +45,8 @@ public final class SoftcallException extends RuntimeException {
         STORE_DENIED,
         /** The device that computes has no memory left for this call. */
         OUT_OF_MEMORY,
+        /** The base's full-precision trunk, which a prompt needs, cannot be opened or computes wrongly. */
+        BASE_UNAVAILABLE,
         /** The store does not answer. */
         STORE_UNAVAILABLE,
         /** The answer was not ready in the time that one call may take. */
