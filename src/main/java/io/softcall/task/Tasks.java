@@ -37,6 +37,9 @@ public class Tasks {
 
     private static final Logger LOG = Logger.getLogger(Tasks.class);
 
+    /** Whoever makes a copy has time. */
+    private static final Duration PATIENCE_OF_COPIES = Duration.ofSeconds(30);
+
     /** What an entry takes besides its task: a reason is short. */
     private static final int ENTRY_BYTES = 2_048;
 
@@ -235,7 +238,7 @@ public class Tasks {
      *     STORE_DENIED}
      */
     public Artifact fetch(TaskName name) {
-        try (Loading.Lease lease = loading.lease(config.timeout())) {
+        try (Loading.Lease lease = loading.lease(PATIENCE_OF_COPIES)) {
             return switch (store.get(name.key(), Optional.empty(), lease)) {
                 case Store.Found found -> new Artifact(name, found.version(), found.bytes());
                 case Store.TooLarge large -> throw refusal(name, large.version(), tooLarge(large));
@@ -248,7 +251,7 @@ public class Tasks {
 
     /** @throws SoftcallException {@code ARTIFACT_REFUSED} */
     public Task read(Artifact artifact) {
-        try (Loading.Lease lease = loading.lease(config.timeout())) {
+        try (Loading.Lease lease = loading.lease(PATIENCE_OF_COPIES)) {
             return lease.run(() -> reader.read(artifact.name(), artifact.version(), artifact.bytes()));
         } catch (RefusedException e) {
             throw refusal(artifact.name(), artifact.version(), e.getMessage());
