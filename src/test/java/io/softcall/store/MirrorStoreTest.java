@@ -56,6 +56,7 @@ class MirrorStoreTest {
     private Path copies;
     private final Loading loading = new Loading(1 << 20);
     private volatile boolean hidden;
+    private volatile String unreadable = "";
     private long maxBytes = 10_000;
     private MirrorStore mirror;
 
@@ -106,34 +107,53 @@ class MirrorStoreTest {
     @Test
     void whatTheOriginCannotListIsKept() throws Exception {
         store(KEY, "v1");
-        FileStore readable = new FileStore(origin, 1_000, LIMIT);
-        mirror = new MirrorStore(
-                new Store() {
-                    @Override
-                    public Answer get(String key, Optional<String> known, Loading.Lease lease) {
-                        return readable.get(key, known, lease);
-                    }
-
-                    @Override
-                    public Page list(String prefix, String suffix, String after, int limit) {
-                        Page page = readable.list(prefix, suffix, after, limit);
-                        return hidden ? new Page(List.of(), Optional.empty(), false) : page;
-                    }
-
-                    @Override
-                    public String uri() {
-                        return readable.uri();
-                    }
-                },
-                new MirrorFolder(copies, maxBytes),
-                ACCEPTANCE,
-                loading,
-                INTERVAL,
-                LIMIT);
+        openFaulty();
         await("v1");
         hidden = true;
         Thread.sleep(INTERVAL.multipliedBy(5));
         await("v1");
+    }
+
+    @Test
+    void anObjectThatCannotBeHadHoldsUpNoOthers() throws Exception {
+        store(KEY, "v1");
+        store("a/object", "v1");
+        store("z/object", "v1");
+        unreadable = KEY;
+        openFaulty();
+        await("a/object", "v1");
+        await("z/object", "v1");
+        store("a/object", "v2");
+        store("z/object", "v2");
+        await("a/object", "v2");
+        await("z/object", "v2");
+        unreadable = "";
+        await("v1");
+    }
+
+    /** Of an origin that lists nothing while it is {@link #hidden}, and fails for what is {@link #unreadable}. */
+    private void openFaulty() {
+        FileStore whole = new FileStore(origin, 1_000, LIMIT);
+        Store faulty = new Store() {
+            @Override
+            public Answer get(String key, Optional<String> known, Loading.Lease lease) {
+                if (key.equals(unreadable)) {
+                    throw new SoftcallException(Reason.STORE_UNAVAILABLE, "unreadable");
+                }
+                return whole.get(key, known, lease);
+            }
+
+            @Override
+            public Page list(String prefix, String suffix, String after, int limit) {
+                return hidden ? new Page(List.of(), Optional.empty(), false) : whole.list(prefix, suffix, after, limit);
+            }
+
+            @Override
+            public String uri() {
+                return whole.uri();
+            }
+        };
+        mirror = new MirrorStore(faulty, new MirrorFolder(copies, maxBytes), ACCEPTANCE, loading, INTERVAL, LIMIT);
     }
 
     @Test
