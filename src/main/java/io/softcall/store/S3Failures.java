@@ -41,6 +41,9 @@ final class S3Failures {
     private static final Pattern IDENTITY =
             Pattern.compile("\\b(?:WebIdentityTokenFile|Profile|Container)CredentialsProvider\\(.*?\\): (.*?)"
                     + "(?=, \\w+CredentialsProvider\\(|]$)");
+    /** Between the list of what the SDK tries and what came of each. */
+    private static final String TRIED = "]) : [";
+
     private static final List<String> NOT_CONFIGURED = List.of(
             "must be set", "contained no credentials for profile", "neither AWS_CONTAINER_CREDENTIALS_FULL_URI");
 
@@ -90,7 +93,7 @@ final class S3Failures {
     private static String refusedIdentities(SdkException e) {
         String reasons = IDENTITY.matcher(e.getMessage())
                 .results()
-                .map(tried -> tried.group(1))
+                .map(identity -> identity.group(1))
                 .filter(reason -> NOT_CONFIGURED.stream().noneMatch(reason::contains))
                 .collect(Collectors.joining("; "));
         return reasons.isEmpty() ? "" : " (" + withoutRequest(reasons) + ")";
