@@ -15,6 +15,9 @@ environment := build/venv/complete
 # The same with a client of Kafka.
 events_python := build/venv-events/bin/python
 events_environment := build/venv-events/complete
+# The same with the clients of others.
+clients_python := build/venv-clients/bin/python
+clients_environment := build/venv-clients/complete
 # The same, and what archives are compressed with.
 edge_python := build/venv-edge/bin/python
 edge_environment := build/venv-edge/complete
@@ -40,7 +43,7 @@ events: $(events_environment) $(bundle) $(server) ## run S3, Kafka and the serve
 	@$(events_python) tools/events.py $(EVENTS)
 
 .PHONY: test
-test: lint test-python base test-java test-native test-lambda server test-jobs ## check everything, Python and Java
+test: lint test-python base test-java test-native test-lambda server test-clients test-jobs ## check everything, Python and Java
 
 .PHONY: test-python
 test-python: ## run the tests of training-exporter
@@ -57,6 +60,10 @@ test-native: ## build all of the native executable but the compilation, for whic
 .PHONY: test-jobs
 test-jobs: $(events_environment) $(server) ## kill servers in the middle of their work and fail their store, a few times
 	@$(events_python) tools/chaos.py --kills 2 --rows 4000 --messages 4000
+
+.PHONY: test-clients
+test-clients: $(clients_environment) $(server) ## let OpenAI's own client list the tasks
+	@$(clients_python) tools/clients.py
 
 .PHONY: chaos
 chaos: $(events_environment) $(server) ## the same, 20 times, and with 50,000 messages
@@ -157,6 +164,10 @@ $(environment): training-exporter/pyproject.toml training-exporter/uv.lock
 
 $(events_environment): training-exporter/pyproject.toml training-exporter/uv.lock
 	UV_PROJECT_ENVIRONMENT="$(CURDIR)/build/venv-events" tools/uv sync --frozen --no-default-groups --group events --directory training-exporter
+	@touch $@
+
+$(clients_environment): training-exporter/pyproject.toml training-exporter/uv.lock
+	UV_PROJECT_ENVIRONMENT="$(CURDIR)/build/venv-clients" tools/uv sync --frozen --no-default-groups --group clients --directory training-exporter
 	@touch $@
 
 $(edge_environment): training-exporter/pyproject.toml training-exporter/uv.lock

@@ -10,6 +10,7 @@ from softcall_bench.book import Book, Key
 from softcall_bench.machine import Machine
 from softcall_bench.scenarios import (
     cold_start,
+    listing,
     memory,
     one_core,
     overload,
@@ -35,6 +36,7 @@ def bars(book: Book, machine: Machine) -> list[Bar]:
         _agreement,
         _start_and_memory,
         _overload,
+        _listing,
     )
     return [bar for group in groups for bar in group(book, machine)]
 
@@ -192,6 +194,25 @@ def _overload(book: Book, _machine: Machine) -> Iterator[Bar]:
     )
     share = book.median(key, "share_of_capacity_after")
     yield Bar(f"overload, {variant}: share of full speed 2 s after", share, 0.9)
+
+
+def _listing(book: Book, _machine: Machine) -> Iterator[Bar]:
+    variant = _variant_of(book, listing.SCENARIO)
+
+    def key(detail: str) -> Key:
+        return Key(listing.SCENARIO, "softcall", variant, detail=detail)
+
+    for count in listing.COUNTS:
+        beside = [key(listing.beside(path, count)) for path in (listing.PAGE, listing.HEALTH)]
+        yield Bar(
+            f"beside {listing.LOOPS} loops of pages, {count:,} tasks: p50 over that beside health checks",
+            book.ratio(*beside, "p50_ms"),
+            1.2,
+            at_most=True,
+        )
+    few, many = (key(listing.pages(count)) for count in listing.COUNTS)
+    longer = book.ratio(many, few, "page_ms")
+    yield Bar("a page of 30,000 tasks over one of 3,000", longer, 1.2, at_most=True)
 
 
 def agreement_note() -> str | None:

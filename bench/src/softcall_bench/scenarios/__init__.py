@@ -7,6 +7,7 @@ from softcall_bench.scenarios import (
     alone_and_in_batches,
     cold_start,
     lengths,
+    listing,
     memory,
     one_core,
     overload,
@@ -27,4 +28,5 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "lengths": lengths.run,
     "tasks": tasks_in_turn.run,
     "overload": overload.run,
+    "listing": listing.run,
 }

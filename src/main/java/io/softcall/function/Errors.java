@@ -46,7 +46,7 @@ final class Errors {
             case OVERLOADED -> 429;
             case INTERNAL -> 500;
             case ARTIFACT_REFUSED, STORE_DENIED -> 502;
-            case OUT_OF_MEMORY, STOPPING, TEMPORARY_FOLDER_UNAVAILABLE, STORE_UNAVAILABLE -> 503;
+            case OUT_OF_MEMORY, BASE_UNAVAILABLE, STOPPING, TEMPORARY_FOLDER_UNAVAILABLE, STORE_UNAVAILABLE -> 503;
             case DEADLINE_EXCEEDED -> 504;
             case CANCELLED -> 499;
         };

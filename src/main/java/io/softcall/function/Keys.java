@@ -3,6 +3,7 @@ package io.softcall.function;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.task.TaskName;
+import io.softcall.task.TaskPatterns;
 import jakarta.inject.Singleton;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -28,10 +29,7 @@ class Keys {
     record Caller(String name, List<String> patterns) {
 
         boolean mayCall(TaskName task) {
-            return patterns.stream()
-                    .anyMatch(pattern -> pattern.endsWith("*")
-                            ? task.value().startsWith(pattern.substring(0, pattern.length() - 1))
-                            : task.value().equals(pattern));
+            return new TaskPatterns(patterns).fit(task);
         }
 
         /** @throws SoftcallException {@code FORBIDDEN} */

@@ -2,12 +2,18 @@ package io.softcall.function;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
-import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.annotation.JsonRawValue;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectWriter;
+import io.quarkus.runtime.annotations.RegisterForReflection;
 import io.smallrye.common.annotation.RunOnVirtualThread;
 import io.softcall.SoftcallException;
-import io.softcall.SoftcallException.Reason;
+import io.softcall.Workers;
 import io.softcall.task.Task;
+import io.softcall.task.TaskListing;
 import io.softcall.task.TaskName;
+import io.softcall.task.TaskPatterns;
 import io.softcall.task.Tasks;
 import jakarta.ws.rs.DefaultValue;
 import jakarta.ws.rs.GET;
@@ -18,43 +24,66 @@ import jakarta.ws.rs.Produces;
 import jakarta.ws.rs.QueryParam;
 import jakarta.ws.rs.core.HttpHeaders;
 import jakarta.ws.rs.core.MediaType;
+import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletionException;
 import org.eclipse.microprofile.openapi.annotations.Operation;
 import org.eclipse.microprofile.openapi.annotations.enums.SchemaType;
+import org.eclipse.microprofile.openapi.annotations.media.Content;
 import org.eclipse.microprofile.openapi.annotations.media.Schema;
+import org.eclipse.microprofile.openapi.annotations.responses.APIResponse;
 
-/** The tasks that the store holds. */
+/** The tasks that the store holds, in the shape of OpenAI's {@code /v1/models}. */
 @Path("/v1/models")
 @RunOnVirtualThread
 @Produces(MediaType.APPLICATION_JSON)
 class ModelsResource {
 
-    private static final int MAX_LIMIT = 1_000;
+    /** What fewer threads than cores do leaves calls their cores. */
+    private static final int LISTINGS_AT_ONCE = 2;
+
+    private static final int LISTINGS_WAITING = 64;
 
     private final Keys keys;
     private final Tasks tasks;
+    private final ObjectWriter json;
+    private final Workers listings = new Workers("listings", LISTINGS_AT_ONCE, LISTINGS_WAITING);
 
-    ModelsResource(Keys keys, Tasks tasks) {
+    ModelsResource(Keys keys, Tasks tasks, ObjectMapper mapper) {
         this.keys = keys;
         this.tasks = tasks;
+        this.json = mapper.writerFor(Models.class);
     }
 
     /** @param nextAfter the {@code after} of the page that follows */
+    @RegisterForReflection
     @JsonInclude(JsonInclude.Include.NON_NULL)
     record Models(
             String object,
             List<Model> data,
             @JsonProperty("has_more") boolean hasMore,
-            @JsonProperty("next_after") String nextAfter) {}
+            @JsonProperty("next_after") String nextAfter) {
 
+        static Models of(TaskListing.Page page) {
+            return new Models(
+                    "list",
+                    page.rows().stream().map(Model::of).toList(),
+                    page.next().isPresent(),
+                    page.next().orElse(null));
+        }
+    }
+
+    /** @param created when the task was stored, in seconds of Unix */
+    @RegisterForReflection
     record Model(
             String id,
             String object,
+            long created,
             @JsonProperty("owned_by") String ownedBy) {
-        Model(TaskName name) {
-            this(name.value(), "model", "softcall");
+
+        static Model of(TaskListing.Row row) {
+            return new Model(row.name().value(), "model", row.stored().getEpochSecond(), "softcall");
         }
     }
 
@@ -62,15 +91,17 @@ class ModelsResource {
     record Details(
             String id,
             String object,
+            long created,
             @JsonProperty("owned_by") String ownedBy,
             String version,
             @JsonProperty("prompt_tokens") int promptTokens,
             @JsonProperty("artifact_bytes") long artifactBytes,
-            @Schema(type = SchemaType.OBJECT) JsonNode task) {
+            @JsonRawValue @Schema(type = SchemaType.OBJECT) String task) {
         Details(Task task) {
             this(
                     task.name().value(),
                     "model",
+                    task.stored().orElse(Instant.EPOCH).getEpochSecond(),
                     "softcall",
                     task.version(),
                     task.prompt().tokens(),
@@ -79,19 +110,28 @@ class ModelsResource {
         }
     }
 
+    /** The store is asked, and a long page written, where neither holds up calls. */
     @GET
-    @Operation(summary = "List tasks, a page at a time")
-    public Models list(
+    @Operation(summary = "List the tasks that the key may call, all at once or a page at a time")
+    @APIResponse(
+            responseCode = "200",
+            description = "In ascending order; has_more says whether others follow",
+            content = @Content(schema = @Schema(implementation = Models.class)))
+    public byte[] list(
             @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization,
             @QueryParam("after") @DefaultValue("") String after,
-            @QueryParam("limit") @DefaultValue("100") String limit) {
-        Keys.Caller caller = keys.caller(authorization);
-        Tasks.Page page = tasks.list(cursor(after), number(limit));
-        return new Models(
-                "list",
-                page.names().stream().filter(caller::mayCall).map(Model::new).toList(),
-                page.next().isPresent(),
-                page.next().orElse(null));
+            @QueryParam("limit") Optional<String> limit) {
+        TaskPatterns patterns = new TaskPatterns(keys.caller(authorization).patterns());
+        int rows = limit.map(ModelsResource::number).orElse(TaskListing.MAX_ROWS);
+        return listings.call(() -> write(Models.of(tasks.list(patterns, after, rows))));
+    }
+
+    private byte[] write(Models models) {
+        try {
+            return json.writeValueAsBytes(models);
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException("names and numbers cannot fail to be written", e);
+        }
     }
 
     @GET
@@ -109,19 +149,11 @@ class ModelsResource {
         }
     }
 
-    private static String cursor(String after) {
-        if (after.length() > 1_024) {
-            throw new SoftcallException(
-                    Reason.INVALID_REQUEST,
-                    "after has %d characters, at most 1024 are accepted".formatted(after.length()));
-        }
-        return after;
-    }
-
     private static int number(String limit) {
-        if (!limit.matches("[0-9]{1,4}") || Integer.parseInt(limit) < 1 || Integer.parseInt(limit) > MAX_LIMIT) {
-            throw SoftcallException.invalid("limit is \"%s\", expected 1 to %d", limit, MAX_LIMIT);
+        int number = limit.matches("[0-9]{1,5}") ? Integer.parseInt(limit) : 0;
+        if (number < 1 || number > TaskListing.MAX_ROWS) {
+            throw SoftcallException.invalid("limit is \"%s\", expected 1 to %d", limit, TaskListing.MAX_ROWS);
         }
-        return Integer.parseInt(limit);
+        return number;
     }
 }

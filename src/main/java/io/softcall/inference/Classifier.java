@@ -111,7 +111,7 @@ public class Classifier {
     public Started start(Task task, List<List<String>> rows, OptionalInt truncateTokens) {
         Started started = new Started(task);
         for (List<String> texts : rows) {
-            started.add(texts, limit(task, truncateTokens), truncateTokens.isPresent());
+            started.add(texts, truncateTokens);
         }
         if (!started.ids.isEmpty()) {
             Prefix prefix = prefixes.acquire(task, future -> Patience.result(future, "the encoder"));
@@ -138,10 +138,11 @@ public class Classifier {
             this.task = task;
         }
 
-        private void add(List<String> texts, int limit, boolean truncate) {
+        private void add(List<String> texts, OptionalInt truncateTokens) {
             try {
                 check("the row", texts);
-                ids.add(tokenizer.encode(task.template(), texts, limit, truncate));
+                int limit = limit(task, truncateTokens);
+                ids.add(tokenizer.encode(task.template(), texts, limit, truncateTokens.isPresent()));
                 problems.add(Optional.empty());
             } catch (SoftcallException e) {
                 problems.add(Optional.of(e));
@@ -163,12 +164,19 @@ public class Classifier {
                 if (problem.isPresent()) {
                     outcomes.add(new Outcome.Refused(problem.get()));
                 } else {
-                    float[] hidden = outputs.get(run).hidden();
-                    outcomes.add(new Outcome.Answered(Scoring.score(task, hidden, ids.get(run).length)));
+                    outcomes.add(outcome(outputs.get(run).hidden(), ids.get(run).length));
                     run++;
                 }
             }
             return outcomes;
+        }
+
+        private Outcome outcome(float[] hidden, int tokens) {
+            try {
+                return new Outcome.Answered(Scoring.score(task, hidden, tokens));
+            } catch (SoftcallException e) {
+                return new Outcome.Refused(e);
+            }
         }
 
         /** Drops rows that were not run yet. */
@@ -177,10 +185,23 @@ public class Classifier {
         }
     }
 
-    /** Tokens of one text with its template. */
+    /**
+     * Tokens of one text with its template.
+     *
+     * @throws SoftcallException {@code ARTIFACT_REFUSED} when the template leaves none for a text
+     */
     private int limit(Task task, OptionalInt truncateTokens) {
         int positions = model.bundle().maxPositions() - task.prompt().tokens();
-        return Math.min(Math.min(limits.tokens(), positions), truncateTokens.orElse(Integer.MAX_VALUE));
+        int most = Math.min(limits.tokens(), positions);
+        int own = tokenizer.tokens(task.template());
+        if (own >= most) {
+            throw new SoftcallException(
+                    Reason.ARTIFACT_REFUSED,
+                    "task \"%s\", version %s, is refused: its template alone has %d tokens, and at most %d are accepted with"
+                                    .formatted(task.name(), task.version(), own, most)
+                            + " a text (softcall.limits.tokens, and the base's positions behind the prompt)");
+        }
+        return Math.min(most, truncateTokens.orElse(Integer.MAX_VALUE));
     }
 
     private void check(Call call) {

@@ -1,5 +1,7 @@
 package io.softcall.inference;
 
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
 import io.softcall.task.Task;
 
 /** From a hidden row to a label. */
@@ -7,8 +9,12 @@ final class Scoring {
 
     private Scoring() {}
 
+    /** @throws SoftcallException {@code ARTIFACT_REFUSED} when the task's numbers are too large to be answered with */
     static Classification.Row score(Task task, float[] hidden, int tokens) {
         float[] logits = task.head().logits(hidden);
+        for (int i = 0; i < logits.length; i++) {
+            requireFinite(task, i, logits[i]);
+        }
         double[] probabilities = softmax(logits, task.temperature());
         int best = 0;
         for (int i = 1; i < logits.length; i++) {
@@ -16,6 +22,16 @@ final class Scoring {
         }
         double threshold = task.abstainThreshold().orElse(0);
         return new Classification.Row(best, probabilities[best] < threshold, logits, probabilities, tokens);
+    }
+
+    private static void requireFinite(Task task, int label, float logit) {
+        if (!Float.isFinite(logit)) {
+            throw new SoftcallException(
+                    Reason.ARTIFACT_REFUSED,
+                    "task \"%s\", version %s, is refused: its label %d has the logit %s with a text; the prompt, label_head or"
+                                    .formatted(task.name(), task.version(), label, logit)
+                            + " label_bias hold values that are too large");
+        }
     }
 
     /** {@code softmax(logits / temperature)}, with the largest logit taken out so that nothing overflows. */

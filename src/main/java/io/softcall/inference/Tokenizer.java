@@ -12,7 +12,10 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
+import java.util.Map;
+import java.util.WeakHashMap;
 
 /** Text to token ids by the base's own {@code tokenizer.json}. Never adds special tokens. Rules: docs/task-artifact.md. */
 final class Tokenizer implements AutoCloseable {
@@ -27,6 +30,8 @@ final class Tokenizer implements AutoCloseable {
     }
 
     private final HuggingFaceTokenizer tokenizer;
+    /** Tokens of templates without a text, for as long as their tasks are used. */
+    private final Map<Template, Integer> templates = Collections.synchronizedMap(new WeakHashMap<>());
 
     /** @throws IllegalArgumentException when the file cannot be read */
     Tokenizer(Path file) {
@@ -40,6 +45,24 @@ final class Tokenizer implements AutoCloseable {
         } catch (IOException | RuntimeException e) {
             throw new IllegalArgumentException(
                     "the tokenizer %s cannot be read: %s".formatted(file, e.getMessage()), e);
+        }
+    }
+
+    /** How many tokens a template has around empty texts. Counted once. */
+    int tokens(Template template) {
+        Integer known = templates.get(template);
+        if (known != null) {
+            return known;
+        }
+        String filled =
+                template.fill(Collections.nCopies(template.fields(), "")).text();
+        long encoding = TokenizersLibrary.LIB.encode(tokenizer.getHandle(), filled, false);
+        try {
+            int tokens = TokenizersLibrary.LIB.getTokenIds(encoding).length;
+            templates.put(template, tokens);
+            return tokens;
+        } finally {
+            TokenizersLibrary.LIB.deleteEncoding(encoding);
         }
     }
 

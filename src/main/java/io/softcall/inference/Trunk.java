@@ -235,7 +235,7 @@ final class Trunk implements AutoCloseable {
     }
 
     /** @throws IllegalStateException when the trunk computes something else than PyTorch did */
-    void checkGolden() {
+    private void checkGolden() {
         Bundle.Golden golden = variant.golden();
         int prompt = golden.promptEmbeds().length;
         float[] embeds = new float[prompt * bundle.hiddenSize()];

@@ -40,7 +40,7 @@ final class FixedTasks {
 
         private int bytes() {
             return this instanceof Present(Task task)
-                    ? (int) Math.min(task.artifactBytes(), Integer.MAX_VALUE)
+                    ? (int) Math.min(task.heapBytes(), Integer.MAX_VALUE)
                     : ERROR_BYTES;
         }
     }

@@ -1,23 +1,24 @@
 package io.softcall.store;
 
 import io.softcall.SoftcallException;
-import io.softcall.SoftcallException.Reason;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.file.AccessDeniedException;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
 
 /** A folder as a bucket. A version is a file's size and time of change: jobs are too large to hash before they begin. */
 final class FolderBucket implements Bucket {
@@ -33,10 +34,7 @@ final class FolderBucket implements Bucket {
         Path file = file(key);
         try {
             if (!Files.isRegularFile(file)) {
-                // A folder that is away (an unmounted disk) must not read as "everything is gone".
-                if (!Files.isDirectory(root)) {
-                    throw new NoSuchFileException(root.toString());
-                }
+                requireRoot();
                 return Optional.empty();
             }
             var attributes = Files.readAttributes(file, BasicFileAttributes.class);
@@ -85,6 +83,9 @@ final class FolderBucket implements Bucket {
     /** Written under another name first: a link appears at once and whole, and fails where there is a file already. */
     private boolean create(String key, Content content) {
         Path file = file(key);
+        if (file.equals(root)) {
+            throw SoftcallException.invalid("key \"%s\" names no file", key);
+        }
         try {
             Files.createDirectories(file.getParent());
             Path staged = file.resolveSibling("." + UUID.randomUUID());
@@ -105,21 +106,39 @@ final class FolderBucket implements Bucket {
         }
     }
 
+    /** The files of one folder; those below it are other lists'. */
     @Override
     public List<String> list(String prefix, int limit) {
-        Path folder = file(prefix).getParent();
-        if (!Files.isDirectory(folder)) {
+        String parent = prefix.substring(0, prefix.lastIndexOf('/') + 1);
+        Path folder = file(parent);
+        List<String> keys = new ArrayList<>();
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
+            for (Path file : files) {
+                String key = parent + file.getFileName();
+                if (key.startsWith(prefix)) {
+                    keys.add(key);
+                }
+            }
+        } catch (NoSuchFileException | NotDirectoryException e) {
+            requireRoot();
             return List.of();
-        }
-        try (Stream<Path> files = Files.list(folder)) {
-            return files.filter(Files::isRegularFile)
-                    .map(file -> root.relativize(file).toString())
-                    .filter(key -> key.startsWith(prefix))
-                    .sorted()
-                    .limit(limit)
-                    .toList();
-        } catch (IOException | java.io.UncheckedIOException e) {
+        } catch (DirectoryIteratorException e) {
+            throw failure(folder, e.getCause());
+        } catch (IOException e) {
             throw failure(folder, e);
+        }
+        // What has vanished since, or leads nowhere, is no file.
+        return keys.stream()
+                .sorted(Utf8Order.COMPARATOR)
+                .filter(key -> Files.isRegularFile(file(key)))
+                .limit(limit)
+                .toList();
+    }
+
+    /** A folder that is away (an unmounted disk) must not read as "everything is gone". */
+    private void requireRoot() {
+        if (!Files.isDirectory(root)) {
+            throw failure(root, new NoSuchFileException(root.toString()));
         }
     }
 
@@ -131,14 +150,13 @@ final class FolderBucket implements Bucket {
     private Path file(String key) {
         Path file = root.resolve(key).normalize();
         if (!file.startsWith(root)) {
-            throw SoftcallException.invalid("key \"%s\" leads out of %s", key, uri());
+            throw SoftcallException.invalid("key \"%s\" leads out of the store", key)
+                    .withDetail("store %s", uri());
         }
         return file;
     }
 
-    private SoftcallException failure(Path file, Exception e) {
-        return e instanceof AccessDeniedException
-                ? new SoftcallException(Reason.STORE_DENIED, "store %s: no permission for %s".formatted(uri(), file), e)
-                : new SoftcallException(Reason.STORE_UNAVAILABLE, "store %s cannot be used: %s".formatted(uri(), e), e);
+    private SoftcallException failure(Path file, IOException e) {
+        return Failures.of(uri(), file, e);
     }
 }

@@ -1,17 +1,21 @@
 package io.softcall.store;
 
+import io.softcall.Printable;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Collection;
-import java.util.HashSet;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentNavigableMap;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
@@ -35,13 +39,22 @@ final class MirrorStore implements Store, AutoCloseable {
 
     private static final int FAILED_ROUNDS_PER_INTERVAL = 4;
 
+    /** Of one round; then it is the store that is away, and no single object. */
+    private static final int MAX_FAILURES = 3;
+
     private final Store origin;
     private final MirrorFolder folder;
     private final Acceptance acceptance;
     private final Duration interval;
+    private final Loading loading;
 
-    /** The version that answers, and when it last was the origin's. */
-    private record Held(MirrorFolder.Version version, Instant confirmed) {}
+    /** The version that answers, its size, and when it last was the origin's. */
+    private record Held(MirrorFolder.Version version, long bytes, Instant confirmed) {
+
+        static Held of(MirrorFolder.Copy copy, Instant confirmed) {
+            return new Held(copy.version(), copy.content().length, confirmed);
+        }
+    }
 
     /**
      * The newest version of the origin that was looked at.
@@ -50,8 +63,11 @@ final class MirrorStore implements Store, AutoCloseable {
      */
     private record Seen(String version, Optional<String> refusal) {}
 
-    private final Map<String, Held> held = new ConcurrentHashMap<>();
+    private final ConcurrentNavigableMap<String, Held> held = new ConcurrentSkipListMap<>(Utf8Order.COMPARATOR);
     private final Map<String, Seen> seen = new ConcurrentHashMap<>();
+    /** When the origin's objects were stored, by key, as the last round has seen it. */
+    private volatile Map<String, Instant> stored = Map.of();
+
     /** Why the last round failed; empty after one that did not. */
     private volatile Optional<SoftcallException> failure = Optional.empty();
 
@@ -68,13 +84,21 @@ final class MirrorStore implements Store, AutoCloseable {
     /**
      * Opens the copies and begins with the rounds.
      *
+     * @param loading where contents are read
      * @param patience how long an answer about an object that is not here waits for the first round
      * @throws IllegalArgumentException when the folder cannot be used
      */
-    MirrorStore(Store origin, MirrorFolder folder, Acceptance acceptance, Duration interval, Duration patience) {
+    MirrorStore(
+            Store origin,
+            MirrorFolder folder,
+            Acceptance acceptance,
+            Loading loading,
+            Duration interval,
+            Duration patience) {
         this.origin = origin;
         this.folder = folder;
         this.acceptance = acceptance;
+        this.loading = loading;
         this.interval = interval;
         this.patience = patience;
         try {
@@ -94,13 +118,12 @@ final class MirrorStore implements Store, AutoCloseable {
         Optional<MirrorFolder.Copy> copy = folder.newest(
                 key,
                 content -> acceptance.refusal(key, content, Optional.empty()).isEmpty());
-        copy.ifPresentOrElse(
-                found -> held.put(key, new Held(found.version(), found.confirmed())), () -> held.remove(key));
+        copy.ifPresentOrElse(found -> held.put(key, Held.of(found, found.confirmed())), () -> held.remove(key));
         return copy;
     }
 
     @Override
-    public Answer get(String key, Optional<String> known) {
+    public Answer get(String key, Optional<String> known, Loading.Lease lease) {
         Held now = held.get(key);
         if (now == null) {
             awaitFirstRound();
@@ -112,35 +135,46 @@ final class MirrorStore implements Store, AutoCloseable {
         if (known.filter(now.version().sha256()::equals).isPresent()) {
             return new Unchanged();
         }
+        MirrorFolder.Version version = now.version();
+        lease.take(now.bytes());
         try {
-            Optional<MirrorFolder.Copy> copy = folder.read(now.version());
-            if (copy.isEmpty()) {
-                // Damaged, or replaced by another process. The origin is asked as if nothing were known.
-                seen.remove(key);
-                copy = open(key);
-            }
-            return copy.<Answer>map(found -> new Found(found.version().sha256(), found.content()))
+            return lease.run(() -> read(key, version))
+                    .<Answer>map(found ->
+                            new Found(found.version().sha256(), modified(key, found.confirmed()), found.content()))
                     .orElseGet(() -> absent(key));
         } catch (IOException e) {
-            throw new SoftcallException(Reason.STORE_UNAVAILABLE, "store %s cannot be read: %s".formatted(uri(), e), e);
+            throw new SoftcallException(Reason.STORE_UNAVAILABLE, "the mirror cannot be read", e)
+                    .withDetail("%s: %s", uri(), e);
         }
+    }
+
+    private Optional<MirrorFolder.Copy> read(String key, MirrorFolder.Version version) throws IOException {
+        Optional<MirrorFolder.Copy> copy = folder.read(version);
+        if (copy.isPresent()) {
+            return copy;
+        }
+        // Damaged, or replaced by another process. The origin is asked as if nothing were known.
+        seen.remove(key);
+        return open(key);
     }
 
     private Answer absent(String key) {
         Optional<String> refusal = Optional.ofNullable(seen.get(key)).flatMap(Seen::refusal);
         if (refusal.isPresent()) {
             throw new SoftcallException(
-                    Reason.ARTIFACT_REFUSED,
-                    "object %s in store %s is refused: %s".formatted(key, origin.uri(), refusal.get()));
+                            Reason.ARTIFACT_REFUSED, "object %s is refused: %s".formatted(key, refusal.get()))
+                    .withDetail("in store %s", origin.uri());
         }
         if (firstRound.getCount() > 0) {
             throw new SoftcallException(
-                    Reason.STORE_UNAVAILABLE,
-                    "%s has no copy of %s yet: the first round is under way".formatted(uri(), key));
+                            Reason.STORE_UNAVAILABLE,
+                            "the mirror has no copy of %s yet: the first round is under way".formatted(key))
+                    .withDetail("%s", uri());
         }
         failure.ifPresent(e -> {
             throw new SoftcallException(
-                    e.reason(), "%s has no copy of %s, and %s".formatted(uri(), key, e.getMessage()), e);
+                            e.reason(), "the mirror has no copy of %s, and %s".formatted(key, e.publicMessage()), e)
+                    .withDetail("%s: %s", uri(), e.detail());
         });
         return new Missing();
     }
@@ -162,15 +196,27 @@ final class MirrorStore implements Store, AutoCloseable {
     }
 
     @Override
-    public Page list(String suffix, String after, int limit) {
-        List<String> keys = held.keySet().stream()
-                .filter(key -> key.endsWith(suffix) && key.compareTo(after) > 0)
-                .sorted()
-                .limit(limit + 1L)
+    public Page list(String prefix, String suffix, String after, int limit) {
+        String from = Utf8Order.COMPARATOR.compare(after, prefix) < 0 ? prefix : after;
+        List<Entry> entries = held.tailMap(from, !from.equals(after)).entrySet().stream()
+                .takeWhile(entry -> entry.getKey().startsWith(prefix))
+                .filter(entry -> entry.getKey().endsWith(suffix))
+                .limit(limit)
+                .map(entry -> new Entry(
+                        entry.getKey(),
+                        modified(entry.getKey(), entry.getValue().confirmed())))
                 .toList();
-        return keys.size() <= limit
-                ? new Page(keys, Optional.empty())
-                : new Page(keys.subList(0, limit), Optional.of(keys.get(limit - 1)));
+        return new Page(
+                entries,
+                entries.size() < limit
+                        ? Optional.empty()
+                        : Optional.of(entries.getLast().key()),
+                true);
+    }
+
+    /** When the origin's object was stored, as far as that is known. */
+    private Instant modified(String key, Instant confirmed) {
+        return stored.getOrDefault(key, confirmed);
     }
 
     @Override
@@ -181,12 +227,13 @@ final class MirrorStore implements Store, AutoCloseable {
     /** Asks what is new, and schedules the next round. */
     private void round() {
         try {
-            Set<String> stored = stored();
-            for (String key : stored) {
-                refresh(key);
+            Stored now = stored();
+            stored = now.modified();
+            refresh(stored.keySet());
+            if (now.whole()) {
+                drop(folder.keys(), stored.keySet());
+                drop(seen.keySet(), stored.keySet());
             }
-            drop(folder.keys(), stored);
-            drop(seen.keySet(), stored);
             if (failure.isPresent()) {
                 LOG.infof("store %s answers again", origin.uri());
             }
@@ -206,7 +253,7 @@ final class MirrorStore implements Store, AutoCloseable {
     private void failed(Exception e) {
         SoftcallException problem = e instanceof SoftcallException known
                 ? known
-                : new SoftcallException(Reason.STORE_UNAVAILABLE, "the mirror failed: " + e, e);
+                : new SoftcallException(Reason.STORE_UNAVAILABLE, "the mirror failed", e).withDetail("%s", e);
         if (failure.isEmpty() && held.isEmpty()) {
             LOG.warnf(
                     "%s has no copies yet: calls are answered 503 until the store can be asked, every %d s. %s",
@@ -217,21 +264,53 @@ final class MirrorStore implements Store, AutoCloseable {
         failure = Optional.of(problem);
     }
 
-    private Set<String> stored() {
-        Set<String> keys = new HashSet<>();
+    /**
+     * What the origin has.
+     *
+     * @param modified by key
+     * @param whole whether the origin has nothing else
+     */
+    private record Stored(Map<String, Instant> modified, boolean whole) {}
+
+    private Stored stored() {
+        Map<String, Instant> modified = new HashMap<>();
+        boolean whole = true;
         Optional<String> after = Optional.of("");
         while (after.isPresent()) {
-            Page page = origin.list(acceptance.suffix(), after.get(), PAGE_KEYS);
-            keys.addAll(page.keys());
+            Page page = origin.list("", acceptance.suffix(), after.get(), PAGE_KEYS);
+            page.entries().forEach(entry -> modified.put(entry.key(), entry.modified()));
+            whole &= page.whole();
             after = page.next();
-            if (keys.size() > MAX_KEYS) {
+            if (modified.size() > MAX_KEYS) {
                 throw new SoftcallException(
-                        Reason.STORE_UNAVAILABLE,
-                        "store %s has more than %d tasks, the most that are mirrored"
-                                .formatted(origin.uri(), MAX_KEYS));
+                                Reason.STORE_UNAVAILABLE,
+                                "the store has more than %d tasks, the most that are mirrored".formatted(MAX_KEYS))
+                        .withDetail("store %s", origin.uri());
             }
         }
-        return keys;
+        return new Stored(Map.copyOf(modified), whole);
+    }
+
+    /**
+     * One object that cannot be had holds up no others.
+     *
+     * @throws SoftcallException the first that came, and so the round has failed
+     */
+    private void refresh(Set<String> keys) throws IOException {
+        List<SoftcallException> failures = new ArrayList<>();
+        for (String key : keys) {
+            try {
+                refresh(key);
+            } catch (SoftcallException e) {
+                failures.add(e);
+                if (failures.size() == MAX_FAILURES) {
+                    break;
+                }
+            }
+        }
+        if (!failures.isEmpty()) {
+            throw failures.getFirst();
+        }
     }
 
     private void refresh(String key) throws IOException {
@@ -243,13 +322,19 @@ final class MirrorStore implements Store, AutoCloseable {
         }
         Optional<Seen> before = Optional.ofNullable(seen.get(key));
         Instant asked = Instant.now();
-        switch (origin.get(key, before.map(Seen::version))) {
+        try (Loading.Lease lease = loading.lease(interval)) {
+            take(key, before, origin.get(key, before.map(Seen::version), lease), asked);
+        }
+    }
+
+    private void take(String key, Optional<Seen> before, Answer answer, Instant asked) throws IOException {
+        switch (answer) {
             case Unchanged() -> {
                 if (before.orElseThrow().refusal().isEmpty()) {
                     confirm(key, asked);
                 }
             }
-            case Found(String version, byte[] content) -> look(key, version, content, asked);
+            case Found(String version, Instant modified, byte[] content) -> look(key, version, content, asked);
             case TooLarge(String version, long bytes, long limit) ->
                 refuse(
                         key,
@@ -280,33 +365,30 @@ final class MirrorStore implements Store, AutoCloseable {
         }
         try {
             MirrorFolder.Copy taken = folder.put(key, content);
-            held.put(key, new Held(taken.version(), asked));
+            held.put(key, Held.of(taken, asked));
             seen.put(key, new Seen(version, Optional.empty()));
             LOG.infof("%s is now version %s", key, sha256);
         } catch (IOException e) {
-            refuse(key, version, "it cannot be written: " + e.getMessage());
+            LOG.warnf("the mirror %s cannot be written: %s", folder.root(), e);
+            refuse(key, version, "the mirror cannot be written");
         }
     }
 
     private void refuse(String key, String version, String reason) {
         Seen now = new Seen(version, Optional.of(reason));
         if (!now.equals(seen.put(key, now))) {
-            LOG.warnf(
-                    "%s, version %s in store %s, is refused: %s; %s",
-                    key,
-                    version,
-                    origin.uri(),
-                    reason,
-                    held.containsKey(key)
-                            ? "version " + held.get(key).version().sha256() + " goes on"
-                            : "there is no other");
+            String others = held.containsKey(key)
+                    ? "version " + held.get(key).version().sha256() + " goes on"
+                    : "there is no other";
+            LOG.warn(Printable.of("%s, version %s in store %s, is refused: %s; %s"
+                    .formatted(key, version, origin.uri(), reason, others)));
         }
     }
 
     private void confirm(String key, Instant asked) throws IOException {
         Held now = held.get(key);
         if (now != null && folder.confirm(now.version())) {
-            held.put(key, new Held(now.version(), asked));
+            held.put(key, new Held(now.version(), now.bytes(), asked));
         } else {
             open(key);
             seen.remove(key);
@@ -319,7 +401,7 @@ final class MirrorStore implements Store, AutoCloseable {
                 held.remove(key);
                 seen.remove(key);
                 folder.remove(key);
-                LOG.infof("%s is gone from store %s", key, origin.uri());
+                LOG.info(Printable.of("%s is gone from store %s".formatted(key, origin.uri())));
             }
         }
     }

@@ -9,13 +9,12 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
 import software.amazon.awssdk.awscore.AwsRequestOverrideConfiguration;
-import software.amazon.awssdk.core.exception.SdkException;
 import software.amazon.awssdk.core.sync.RequestBody;
 import software.amazon.awssdk.core.sync.ResponseTransformer;
 import software.amazon.awssdk.services.s3.S3Client;
 import software.amazon.awssdk.services.s3.model.GetObjectRequest;
+import software.amazon.awssdk.services.s3.model.GetObjectResponse;
 import software.amazon.awssdk.services.s3.model.HeadObjectRequest;
-import software.amazon.awssdk.services.s3.model.ListObjectsV2Request;
 import software.amazon.awssdk.services.s3.model.PutObjectRequest;
 import software.amazon.awssdk.services.s3.model.S3Exception;
 import software.amazon.awssdk.services.s3.model.S3Object;
@@ -28,6 +27,8 @@ final class S3Bucket implements Bucket {
             .apiCallTimeout(Duration.ofSeconds(60))
             .apiCallAttemptTimeout(Duration.ofSeconds(20))
             .build();
+
+    private static final int PARTIAL_CONTENT = 206;
 
     private final S3Client client;
     private final String bucket;
@@ -49,7 +50,10 @@ final class S3Bucket implements Bucket {
                 .build();
         return unlessGone(() -> {
             var response = client.headObject(request);
-            return new Stat(response.eTag().replace("\"", ""), response.contentLength());
+            if (response.contentLength() == null) {
+                throw S3Failures.strange(uri(), "answered without the length of an object");
+            }
+            return new Stat(ETag.version(uri(), response.eTag()), response.contentLength());
         });
     }
 
@@ -58,25 +62,34 @@ final class S3Bucket implements Bucket {
         var request = GetObjectRequest.builder()
                 .bucket(bucket)
                 .key(prefix + key)
-                .ifMatch('"' + version + '"')
+                .ifMatch(ETag.header(version))
                 .range("bytes=%d-%d".formatted(from, from + length - 1))
                 .overrideConfiguration(PATIENT)
                 .build();
-        return unlessGone(
-                () -> client.getObject(request, ResponseTransformer.toBytes()).asByteArrayUnsafe());
+        ResponseTransformer<GetObjectResponse, byte[]> bounded = (response, body) -> {
+            boolean whole = response.sdkHttpResponse().statusCode() != PARTIAL_CONTENT;
+            if (whole && from > 0) {
+                body.abort();
+                throw S3Failures.strange(uri(), "answers a range with the whole object");
+            }
+            byte[] bytes = body.readNBytes(length);
+            if (whole) {
+                body.abort();
+            }
+            return bytes;
+        };
+        return unlessGone(() -> client.getObject(request, bounded));
     }
 
     private <T> Optional<T> unlessGone(Supplier<T> request) {
         try {
             return Optional.of(request.get());
         } catch (S3Exception e) {
-            boolean bucketIsGone = e.awsErrorDetails() != null
-                    && "NoSuchBucket".equals(e.awsErrorDetails().errorCode());
-            if (e.statusCode() == 412 || e.statusCode() == 404 && !bucketIsGone) {
+            if (e.statusCode() == 412 || S3Failures.isMissing(e)) {
                 return Optional.empty();
             }
             throw S3Failures.of(uri(), e);
-        } catch (SdkException e) {
+        } catch (RuntimeException e) {
             throw S3Failures.of(uri(), e);
         }
     }
@@ -107,11 +120,11 @@ final class S3Bucket implements Bucket {
             }
             if (e.statusCode() == 409) {
                 // Somebody else is creating it: who asks again will know.
-                throw new SoftcallException(
-                        Reason.STORE_UNAVAILABLE, "store %s: a write of %s is under way".formatted(uri(), key), e);
+                throw new SoftcallException(Reason.STORE_UNAVAILABLE, "a write of the same object is under way", e)
+                        .withDetail("store %s, object %s", uri(), key);
             }
             throw S3Failures.of(uri(), e);
-        } catch (SdkException e) {
+        } catch (RuntimeException e) {
             throw S3Failures.of(uri(), e);
         }
     }
@@ -122,24 +135,17 @@ final class S3Bucket implements Bucket {
         String startAfter = "";
         try {
             while (true) {
-                var response = client.listObjectsV2(ListObjectsV2Request.builder()
-                        .bucket(bucket)
-                        .prefix(prefix + start)
-                        .startAfter(startAfter)
-                        .overrideConfiguration(PATIENT)
-                        .build());
-                for (S3Object object : response.contents()) {
+                S3Listing listed =
+                        S3Listing.ask(client, uri(), bucket, prefix + start, startAfter, limit - keys.size(), PATIENT);
+                for (S3Object object : listed.objects()) {
                     startAfter = object.key();
                     keys.add(object.key().substring(prefix.length()));
-                    if (keys.size() == limit) {
-                        return keys;
-                    }
                 }
-                if (!response.isTruncated() || response.contents().isEmpty()) {
+                if (!listed.more() || keys.size() >= limit) {
                     return keys;
                 }
             }
-        } catch (SdkException e) {
+        } catch (RuntimeException e) {
             throw S3Failures.of(uri(), e);
         }
     }

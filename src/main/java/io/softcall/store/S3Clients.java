@@ -4,6 +4,7 @@ import jakarta.annotation.PreDestroy;
 import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.util.Optional;
+import software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider;
 import software.amazon.awssdk.core.checksums.RequestChecksumCalculation;
 import software.amazon.awssdk.core.checksums.ResponseChecksumValidation;
 import software.amazon.awssdk.http.SdkHttpClient;
@@ -30,6 +31,10 @@ class S3Clients {
             .maxConnections(MAX_CONNECTIONS)
             .connectionTimeout(CONNECTION_TIMEOUT)
             .build();
+    /** One for both clients: what a role's credentials come from is asked once. */
+    private final DefaultCredentialsProvider credentials =
+            DefaultCredentialsProvider.builder().build();
+
     private final S3Client client;
     private final S3Revalidation revalidation;
 
@@ -37,6 +42,7 @@ class S3Clients {
         Region region = region();
         client = S3Client.builder()
                 .region(region)
+                .credentialsProvider(credentials)
                 .httpClient(http)
                 .overrideConfiguration(override -> override.apiCallTimeout(config.timeout()))
                 // What servers other than AWS's can do.
@@ -48,7 +54,11 @@ class S3Clients {
                 S3Configuration.builder().pathStyleAccessEnabled(true).build();
         revalidation = new S3Revalidation(
                 http,
-                S3Presigner.builder().region(region).serviceConfiguration(paths).build());
+                S3Presigner.builder()
+                        .region(region)
+                        .credentialsProvider(credentials)
+                        .serviceConfiguration(paths)
+                        .build());
     }
 
     /** Never the SDK's last resort, which is to ask AWS's machines: elsewhere nobody answers, and any region does. */
@@ -75,6 +85,7 @@ class S3Clients {
     void close() {
         revalidation.close();
         client.close();
+        credentials.close();
         http.close();
     }
 }

@@ -9,7 +9,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
-import software.amazon.awssdk.core.exception.SdkException;
 import software.amazon.awssdk.http.Abortable;
 import software.amazon.awssdk.http.ExecutableHttpRequest;
 import software.amazon.awssdk.http.HttpExecuteRequest;
@@ -58,23 +57,23 @@ final class S3Revalidation implements AutoCloseable {
     }
 
     /**
-     * @param etag without quotes
+     * @param version as {@link ETag} has it
      * @param limit for all of it
      */
-    Said ask(String bucket, String key, String etag, Duration limit) {
+    Said ask(String bucket, String key, String version, Duration limit) {
         Location location = new Location(bucket, key);
         try {
             Optional<SdkHttpRequest> known = signed.get(location, this::sign);
-            return known.isEmpty() ? Said.NOTHING : ask(location, known.get(), etag, limit);
-        } catch (IOException | SdkException e) {
+            return known.isEmpty() ? Said.NOTHING : ask(location, known.get(), version, limit);
+        } catch (IOException | RuntimeException e) {
             // The SDK says it better.
             signed.invalidate(location);
             return Said.NOTHING;
         }
     }
 
-    private Said ask(Location location, SdkHttpRequest known, String etag, Duration limit) throws IOException {
-        SdkHttpRequest request = known.copy(builder -> builder.putHeader("If-None-Match", '"' + etag + '"'));
+    private Said ask(Location location, SdkHttpRequest known, String version, Duration limit) throws IOException {
+        SdkHttpRequest request = known.copy(builder -> builder.putHeader("If-None-Match", ETag.header(version)));
         ExecutableHttpRequest call = http.prepareRequest(
                 HttpExecuteRequest.builder().request(request).build());
         Future<?> timer = clock.schedule(call::abort, limit.toNanos(), TimeUnit.NANOSECONDS);

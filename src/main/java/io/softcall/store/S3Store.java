@@ -4,17 +4,15 @@ import io.softcall.SoftcallException;
 import io.softcall.store.S3Revalidation.Said;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.ArrayList;
+import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
-import software.amazon.awssdk.core.exception.SdkException;
+import software.amazon.awssdk.awscore.AwsRequestOverrideConfiguration;
 import software.amazon.awssdk.core.sync.ResponseTransformer;
 import software.amazon.awssdk.http.AbortableInputStream;
 import software.amazon.awssdk.services.s3.S3Client;
 import software.amazon.awssdk.services.s3.model.GetObjectRequest;
 import software.amazon.awssdk.services.s3.model.GetObjectResponse;
-import software.amazon.awssdk.services.s3.model.ListObjectsV2Request;
-import software.amazon.awssdk.services.s3.model.NoSuchKeyException;
 import software.amazon.awssdk.services.s3.model.S3Exception;
 import software.amazon.awssdk.services.s3.model.S3Object;
 
@@ -24,8 +22,15 @@ final class S3Store implements Store {
     /** The object's metadata in which {@code softcall push} records what it stores. */
     private static final String SHA256 = "softcall-sha256";
 
-    /** A bound on the foreign objects that one listing looks past. */
-    private static final int MAX_LIST_REQUESTS = 20;
+    /** What a question of a listing asks for: as many objects as its rows may lie among. */
+    private static final int OBJECTS_OF_A_TASK = 2;
+
+    private static final int OTHERS = 10;
+
+    /** What fits into an array, and one byte more. */
+    private static final long MAX_ARRAY = Integer.MAX_VALUE - 16;
+
+    private static final int NOT_MODIFIED = 304;
 
     private final S3Client client;
     private final S3Revalidation revalidation;
@@ -44,11 +49,11 @@ final class S3Store implements Store {
         this.timeout = timeout;
         this.bucket = bucket;
         this.prefix = prefix;
-        this.maxBytes = maxBytes;
+        this.maxBytes = Math.min(maxBytes, MAX_ARRAY);
     }
 
     @Override
-    public Answer get(String key, Optional<String> known) {
+    public Answer get(String key, Optional<String> known, Loading.Lease lease) {
         long began = System.nanoTime();
         Said said = known.map(version -> revalidation.ask(bucket, prefix + key, version, timeout))
                 .orElse(Said.NOTHING);
@@ -57,92 +62,93 @@ final class S3Store implements Store {
         }
         Duration left = timeout.minusNanos(System.nanoTime() - began);
         if (!left.isPositive()) {
-            throw S3Failures.late(uri());
+            throw Failures.late(uri());
         }
-        var request = GetObjectRequest.builder()
-                .bucket(bucket)
-                .key(prefix + key)
-                .overrideConfiguration(override -> override.apiCallTimeout(left));
-        known.ifPresent(version -> request.ifNoneMatch('"' + version + '"'));
+        var request =
+                GetObjectRequest.builder().bucket(bucket).key(prefix + key).overrideConfiguration(within(left));
+        known.ifPresent(version -> request.ifNoneMatch(ETag.header(version)));
         try {
             // A transformer runs inside the client's timeouts and retries; a plain stream would be read outside them.
-            ResponseTransformer<GetObjectResponse, Answer> bounded = this::read;
+            ResponseTransformer<GetObjectResponse, Answer> bounded = (response, body) -> read(response, body, lease);
             return client.getObject(request.build(), bounded);
-        } catch (NoSuchKeyException e) {
-            return new Missing();
         } catch (S3Exception e) {
-            return switch (e.statusCode()) {
-                case 304 -> {
-                    if (said == Said.SOMETHING_ELSE) {
-                        revalidation.leaveToTheSdk(bucket, prefix + key);
-                    }
-                    yield new Unchanged();
+            if (e.statusCode() == NOT_MODIFIED && known.isPresent()) {
+                if (said == Said.SOMETHING_ELSE) {
+                    revalidation.leaveToTheSdk(bucket, prefix + key);
                 }
-                case 404 -> missing(e);
-                default -> throw failure(e);
-            };
-        } catch (SdkException e) {
+                return new Unchanged();
+            }
+            if (S3Failures.isMissing(e)) {
+                return new Missing();
+            }
+            throw failure(e);
+        } catch (RuntimeException e) {
             throw failure(e);
         }
     }
 
-    private Answer read(GetObjectResponse response, AbortableInputStream body) throws IOException {
-        String version = response.eTag().replace("\"", "");
-        if (response.contentLength() > maxBytes) {
+    private Answer read(GetObjectResponse response, AbortableInputStream body, Loading.Lease lease) throws IOException {
+        String version = ETag.version(uri(), response.eTag());
+        Optional<Long> told = Optional.ofNullable(response.contentLength());
+        if (told.filter(length -> length > maxBytes).isPresent()) {
             body.abort();
-            return new TooLarge(version, response.contentLength(), maxBytes);
+            return new TooLarge(version, told.get(), maxBytes);
         }
-        byte[] bytes = body.readNBytes(Math.toIntExact(response.contentLength()));
-        if (bytes.length < response.contentLength()) {
-            throw new IOException(
-                    "the connection ended after %d of %d bytes".formatted(bytes.length, response.contentLength()));
+        int most = Math.toIntExact(told.orElse(maxBytes + 1));
+        lease.take(most);
+        byte[] bytes = body.readNBytes(most);
+        if (bytes.length > maxBytes) {
+            body.abort();
+            return new TooLarge(version, bytes.length, maxBytes);
         }
-        return Optional.ofNullable(response.metadata().get(SHA256))
-                .filter(recorded -> !recorded.equals(Sha256.of(bytes)))
-                .<Answer>map(recorded -> new Damaged(
-                        version,
-                        "its SHA-256 is %s, and was %s when it was stored".formatted(Sha256.of(bytes), recorded)))
-                .orElseGet(() -> new Found(version, bytes));
-    }
-
-    private Answer missing(S3Exception e) {
-        if (e.awsErrorDetails() != null
-                && "NoSuchBucket".equals(e.awsErrorDetails().errorCode())) {
-            throw failure(e);
+        if (told.isPresent() && bytes.length < most) {
+            throw new IOException("the connection ended after %d of %d bytes".formatted(bytes.length, most));
         }
-        return new Missing();
+        Optional<String> recorded = Optional.ofNullable(response.metadata().get(SHA256));
+        if (recorded.isPresent()) {
+            String found = lease.run(() -> Sha256.of(bytes));
+            if (!recorded.get().equals(found)) {
+                return new Damaged(
+                        version, "its SHA-256 is %s, and was %s when it was stored".formatted(found, recorded.get()));
+            }
+        }
+        return new Found(version, orEpoch(response.lastModified()), bytes);
     }
 
     @Override
-    public Page list(String suffix, String after, int limit) {
-        List<String> keys = new ArrayList<>();
-        String startAfter = after.isEmpty() ? "" : prefix + after;
+    public Page list(String start, String suffix, String after, int limit) {
         try {
-            for (int i = 0; i < MAX_LIST_REQUESTS; i++) {
-                var response = client.listObjectsV2(ListObjectsV2Request.builder()
-                        .bucket(bucket)
-                        .prefix(prefix)
-                        .startAfter(startAfter)
-                        .overrideConfiguration(override -> override.apiCallTimeout(timeout))
-                        .build());
-                for (S3Object object : response.contents()) {
-                    startAfter = object.key();
-                    if (object.key().endsWith(suffix)) {
-                        keys.add(object.key().substring(prefix.length()));
-                    }
-                    if (keys.size() > limit) {
-                        keys.removeLast();
-                        return new Page(keys, Optional.of(keys.getLast()));
-                    }
-                }
-                if (!response.isTruncated() || response.contents().isEmpty()) {
-                    return new Page(keys, Optional.empty());
-                }
-            }
-        } catch (SdkException e) {
+            S3Listing listed = S3Listing.ask(
+                    client,
+                    uri(),
+                    bucket,
+                    prefix + start,
+                    after.isEmpty() ? "" : prefix + after,
+                    OTHERS + OBJECTS_OF_A_TASK * limit,
+                    within(timeout));
+            List<Entry> entries = listed.objects().stream()
+                    .filter(object -> object.key().endsWith(suffix))
+                    .limit(limit)
+                    .map(this::entry)
+                    .toList();
+            Optional<String> next = entries.size() == limit
+                    ? Optional.of(entries.getLast().key())
+                    : Optional.of(listed)
+                            .filter(S3Listing::more)
+                            .map(more -> more.objects().getLast().key().substring(prefix.length()));
+            return new Page(entries, next, true);
+        } catch (RuntimeException e) {
             throw failure(e);
         }
-        return new Page(keys, Optional.of(startAfter.substring(prefix.length())));
+    }
+
+    private Entry entry(S3Object object) {
+        return new Entry(object.key().substring(prefix.length()), orEpoch(object.lastModified()));
+    }
+
+    /** Some servers do not say. */
+    private static Instant orEpoch(Instant modified) {
+        return modified == null ? Instant.EPOCH : modified;
     }
 
     @Override
@@ -150,7 +156,11 @@ final class S3Store implements Store {
         return "s3://" + bucket + "/" + prefix;
     }
 
-    private SoftcallException failure(SdkException e) {
+    private static AwsRequestOverrideConfiguration within(Duration limit) {
+        return AwsRequestOverrideConfiguration.builder().apiCallTimeout(limit).build();
+    }
+
+    private SoftcallException failure(RuntimeException e) {
         return S3Failures.of(uri(), e);
     }
 }

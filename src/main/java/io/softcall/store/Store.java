@@ -2,10 +2,11 @@ package io.softcall.store;
 
 import io.softcall.SoftcallException;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 
-/** A place that holds objects by key. All calls block; none takes longer than {@code softcall.store.timeout}. */
+/** A place that holds objects by key. All calls block; {@link #get} takes no longer than {@code softcall.store.timeout}. */
 public interface Store {
 
     /** What the store says of one object. */
@@ -14,8 +15,12 @@ public interface Store {
     /** The object still is the version that the caller knows. */
     record Unchanged() implements Answer {}
 
-    /** The object as it is now. The caller owns {@code bytes}. */
-    record Found(String version, byte[] bytes) implements Answer {}
+    /**
+     * The object as it is now. The caller owns {@code bytes}.
+     *
+     * @param modified when it was stored
+     */
+    record Found(String version, Instant modified, byte[] bytes) implements Answer {}
 
     /** The object exists and is larger than the store hands out; nothing was transferred. */
     record TooLarge(String version, long bytes, long limit) implements Answer {}
@@ -27,13 +32,21 @@ public interface Store {
     record Missing() implements Answer {}
 
     /**
-     * Keys in ascending order of their UTF-8 bytes.
+     * An object in a listing.
      *
-     * @param next the key to pass as {@code after} for the page that follows; empty at the end
+     * @param modified when it was stored
      */
-    record Page(List<String> keys, Optional<String> next) {
+    record Entry(String key, Instant modified) {}
+
+    /**
+     * Objects in ascending order of their keys' UTF-8 bytes.
+     *
+     * @param next the key to pass as {@code after} for what follows, of which there may be nothing; empty at the end
+     * @param whole false where something could not be looked at: what is missing here may be there all the same
+     */
+    record Page(List<Entry> entries, Optional<String> next, boolean whole) {
         public Page {
-            keys = List.copyOf(keys);
+            entries = List.copyOf(entries);
         }
     }
 
@@ -42,18 +55,22 @@ public interface Store {
      *
      * @param key path below the store's root, with {@code /} between segments
      * @param known a version from an earlier {@link Found} for which {@link Unchanged} is a good answer
-     * @throws SoftcallException {@code STORE_UNAVAILABLE} or {@code STORE_DENIED}; from a mirror also {@code ARTIFACT_REFUSED}
+     * @param lease takes room for the content, until the caller closes it
+     * @throws SoftcallException {@code STORE_UNAVAILABLE}, {@code STORE_DENIED} or {@code OVERLOADED}; from a mirror also {@code
+     *     ARTIFACT_REFUSED}
      */
-    Answer get(String key, Optional<String> known);
+    Answer get(String key, Optional<String> known, Loading.Lease lease);
 
     /**
-     * Lists keys that end in {@code suffix}.
+     * Lists objects whose keys begin with {@code prefix} and end in {@code suffix}. What it costs depends on what it gives, not on
+     * what the store holds: it looks past a bounded number of other objects, and may give fewer than there are, or none.
      *
+     * @param suffix {@code /} and a name: the last segment of the keys
      * @param after only keys greater than this one; empty for all
      * @param limit at most this many
      * @throws SoftcallException {@code STORE_UNAVAILABLE} or {@code STORE_DENIED}
      */
-    Page list(String suffix, String after, int limit);
+    Page list(String prefix, String suffix, String after, int limit);
 
     /** The store's address as people write it. */
     String uri();

@@ -12,10 +12,19 @@ final class Stores {
 
     private static final String SETTING = "softcall.store.uri";
 
+    /** What is made of a content takes up to five times its bytes for a moment. */
+    private static final int PART_OF_THE_HEAP = 16;
+
+    @Produces
+    @Singleton
+    Loading loading() {
+        return new Loading(Runtime.getRuntime().maxMemory() / PART_OF_THE_HEAP);
+    }
+
     @Produces
     @Singleton
     @Startup
-    Store store(StoreConfig config, Instance<S3Clients> s3, Instance<Acceptance> acceptance) {
+    Store store(StoreConfig config, Instance<S3Clients> s3, Instance<Acceptance> acceptance, Loading loading) {
         return Location.Mirror.of(SETTING, config.uri())
                 .<Store>map(mirror -> {
                     Duration interval = config.mirror().interval();
@@ -24,6 +33,7 @@ final class Stores {
                             new MirrorFolder(
                                     mirror.folder(), config.mirror().maxBytes().asLongValue()),
                             acceptance.get(),
+                            loading,
                             interval,
                             config.timeout());
                 })
@@ -34,7 +44,7 @@ final class Stores {
         long maxBytes = config.maxArtifactBytes().asLongValue();
         return switch (location) {
             case Location.S3(String bucket, String prefix) -> new S3Store(s3.get(), bucket, prefix, maxBytes, timeout);
-            case Location.Folder folder -> new FileStore(folder.path(), maxBytes);
+            case Location.Folder folder -> new FileStore(folder.path(), maxBytes, timeout);
         };
     }
 

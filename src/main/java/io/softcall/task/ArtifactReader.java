@@ -1,9 +1,9 @@
 package io.softcall.task;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.softcall.StrictJson;
 import io.softcall.task.Safetensors.Tensor;
+import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -15,9 +15,20 @@ import java.util.Set;
 /** Turns the bytes of an artifact into a {@link Task}, or says why not. */
 final class ArtifactReader {
 
-    private static final JsonMapper JSON = new JsonMapper();
+    /** Labels, and a few thousand fields of metrics and training. */
+    private static final int MAX_TOKENS = 50_000;
+
+    private static final int MAX_DEPTH = 64;
+    private static final StrictJson JSON = new StrictJson(MAX_DEPTH, MAX_TOKENS);
 
     private static final int MAX_LABELS = 10_000;
+    /** UTF-16 units of one. */
+    private static final int MAX_LABEL = 1_000;
+    /** Of all labels, in UTF-8: an answer may name them all for each text. */
+    private static final int MAX_LABELS_BYTES = 256 << 10;
+
+    /** UTF-16 units: some 5,000 tokens. The tokenizer, which cannot be interrupted, takes them with each text. */
+    private static final int MAX_TEMPLATE = 20_000;
 
     private final Requirements requirements;
     private final Signers signers;
@@ -27,7 +38,13 @@ final class ArtifactReader {
         this.signers = signers;
     }
 
+    /** Reads a copy. */
     Task read(TaskName name, String version, byte[] bytes) throws RefusedException {
+        return read(name, version, Optional.empty(), bytes);
+    }
+
+    /** @param stored when this version was; empty for a copy */
+    Task read(TaskName name, String version, Optional<Instant> stored, byte[] bytes) throws RefusedException {
         Safetensors file = Safetensors.parse(bytes);
         Optional<Instant> signedAt = signers.check(name, bytes, file);
         refuseOtherMethods(file);
@@ -42,14 +59,15 @@ final class ArtifactReader {
         return new Task(
                 name,
                 version,
+                stored,
                 prompt,
                 readyPrefix(file, metadata.path("prefix_layouts"), prompt.tokens()),
                 head,
-                new Template(text(metadata, "template")),
+                template(text(metadata, "template")),
                 temperature(metadata.path("temperature")),
                 abstainThreshold(metadata.path("abstain_threshold")),
                 signedAt,
-                metadata,
+                metadata.toString(),
                 bytes.length);
     }
 
@@ -72,9 +90,9 @@ final class ArtifactReader {
         }
         JsonNode metadata;
         try {
-            metadata = JSON.readTree(json);
-        } catch (JsonProcessingException e) {
-            throw new RefusedException("\"softcall\" metadata is not valid JSON: %s", e.getOriginalMessage());
+            metadata = JSON.read(json);
+        } catch (StrictJson.MalformedException e) {
+            throw new RefusedException("\"softcall\" metadata %s", e.getMessage());
         }
         if (metadata.path("schema").asInt(-1) != 1) {
             throw new RefusedException("schema %s, this server reads schema 1", metadata.path("schema"));
@@ -105,9 +123,20 @@ final class ArtifactReader {
         }
         List<String> labels = new ArrayList<>();
         Set<String> seen = new HashSet<>();
+        long bytes = 0;
         for (JsonNode label : node) {
             if (!label.isTextual() || label.textValue().isEmpty()) {
                 throw new RefusedException("label %d is %s, expected a non-empty text", labels.size(), label);
+            }
+            if (label.textValue().length() > MAX_LABEL) {
+                throw new RefusedException(
+                        "label %d has %d characters, at most %d are accepted",
+                        labels.size(), label.textValue().length(), MAX_LABEL);
+            }
+            bytes += label.textValue().getBytes(StandardCharsets.UTF_8).length;
+            if (bytes > MAX_LABELS_BYTES) {
+                throw new RefusedException(
+                        "%d labels have more than %d bytes, the most that are accepted", node.size(), MAX_LABELS_BYTES);
             }
             if (!seen.add(label.textValue())) {
                 throw new RefusedException("label \"%s\" appears twice", label.textValue());
@@ -115,6 +144,14 @@ final class ArtifactReader {
             labels.add(label.textValue());
         }
         return labels;
+    }
+
+    private static Template template(String source) throws RefusedException {
+        if (source.length() > MAX_TEMPLATE) {
+            throw new RefusedException(
+                    "template has %d characters, at most %d are accepted", source.length(), MAX_TEMPLATE);
+        }
+        return new Template(source);
     }
 
     private Prompt prompt(Safetensors file) throws RefusedException {

@@ -5,6 +5,8 @@ import java.util.List;
 /** Turns a hidden row into label logits. */
 public final class LabelHead {
 
+    private static final int STRING_BYTES = 56;
+
     private final List<String> labels;
     /** [hidden, labels]: what one element of a hidden row adds to all logits lies side by side. */
     private final float[] columns;
@@ -35,6 +37,14 @@ public final class LabelHead {
             }
         }
         return columns;
+    }
+
+    /** Memory that this takes. */
+    long heapBytes() {
+        return (long) Float.BYTES * (columns.length + bias.length)
+                + labels.stream()
+                        .mapToLong(label -> STRING_BYTES + Character.BYTES * label.length())
+                        .sum();
     }
 
     /** Names, in the order of the logits. */

@@ -1,12 +1,7 @@
 package io.softcall.task;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import java.io.IOException;
+import io.softcall.StrictJson;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
@@ -31,11 +26,12 @@ record Safetensors(Map<String, String> metadata, Map<String, Tensor> tensors) {
 
     private static final int MAX_RANK = 8;
 
-    private static final JsonMapper JSON = JsonMapper.builder(JsonFactory.builder()
-                    .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-                    .build())
-            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-            .build();
+    /** The format's own bound is 100 MB. Labels and a template take tens of kilobytes, what is told of a training as much. */
+    private static final int MAX_HEADER_BYTES = 1 << 20;
+
+    private static final int MAX_DEPTH = 8;
+    private static final int MAX_TOKENS = 50_000;
+    private static final StrictJson JSON = new StrictJson(MAX_DEPTH, MAX_TOKENS);
 
     Safetensors {
         metadata = Map.copyOf(metadata);
@@ -69,16 +65,8 @@ record Safetensors(Map<String, String> metadata, Map<String, Tensor> tensors) {
 
     /** @throws RefusedException when the bytes are not a whole, well-formed file */
     static Safetensors parse(byte[] bytes) throws RefusedException {
-        if (bytes.length < Long.BYTES) {
-            throw new RefusedException("%d bytes are too few for a safetensors file", bytes.length);
-        }
         ByteBuffer file = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
-        long headerLength = file.getLong();
-        if (headerLength < 2 || headerLength > bytes.length - Long.BYTES) {
-            throw new RefusedException(
-                    "the safetensors header claims %s bytes, the file has %d after the length",
-                    Long.toUnsignedString(headerLength), bytes.length - Long.BYTES);
-        }
+        long headerLength = headerLength(file);
         JsonNode header = header(bytes, (int) headerLength);
         ByteBuffer data = file.slice(Long.BYTES + (int) headerLength, bytes.length - Long.BYTES - (int) headerLength);
 
@@ -90,13 +78,38 @@ record Safetensors(Map<String, String> metadata, Map<String, Tensor> tensors) {
                     metadata.put(field.getKey(), field.getValue().asText());
                 }
             } else {
+                if (placed.size() == MAX_TENSORS) {
+                    throw new RefusedException("more than %d tensors, the most that are accepted", MAX_TENSORS);
+                }
                 placed.add(Placed.read(entry.getKey(), entry.getValue()));
             }
         }
-        if (placed.size() > MAX_TENSORS) {
-            throw new RefusedException("%d tensors, at most %d are accepted", placed.size(), MAX_TENSORS);
-        }
         return new Safetensors(metadata, cut(placed, data));
+    }
+
+    private static long headerLength(ByteBuffer file) throws RefusedException {
+        int bytes = file.capacity();
+        long length = bytes < Long.BYTES ? 0 : file.getLong();
+        boolean fits = length >= 2 && length <= bytes - Long.BYTES;
+        if (!fits || file.get(Long.BYTES) != '{') {
+            Optional<String> other = FirstBytes.tell(file.array());
+            if (other.isPresent()) {
+                throw new RefusedException("it is %s", other.get());
+            }
+        }
+        if (bytes < Long.BYTES) {
+            throw new RefusedException("%d bytes are too few for a safetensors file", bytes);
+        }
+        if (!fits) {
+            throw new RefusedException(
+                    "the safetensors header claims %s bytes, the file has %d after the length",
+                    Long.toUnsignedString(length), bytes - Long.BYTES);
+        }
+        if (length > MAX_HEADER_BYTES) {
+            throw new RefusedException(
+                    "the safetensors header has %d bytes, at most %d are accepted", length, MAX_HEADER_BYTES);
+        }
+        return length;
     }
 
     Optional<Tensor> tensor(String name) {
@@ -105,15 +118,13 @@ record Safetensors(Map<String, String> metadata, Map<String, Tensor> tensors) {
 
     private static JsonNode header(byte[] bytes, int length) throws RefusedException {
         try {
-            JsonNode header = JSON.readTree(bytes, Long.BYTES, length);
-            if (header == null || !header.isObject()) {
+            JsonNode header = JSON.read(ByteBuffer.wrap(bytes, Long.BYTES, length));
+            if (!header.isObject()) {
                 throw new RefusedException("the safetensors header is not a JSON object");
             }
             return header;
-        } catch (JsonProcessingException e) {
-            throw new RefusedException("the safetensors header is not valid JSON: %s", e.getOriginalMessage());
-        } catch (IOException e) {
-            throw new IllegalStateException("bytes in memory cannot fail to be read", e);
+        } catch (StrictJson.MalformedException e) {
+            throw new RefusedException("the safetensors header %s", e.getMessage());
         }
     }
 

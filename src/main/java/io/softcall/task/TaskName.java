@@ -1,6 +1,7 @@
 package io.softcall.task;
 
 import io.softcall.SoftcallException;
+import java.util.Optional;
 import java.util.regex.Pattern;
 
 /** A valid task name: nothing else ever reaches a store. */
@@ -14,12 +15,16 @@ public record TaskName(String value) implements Comparable<TaskName> {
 
     /** @throws SoftcallException {@code INVALID_REQUEST} */
     public TaskName {
-        if (value.length() > MAX_LENGTH || !VALID.matcher(value).matches()) {
+        if (!isValid(value)) {
             throw SoftcallException.invalid(
                     "task name %s: expected segments of a-z 0-9 . _ - that begin with a letter or digit, joined by '/',"
                             + " at most %d characters",
                     quote(value), MAX_LENGTH);
         }
+    }
+
+    private static boolean isValid(String value) {
+        return value.length() <= MAX_LENGTH && VALID.matcher(value).matches();
     }
 
     /** The key of the task's artifact in a store. */
@@ -34,6 +39,12 @@ public record TaskName(String value) implements Comparable<TaskName> {
      */
     static TaskName ofKey(String key) {
         return new TaskName(key.substring(0, Math.max(0, key.length() - OBJECT.length())));
+    }
+
+    /** The same; empty when the key is no task's: its name would be one that no caller could use. */
+    static Optional<TaskName> find(String key) {
+        String value = key.endsWith(OBJECT) ? key.substring(0, key.length() - OBJECT.length()) : "";
+        return isValid(value) ? Optional.of(new TaskName(value)) : Optional.empty();
     }
 
     private static String quote(String value) {

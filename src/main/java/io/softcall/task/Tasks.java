@@ -2,15 +2,17 @@ package io.softcall.task;
 
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
+import io.softcall.Printable;
+import io.softcall.RareLog;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
+import io.softcall.store.Loading;
 import io.softcall.store.Store;
 import io.softcall.store.StoreConfig;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
 import java.time.Duration;
-import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -35,8 +37,11 @@ public class Tasks {
 
     private static final Logger LOG = Logger.getLogger(Tasks.class);
 
-    /** What a refusal costs in a cache that is measured in artifact bytes. */
-    private static final int REFUSAL_BYTES = 1_024;
+    /** Whoever makes a copy has time. */
+    private static final Duration PATIENCE_OF_COPIES = Duration.ofSeconds(30);
+
+    /** What an entry takes besides its task: a reason is short. */
+    private static final int ENTRY_BYTES = 2_048;
 
     /**
      * A task as the store proved it.
@@ -48,24 +53,27 @@ public class Tasks {
 
     private final Store store;
     private final StoreConfig config;
+    private final Loading loading;
     private final ArtifactReader reader;
     private final LongSupplier nanoTime;
     private final Cache<TaskName, Known> known;
     /** The newest question about each task that is not answered yet. */
     private final ConcurrentHashMap<TaskName, Question> questions = new ConcurrentHashMap<>();
 
+    private final RareLog refusals = new RareLog(LOG);
     private final Duration patience;
     private final ExecutorService executor = Executors.newThreadPerTaskExecutor(
             Thread.ofVirtual().name("revalidate-", 0).factory());
 
     @Inject
-    public Tasks(Store store, StoreConfig config, Requirements requirements) {
-        this(store, config, requirements, System::nanoTime);
+    public Tasks(Store store, StoreConfig config, Loading loading, Requirements requirements) {
+        this(store, config, loading, requirements, System::nanoTime);
     }
 
-    Tasks(Store store, StoreConfig config, Requirements requirements, LongSupplier nanoTime) {
+    Tasks(Store store, StoreConfig config, Loading loading, Requirements requirements, LongSupplier nanoTime) {
         this.store = store;
         this.config = config;
+        this.loading = loading;
         this.reader = new ArtifactReader(requirements, Signers.of(config.signedBy()));
         this.nanoTime = nanoTime;
         this.patience = config.timeout().dividedBy(4);
@@ -99,9 +107,7 @@ public class Tasks {
             boolean failing) {
 
         int bytes() {
-            return REFUSAL_BYTES
-                    + lastGood.map(task -> (int) Math.min(task.artifactBytes(), Integer.MAX_VALUE / 2))
-                            .orElse(0);
+            return (int) Math.min(ENTRY_BYTES + lastGood.map(Task::heapBytes).orElse(0L), Integer.MAX_VALUE);
         }
 
         Known failed() {
@@ -184,10 +190,10 @@ public class Tasks {
                 config.fetch() == StoreConfig.Fetch.FULL ? Optional.empty() : before.map(Known::version);
         long asked = nanoTime.getAsLong();
         Known now;
-        try {
-            now = switch (store.get(name.key(), version)) {
+        try (Loading.Lease lease = loading.lease(config.timeout())) {
+            now = switch (store.get(name.key(), version, lease)) {
                 case Store.Unchanged() -> proven(before.orElseThrow(), asked);
-                case Store.Found(String found, byte[] bytes) -> read(name, found, bytes, before, asked);
+                case Store.Found found -> lease.run(() -> read(name, found, before, asked));
                 case Store.TooLarge large -> refused(name, large.version(), tooLarge(large), before, asked);
                 case Store.Damaged(String damaged, String reason) -> refused(name, damaged, reason, before, asked);
                 case Store.Missing() -> {
@@ -195,18 +201,27 @@ public class Tasks {
                     throw missing(name);
                 }
             };
-        } catch (SoftcallException e) {
-            if (e.reason() == Reason.UNKNOWN_TASK) {
-                throw e;
+        } catch (RuntimeException e) {
+            SoftcallException problem = problem(name, e);
+            if (problem.reason() == Reason.UNKNOWN_TASK) {
+                throw problem;
             }
             before.ifPresent(entry -> remember(name, entry.failed()));
-            return before.flatMap(this::stale).orElseThrow(() -> e);
+            return before.flatMap(this::stale).orElseThrow(() -> problem);
         }
         remember(name, now);
         return switch (now.content()) {
             case Content.Good(Task task) -> new Proven(task, store.age(name.key()));
             case Content.Refused(String reason) -> stale(now).orElseThrow(() -> refusal(name, now.version(), reason));
         };
+    }
+
+    /** Whatever goes wrong with a question, the last good version may answer. */
+    private static SoftcallException problem(TaskName name, RuntimeException e) {
+        return e instanceof SoftcallException known
+                ? known
+                : new SoftcallException(Reason.INTERNAL, "task \"%s\" could not be asked for".formatted(name), e)
+                        .withDetail("%s", e);
     }
 
     /**
@@ -223,35 +238,36 @@ public class Tasks {
      *     STORE_DENIED}
      */
     public Artifact fetch(TaskName name) {
-        return switch (store.get(name.key(), Optional.empty())) {
-            case Store.Found(String version, byte[] bytes) -> new Artifact(name, version, bytes);
-            case Store.TooLarge large -> throw refusal(name, large.version(), tooLarge(large));
-            case Store.Damaged(String version, String reason) -> throw refusal(name, version, reason);
-            case Store.Missing() -> throw missing(name);
-            case Store.Unchanged() -> throw new IllegalStateException("no version was named");
-        };
+        try (Loading.Lease lease = loading.lease(PATIENCE_OF_COPIES)) {
+            return switch (store.get(name.key(), Optional.empty(), lease)) {
+                case Store.Found found -> new Artifact(name, found.version(), found.bytes());
+                case Store.TooLarge large -> throw refusal(name, large.version(), tooLarge(large));
+                case Store.Damaged(String version, String reason) -> throw refusal(name, version, reason);
+                case Store.Missing() -> throw missing(name);
+                case Store.Unchanged() -> throw new IllegalStateException("no version was named");
+            };
+        }
     }
 
     /** @throws SoftcallException {@code ARTIFACT_REFUSED} */
     public Task read(Artifact artifact) {
-        try {
-            return reader.read(artifact.name(), artifact.version(), artifact.bytes());
+        try (Loading.Lease lease = loading.lease(PATIENCE_OF_COPIES)) {
+            return lease.run(() -> reader.read(artifact.name(), artifact.version(), artifact.bytes()));
         } catch (RefusedException e) {
             throw refusal(artifact.name(), artifact.version(), e.getMessage());
         }
     }
 
     private SoftcallException missing(TaskName name) {
-        return new SoftcallException(
-                Reason.UNKNOWN_TASK,
-                "task \"%s\" does not exist: store %s has no object %s".formatted(name, store.uri(), name.key()));
+        return new SoftcallException(Reason.UNKNOWN_TASK, "task \"%s\" does not exist".formatted(name))
+                .withDetail("store %s has no object %s", store.uri(), name.key());
     }
 
     private SoftcallException refusal(TaskName name, String version, String reason) {
         return new SoftcallException(
-                Reason.ARTIFACT_REFUSED,
-                "task \"%s\": object %s in store %s (version %s) is refused: %s"
-                        .formatted(name, name.key(), store.uri(), version, reason));
+                        Reason.ARTIFACT_REFUSED,
+                        "task \"%s\", version %s, is refused: %s".formatted(name, version, reason))
+                .withDetail("object %s in store %s", name.key(), store.uri());
     }
 
     private static String tooLarge(Store.TooLarge object) {
@@ -264,19 +280,19 @@ public class Tasks {
         known.asMap().merge(name, entry, (now, late) -> late.provenNanos() - now.provenNanos() < 0 ? now : late);
     }
 
-    private Known read(TaskName name, String version, byte[] bytes, Optional<Known> before, long asked) {
-        if (before.isPresent() && before.get().version().equals(version)) {
+    private Known read(TaskName name, Store.Found found, Optional<Known> before, long asked) {
+        if (before.isPresent() && before.get().version().equals(found.version())) {
             return proven(before.get(), asked);
         }
         try {
-            Task task = reader.read(name, version, bytes);
+            Task task = reader.read(name, found.version(), Optional.of(found.modified()), found.bytes());
             Optional<Task> served = before.flatMap(Known::lastGood);
             if (served.isPresent()) {
                 task.requireNotOlder(served.get());
             }
-            return new Known(version, new Content.Good(task), Optional.of(task), asked, asked, false);
+            return new Known(found.version(), new Content.Good(task), Optional.of(task), asked, asked, false);
         } catch (RefusedException e) {
-            return refused(name, version, e.getMessage(), before, asked);
+            return refused(name, found.version(), e.getMessage(), before, asked);
         }
     }
 
@@ -286,10 +302,11 @@ public class Tasks {
     }
 
     private Known refused(TaskName name, String version, String reason, Optional<Known> before, long asked) {
-        LOG.warnf("task %s, version %s is refused: %s", name, version, reason);
+        String known = Printable.of(reason);
+        refusals.warn(name, "task %s, version %s is refused: %s".formatted(name, version, known));
         return new Known(
                 version,
-                new Content.Refused(reason),
+                new Content.Refused(known),
                 before.flatMap(Known::lastGood),
                 before.map(Known::goodNanos).orElse(asked),
                 asked,
@@ -314,30 +331,9 @@ public class Tasks {
                         entry.content() instanceof Content.Good(Task task) ? Optional.of(task) : Optional.empty());
     }
 
-    /**
-     * Names of stored tasks in ascending order of their keys.
-     *
-     * @param next the {@code after} of the page that follows, opaque; empty at the end
-     */
-    public record Page(List<TaskName> names, Optional<String> next) {}
-
-    /**
-     * Lists what is stored; nothing is fetched or checked.
-     *
-     * @param after the {@link Page#next} of the page before; empty for the first
-     */
-    public Page list(String after, int limit) {
-        Store.Page page = store.list(TaskName.OBJECT, after, limit);
-        return new Page(page.keys().stream().flatMap(key -> name(key).stream()).toList(), page.next());
-    }
-
-    private static Optional<TaskName> name(String key) {
-        try {
-            return Optional.of(TaskName.ofKey(key));
-        } catch (SoftcallException e) {
-            // A foreign object whose name no caller could use.
-            return Optional.empty();
-        }
+    /** Lists what is stored; see {@link TaskListing#list}. */
+    public TaskListing.Page list(TaskPatterns patterns, String after, int limit) {
+        return new TaskListing(store, nanoTime).list(patterns, after, limit);
     }
 
     @PreDestroy

@@ -1,19 +1,28 @@
 package io.softcall.function;
 
 import static io.restassured.RestAssured.given;
+import static org.hamcrest.Matchers.contains;
 import static org.hamcrest.Matchers.containsString;
 import static org.hamcrest.Matchers.equalTo;
 import static org.hamcrest.Matchers.is;
 import static org.hamcrest.Matchers.nullValue;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.quarkus.test.common.WithTestResource;
 import io.quarkus.test.common.http.TestHTTPResource;
 import io.quarkus.test.junit.QuarkusTest;
 import io.restassured.response.ValidatableResponse;
+import io.softcall.EditedArtifact;
 import io.softcall.S3Server;
+import io.softcall.SoftcallException.Reason;
 import io.softcall.Tiny;
+import io.softcall.inference.Classifier;
+import io.softcall.task.Task;
+import io.softcall.task.TaskName;
+import io.softcall.task.Tasks;
+import jakarta.inject.Inject;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.Socket;
@@ -23,6 +32,7 @@ import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -40,6 +50,12 @@ class BadInputTest {
 
     @TestHTTPResource("/v1/classify")
     URL url;
+
+    @Inject
+    Tasks tasks;
+
+    @Inject
+    Classifier classifier;
 
     S3Server store;
 
@@ -125,7 +141,9 @@ class BadInputTest {
                 .then()
                 .statusCode(415)
                 .body("error.type", is("unsupported_media_type"));
-        given().get("/v1/models?limit=0").then().statusCode(400).body("error.type", is("invalid_request"));
+        for (String query : List.of("limit=0", "limit=10001", "limit=x", "after=A", "after=/" + "a".repeat(1_100))) {
+            given().get("/v1/models?" + query).then().statusCode(400).body("error.type", is("invalid_request"));
+        }
     }
 
     @ParameterizedTest
@@ -159,6 +177,53 @@ class BadInputTest {
         assertEquals(200, store.statuses(task).getFirst());
         store.put(task, Tiny.artifact("sentiment"));
         classify(task, "x").statusCode(200).body("data[0].label", equalTo(label("sentiment")));
+    }
+
+    /** Found with the first text: the tokens of a template are known only here. */
+    @Test
+    void aTemplateThatLeavesNoTokenForATextIsRefused() {
+        store.put(
+                "broken/template",
+                EditedArtifact.of("sentiment")
+                        .metadata(softcall -> softcall.put("template", "word ".repeat(3_900) + "{text}"))
+                        .bytes());
+        classify("broken/template", "x")
+                .statusCode(502)
+                .body("error.type", is("artifact_refused"))
+                .body("error.message", containsString("its template alone has"));
+        assertRowsAreRefused("broken/template");
+    }
+
+    /** JSON has no NaN. */
+    @Test
+    void numbersThatAreTooLargeToAnswerWithAreRefused() {
+        store.put(
+                "broken/head",
+                EditedArtifact.of("sentiment").fill("label_head", 3e38f).bytes());
+        classify("broken/head", "x")
+                .statusCode(502)
+                .body("error.type", is("artifact_refused"))
+                .body("error.message", containsString("values that are too large"));
+        assertRowsAreRefused("broken/head");
+        // Large, and finite.
+        store.put(
+                "large/bias",
+                EditedArtifact.of("sentiment").fill("label_bias", 3e38f).bytes());
+        classify("large/bias", "x").statusCode(200).body("data[0].probs", contains(.5f, .5f));
+        classify("sentiment", "x").statusCode(200);
+    }
+
+    /** As a job asks: each row of such a task is an error, and the job goes on. */
+    private void assertRowsAreRefused(String task) {
+        Task version = tasks.revalidate(new TaskName(task)).join().task();
+        List<Classifier.Outcome> outcomes = classifier
+                .start(version, List.of(List.of("x"), List.of("y")), OptionalInt.empty())
+                .await();
+        assertEquals(2, outcomes.size());
+        for (Classifier.Outcome outcome : outcomes) {
+            var refused = assertInstanceOf(Classifier.Outcome.Refused.class, outcome);
+            assertEquals(Reason.ARTIFACT_REFUSED, refused.problem().reason());
+        }
     }
 
     @Test

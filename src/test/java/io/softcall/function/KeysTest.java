@@ -3,7 +3,10 @@ package io.softcall.function;
 import static io.restassured.RestAssured.given;
 import static org.hamcrest.Matchers.contains;
 import static org.hamcrest.Matchers.containsString;
+import static org.hamcrest.Matchers.empty;
+import static org.hamcrest.Matchers.hasKey;
 import static org.hamcrest.Matchers.is;
+import static org.hamcrest.Matchers.not;
 
 import io.quarkus.test.common.ResourceArg;
 import io.quarkus.test.common.WithTestResource;
@@ -61,6 +64,16 @@ class KeysTest {
                 .then()
                 .statusCode(200)
                 .body("data.id", contains("acme/intent", "sentiment"));
+        page("limit=1")
+                .body("data.id", contains("acme/intent"))
+                .body("has_more", is(true))
+                .body("next_after", is("acme/intent"));
+        page("limit=1&after=acme/intent")
+                .body("data.id", contains("sentiment"))
+                .body("has_more", is(false))
+                .body("$", not(hasKey("next_after")));
+        page("after=acme/zebra").body("data.id", contains("sentiment"));
+        page("after=zebra").body("data", empty());
         given().get("/v1/models").then().statusCode(401);
         given().header("authorization", "Bearer acme-key")
                 .get("/v1/models/pair")
@@ -95,6 +108,13 @@ class KeysTest {
                 .get("/v1/jobs/x/y")
                 .then()
                 .statusCode(403);
+    }
+
+    private static ValidatableResponse page(String query) {
+        return given().header("authorization", "Bearer acme-key")
+                .get("/v1/models?" + query)
+                .then()
+                .statusCode(200);
     }
 
     private static ValidatableResponse classify(String authorization, String task) {

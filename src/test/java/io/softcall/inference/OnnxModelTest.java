@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.softcall.RealBase;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
 import io.softcall.Tiny;
 import io.softcall.task.Prompt;
 import io.softcall.task.ReadyPrefix;
@@ -16,12 +18,15 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Where weights come from, and where prefixes do. */
 class OnnxModelTest {
@@ -106,6 +111,54 @@ class OnnxModelTest {
         }
         encoder.close();
         assertThrows(IllegalStateException.class, () -> encoder.encode(prompt(tiny), new LayerPrefixes(tiny)));
+    }
+
+    /** Said to whoever needs it, at once and until somebody has mended it; other trunks go on. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"weights cut", "weights of other values", "no weights", "graph cut", "no graph", "empty weights"
+            })
+    void aDamagedEncoderIsNamed(String damage) throws IOException {
+        Path dir = cache.resolve("base");
+        copy(Tiny.BASE, dir);
+        Path graph = dir.resolve("fp32/trunk.onnx");
+        Path weights = dir.resolve("fp32/trunk.onnx.data");
+        byte[] content = Files.readAllBytes(weights);
+        switch (damage) {
+            case "weights cut" -> Files.write(weights, Arrays.copyOf(content, content.length / 2));
+            case "weights of other values" -> Files.write(weights, flipped(content));
+            case "no weights" -> Files.delete(weights);
+            case "graph cut" -> Files.write(graph, Arrays.copyOf(Files.readAllBytes(graph), 5_000));
+            case "no graph" -> Files.delete(graph);
+            default -> Files.write(weights, new byte[0]);
+        }
+        Bundle damaged = Bundle.open(dir, "fp32");
+        Encoder encoder = new Encoder(() -> Trunk.mapped(damaged, damaged.served(), MEANS), IDLE);
+        for (int i = 0; i < 2; i++) {
+            SoftcallException e =
+                    assertThrows(SoftcallException.class, () -> encoder.encode(prompt(tiny), new LayerPrefixes(tiny)));
+            assertEquals(Reason.BASE_UNAVAILABLE, e.reason());
+            assertTrue(e.detail().contains(graph.toString()), e::getMessage);
+            assertFalse(encoder.isOpen());
+        }
+        encoder.close();
+    }
+
+    /** The highest bit of an exponent, here and there. */
+    private static byte[] flipped(byte[] weights) {
+        byte[] flipped = weights.clone();
+        for (int i = 3; i < flipped.length; i += 4_000) {
+            flipped[i] ^= 0x40;
+        }
+        return flipped;
+    }
+
+    private static void copy(Path from, Path to) throws IOException {
+        try (Stream<Path> paths = Files.walk(from)) {
+            for (Path path : paths.toList()) {
+                Files.copy(path, to.resolve(from.relativize(path)));
+            }
+        }
     }
 
     private OnnxModel open(Bundle bundle) {

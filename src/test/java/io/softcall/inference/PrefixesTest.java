@@ -3,7 +3,6 @@ package io.softcall.inference;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 
-import com.fasterxml.jackson.databind.node.NullNode;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.quarkus.runtime.configuration.DurationConverter;
 import io.quarkus.runtime.configuration.MemorySize;
@@ -108,6 +107,7 @@ class PrefixesTest {
         return new Task(
                 new TaskName("task"),
                 "1",
+                Optional.empty(),
                 new Prompt(TOKENS, bundle.hiddenSize(), new float[TOKENS * bundle.hiddenSize()]),
                 ready,
                 new LabelHead(List.of("a", "b"), new float[2 * bundle.hiddenSize()], new float[2]),
@@ -115,7 +115,7 @@ class PrefixesTest {
                 1,
                 OptionalDouble.empty(),
                 Optional.empty(),
-                NullNode.getInstance(),
+                "{}",
                 1);
     }
 }

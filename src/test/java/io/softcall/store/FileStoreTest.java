@@ -8,20 +8,23 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
 import io.softcall.store.Store.Found;
 import io.softcall.store.Store.Missing;
 import io.softcall.store.Store.TooLarge;
 import io.softcall.store.Store.Unchanged;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileTime;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -33,8 +36,15 @@ class FileStoreTest {
     /** Longer than a file has to be left alone before its hash is remembered. */
     private static final Duration SETTLED = Duration.ofMillis(2_100);
 
+    /** More than any pool has threads. */
+    private static final int CALLERS = 200;
+
+    private static final Duration LIMIT = Duration.ofSeconds(20);
+
     @TempDir
     Path root;
+
+    private final Loading loading = new Loading(16 << 20);
 
     private Path file;
     private FileStore store;
@@ -42,40 +52,7 @@ class FileStoreTest {
     @BeforeEach
     void open() {
         file = root.resolve("file");
-        store = new FileStore(root, MAX_BYTES);
-    }
-
-    /** {@code softcall push} writes a file beside its object, then renames it. */
-    @Test
-    void listsWhileOthersWrite() throws Exception {
-        fill(file, 1);
-        AtomicBoolean done = new AtomicBoolean();
-        Thread writer = Thread.ofPlatform().start(() -> {
-            try {
-                while (!done.get()) {
-                    Path folder = Files.createDirectories(root.resolve("new"));
-                    Path unfinished = Files.createTempFile(folder, "new", ".tmp");
-                    Files.delete(unfinished);
-                    Files.delete(folder);
-                }
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            }
-        });
-        try {
-            for (int i = 0; i < 2_000; i++) {
-                assertEquals(List.of("file"), store.list("file", "", 10).keys());
-            }
-        } finally {
-            done.set(true);
-            writer.join();
-        }
-    }
-
-    @Test
-    void listsNothingOfAStoreThatIsGone() throws Exception {
-        store = new FileStore(root.resolve("gone"), MAX_BYTES);
-        assertThrows(SoftcallException.class, () -> store.list("", "", 10));
+        store = new FileStore(root, MAX_BYTES, LIMIT);
     }
 
     @Test
@@ -148,21 +125,77 @@ class FileStoreTest {
         assertEquals(version, found.version());
         assertArrayEquals(Files.readAllBytes(file), found.bytes());
         assertEquals(
-                version,
-                assertInstanceOf(Found.class, store.get("file", Optional.empty()))
-                        .version());
+                version, assertInstanceOf(Found.class, get(Optional.empty())).version());
     }
 
     @Test
     void goneOrTooLarge() throws Exception {
         String version = settled(1);
         Files.delete(file);
-        assertInstanceOf(Missing.class, store.get("file", Optional.of(version)));
+        assertInstanceOf(Missing.class, get(Optional.of(version)));
         Files.write(file, new byte[MAX_BYTES + 1]);
         assertEquals(
                 MAX_BYTES + 1,
-                assertInstanceOf(TooLarge.class, store.get("file", Optional.of(version)))
-                        .bytes());
+                assertInstanceOf(TooLarge.class, get(Optional.of(version))).bytes());
+    }
+
+    /** A task under a file, behind a link that loops or leads nowhere, or in place of a folder, does not exist. */
+    @Test
+    void whatCannotBeThereIsMissing() throws Exception {
+        fill(file, 1);
+        Files.createSymbolicLink(root.resolve("loop"), Path.of("loop"));
+        Files.createSymbolicLink(root.resolve("nowhere"), Path.of("gone"));
+        Files.createDirectory(root.resolve("folder"));
+        for (String key : List.of("gone", "gone/x", "file/x", "loop", "loop/x", "nowhere", "nowhere/x", "folder")) {
+            assertInstanceOf(Missing.class, get(key, Optional.empty()), key);
+        }
+    }
+
+    /** A lease on a file holds up whoever opens it, as a network file system does that hangs. Virtual threads go on all the same. */
+    @Test
+    void aDiskThatHangsHoldsUpNobodyElse() throws Exception {
+        String version = settled(1);
+        store = new FileStore(root, MAX_BYTES, Duration.ofMillis(300));
+        assertInstanceOf(Unchanged.class, get(Optional.of(version)));
+        Process holder = new ProcessBuilder("python3", "-c", """
+                        import fcntl, os, signal, sys
+                        signal.signal(signal.SIGIO, signal.SIG_IGN)
+                        fcntl.fcntl(os.open(sys.argv[1], os.O_RDWR), fcntl.F_SETLEASE, fcntl.F_WRLCK)
+                        print("held", flush=True)
+                        sys.stdin.read()
+                        """, file.toString()).start();
+        try {
+            assertEquals("held", holder.inputReader().readLine());
+            CountDownLatch begun = new CountDownLatch(CALLERS);
+            List<CompletableFuture<Reason>> answers = new ArrayList<>();
+            for (int i = 0; i < CALLERS; i++) {
+                CompletableFuture<Reason> answer = new CompletableFuture<>();
+                answers.add(answer);
+                Thread.startVirtualThread(() -> {
+                    begun.countDown();
+                    answer.complete(assertThrows(SoftcallException.class, () -> get(Optional.of(version)))
+                            .reason());
+                });
+            }
+            // All of them have run, though each waits for its file.
+            assertTrue(begun.await(20, TimeUnit.SECONDS));
+            for (CompletableFuture<Reason> answer : answers) {
+                assertEquals(Reason.STORE_UNAVAILABLE, answer.get(20, TimeUnit.SECONDS));
+            }
+        } finally {
+            holder.destroyForcibly().waitFor();
+        }
+        assertInstanceOf(Unchanged.class, get(Optional.of(version)));
+    }
+
+    private Store.Answer get(Optional<String> known) {
+        return get("file", known);
+    }
+
+    private Store.Answer get(String key, Optional<String> known) {
+        try (Loading.Lease lease = loading.lease(LIMIT)) {
+            return store.get(key, known, lease);
+        }
     }
 
     private void fill(Path path, int value) throws IOException {
@@ -181,13 +214,13 @@ class FileStoreTest {
     }
 
     private Found found(String known) {
-        Found found = assertInstanceOf(Found.class, store.get("file", Optional.of(known)));
+        Found found = assertInstanceOf(Found.class, get(Optional.of(known)));
         assertNotEquals(known, found.version());
         return found;
     }
 
     private void unchanged(String version) {
-        assertInstanceOf(Unchanged.class, store.get("file", Optional.of(version)));
+        assertInstanceOf(Unchanged.class, get(Optional.of(version)));
     }
 
     private static long fastest(Runnable question) {

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,6 +17,7 @@ import java.nio.file.attribute.FileTime;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -78,6 +80,54 @@ class FolderBucketTest {
         assertEquals(List.of(), bucket.list("none/part-", 10));
     }
 
+    /** A folder beside the bucket's, of another owner, is not in it. */
+    @Test
+    void keysWithoutAFolderAreThoseOfTheRoot() throws IOException {
+        Path inner = Files.createDirectory(folder.resolve("bucket"));
+        Files.writeString(folder.resolve("secret"), "x");
+        FolderBucket nested = new FolderBucket(inner);
+        assertEquals(List.of(), nested.list("", 10));
+        assertTrue(nested.create("b", new byte[1]));
+        assertTrue(nested.create("a", new byte[1]));
+        assertTrue(nested.create("c/d", new byte[1]));
+        assertEquals(List.of("a", "b"), nested.list("", 10));
+        assertEquals(List.of("a"), nested.list("a", 10));
+        assertEquals(List.of("c/d"), nested.list("c/", 10));
+        assertEquals(List.of(), nested.list("a/", 10));
+        assertEquals(List.of(), new FolderBucket(Path.of("/")).list("no such thing", 10));
+        SoftcallException e = assertThrows(SoftcallException.class, () -> nested.create("", new byte[1]));
+        assertEquals(Reason.INVALID_REQUEST, e.reason());
+    }
+
+    @Test
+    void listsWhileOthersWriteAndPastLinksThatLeadNowhere() throws Exception {
+        bucket.create("job/part-1", new byte[1]);
+        Files.createSymbolicLink(folder.resolve("job/part-2"), Path.of("part-2"));
+        Files.createSymbolicLink(folder.resolve("job/part-3"), Path.of("gone"));
+        AtomicBoolean done = new AtomicBoolean();
+        Thread writer = Thread.ofPlatform().start(() -> {
+            try {
+                while (!done.get()) {
+                    Files.delete(Files.createTempFile(folder.resolve("job"), "part-", ""));
+                    Path other = Files.createDirectories(folder.resolve("other"));
+                    Files.delete(other);
+                }
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
+        try {
+            for (int i = 0; i < 2_000; i++) {
+                assertEquals("job/part-1", bucket.list("job/part-1", 10).getFirst());
+                assertEquals(List.of(), bucket.list("other/", 10));
+            }
+        } finally {
+            done.set(true);
+            writer.join();
+        }
+        assertEquals(List.of("job/part-1"), bucket.list("job/part-", 10));
+    }
+
     @Test
     void nothingOutsideIsReached() {
         SoftcallException e = assertThrows(SoftcallException.class, () -> bucket.stat("../x"));
@@ -89,6 +139,7 @@ class FolderBucketTest {
         FolderBucket away = new FolderBucket(folder.resolve("away"));
         SoftcallException e = assertThrows(SoftcallException.class, () -> away.stat("x"));
         assertEquals(Reason.STORE_UNAVAILABLE, e.reason());
+        assertThrows(SoftcallException.class, () -> away.list("x", 1));
         assertFalse(Files.exists(folder.resolve("away")));
     }
 }

@@ -54,6 +54,9 @@ class MirrorStoreTest {
 
     private Path origin;
     private Path copies;
+    private final Loading loading = new Loading(1 << 20);
+    private volatile boolean hidden;
+    private volatile String unreadable = "";
     private long maxBytes = 10_000;
     private MirrorStore mirror;
 
@@ -74,13 +77,83 @@ class MirrorStoreTest {
     void newVersionsArriveInTheBackgroundAndOldOnesAnswerAtOnce() throws Exception {
         store(KEY, "v1");
         open();
-        Found first = assertInstanceOf(Found.class, mirror.get(KEY, Optional.empty()));
+        Found first = assertInstanceOf(Found.class, get(KEY, Optional.empty()));
         assertEquals("v1", text(first));
         assertEquals(Sha256.of(first.bytes()), first.version());
-        assertInstanceOf(Unchanged.class, mirror.get(KEY, Optional.of(first.version())));
+        assertInstanceOf(Unchanged.class, get(KEY, Optional.of(first.version())));
         store(KEY, "v2");
         await("v2");
-        assertEquals(List.of(KEY), mirror.list("/object", "", 10).keys());
+        assertEquals(List.of(KEY), keys(mirror.list("", "/object", "", 10)));
+    }
+
+    @Test
+    void listsAPageOfAPart() throws Exception {
+        for (String key : List.of("a/object", "a-b/object", "b/c/object", "b/d/object")) {
+            store(key, "v1");
+        }
+        open();
+        await("b/d/object", "v1");
+        assertEquals(List.of("a-b/object", "a/object"), keys(mirror.list("", "/object", "", 2)));
+        assertEquals(List.of("b/c/object", "b/d/object"), keys(mirror.list("", "/object", "a/object", 2)));
+        assertEquals(List.of("b/c/object"), keys(mirror.list("b/", "/object", "a/object", 1)));
+        assertEquals(List.of("b/d/object"), keys(mirror.list("b/", "/object", "b/c/object", 9)));
+        assertEquals(List.of(), keys(mirror.list("b/", "/object", "c", 9)));
+        Instant stored = Files.getLastModifiedTime(origin.resolve("a/object")).toInstant();
+        assertEquals(
+                stored, mirror.list("a/", "/object", "", 1).entries().getFirst().modified());
+    }
+
+    /** A folder that may not be read for a while is no reason to forget what was in it. */
+    @Test
+    void whatTheOriginCannotListIsKept() throws Exception {
+        store(KEY, "v1");
+        openFaulty();
+        await("v1");
+        hidden = true;
+        Thread.sleep(INTERVAL.multipliedBy(5));
+        await("v1");
+    }
+
+    @Test
+    void anObjectThatCannotBeHadHoldsUpNoOthers() throws Exception {
+        store(KEY, "v1");
+        store("a/object", "v1");
+        store("z/object", "v1");
+        unreadable = KEY;
+        openFaulty();
+        await("a/object", "v1");
+        await("z/object", "v1");
+        store("a/object", "v2");
+        store("z/object", "v2");
+        await("a/object", "v2");
+        await("z/object", "v2");
+        unreadable = "";
+        await("v1");
+    }
+
+    /** Of an origin that lists nothing while it is {@link #hidden}, and fails for what is {@link #unreadable}. */
+    private void openFaulty() {
+        FileStore whole = new FileStore(origin, 1_000, LIMIT);
+        Store faulty = new Store() {
+            @Override
+            public Answer get(String key, Optional<String> known, Loading.Lease lease) {
+                if (key.equals(unreadable)) {
+                    throw new SoftcallException(Reason.STORE_UNAVAILABLE, "unreadable");
+                }
+                return whole.get(key, known, lease);
+            }
+
+            @Override
+            public Page list(String prefix, String suffix, String after, int limit) {
+                return hidden ? new Page(List.of(), Optional.empty(), false) : whole.list(prefix, suffix, after, limit);
+            }
+
+            @Override
+            public String uri() {
+                return whole.uri();
+            }
+        };
+        mirror = new MirrorStore(faulty, new MirrorFolder(copies, maxBytes), ACCEPTANCE, loading, INTERVAL, LIMIT);
     }
 
     @Test
@@ -102,7 +175,7 @@ class MirrorStoreTest {
     void withoutOriginAndCopiesItSaysSoAndGoesOn() throws Exception {
         loseOrigin();
         open();
-        SoftcallException away = assertThrows(SoftcallException.class, () -> mirror.get(KEY, Optional.empty()));
+        SoftcallException away = assertThrows(SoftcallException.class, () -> get(KEY, Optional.empty()));
         assertEquals(Reason.STORE_UNAVAILABLE, away.reason());
         assertTrue(away.getMessage().contains("has no copy of " + KEY), away::getMessage);
         Files.createDirectory(origin);
@@ -139,9 +212,9 @@ class MirrorStoreTest {
     void aRefusedFirstVersionIsRefusedToCallersToo() throws Exception {
         store(KEY, "bad");
         open();
-        SoftcallException refused = assertThrows(SoftcallException.class, () -> mirror.get(KEY, Optional.empty()));
+        SoftcallException refused = assertThrows(SoftcallException.class, () -> get(KEY, Optional.empty()));
         assertEquals(Reason.ARTIFACT_REFUSED, refused.reason());
-        assertTrue(refused.getMessage().endsWith("it is bad"), refused::getMessage);
+        assertTrue(refused.publicMessage().endsWith("it is bad"), refused::getMessage);
     }
 
     @Test
@@ -229,9 +302,24 @@ class MirrorStoreTest {
         assertTrue(bytes() <= maxBytes);
     }
 
+    private Store.Answer get(String key, Optional<String> known) {
+        try (Loading.Lease lease = loading.lease(LIMIT)) {
+            return mirror.get(key, known, lease);
+        }
+    }
+
+    private static List<String> keys(Store.Page page) {
+        return page.entries().stream().map(Store.Entry::key).toList();
+    }
+
     private void open() {
         mirror = new MirrorStore(
-                new FileStore(origin, 1_000), new MirrorFolder(copies, maxBytes), ACCEPTANCE, INTERVAL, LIMIT);
+                new FileStore(origin, 1_000, LIMIT),
+                new MirrorFolder(copies, maxBytes),
+                ACCEPTANCE,
+                loading,
+                INTERVAL,
+                LIMIT);
     }
 
     /** Whole or not at all, as push does it: the mirror reads at any moment. */
@@ -262,7 +350,7 @@ class MirrorStoreTest {
 
     private String found(String key) {
         try {
-            return switch (mirror.get(key, Optional.empty())) {
+            return switch (get(key, Optional.empty())) {
                 case Found copy -> text(copy);
                 case Missing() -> "nothing";
                 case Store.Answer other -> other.toString();

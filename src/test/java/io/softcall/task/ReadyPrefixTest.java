@@ -4,13 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.softcall.EditedArtifact;
 import io.softcall.Tiny;
-import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
@@ -18,7 +13,6 @@ import org.junit.jupiter.api.Test;
 /** Which prefixes of an artifact are used, ignored and refused. */
 class ReadyPrefixTest {
 
-    private static final JsonMapper JSON = new JsonMapper();
     private static final short ONE = Float.floatToFloat16(1);
     private static final int TOKENS = 8;
     private static final int[] SHAPE = {2, 2, 2, TOKENS, 16};
@@ -80,34 +74,9 @@ class ReadyPrefixTest {
 
     /** The sentiment task with one more tensor, all of whose elements are {@code value}. */
     private static byte[] artifact(String variant, String digest, String dtype, short value, int... shape) {
-        try {
-            ByteBuffer file = ByteBuffer.wrap(Tiny.artifact("sentiment")).order(ByteOrder.LITTLE_ENDIAN);
-            byte[] headerBytes = new byte[(int) file.getLong()];
-            file.get(headerBytes);
-            ObjectNode header = (ObjectNode) JSON.readTree(headerBytes);
-            ObjectNode metadata = (ObjectNode) header.get("__metadata__");
-            ObjectNode softcall =
-                    (ObjectNode) JSON.readTree(metadata.get("softcall").textValue());
-            softcall.putObject("prefix_layouts").put(variant, digest);
-            metadata.put("softcall", JSON.writeValueAsString(softcall));
-            int elements = 1;
-            ObjectNode tensor = header.putObject("prefix." + variant).put("dtype", dtype);
-            for (int dimension : shape) {
-                tensor.withArray("shape").add(dimension);
-                elements *= dimension;
-            }
-            int end = file.remaining() + elements * Short.BYTES;
-            tensor.putArray("data_offsets").add(file.remaining()).add(end);
-            byte[] changed = JSON.writeValueAsString(header).getBytes(StandardCharsets.UTF_8);
-            ByteBuffer artifact =
-                    ByteBuffer.allocate(Long.BYTES + changed.length + end).order(ByteOrder.LITTLE_ENDIAN);
-            artifact.putLong(changed.length).put(changed).put(file);
-            while (artifact.hasRemaining()) {
-                artifact.putShort(value);
-            }
-            return artifact.array();
-        } catch (IOException e) {
-            throw new IllegalStateException(e);
-        }
+        return EditedArtifact.of("sentiment")
+                .metadata(softcall -> softcall.putObject("prefix_layouts").put(variant, digest))
+                .tensor("prefix." + variant, dtype, value, shape)
+                .bytes();
     }
 }

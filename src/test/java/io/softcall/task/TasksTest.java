@@ -5,13 +5,15 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.quarkus.runtime.configuration.MemorySizeConverter;
-import io.smallrye.config.SmallRyeConfigBuilder;
+import io.softcall.EditedArtifact;
+import io.softcall.Printable;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.Tiny;
+import io.softcall.store.Loading;
 import io.softcall.store.Store;
-import io.softcall.store.StoreConfig;
+import io.softcall.store.StoreSettings;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -23,6 +25,9 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.logging.Handler;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
@@ -92,6 +97,16 @@ class TasksTest {
     }
 
     @Test
+    void staleIfErrorCoversAFaultOfTheStoresCodeToo() {
+        Tasks tasks = tasks(Map.of("softcall.store.stale-if-error", "10S"));
+        version(tasks);
+        store.fault = true;
+        assertEquals("v1", version(tasks));
+        nanos.addAndGet(TimeUnit.SECONDS.toNanos(11));
+        assertEquals(Reason.INTERNAL, failure(tasks));
+    }
+
+    @Test
     void staleIfErrorCoversARefusedArtifactToo() {
         Tasks tasks = tasks(Map.of("softcall.store.stale-if-error", "10S"));
         version(tasks);
@@ -110,6 +125,62 @@ class TasksTest {
         store.object = Optional.empty();
         assertEquals(Reason.UNKNOWN_TASK, failure(tasks));
         assertFalse(tasks.guess(NAME).isPresent());
+    }
+
+    /** However often it is called, and in however many versions it comes. */
+    @Test
+    void aRefusedTaskIsOneLineOfTheLogAMinute() {
+        List<String> lines = new ArrayList<>();
+        Handler handler = new Handler() {
+            @Override
+            public void publish(LogRecord line) {
+                lines.add(line.getMessage());
+            }
+
+            @Override
+            public void flush() {}
+
+            @Override
+            public void close() {}
+        };
+        Logger log = Logger.getLogger(Tasks.class.getName());
+        log.addHandler(handler);
+        try {
+            Tasks tasks = tasks(Map.of("softcall.store.fetch", "full"));
+            for (int i = 0; i < 50; i++) {
+                nanos.incrementAndGet();
+                store.put(
+                        "refused-" + i,
+                        EditedArtifact.of("sentiment")
+                                .metadata(softcall -> softcall.put("kind", "\n".repeat(100_000)))
+                                .bytes());
+                assertEquals(Reason.ARTIFACT_REFUSED, failure(tasks));
+            }
+        } finally {
+            log.removeHandler(handler);
+        }
+        List<String> refusals =
+                lines.stream().filter(line -> line.contains("refused-")).toList();
+        assertEquals(1, refusals.size());
+        assertTrue(refusals.getFirst().length() <= Printable.MAX_LENGTH);
+    }
+
+    /** Whoever may call a task need not know where it lies. */
+    @Test
+    void wherePromptsLieIsForThoseAloneWhoRunTheServer() {
+        Tasks tasks = tasks(Map.of());
+        store.put("v1", Tiny.broken("nan"));
+        SoftcallException refused = problem(tasks);
+        assertTrue(refused.publicMessage().contains("\"sentiment\", version v1, is refused"), refused::publicMessage);
+        store.object = Optional.empty();
+        SoftcallException missing = problem(tasks);
+        assertEquals("task \"sentiment\" does not exist", missing.publicMessage());
+        for (SoftcallException e : List.of(refused, missing, missing.again())) {
+            assertFalse(e.publicMessage().contains("memory"), e::publicMessage);
+            assertFalse(e.publicMessage().contains(NAME.key()), e::publicMessage);
+            assertTrue(e.getMessage().contains(" memory"), e::getMessage);
+            assertTrue(e.getMessage().contains(NAME.key()), e::getMessage);
+        }
     }
 
     @Test
@@ -162,17 +233,13 @@ class TasksTest {
     }
 
     private Tasks tasks(Map<String, String> settings) {
-        StoreConfig config = new SmallRyeConfigBuilder()
-                .addDiscoveredConverters()
-                .withConverter(io.quarkus.runtime.configuration.MemorySize.class, 200, new MemorySizeConverter())
-                .withConverter(java.time.Duration.class, 200, new io.quarkus.runtime.configuration.DurationConverter())
-                .withMapping(StoreConfig.class)
-                .withDefaultValues(settings)
-                .build()
-                .getConfigMapping(StoreConfig.class);
         String fingerprint = "784ded2fad3486e1b4f29e4e0f1c912bc888b820d9929784604e24c5dee4f61e";
         return new Tasks(
-                store, config, new Requirements("tiny-llama", Set.of(fingerprint), 64, 128, LAYOUT, true), nanos::get);
+                store,
+                StoreSettings.of(settings),
+                new Loading(1 << 20),
+                new Requirements("tiny-llama", Set.of(fingerprint), 64, 128, LAYOUT, true),
+                nanos::get);
     }
 
     private static String version(Tasks tasks) {
@@ -180,9 +247,13 @@ class TasksTest {
     }
 
     private static Reason failure(Tasks tasks) {
+        return problem(tasks).reason();
+    }
+
+    private static SoftcallException problem(Tasks tasks) {
         CompletionException e = assertThrows(
                 CompletionException.class, () -> tasks.revalidate(NAME).join());
-        return ((SoftcallException) e.getCause()).reason();
+        return (SoftcallException) e.getCause();
     }
 
     /** A store in memory whose answers can be held back and whose failures can be chosen. */
@@ -195,6 +266,7 @@ class TasksTest {
         private final CountDownLatch entered = new CountDownLatch(1);
         private volatile CountDownLatch hold = new CountDownLatch(0);
         private volatile boolean away;
+        private volatile boolean fault;
         private volatile long silentMs;
         private final AtomicInteger atOnce = new AtomicInteger();
         private final AtomicInteger mostAtOnce = new AtomicInteger();
@@ -205,10 +277,13 @@ class TasksTest {
         }
 
         @Override
-        public Answer get(String key, Optional<String> known) {
+        public Answer get(String key, Optional<String> known, Loading.Lease lease) {
             asked.incrementAndGet();
             if (away) {
                 throw new SoftcallException(Reason.STORE_UNAVAILABLE, "away");
+            }
+            if (fault) {
+                throw new NullPointerException("a fault");
             }
             Optional<Stored> now = object;
             CountDownLatch held = hold;
@@ -231,12 +306,12 @@ class TasksTest {
                 unchanged.incrementAndGet();
                 return new Unchanged();
             }
-            return new Found(now.get().version(), now.get().bytes());
+            return new Found(now.get().version(), Instant.EPOCH, now.get().bytes());
         }
 
         @Override
-        public Page list(String suffix, String after, int limit) {
-            return new Page(List.of(), Optional.empty());
+        public Page list(String prefix, String suffix, String after, int limit) {
+            return new Page(List.of(), Optional.empty(), true);
         }
 
         @Override

@@ -1,0 +1,32 @@
+package io.softcall.store;
+
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.Path;
+
+/** What failures of folders mean, and what those of all stores are called. */
+final class Failures {
+
+    private Failures() {}
+
+    /** @param uri of the store */
+    static SoftcallException late(String uri) {
+        return new SoftcallException(
+                        Reason.STORE_UNAVAILABLE, "the store did not answer in time (softcall.store.timeout)")
+                .withDetail("store %s", uri);
+    }
+
+    /**
+     * @param uri of the store
+     * @param file that was to be read or written
+     */
+    static SoftcallException of(String uri, Path file, IOException e) {
+        return e instanceof AccessDeniedException
+                ? new SoftcallException(Reason.STORE_DENIED, "the store refuses access", e)
+                        .withDetail("store %s: no permission for %s", uri, file)
+                : new SoftcallException(Reason.STORE_UNAVAILABLE, "the store cannot be used", e)
+                        .withDetail("store %s: %s", uri, e);
+    }
+}

@@ -1,0 +1,24 @@
+package io.softcall.store;
+
+import java.util.Comparator;
+
+/** The order of keys in S3, which is that of their UTF-8 bytes, and so of their code points. Java's own is another beyond U+FFFF. */
+final class Utf8Order {
+
+    static final Comparator<String> COMPARATOR = Utf8Order::compare;
+
+    private Utf8Order() {}
+
+    private static int compare(String a, String b) {
+        int length = Math.min(a.length(), b.length());
+        for (int i = 0; i < length; i++) {
+            char left = a.charAt(i);
+            char right = b.charAt(i);
+            if (left != right) {
+                boolean surrogate = Character.isSurrogate(left);
+                return surrogate == Character.isSurrogate(right) ? left - right : surrogate ? 1 : -1;
+            }
+        }
+        return a.length() - b.length();
+    }
+}
