@@ -160,6 +160,7 @@ public final class Settings {
                     "softcall.http.keys.NAME.sha256",
                     new Text(SHA256, "64 hexadecimal digits, as printed by `sha256sum`")),
             Map.entry("softcall.http.keys.NAME.tasks", ANYTHING),
+            Map.entry("softcall.http.keys.NAME.admin", ANYTHING),
             Map.entry("softcall.jobs.output", ANYTHING),
             Map.entry("softcall.jobs.buckets", ANYTHING),
             Map.entry("softcall.jobs.keys", ANYTHING),

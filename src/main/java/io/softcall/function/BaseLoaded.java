@@ -1,6 +1,5 @@
 package io.softcall.function;
 
-import io.softcall.store.Store;
 import io.softcall.task.Requirements;
 import jakarta.inject.Singleton;
 import org.eclipse.microprofile.health.HealthCheck;
@@ -8,20 +7,18 @@ import org.eclipse.microprofile.health.HealthCheckResponse;
 import org.eclipse.microprofile.health.Readiness;
 
 /**
- * Ready once the base is loaded, which start-up waits for, until the server stops. The store is named, not asked: a store that blinks must not
- * take every instance out of service at once.
+ * Ready once the base is loaded, which start-up waits for, until the server stops. The store is not
+ * asked: one that blinks must not take every instance out of service at once.
  */
 @Readiness
 @Singleton
 class BaseLoaded implements HealthCheck {
 
     private final Requirements base;
-    private final Store store;
     private final Draining draining;
 
-    BaseLoaded(Requirements base, Store store, Draining draining) {
+    BaseLoaded(Requirements base, Draining draining) {
         this.base = base;
-        this.store = store;
         this.draining = draining;
     }
 
@@ -31,7 +28,6 @@ class BaseLoaded implements HealthCheck {
                 .status(!draining.hasBegun())
                 .withData("base", base.baseName())
                 .withData("fingerprints", String.join(" ", base.fingerprints()))
-                .withData("store", store.uri())
                 .build();
     }
 }

@@ -13,7 +13,7 @@ import jakarta.inject.Singleton;
 @Singleton
 public class Draining {
 
-    private static final String HEALTH = "/q/health";
+    static final String HEALTH = "/q/health";
 
     private volatile boolean begun;
 
@@ -37,7 +37,7 @@ public class Draining {
                 context.request().connection().close();
             }
         });
-        if (begun && !context.request().path().startsWith(HEALTH)) {
+        if (begun && !context.normalizedPath().startsWith(HEALTH)) {
             throw new SoftcallException(Reason.STOPPING, "this server is stopping: come again");
         }
         context.next();

@@ -1,28 +1,39 @@
 package io.softcall.function;
 
+import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.ext.web.Route;
 import io.vertx.ext.web.Router;
+import io.vertx.ext.web.RoutingContext;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
+import java.util.Optional;
 
 /** What a request passes before REST or Funqy see it, in this order. */
 @Singleton
 class EntryRoutes {
 
+    /** What Quarkus says of the server: health, metrics, OpenAPI. */
+    private static final String OPERATORS = "/q/*";
+
+    private final RouterErrors errors;
     private final Draining draining;
+    private final Keys keys;
     private final RequestBodies bodies;
     private final Admission admission;
 
-    EntryRoutes(Draining draining, RequestBodies bodies, Admission admission) {
+    EntryRoutes(RouterErrors errors, Draining draining, Keys keys, RequestBodies bodies, Admission admission) {
+        this.errors = errors;
         this.draining = draining;
+        this.keys = keys;
         this.bodies = bodies;
         this.admission = admission;
     }
 
     void register(@Observes Router router) {
-        first(router.route()).failureHandler(RouterErrors::answer);
+        first(router.route()).failureHandler(errors::answer);
         first(router.route()).handler(draining::handle);
+        first(router.route(OPERATORS)).handler(this::requireAdmin);
         first(router.route()).method(HttpMethod.POST).handler(HangUps::watch);
         first(router.route()).handler(bodies::read);
         for (String path : ClassifyResource.PATHS) {
@@ -30,6 +41,15 @@ class EntryRoutes {
         }
         first(router.post(ClassifyText.PATH)).handler(admission::admit);
         first(router.route(ClassifyText.PATH)).handler(Admission::requireAdmitted);
+    }
+
+    /** All but health, for which load balancers have no key. */
+    private void requireAdmin(RoutingContext context) {
+        if (!context.normalizedPath().startsWith(Draining.HEALTH)) {
+            keys.caller(Optional.ofNullable(context.request().getHeader(HttpHeaders.AUTHORIZATION)))
+                    .requireAdmin();
+        }
+        context.next();
     }
 
     /**

@@ -67,8 +67,17 @@ final class Errors {
         return Long.toString(Math.clamp(seconds, 1, MAX_RETRY_AFTER_S));
     }
 
+    /** The whole, for those who run the server: in dead letters, results and logs. */
     static Body body(SoftcallException e) {
-        return new Body(new Error(e.getMessage(), e.reason().name().toLowerCase(Locale.ROOT), status(e.reason())));
+        return body(e, true);
+    }
+
+    /** @param admin whether the caller may see what concerns those who run the server */
+    static Body body(SoftcallException e, boolean admin) {
+        return new Body(new Error(
+                admin ? e.getMessage() : e.publicMessage(),
+                e.reason().name().toLowerCase(Locale.ROOT),
+                status(e.reason())));
     }
 
     /** Whether the request is to blame, or the task that it names: asked again, it would fail again. */
@@ -102,6 +111,6 @@ final class Errors {
         }
         Throwable inner =
                 failure instanceof CompletionException && failure.getCause() != null ? failure.getCause() : failure;
-        return new SoftcallException(Reason.INTERNAL, "the server failed: " + inner, inner);
+        return new SoftcallException(Reason.INTERNAL, "the server failed", inner).withDetail("%s", inner);
     }
 }

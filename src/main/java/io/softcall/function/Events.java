@@ -138,7 +138,7 @@ class Events {
                 again = Optional.of(problem);
                 return;
             }
-            Errors.Body body = Errors.body(problem);
+            Errors.Body body = Errors.body(problem, keys.isAdmin(authorization));
             answers.set(
                     place,
                     Optional.of(event.map(known -> known.reply(known.key(), FAILED, Optional.empty(), body))

@@ -42,5 +42,9 @@ public interface HttpConfig {
         /** Task names that it may call; a trailing {@code *} stands for any rest. */
         @WithDefault("*")
         List<String> tasks();
+
+        /** Whether it may see metrics and the OpenAPI document, and where the store lies. */
+        @WithDefault("false")
+        boolean admin();
     }
 }

@@ -25,8 +25,9 @@ class Keys {
      * Somebody who may call some tasks.
      *
      * @param patterns task names; a trailing {@code *} stands for any rest
+     * @param admin whether it also sees what concerns those who run the server
      */
-    record Caller(String name, List<String> patterns) {
+    record Caller(String name, List<String> patterns, boolean admin) {
 
         boolean mayCall(TaskName task) {
             return new TaskPatterns(patterns).fit(task);
@@ -37,6 +38,16 @@ class Keys {
             if (!mayCall(task)) {
                 throw new SoftcallException(
                         Reason.FORBIDDEN, "API key \"%s\" may not call task \"%s\"".formatted(name, task));
+            }
+        }
+
+        /** @throws SoftcallException {@code FORBIDDEN} */
+        void requireAdmin() {
+            if (!admin) {
+                throw new SoftcallException(
+                        Reason.FORBIDDEN,
+                        "API key \"%s\" is not for those who run the server (softcall.http.keys.NAME.admin)"
+                                .formatted(name));
             }
         }
 
@@ -53,14 +64,14 @@ class Keys {
         }
     }
 
-    private static final Caller ANYBODY = new Caller("none", List.of("*"));
+    private static final Caller ANYBODY = new Caller("none", List.of("*"), true);
 
     private final List<Key> keys = new ArrayList<>();
 
     Keys(HttpConfig config) {
         config.keys()
-                .forEach((name, key) ->
-                        keys.add(new Key(HexFormat.of().parseHex(key.sha256()), new Caller(name, key.tasks()))));
+                .forEach((name, key) -> keys.add(
+                        new Key(HexFormat.of().parseHex(key.sha256()), new Caller(name, key.tasks(), key.admin()))));
     }
 
     /**
@@ -85,6 +96,15 @@ class Keys {
         }
         return Optional.ofNullable(found)
                 .orElseThrow(() -> new SoftcallException(Reason.UNAUTHENTICATED, "the API key is not known"));
+    }
+
+    /** Whether the sender of this {@code Authorization} header may see what concerns those who run the server. */
+    boolean isAdmin(Optional<String> authorization) {
+        try {
+            return caller(authorization).admin();
+        } catch (SoftcallException e) {
+            return false;
+        }
     }
 
     private static byte[] sha256(String token) {

@@ -4,24 +4,32 @@ import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.vertx.core.VertxException;
 import io.vertx.core.http.HttpClosedException;
+import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.core.json.JsonObject;
 import io.vertx.ext.web.RoutingContext;
+import jakarta.inject.Singleton;
+import java.util.Optional;
 import org.jboss.logging.Logger;
 
 /**
  * Errors outside REST: bodies that are cut off, calls that are not admitted, and functions. Funqy fails a request with 500 whatever
  * was thrown; failures that reach the router are unwrapped here, and answered from the same table as everywhere.
  */
-final class RouterErrors {
+@Singleton
+class RouterErrors {
 
     private static final long CLOSE_AFTER_MS = 200;
 
     private static final Logger LOG = Logger.getLogger(RouterErrors.class);
 
-    private RouterErrors() {}
+    private final Keys keys;
 
-    static void answer(RoutingContext context) {
+    RouterErrors(Keys keys) {
+        this.keys = keys;
+    }
+
+    void answer(RoutingContext context) {
         HttpServerResponse response = context.response();
         boolean gone = response.closed() || context.failure() instanceof HttpClosedException;
         if (gone || response.ended() || response.headWritten()) {
@@ -39,7 +47,11 @@ final class RouterErrors {
         response.setStatusCode(Errors.status(problem.reason()))
                 // Quarkus's binding for Lambda knows a text by this spelling alone.
                 .putHeader("Content-Type", "application/json")
-                .end(JsonObject.mapFrom(Errors.body(problem)).toBuffer());
+                .end(JsonObject.mapFrom(Errors.body(
+                                problem,
+                                keys.isAdmin(
+                                        Optional.ofNullable(context.request().getHeader(HttpHeaders.AUTHORIZATION)))))
+                        .toBuffer());
         if (unread) {
             // What is still on its way is not read. Not at once: the answer must reach a caller that is still sending.
             context.vertx().setTimer(CLOSE_AFTER_MS, timer -> context.request()

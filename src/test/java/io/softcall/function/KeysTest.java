@@ -1,20 +1,26 @@
 package io.softcall.function;
 
 import static io.restassured.RestAssured.given;
+import static org.hamcrest.Matchers.anyOf;
 import static org.hamcrest.Matchers.contains;
 import static org.hamcrest.Matchers.containsString;
 import static org.hamcrest.Matchers.empty;
 import static org.hamcrest.Matchers.hasKey;
 import static org.hamcrest.Matchers.is;
 import static org.hamcrest.Matchers.not;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.quarkus.test.common.ResourceArg;
 import io.quarkus.test.common.WithTestResource;
 import io.quarkus.test.junit.QuarkusTest;
 import io.restassured.response.ValidatableResponse;
 import io.softcall.S3Server;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** API keys: who is not known gets 401, who may not call a task gets 403. */
 @QuarkusTest
@@ -26,8 +32,15 @@ import org.junit.jupiter.api.Test;
                     name = "softcall.http.keys.acme.sha256",
                     value = "afacab3575137afa4e00d9cbcafcb14c9ae25f779d964eb0ea5b2c4eb5dfd163"),
             @ResourceArg(name = "softcall.http.keys.acme.tasks", value = "acme/*,sentiment"),
+            // echo -n admin-key | sha256sum
+            @ResourceArg(
+                    name = "softcall.http.keys.admin.sha256",
+                    value = "69a5265506c94c77b787a7d7377b7685a0eff82e33920a71e7ee22cd6154953e"),
+            @ResourceArg(name = "softcall.http.keys.admin.admin", value = "true"),
         })
 class KeysTest {
+
+    S3Server store;
 
     @Test
     void withAndWithoutAKey() {
@@ -108,6 +121,62 @@ class KeysTest {
                 .get("/v1/jobs/x/y")
                 .then()
                 .statusCode(403);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"/q/metrics", "/q/openapi", "/q//metrics", "/q/metrics/", "/%71/metrics"})
+    void metricsAndOpenApiAreForThoseWhoRunTheServer(String path) {
+        given().urlEncodingEnabled(false).get(path).then().statusCode(401).header("www-authenticate", "Bearer");
+        given().urlEncodingEnabled(false)
+                .header("authorization", "Bearer acme-key")
+                .get(path)
+                .then()
+                .statusCode(403)
+                .body("error.message", containsString("softcall.http.keys.NAME.admin"));
+        given().urlEncodingEnabled(false)
+                .header("authorization", "Bearer admin-key")
+                .get(path)
+                .then()
+                .statusCode(200);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"/q/health", "/q/health/live", "/q/health/ready"})
+    void healthIsOpenAndNamesNoPlace(String path) {
+        given().get(path)
+                .then()
+                .statusCode(200)
+                .body(not(containsString("s3://")))
+                .body(not(containsString("file:")));
+    }
+
+    /** Where the store lies concerns those who run the server. */
+    @ParameterizedTest
+    @ValueSource(strings = {"/v1/classify", "/classify-text", "/"})
+    void errorsNameThePlaceOfTheStoreToThemAlone(String path) {
+        for (String task : List.of("acme/none", "acme/broken")) {
+            String own = error(path, "Bearer acme-key", task);
+            assertTrue(own.contains(task), own);
+            assertFalse(own.contains("s3://") || own.contains("softcall-tests"), own);
+            String operators = error(path, "Bearer admin-key", task);
+            assertTrue(operators.contains("s3://softcall-tests"), operators);
+        }
+    }
+
+    private String error(String path, String authorization, String task) {
+        store.put("acme/broken", new byte[] {1, 2, 3});
+        return given().contentType("application/json")
+                .header("authorization", authorization)
+                .header("ce-specversion", "1.0")
+                .header("ce-id", "1")
+                .header("ce-source", "test")
+                .header("ce-type", "io.softcall.classify")
+                .body(Map.of("model", task, "input", "x"))
+                .post(path)
+                .then()
+                .statusCode(anyOf(is(404), is(502)))
+                .extract()
+                .path("error.message");
     }
 
     private static ValidatableResponse page(String query) {
