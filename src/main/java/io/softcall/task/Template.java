@@ -12,6 +12,8 @@ import java.util.regex.Pattern;
  */
 public final class Template {
 
+    private static final char REPLACEMENT = '\ufffd';
+
     private static final Pattern FIELD = Pattern.compile("\\{(text[12]?)}");
 
     private final String source;
@@ -48,7 +50,7 @@ public final class Template {
     public record Span(int start, int end) {}
 
     /**
-     * The template with its texts.
+     * The template with its texts, in Unicode: half of a surrogate pair, which a cut in the wrong place leaves, is U+FFFD.
      *
      * @param spans where each text lies, in the order in which the template names them
      */
@@ -78,7 +80,23 @@ public final class Template {
             codePoints = start + text.codePointCount(0, text.length());
             spans.add(new Span(start, codePoints));
         }
-        return new Filled(filled.append(literals.getLast()).toString(), List.copyOf(spans));
+        replaceUnpairedSurrogates(filled.append(literals.getLast()));
+        return new Filled(filled.toString(), List.copyOf(spans));
+    }
+
+    /** As the web does it (USVString of Web IDL): each is one code point before and after. The tokenizer would make three of it. */
+    private static void replaceUnpairedSurrogates(StringBuilder text) {
+        for (int i = 0; i < text.length(); i++) {
+            if (Character.isSurrogate(text.charAt(i))) {
+                boolean paired =
+                        Character.isSurrogatePair(text.charAt(i), i + 1 < text.length() ? text.charAt(i + 1) : 0);
+                if (paired) {
+                    i++;
+                } else {
+                    text.setCharAt(i, REPLACEMENT);
+                }
+            }
+        }
     }
 
     /** Which of a row's texts stands at the given place: the inverse of the order of {@link Filled#spans()}. */

@@ -1,0 +1,27 @@
+package io.softcall.task;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** What a text must be so that native code counts its characters as we do. */
+class TemplateTest {
+
+    private static Template.Filled fill(String text) throws RefusedException {
+        return new Template("a{text}b").fill(List.of(text));
+    }
+
+    @Test
+    void halfAPairIsOneCharacterOfReplacement() throws RefusedException {
+        assertEquals("a\ufffdb", fill("\ud83d").text());
+        assertEquals("a\ufffd\ufffdb", fill("\ude80\ud83d").text());
+        assertEquals("a🚀\ufffdx\ufffdb", fill("🚀\ude80x\ud83d").text());
+        assertEquals("a🚀b", fill("🚀").text());
+    }
+
+    @Test
+    void spansCountItAsOne() throws RefusedException {
+        assertEquals(List.of(new Template.Span(1, 4)), fill("\ud83dx🚀").spans());
+    }
+}
