@@ -69,6 +69,10 @@ test-clients: $(clients_environment) $(server) ## let OpenAI's own client list t
 chaos: $(events_environment) $(server) ## the same, 20 times, and with 50,000 messages
 	@$(events_python) tools/chaos.py --kills 20 --rows 40000 --messages 50000
 
+.PHONY: soak
+soak: $(events_environment) $(server) ## serve for MINUTES beside bad neighbours, and hold callers, memory and times to their bars
+	@$(events_python) tools/soak.py $(if $(MINUTES),--minutes $(MINUTES))
+
 .PHONY: edge
 edge: $(archives) ## make the archives for devices, build/edge/softcall-edge-linux-*.tar.zst (TASKS="...", PLATFORMS="x64 aarch64")
 

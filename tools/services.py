@@ -63,10 +63,39 @@ class Storage:
 @contextlib.contextmanager
 def s3proxy(data: Path, bucket: str) -> Iterator[Storage]:
     """An empty bucket of the S3 server of the tests (Java)."""
-    arguments = ["--port", "0", "--data", data, "--access-key", KEY, "--secret-key", SECRET]
-    arguments += ["--log", data.with_suffix(".access.log")]
-    with _ready([ROOT / "tools/s3/start", *arguments], data.with_suffix(".log")) as url:
+    with _ready(_s3proxy_command(data, 0), data.with_suffix(".log")) as url:
         yield _storage(url, bucket)
+
+
+@dataclass
+class RestartableStorage:
+    """A bucket of the S3 server of the tests, which can be ended and started again at its address."""
+
+    storage: Storage
+    _data: Path
+    _running: contextlib.ExitStack
+
+    def restart(self, away_s: float) -> None:
+        """End the server as a crash does, and start it again after a while, with all that is stored."""
+        port = int(self.storage.url.rsplit(":", 1)[1])
+        self._running.close()
+        time.sleep(away_s)
+        self._running.enter_context(
+            _ready(_s3proxy_command(self._data, port), self._data.with_suffix(".log"))
+        )
+
+
+@contextlib.contextmanager
+def restartable_s3proxy(data: Path, bucket: str) -> Iterator[RestartableStorage]:
+    """The same as `s3proxy`, and it can be restarted."""
+    with contextlib.ExitStack() as running:
+        url = running.enter_context(_ready(_s3proxy_command(data, 0), data.with_suffix(".log")))
+        yield RestartableStorage(_storage(url, bucket), data, running)
+
+
+def _s3proxy_command(data: Path, port: int) -> list:
+    arguments = ["--port", str(port), "--data", data, "--access-key", KEY, "--secret-key", SECRET]
+    return [ROOT / "tools/s3/start", *arguments, "--log", data.with_suffix(".access.log")]
 
 
 @contextlib.contextmanager
