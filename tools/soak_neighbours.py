@@ -53,7 +53,7 @@ class Neighbours:
         self.unexpected: Counter[str] = Counter()
 
     def live(self, ended, busy, told) -> None:
-        """Work while `busy` is set, until `ended` is; then `told` gets what was answered, and not expected."""
+        """Work while `busy` is set, until `ended` is; then tell what was answered, and not expected."""
         works: tuple[tuple[Callable[[], None], float], ...] = (
             (self._bad_request, 0.1),
             (self._refused_task, 0.3),
