@@ -115,6 +115,6 @@ public final class Workers {
     private SoftcallException interrupted(FutureTask<?> task, InterruptedException e) {
         cancel(task);
         Thread.currentThread().interrupt();
-        return new SoftcallException(SoftcallException.Reason.DEADLINE_EXCEEDED, "the server is stopping", e);
+        return new SoftcallException(SoftcallException.Reason.STOPPING, "the server is stopping", e);
     }
 }
