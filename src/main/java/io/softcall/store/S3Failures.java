@@ -41,6 +41,9 @@ final class S3Failures {
     private static final Pattern IDENTITY =
             Pattern.compile("\\b(?:WebIdentityTokenFile|Profile|Container)CredentialsProvider\\(.*?\\): (.*?)"
                     + "(?=, \\w+CredentialsProvider\\(|]$)");
+    /** Between the list of what the SDK tries and what came of each. */
+    private static final String TRIED = "]) : [";
+
     private static final List<String> NOT_CONFIGURED = List.of(
             "must be set", "contained no credentials for profile", "neither AWS_CONTAINER_CREDENTIALS_FULL_URI");
 
@@ -88,9 +91,10 @@ final class S3Failures {
 
     /** Why an identity that is configured gives no credentials. The SDK tells of all that it tries, mostly that nothing is there. */
     private static String refusedIdentities(SdkException e) {
-        String reasons = IDENTITY.matcher(e.getMessage())
+        String tried = e.getMessage().substring(Math.max(0, e.getMessage().indexOf(TRIED)));
+        String reasons = IDENTITY.matcher(tried)
                 .results()
-                .map(tried -> tried.group(1))
+                .map(identity -> identity.group(1))
                 .filter(reason -> NOT_CONFIGURED.stream().noneMatch(reason::contains))
                 .collect(Collectors.joining("; "));
         return reasons.isEmpty() ? "" : " (" + withoutRequest(reasons) + ")";

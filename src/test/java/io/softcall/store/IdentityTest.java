@@ -1,7 +1,6 @@
 package io.softcall.store;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.softcall.SoftcallException;
@@ -69,7 +68,7 @@ class IdentityTest {
         String said = listed(
                 Map.of("AWS_WEB_IDENTITY_TOKEN_FILE", home.resolve("token").toString(), "AWS_ROLE_ARN", ROLE));
         assertTrue(said.startsWith("STORE_DENIED"), said);
-        assertTrue(said.contains("Not authorized to perform sts:AssumeRoleWithWebIdentity"), said);
+        assertTrue(said.contains("found (Not authorized to perform sts:AssumeRoleWithWebIdentity"), said);
     }
 
     /** As EKS Pod Identity sets it, and ECS. */
@@ -139,8 +138,7 @@ class IdentityTest {
     void noneAtAll() throws Exception {
         String said = listed(Map.of());
         assertTrue(said.startsWith("STORE_DENIED"), said);
-        assertTrue(said.contains("no credentials found"), said);
-        assertFalse(said.contains("class path"), said);
+        assertTrue(said.contains("no credentials found;"), said);
     }
 
     private Reply answer(Request request) {
