@@ -91,7 +91,8 @@ final class S3Failures {
 
     /** Why an identity that is configured gives no credentials. The SDK tells of all that it tries, mostly that nothing is there. */
     private static String refusedIdentities(SdkException e) {
-        String reasons = IDENTITY.matcher(e.getMessage())
+        String tried = e.getMessage().substring(Math.max(0, e.getMessage().indexOf(TRIED)));
+        String reasons = IDENTITY.matcher(tried)
                 .results()
                 .map(identity -> identity.group(1))
                 .filter(reason -> NOT_CONFIGURED.stream().noneMatch(reason::contains))
