@@ -2,6 +2,7 @@ package io.softcall.function;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.smallrye.common.annotation.RunOnVirtualThread;
+import io.softcall.Workers;
 import io.softcall.jobs.JobReport;
 import io.softcall.jobs.JobReports;
 import io.softcall.jobs.JobStatus;
@@ -32,9 +33,14 @@ import org.jboss.resteasy.reactive.RestResponse;
 @Produces(MediaType.APPLICATION_JSON)
 class JobsResource {
 
+    private static final int QUESTIONS_AT_ONCE = 2;
+    private static final int QUESTIONS_WAITING = 64;
+
     private final Keys keys;
     private final Jobs jobs;
     private final SnsSubscriptions subscriptions;
+    /** A folder on a disk that hangs would hold the carriers of all calls. */
+    private final Workers questions = new Workers("questions about jobs", QUESTIONS_AT_ONCE, QUESTIONS_WAITING);
 
     JobsResource(Keys keys, Jobs jobs, SnsSubscriptions subscriptions) {
         this.keys = keys;
@@ -67,7 +73,7 @@ class JobsResource {
     public JobStatus show(
             @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization, @PathParam("id") String id) {
         keys.caller(authorization).requireAll();
-        return jobs.status(id);
+        return questions.call(() -> jobs.status(id));
     }
 
     @DELETE
@@ -76,6 +82,6 @@ class JobsResource {
     public JobStatus cancel(
             @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization, @PathParam("id") String id) {
         keys.caller(authorization).requireAll();
-        return jobs.cancel(id);
+        return questions.call(() -> jobs.cancel(id));
     }
 }

@@ -67,7 +67,7 @@ final class FixedTasks {
             return new Fixed(artifact.version(), null, null);
         } catch (SoftcallException e) {
             if (e.reason() == Reason.UNKNOWN_TASK || e.reason() == Reason.ARTIFACT_REFUSED) {
-                return new Fixed(null, code(e.reason()), e.getMessage());
+                return new Fixed(null, code(e.reason()), e.publicMessage());
             }
             throw e;
         }
@@ -95,7 +95,7 @@ final class FixedTasks {
             return new Version.Present(read(new Tasks.Artifact(name, fixed.version(), bytes)));
         } catch (SoftcallException e) {
             if (e.reason() == Reason.ARTIFACT_REFUSED) {
-                return new Version.Absent(code(e.reason()), e.getMessage());
+                return new Version.Absent(code(e.reason()), e.publicMessage());
             }
             throw e;
         }

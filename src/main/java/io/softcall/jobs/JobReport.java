@@ -61,7 +61,7 @@ public record JobReport(
                 null,
                 null,
                 null,
-                new Error(FixedTasks.code(problem.reason()), problem.getMessage()));
+                new Error(FixedTasks.code(problem.reason()), problem.publicMessage()));
     }
 
     static JobReport of(Manifest manifest) {

@@ -233,7 +233,7 @@ final class PartRunner {
                 case Outcome.Answered(var row) -> results.answer(id, task, row);
                 case Outcome.Refused(SoftcallException problem) ->
                     results.error(
-                            id, Optional.of(task.name()), FixedTasks.code(problem.reason()), problem.getMessage());
+                            id, Optional.of(task.name()), FixedTasks.code(problem.reason()), problem.publicMessage());
             }
         }
     }
