@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.softcall.CapturedLog;
 import io.softcall.EditedArtifact;
 import io.softcall.Printable;
 import io.softcall.SoftcallException;
@@ -25,9 +26,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.logging.Handler;
-import java.util.logging.LogRecord;
-import java.util.logging.Logger;
+import java.util.logging.Level;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
@@ -130,22 +129,7 @@ class TasksTest {
     /** However often it is called, and in however many versions it comes. */
     @Test
     void aRefusedTaskIsOneLineOfTheLogAMinute() {
-        List<String> lines = new ArrayList<>();
-        Handler handler = new Handler() {
-            @Override
-            public void publish(LogRecord line) {
-                lines.add(line.getMessage());
-            }
-
-            @Override
-            public void flush() {}
-
-            @Override
-            public void close() {}
-        };
-        Logger log = Logger.getLogger(Tasks.class.getName());
-        log.addHandler(handler);
-        try {
+        try (CapturedLog log = new CapturedLog()) {
             Tasks tasks = tasks(Map.of("softcall.store.fetch", "full"));
             for (int i = 0; i < 50; i++) {
                 nanos.incrementAndGet();
@@ -156,13 +140,13 @@ class TasksTest {
                                 .bytes());
                 assertEquals(Reason.ARTIFACT_REFUSED, failure(tasks));
             }
-        } finally {
-            log.removeHandler(handler);
+            List<String> refusals = log.lines(Level.INFO).stream()
+                    .filter(line -> line.contains("refused-"))
+                    .toList();
+            assertEquals(1, refusals.size());
+            String message = refusals.getFirst().substring((Tasks.class.getName() + ": ").length());
+            assertTrue(message.length() <= Printable.MAX_LENGTH);
         }
-        List<String> refusals =
-                lines.stream().filter(line -> line.contains("refused-")).toList();
-        assertEquals(1, refusals.size());
-        assertTrue(refusals.getFirst().length() <= Printable.MAX_LENGTH);
     }
 
     /** Whoever may call a task need not know where it lies. */
