@@ -54,8 +54,10 @@ class RequestBodies {
             context.put(CUT_OFF, true);
             throw tooLarge();
         }
-        if ("100-continue".equalsIgnoreCase(request.getHeader("expect"))) {
+        if ("100-continue".equalsIgnoreCase(request.getHeader(HttpHeaders.EXPECT))) {
             context.response().writeContinue();
+            // Else REST would write it once more.
+            request.headers().remove(HttpHeaders.EXPECT);
         }
         Reading reading = new Reading(context);
         // Quarkus resumes a request with its first handler, unless somebody has paused it.
