@@ -239,8 +239,11 @@ public class Classifier {
             Attempt attempt = guess.filter(
                             made -> made.task.version().equals(fresh.task().version()))
                     .orElseGet(() -> {
-                        // At once: its rows would only stand in the way of the new ones.
-                        guess.ifPresent(Attempt::cancel);
+                        guess.ifPresent(superseded -> {
+                            // At once: its rows would only stand in the way of the new ones.
+                            superseded.cancel();
+                            prefixes.forget(superseded.task);
+                        });
                         return new Attempt(fresh.task(), call, patience);
                     });
             try {

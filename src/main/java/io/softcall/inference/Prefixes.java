@@ -82,6 +82,11 @@ class Prefixes {
         }
     }
 
+    /** Gives up the prefix of a version that was replaced, whose place others have a use for. Whoever acquired it keeps it. */
+    void forget(Task task) {
+        cache.synchronous().invalidate(new Key(task.name(), task.version()));
+    }
+
     private CompletableFuture<Prefix> make(Task task) {
         if (task.readyPrefix().isPresent()) {
             ready.increment();

@@ -2,12 +2,14 @@ package io.softcall.jobs;
 
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
+import com.github.benmanes.caffeine.cache.Scheduler;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.jobs.Folder.Fixed;
 import io.softcall.task.Task;
 import io.softcall.task.TaskName;
 import io.softcall.task.Tasks;
+import java.time.Duration;
 import java.util.Locale;
 
 /**
@@ -19,6 +21,9 @@ final class FixedTasks {
     /** Parsed artifacts of the jobs under way. */
     private static final long CACHE_BYTES = 64 << 20;
 
+    /** For which an unused task is kept: its job may have ended, and reading the copy again costs milliseconds. */
+    private static final Duration KEPT = Duration.ofMinutes(1);
+
     private static final int ERROR_BYTES = 1_024;
 
     private final Tasks tasks;
@@ -26,6 +31,8 @@ final class FixedTasks {
     private final Cache<Key, Version> cache = Caffeine.newBuilder()
             .maximumWeight(CACHE_BYTES)
             .weigher((Key key, Version version) -> version.bytes())
+            .expireAfterAccess(KEPT)
+            .scheduler(Scheduler.systemScheduler())
             .build();
 
     private record Key(String job, TaskName task) {}

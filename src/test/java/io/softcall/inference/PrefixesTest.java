@@ -1,7 +1,9 @@
 package io.softcall.inference;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.quarkus.runtime.configuration.DurationConverter;
@@ -77,6 +79,22 @@ class PrefixesTest {
         assertEquals(TOKENS, prefix.tokens());
         assertEquals(0, count("encoded"));
         assertEquals(1, count("ready"));
+    }
+
+    /** A task that is overwritten all the time has one prefix in the cache, and not one a version. */
+    @Test
+    void aVersionThatWasReplacedGivesUpItsPlace() throws Exception {
+        serve(bundle);
+        Prefix held = prefixes.acquire(task(Optional.empty()), CompletableFuture::join);
+        assertEquals(1, metrics.get("softcall.prefix.cached").gauge().value());
+        prefixes.forget(task(Optional.empty()));
+        assertEquals(0, metrics.get("softcall.prefix.cached").gauge().value());
+        assertTrue(held.retain(), "whoever runs behind it still can");
+        held.release();
+        held.release();
+        assertFalse(held.retain());
+        prefixes.acquire(task(Optional.empty()), CompletableFuture::join).release();
+        assertEquals(2, count("encoded"));
     }
 
     private double count(String what) {
