@@ -110,7 +110,9 @@ class OnnxModelTest {
             assertFalse(encoder.isOpen());
         }
         encoder.close();
-        assertThrows(IllegalStateException.class, () -> encoder.encode(prompt(tiny), new LayerPrefixes(tiny)));
+        SoftcallException e =
+                assertThrows(SoftcallException.class, () -> encoder.encode(prompt(tiny), new LayerPrefixes(tiny)));
+        assertEquals(Reason.STOPPING, e.reason());
     }
 
     /** Said to whoever needs it, at once and until somebody has mended it; other trunks go on. */
