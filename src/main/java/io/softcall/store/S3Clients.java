@@ -4,6 +4,7 @@ import jakarta.annotation.PreDestroy;
 import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider;
 import software.amazon.awssdk.core.checksums.RequestChecksumCalculation;
 import software.amazon.awssdk.core.checksums.ResponseChecksumValidation;
@@ -35,6 +36,9 @@ class S3Clients {
     private final DefaultCredentialsProvider credentials =
             DefaultCredentialsProvider.builder().build();
 
+    /** What ends questions that take too long. */
+    private final ScheduledThreadPoolExecutor clock = clock();
+
     private final S3Client client;
     private final S3Revalidation revalidation;
 
@@ -44,7 +48,8 @@ class S3Clients {
                 .region(region)
                 .credentialsProvider(credentials)
                 .httpClient(http)
-                .overrideConfiguration(override -> override.apiCallTimeout(config.timeout()))
+                .overrideConfiguration(
+                        override -> override.apiCallTimeout(config.timeout()).scheduledExecutorService(clock))
                 // What servers other than AWS's can do.
                 .forcePathStyle(true)
                 .requestChecksumCalculation(RequestChecksumCalculation.WHEN_REQUIRED)
@@ -54,11 +59,20 @@ class S3Clients {
                 S3Configuration.builder().pathStyleAccessEnabled(true).build();
         revalidation = new S3Revalidation(
                 http,
+                clock,
                 S3Presigner.builder()
                         .region(region)
                         .credentialsProvider(credentials)
                         .serviceConfiguration(paths)
                         .build());
+    }
+
+    /** An executor keeps what it was to do until its time has come, and a whole request with it, unless it drops what is cancelled. */
+    private static ScheduledThreadPoolExecutor clock() {
+        ScheduledThreadPoolExecutor clock = new ScheduledThreadPoolExecutor(
+                1, Thread.ofPlatform().name("s3-clock").daemon().factory());
+        clock.setRemoveOnCancelPolicy(true);
+        return clock;
     }
 
     /** Never the SDK's last resort, which is to ask AWS's machines: elsewhere nobody answers, and any region does. */
@@ -87,5 +101,6 @@ class S3Clients {
         client.close();
         credentials.close();
         http.close();
+        clock.shutdownNow();
     }
 }

@@ -5,7 +5,6 @@ import com.github.benmanes.caffeine.cache.Caffeine;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Optional;
-import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -32,15 +31,13 @@ final class S3Revalidation implements AutoCloseable {
     private static final int NOT_MODIFIED = 304;
 
     private final SdkHttpClient http;
+    private final ScheduledExecutorService clock;
     private final S3Presigner presigner;
     /** Empty: the server does not answer such requests as it answers the SDK's. */
     private final Cache<Location, Optional<SdkHttpRequest>> signed = Caffeine.newBuilder()
             .maximumSize(MAX_SIGNED)
             .expireAfterWrite(USED_FOR)
             .build();
-
-    private final ScheduledExecutorService clock = Executors.newSingleThreadScheduledExecutor(
-            Thread.ofPlatform().name("revalidation-clock").daemon().factory());
 
     private record Location(String bucket, String key) {}
 
@@ -51,8 +48,10 @@ final class S3Revalidation implements AutoCloseable {
         NOTHING
     }
 
-    S3Revalidation(SdkHttpClient http, S3Presigner presigner) {
+    /** @param clock ends what takes too long; not closed with this */
+    S3Revalidation(SdkHttpClient http, ScheduledExecutorService clock, S3Presigner presigner) {
         this.http = http;
+        this.clock = clock;
         this.presigner = presigner;
     }
 
@@ -104,7 +103,6 @@ final class S3Revalidation implements AutoCloseable {
 
     @Override
     public void close() {
-        clock.shutdownNow();
         presigner.close();
     }
 }
