@@ -11,7 +11,7 @@ import java.time.Duration;
  */
 public final class SoftcallException extends RuntimeException {
 
-    /** Why a call is not answered. Every reason has one row in the table of errors in README.md. */
+    /** Why a call is not answered. Every reason has one row in docs/errors.md. */
     public enum Reason {
         /** The request is malformed, has wrong types or values, or names no possible task. */
         INVALID_REQUEST,

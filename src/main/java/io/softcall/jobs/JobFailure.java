@@ -9,7 +9,7 @@ final class JobFailure extends IOException {
 
     private static final long serialVersionUID = 1L;
 
-    /** What is at fault; README's table of errors is for calls, these are for jobs. */
+    /** What is at fault; docs/errors.md is for calls, these are for jobs. */
     enum Code {
         /** The file cannot be read: damaged, of an unknown format, or without a text. */
         BAD_FILE,

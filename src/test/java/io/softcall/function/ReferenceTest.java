@@ -8,6 +8,7 @@ import io.softcall.inference.InferenceConfig;
 import io.softcall.jobs.JobsConfig;
 import io.softcall.store.StoreConfig;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -18,10 +19,8 @@ import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
-/** README's tables are what the code does: every configuration name with its default, every error with its status. */
-class ReadmeTest {
-
-    private static final String README = readme();
+/** The reference pages say what the code does: every setting with its default, every error with its status. */
+class ReferenceTest {
 
     @Test
     void everyConfigurationNameAndDefault() {
@@ -35,7 +34,8 @@ class ReadmeTest {
         }
         assertEquals(
                 code.toString(),
-                rows("\\| `(softcall\\.[^`]+)` \\| (?:`([^`]*)`)? ?\\|.*").toString());
+                rows("configuration.md", "\\| `(softcall\\.[^`]+)` \\| (?:`([^`]*)`)? ?\\|.*")
+                        .toString());
     }
 
     @Test
@@ -44,23 +44,25 @@ class ReadmeTest {
         for (Reason reason : Reason.values()) {
             code.put(reason.name().toLowerCase(Locale.ROOT), Integer.toString(Errors.status(reason)));
         }
-        assertEquals(code.toString(), rows("\\| `([a-z_]+)` \\| (\\d{3}) \\|.*").toString());
+        assertEquals(
+                code.toString(),
+                rows("errors.md", "\\| `([a-z_]+)` \\| (\\d{3}) \\|.*").toString());
     }
 
-    private static Map<String, String> rows(String pattern) {
+    private static Map<String, String> rows(String page, String pattern) {
         Map<String, String> rows = new TreeMap<>();
         Pattern.compile("(?m)^" + pattern + "$")
-                .matcher(README)
+                .matcher(read(page))
                 .results()
                 .forEach((MatchResult row) -> rows.put(row.group(1), row.group(2) == null ? "" : row.group(2)));
         return rows;
     }
 
-    private static String readme() {
+    private static String read(String page) {
         try {
-            return Files.readString(Path.of("README.md"));
+            return Files.readString(Path.of("docs", page));
         } catch (IOException e) {
-            throw new java.io.UncheckedIOException(e);
+            throw new UncheckedIOException(e);
         }
     }
 }
