@@ -43,7 +43,7 @@ events: $(events_environment) $(bundle) $(server) ## run S3, Kafka and the serve
 	@$(events_python) tools/events.py $(EVENTS)
 
 .PHONY: test
-test: lint test-python base test-java test-native test-lambda server test-clients test-jobs ## check everything, Python and Java
+test: lint test-python base test-java test-native test-lambda server test-clients test-openapi test-jobs ## check everything, Python and Java
 
 .PHONY: test-python
 test-python: ## run the tests of training-exporter
@@ -64,6 +64,10 @@ test-jobs: $(events_environment) $(server) ## kill servers in the middle of thei
 .PHONY: test-clients
 test-clients: $(clients_environment) $(server) ## let OpenAI's own client list the tasks
 	@$(clients_python) tools/clients.py
+
+.PHONY: test-openapi
+test-openapi: $(clients_environment) $(server) ## let Schemathesis hold the server to its OpenAPI document, and the document to it
+	@$(clients_python) tools/openapi_check.py $(OPENAPI)
 
 .PHONY: chaos
 chaos: $(events_environment) $(server) ## the same, 20 times, and with 50,000 messages

@@ -9,12 +9,6 @@ import jakarta.ws.rs.Produces;
 import jakarta.ws.rs.core.Context;
 import jakarta.ws.rs.core.MediaType;
 import java.util.List;
-import org.eclipse.microprofile.openapi.annotations.Operation;
-import org.eclipse.microprofile.openapi.annotations.media.Content;
-import org.eclipse.microprofile.openapi.annotations.media.ExampleObject;
-import org.eclipse.microprofile.openapi.annotations.media.Schema;
-import org.eclipse.microprofile.openapi.annotations.parameters.RequestBody;
-import org.eclipse.microprofile.openapi.annotations.responses.APIResponse;
 import org.jboss.resteasy.reactive.RestResponse;
 
 /** Classification over HTTP, at SGLang's path and at vLLM's. */
@@ -36,25 +30,6 @@ class ClassifyResource {
 
     @POST
     @Path(PATH)
-    @Operation(summary = "Classify texts with a task's prompt, as the store holds it now")
-    @RequestBody(
-            required = true,
-            content =
-                    @Content(
-                            schema = @Schema(implementation = ClassifyRequestSchema.class),
-                            examples =
-                                    @ExampleObject(
-                                            name = "banking77",
-                                            value =
-                                                    "{\"model\": \"banking77\", \"input\": \"My card has not arrived\"}")))
-    @APIResponse(
-            responseCode = "200",
-            description = "One item per text, in order",
-            content = @Content(schema = @Schema(implementation = ClassifyResponse.class)))
-    @APIResponse(
-            responseCode = "default",
-            description = "Any error",
-            content = @Content(schema = @Schema(implementation = Errors.Body.class)))
     public RestResponse<ClassifyResponse> classify(@Context RoutingContext context) {
         Endpoint.Answer answer = endpoint.answer(Admission.of(context), HangUps.of(context));
         RestResponse.ResponseBuilder<ClassifyResponse> response = RestResponse.ResponseBuilder.ok(answer.response());
@@ -64,7 +39,6 @@ class ClassifyResource {
 
     @POST
     @Path(VLLM_PATH)
-    @Operation(hidden = true)
     public RestResponse<ClassifyResponse> classifyAtVllmsPath(@Context RoutingContext context) {
         return classify(context);
     }

@@ -8,7 +8,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletionException;
 
-/** The one table from what went wrong to what the caller sees. README.md repeats it, and a test compares the two. */
+/** The one table from what went wrong to what the caller sees. docs/errors.md repeats it, and a test compares the two. */
 final class Errors {
 
     private static final long MAX_RETRY_AFTER_S = 60;

@@ -12,12 +12,6 @@ import jakarta.ws.rs.core.HttpHeaders;
 import jakarta.ws.rs.core.MediaType;
 import java.util.List;
 import java.util.Optional;
-import org.eclipse.microprofile.openapi.annotations.Operation;
-import org.eclipse.microprofile.openapi.annotations.enums.SchemaType;
-import org.eclipse.microprofile.openapi.annotations.media.Content;
-import org.eclipse.microprofile.openapi.annotations.media.Schema;
-import org.eclipse.microprofile.openapi.annotations.parameters.RequestBody;
-import org.eclipse.microprofile.openapi.annotations.responses.APIResponse;
 import org.jboss.resteasy.reactive.RestResponse;
 
 /** A sink of CloudEvents. */
@@ -35,26 +29,6 @@ class EventsResource {
 
     @POST
     @Consumes(MediaType.WILDCARD)
-    @Operation(
-            summary = "Take a CloudEvent, or a batch of them: texts to classify, or the notification of a stored file")
-    @RequestBody(
-            required = true,
-            content = {
-                @Content(mediaType = "application/cloudevents+json", schema = @Schema(type = SchemaType.OBJECT)),
-                @Content(mediaType = "application/cloudevents-batch+json", schema = @Schema(type = SchemaType.ARRAY))
-            })
-    @APIResponse(
-            responseCode = "200",
-            description = "The event that answers, in the mode in which it was asked",
-            content = @Content(mediaType = "application/cloudevents+json", schema = @Schema(type = SchemaType.OBJECT)))
-    @APIResponse(responseCode = "204", description = "There is nothing to tell")
-    @APIResponse(
-            responseCode = "default",
-            description = "Any error",
-            content =
-                    @Content(
-                            mediaType = MediaType.APPLICATION_JSON,
-                            schema = @Schema(implementation = Errors.Body.class)))
     public RestResponse<byte[]> take(
             @Context RoutingContext context,
             @Context HttpHeaders headers,

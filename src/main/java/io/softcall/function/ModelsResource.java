@@ -28,11 +28,6 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletionException;
-import org.eclipse.microprofile.openapi.annotations.Operation;
-import org.eclipse.microprofile.openapi.annotations.enums.SchemaType;
-import org.eclipse.microprofile.openapi.annotations.media.Content;
-import org.eclipse.microprofile.openapi.annotations.media.Schema;
-import org.eclipse.microprofile.openapi.annotations.responses.APIResponse;
 
 /** The tasks that the store holds, in the shape of OpenAI's {@code /v1/models}. */
 @Path("/v1/models")
@@ -96,7 +91,7 @@ class ModelsResource {
             String version,
             @JsonProperty("prompt_tokens") int promptTokens,
             @JsonProperty("artifact_bytes") long artifactBytes,
-            @JsonRawValue @Schema(type = SchemaType.OBJECT) String task) {
+            @JsonRawValue String task) {
         Details(Task task) {
             this(
                     task.name().value(),
@@ -112,11 +107,6 @@ class ModelsResource {
 
     /** The store is asked, and a long page written, where neither holds up calls. */
     @GET
-    @Operation(summary = "List the tasks that the key may call, all at once or a page at a time")
-    @APIResponse(
-            responseCode = "200",
-            description = "In ascending order; has_more says whether others follow",
-            content = @Content(schema = @Schema(implementation = Models.class)))
     public byte[] list(
             @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization,
             @QueryParam("after") @DefaultValue("") String after,
@@ -136,7 +126,6 @@ class ModelsResource {
 
     @GET
     @Path("/{task: .+}")
-    @Operation(summary = "Show a task as the store holds it now")
     public Details show(
             @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization, @PathParam("task") String task) {
         Keys.Caller caller = keys.caller(authorization);

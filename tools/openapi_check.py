@@ -1,0 +1,84 @@
+"""Holds the server to its OpenAPI document, and the document to the server, by Schemathesis.
+
+make test-openapi
+
+Requests that the document allows are answered as it says; those that it forbids are refused; nothing is a 5xx.
+The server has a task of each kind, folders for jobs, and an API key.
+"""
+
+import argparse
+import hashlib
+import http.client
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from local_server import ROOT, LocalServer
+
+TINY = ROOT / "src/test/resources/tiny"
+FOLDER = ROOT / "build/openapi"
+SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+KEY = "key-of-schemathesis"
+FILE = "reviews.csv"
+
+
+def main() -> None:
+    """Ask for what the document allows and forbids; ends as Schemathesis does."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--max-examples", type=int, help="of an operation")
+    options = parser.parse_args()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        inbox, results = Path(folder, "inbox"), Path(folder, "results")
+        for each in (inbox, results):
+            each.mkdir()
+        Path(inbox, FILE).write_text("id,text\n1,A joy.\n2,Dull.\n")
+        settings = _settings(inbox, results)
+        with LocalServer(TINY / "tasks", FOLDER / "server.log", settings=settings) as server:
+            document = FOLDER / "openapi.json"
+            document.write_bytes(_ask(server.port, "GET", "/q/openapi?format=json"))
+            report = json.loads(_ask(server.port, "POST", "/v1/jobs", _notification(inbox)))
+            environment = {"SOFTCALL_KEY": KEY, "SOFTCALL_JOB": f"{report['key']}/{report['etag']}"}
+            command = [SCHEMATHESIS, "--no-color", "--config-file", ROOT / "tools/schemathesis.toml"]
+            command += ["run", document, "--url", server.url, "--seed", str(options.seed)]
+            if options.max_examples:
+                command += ["--max-examples", str(options.max_examples)]
+            ended = subprocess.run(command, env=os.environ | environment, cwd=FOLDER)
+    sys.exit(ended.returncode)
+
+
+def _settings(inbox: Path, results: Path) -> dict[str, str]:
+    return {
+        "SOFTCALL_BASE_DIR": str(TINY / "base"),
+        "SOFTCALL_BASE_VARIANT": "fp32",
+        "SOFTCALL_HTTP_KEYS_A_SHA256": hashlib.sha256(KEY.encode()).hexdigest(),
+        "SOFTCALL_HTTP_KEYS_A_ADMIN": "true",
+        "SOFTCALL_JOBS_OUTPUT": f"file:{results}",
+        "SOFTCALL_JOBS_BUCKETS": f"file:{inbox},file:{results}",
+        "SOFTCALL_JOBS_RULES_ALL_KEYS": "*",
+        "SOFTCALL_JOBS_RULES_ALL_TASK": "sentiment",
+    }
+
+
+def _notification(inbox: Path) -> str:
+    stored = {"bucket": {"name": f"file:{inbox}"}, "object": {"key": FILE}}
+    return json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": stored}]})
+
+
+def _ask(port: int, method: str, path: str, body: str | None = None) -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+    connection.request(method, path, body, headers)
+    response = connection.getresponse()
+    answer = response.read()
+    if response.status != 200:
+        raise RuntimeError(f"{method} {path}: {response.status} {answer.decode()}")
+    return answer
+
+
+if __name__ == "__main__":
+    main()
