@@ -42,12 +42,12 @@ def main() -> None:
             document = FOLDER / "openapi.json"
             document.write_bytes(_ask(server.port, "GET", "/q/openapi?format=json"))
             report = json.loads(_ask(server.port, "POST", "/v1/jobs", _notification(inbox)))
-            environment = {"SOFTCALL_KEY": KEY, "SOFTCALL_JOB": f"{report['key']}/{report['etag']}"}
+            Path(FOLDER, "jobs.dict").write_text(f'"{report["key"]}/{report["etag"]}"\n')
             command = [SCHEMATHESIS, "--no-color", "--config-file", ROOT / "tools/schemathesis.toml"]
             command += ["run", document, "--url", server.url, "--seed", str(options.seed)]
             if options.max_examples:
                 command += ["--max-examples", str(options.max_examples)]
-            ended = subprocess.run(command, env=os.environ | environment, cwd=FOLDER)
+            ended = subprocess.run(command, env=os.environ | {"SOFTCALL_KEY": KEY}, cwd=FOLDER)
     sys.exit(ended.returncode)
 
 

@@ -134,6 +134,44 @@ class ConnectionsIT {
         }
     }
 
+    /** These reach no router: what stands behind Netty's decoder answers. */
+    @Test
+    void whatIsNoHttpIsToldSo() throws Exception {
+        try (PackagedServer server = new PackagedServer(Map.of())) {
+            for (String request : List.of(
+                    "POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n{}",
+                    "POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n{}",
+                    "POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+                    "GET /v1/models HTTP/1.1\nHost: x\n\n",
+                    "GET /v1/models HTTP/1.1\r\nHost: x\r\nA\0b: c\r\n\r\n",
+                    "\u0016\u0003\u0001\u0002 garbage\r\n\r\n")) {
+                assertRefused("no HTTP/1.1", send(server, request));
+            }
+            String longLine = "GET /v1/models?after=" + "x".repeat(10_000) + " HTTP/1.1\r\nHost: x\r\n\r\n";
+            assertRefused("longer than accepted", send(server, longLine));
+            String longHeader = "GET /v1/models HTTP/1.1\r\nHost: x\r\nA: " + "x".repeat(100_000) + "\r\n\r\n";
+            assertRefused("longer than accepted", send(server, longHeader));
+            // In order, behind what came before on the same connection.
+            String two = send(server, "GET /q/health/live HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nbad\0\r\n\r\n");
+            assertTrue(two.matches("(?s)HTTP/1.1 200 .*HTTP/1.[01] 400 .*"), two);
+        }
+    }
+
+    private static void assertRefused(String why, String answer) {
+        assertTrue(answer.startsWith("HTTP/1.1 400 "), answer);
+        assertTrue(answer.contains("\"type\":\"invalid_request\"") && answer.contains(why), answer);
+        assertTrue(answer.toLowerCase(java.util.Locale.ROOT).contains("connection: close"), answer);
+    }
+
+    /** @return all that comes back until the connection is closed */
+    private static String send(PackagedServer server, String request) throws IOException {
+        try (Socket socket = new Socket("localhost", server.uri().getPort())) {
+            socket.setSoTimeout(10_000);
+            socket.getOutputStream().write(request.getBytes(StandardCharsets.ISO_8859_1));
+            return new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        }
+    }
+
     /** One byte now and then would keep a connection for ever, if each began the time anew. */
     @Test
     void headersThatDoNotEndAreCutOff() throws Exception {

@@ -33,6 +33,7 @@ class EntryRoutes {
     void register(@Observes Router router) {
         first(router.route()).failureHandler(errors::answer);
         first(router.route()).handler(draining::handle);
+        first(router.route()).handler(AllowedMethods::check);
         first(router.route(OPERATORS)).handler(this::requireAdmin);
         first(router.route()).method(HttpMethod.POST).handler(HangUps::watch);
         first(router.route()).handler(bodies::read);

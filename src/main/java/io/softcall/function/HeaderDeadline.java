@@ -56,6 +56,7 @@ public final class HeaderDeadline extends ChannelInitializerExtension {
         @Override
         public void channelRead(ChannelHandlerContext context, Object bytes) {
             if (!headersAreRead && context.pipeline().get(DECODER) != null) {
+                context.pipeline().addAfter(DECODER, "malformed", new MalformedRequests());
                 context.pipeline().addAfter(DECODER, "headers", new Headers());
                 headersAreRead = true;
             }

@@ -83,6 +83,13 @@ class RequestBodies {
         }
     }
 
+    /** Says that the request is answered without its body, if it has one. */
+    static void leaveUnread(RoutingContext context) {
+        if (hasBody(context.request())) {
+            context.put(CUT_OFF, true);
+        }
+    }
+
     /** Whether a part of the request's body was not read. */
     static boolean isCutOff(RoutingContext context) {
         return context.get(CUT_OFF) != null;

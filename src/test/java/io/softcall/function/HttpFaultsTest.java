@@ -17,6 +17,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.logging.Level;
 import org.jboss.logmanager.Logger;
@@ -141,7 +142,8 @@ class HttpFaultsTest {
             BREW /v1/models           ! Host: x      !                                   ! 405 ! method_not_allowed
             OPTIONS *                 ! Host: x      !                                   ! 404 ! not_found
             GET /v1/models            ! Host: x|Content-Length: 10 ! abc                 ! 408 ! request_timeout
-            DELETE /v1/models/x       ! Host: x|Content-Length: 10 ! abc                 ! 408 ! request_timeout
+            DELETE /v1/models/x       ! Host: x|Content-Length: 10 ! abc                 ! 405 ! method_not_allowed
+            DELETE /v1/jobs/x         ! Host: x|Content-Length: 10 ! abc                 ! 408 ! request_timeout
             POST /v1/jobs             ! Host: x|Content-Length: 10 ! abc                 ! 408 ! request_timeout
             """)
     void requestsThatAreWrong(String start, String headers, String body, int status, String type) throws IOException {
@@ -149,20 +151,17 @@ class HttpFaultsTest {
         assertError(status, type, send(start, headers == null ? "" : headers, sent));
     }
 
-    /** Netty refuses these before there is a request, without a body. */
     @ParameterizedTest
-    @ValueSource(
-            strings = {
-                "POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n{}",
-                "POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n{}",
-                "POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
-                "GET /v1/models HTTP/1.1\nHost: x\n\n",
-                "GET /v1/models HTTP/1.1\r\nHost: x\r\nA\0b: c\r\n\r\n",
-                "\u0016\u0003\u0001\u0002 garbage\r\n\r\n"
-            })
-    void whatIsNoHttp(String request) throws IOException {
-        String answer = send(request.getBytes(StandardCharsets.ISO_8859_1));
-        assertTrue(answer.matches("(?s)HTTP/1.[01] 400 .*"), answer);
+    @CsvSource(delimiter = '!', textBlock = """
+            TRACE /                   ! POST, OPTIONS
+            GET /v1/classify          ! POST, OPTIONS
+            POST /v1/models/x         ! GET, HEAD, OPTIONS
+            PATCH /v1/jobs/x/y        ! GET, HEAD, DELETE, OPTIONS
+            """)
+    void theMethodsOfAPathAreNamed(String start, String methods) throws IOException {
+        String answer = send(start, "Host: x", "");
+        assertError(405, "method_not_allowed", answer);
+        assertTrue(answer.toLowerCase(Locale.ROOT).contains("allow: " + methods.toLowerCase(Locale.ROOT)), answer);
     }
 
     @Test
