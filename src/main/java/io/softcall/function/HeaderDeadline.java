@@ -23,6 +23,8 @@ public final class HeaderDeadline extends ChannelInitializerExtension {
     /** As Vert.x names it. */
     private static final String DECODER = "httpDecoder";
 
+    private static final String ENCODER = "httpEncoder";
+
     /** Netty makes the instance, before there is a configuration. */
     private static volatile Duration limit = Duration.ofSeconds(30);
 
@@ -56,7 +58,7 @@ public final class HeaderDeadline extends ChannelInitializerExtension {
         @Override
         public void channelRead(ChannelHandlerContext context, Object bytes) {
             if (!headersAreRead && context.pipeline().get(DECODER) != null) {
-                context.pipeline().addAfter(DECODER, "malformed", new MalformedRequests());
+                context.pipeline().addAfter(ENCODER, "malformed", new MalformedRequests());
                 context.pipeline().addAfter(DECODER, "headers", new Headers());
                 headersAreRead = true;
             }

@@ -65,7 +65,7 @@ final class MalformedRequests extends ChannelDuplexHandler {
                 .set(HttpHeaderNames.CONTENT_TYPE, "application/json")
                 .set(HttpHeaderNames.CONTENT_LENGTH, response.content().readableBytes())
                 .set(HttpHeaderNames.CONNECTION, "close");
-        context.channel().writeAndFlush(response);
+        context.writeAndFlush(response);
         // Not at once: the answer must reach a caller that is still sending.
         context.executor().schedule(() -> context.close(), CLOSE_AFTER_MS, TimeUnit.MILLISECONDS);
     }

@@ -40,6 +40,8 @@ class ModelsResource {
 
     private static final int LISTINGS_WAITING = 64;
 
+    private static final String ALL = "" + TaskListing.MAX_ROWS;
+
     private final Keys keys;
     private final Tasks tasks;
     private final ObjectWriter json;
@@ -110,9 +112,9 @@ class ModelsResource {
     public byte[] list(
             @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization,
             @QueryParam("after") @DefaultValue("") String after,
-            @QueryParam("limit") Optional<String> limit) {
+            @QueryParam("limit") @DefaultValue(ALL) String limit) {
         TaskPatterns patterns = new TaskPatterns(keys.caller(authorization).patterns());
-        int rows = limit.map(ModelsResource::number).orElse(TaskListing.MAX_ROWS);
+        int rows = number(limit);
         return listings.call(() -> write(Models.of(tasks.list(patterns, after, rows))));
     }
 
