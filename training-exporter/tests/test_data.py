@@ -57,6 +57,11 @@ def test_unlabelled_rows_are_read_when_asked_for(tmp_path):
     assert [row.label for row in read_rows(file, labelled=False)] == [None, "x"]
 
 
+def test_half_a_surrogate_pair_in_a_text_is_one_character_of_replacement(tmp_path):
+    file = write(tmp_path / "a.jsonl", '{"text": "a\\ud83d\\ud83d\\ude80", "label": "x"}')
+    assert read_rows(file) == [Row(("a\ufffd\U0001f680",), "x")]
+
+
 GOOD = '{"text": "a", "label": "x"}\n'
 
 
@@ -82,7 +87,7 @@ GOOD = '{"text": "a", "label": "x"}\n'
         ("a.jsonl", '{"text": "a", "label": " "}', "line 1: field 'label' is empty"),
         ("a.jsonl", '{"text": "a", "label": "x "}', "line 1: field 'label' is 'x ', with spaces around it"),
         ("a.jsonl", json.dumps({"text": "a", "label": "x" * 201}), "field 'label' has 201 characters"),
-        ("a.jsonl", '{"text": "\\ud800", "label": "x"}', "field 'text' holds half of a surrogate pair"),
+        ("a.jsonl", '{"text": "a", "label": "\\ud800"}', "field 'label' holds half of a surrogate pair"),
         ("a.jsonl", '{"text": "a", "label": "x"', "line 1: not valid JSON"),
         ("a.jsonl", "[" * 100_000, "line 1: not valid JSON"),
         ("a.jsonl", '["a", "x"]', "line 1: holds a list, expected a JSON object"),

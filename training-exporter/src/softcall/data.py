@@ -11,6 +11,7 @@ from softcall.columns import ColumnChoice, Columns, shown
 from softcall.dataset_folder import files_of
 from softcall.errors import SoftcallError
 from softcall.record_file import ARROW_SUFFIXES, RecordFile, kind
+from softcall.surrogates import has_half, without_halves
 
 MAX_ROWS = 2_000_000
 MAX_TEXT_BYTES = 1 << 20
@@ -169,7 +170,7 @@ def _text(record: dict[str, Any], name: str, where: str) -> str:
         raise SoftcallError(
             f"{where}: field {name!r} has {len(text):,} characters; the limit is {MAX_TEXT_BYTES:,}"
         )
-    return _unicode(text, name, where)
+    return without_halves(text)
 
 
 def _label(
@@ -195,7 +196,11 @@ def _label(
         raise SoftcallError(
             f"{where}: field {name!r} has {len(label)} characters; the limit is {MAX_LABEL_CHARACTERS}"
         )
-    return _unicode(label, name, where)
+    if has_half(label):
+        raise SoftcallError(
+            f"{where}: field {name!r} holds half of a surrogate pair, which is no Unicode text"
+        )
+    return label
 
 
 def _named(label: int, names: tuple[str, ...] | None, column: str | None, where: str) -> str:
@@ -207,13 +212,3 @@ def _named(label: int, names: tuple[str, ...] | None, column: str | None, where:
             f"{where}: field {column!r} is {label}; its file names the labels 0 to {len(names) - 1}"
         )
     return names[label]
-
-
-def _unicode(text: str, name: str | None, where: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise SoftcallError(
-            f"{where}: field {name!r} holds half of a surrogate pair, which is no Unicode text"
-        ) from None
-    return text
