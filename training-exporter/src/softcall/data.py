@@ -110,7 +110,7 @@ def _read_file(
 
 
 def labels_of(rows: Sequence[Row], where: str | Path) -> tuple[str, ...]:
-    """The distinct labels of `rows`, sorted; `SoftcallError` unless there are at least two."""
+    """The distinct labels of `rows`, sorted; `SoftcallError` unless there are at least two, within bounds."""
     labels = tuple(sorted({row.label for row in rows if row.label is not None}))
     if len(labels) < 2:
         raise SoftcallError(

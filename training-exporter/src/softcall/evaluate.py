@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from softcall.artifact import Artifact
+from softcall.artifact_bounds import max_artifact_bytes
+from softcall.bounded_file import read_bounded
 from softcall.columns import ColumnChoice
 from softcall.data import Row, read_rows
 from softcall.dataset_folder import TEST
@@ -24,7 +26,6 @@ from softcall.temperature import confidences
 CALL_ROWS = 32
 CALL_TIMEOUT_S = 300.0
 MAX_ANSWER_BYTES = 16 << 20
-MAX_ARTIFACT_BYTES = 256 << 20
 SHOWN_CHARACTERS = 2_000  # of a server's error
 
 
@@ -134,15 +135,9 @@ def _gold(rows: Sequence[Row]) -> tuple[str, ...]:
 
 def _artifact_bytes(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_ARTIFACT_BYTES + 1)
-    except OSError as error:
-        raise SoftcallError(
-            f"{path}: cannot be read ({error.strerror}); expected an artifact (a task needs --server)"
-        ) from None
-    if len(data) > MAX_ARTIFACT_BYTES:
-        raise SoftcallError(f"{path}: larger than {MAX_ARTIFACT_BYTES:,} bytes, which no artifact is")
-    return data
+        return read_bounded(path, max_artifact_bytes())
+    except SoftcallError as error:
+        raise SoftcallError(f"{error}; expected an artifact (a task needs --server)") from None
 
 
 def _post(endpoint: str, body: dict[str, Any], api_key: str | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from tokenizers import Tokenizer
 
+from softcall.artifact_bounds import MAX_TEMPLATE_CHARACTERS, utf16_units
 from softcall.errors import SoftcallError
 from softcall.surrogates import has_half, without_halves
 
@@ -19,12 +20,17 @@ PAIR = ("text1", "text2")
 class Template:
     """A string that holds `{text}` exactly once, or `{text1}` and `{text2}` exactly once each.
 
-    Nothing else is special and there is no escape. `SoftcallError` when the fields are not as described.
+    Nothing else is special and there is no escape. `SoftcallError` when the fields are not as described, and
+    for more than `MAX_TEMPLATE_CHARACTERS`.
     """
 
     source: str
 
     def __post_init__(self) -> None:
+        if (units := utf16_units(self.source)) > MAX_TEMPLATE_CHARACTERS:
+            raise SoftcallError(
+                f"the template has {units} characters; at most {MAX_TEMPLATE_CHARACTERS} are accepted"
+            )
         named = _FIELD.findall(self.source)
         if tuple(sorted(named)) not in (SINGLE, PAIR):
             found = ", ".join(f"{{{name}}}" for name in named) or "no field"

@@ -25,6 +25,7 @@ from torch import nn
 
 import softcall
 from softcall.artifact import Artifact
+from softcall.artifact_bounds import max_artifact_bytes
 from softcall.bounded_file import read_bounded
 from softcall.classifier import PromptedClassifier, torch_device
 from softcall.cross_validation import out_of_fold
@@ -34,7 +35,7 @@ from softcall.label_head import default_verbalizer, verbalizer_head
 from softcall.prompt_init import PromptInit, default_init_text, initial_prompt
 from softcall.source import LoadedBase, Source
 from softcall.stepping import stepping_trunk
-from softcall.store import MAX_ARTIFACT_BYTES, Store, check_task
+from softcall.store import Store, check_task
 from softcall.sweep import Candidate, halvings
 from softcall.temperature import fit_abstain_threshold
 from softcall.template import Template
@@ -268,7 +269,7 @@ def _source(config: TrainConfig, base: LoadedBase) -> SourcePrompt | None:
         return None
     path = Path(config.init_from)
     if path.is_file():
-        data = read_bounded(path, MAX_ARTIFACT_BYTES)
+        data = read_bounded(path, max_artifact_bytes())
     elif config.store is not None:
         data, _ = Store.open(config.store).get(check_task(config.init_from))
     else:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from softcall.prompt_formats import Prompt
     from softcall.task_description import TaskDescription
 
-SERVED_BYTES = 16 << 20  # what a server accepts unless configured otherwise
-
 
 def push(
     source: Annotated[
@@ -142,8 +140,6 @@ def push(
     expected = Condition.ABSENT if create else Condition.NONE if if_version is None else if_version
     config = peft_config(artifact.tokens, artifact.hidden_size, artifact.base_name)
     version = target.put(task, data, config, expected)
-    if len(data) > SERVED_BYTES:
-        typer.echo(f"note: servers refuse more than {SERVED_BYTES} bytes unless told otherwise", err=True)
     if sign is not None:
         typer.echo(f"note: signed; softcall.store.signed-by={signer.public} accepts it", err=True)
     typer.echo(f"{task} {version} {len(data)} bytes, {artifact.tokens} tokens, {len(artifact.labels)} labels")
