@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from softcall.errors import SoftcallError
-from softcall.first_bytes import JSON, tell
+from softcall.first_bytes import JSON, LOOKED_AT, stand_in, tell
 from softcall.regular_file import open_regular
 from softcall.strict_json import MAX_DEPTH, MAX_TOKENS, MalformedJsonError, read_json
 
@@ -22,6 +22,20 @@ def read_bounded(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise SoftcallError(f"{path}: larger than {limit} bytes, the limit")
     return data
+
+
+def require_file(path: Path) -> None:
+    """For a library that opens files itself: `SoftcallError` unless there is a file that can be read.
+
+    It must be no stand-in for one either: a pointer of Git LFS, a web page.
+    """
+    try:
+        with open_regular(path) as file:
+            other = stand_in(file.read(LOOKED_AT))
+    except OSError as error:
+        raise SoftcallError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if other:
+        raise SoftcallError(f"{path}: it is {other}")
 
 
 def read_json_object(path: Path, limit: int, max_tokens: int = MAX_TOKENS) -> dict[str, Any]:

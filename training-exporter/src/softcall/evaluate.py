@@ -17,10 +17,11 @@ from softcall.artifact import Artifact
 from softcall.artifact_bounds import max_artifact_bytes
 from softcall.bounded_file import read_bounded
 from softcall.columns import ColumnChoice
-from softcall.data import Row, read_rows
+from softcall.data import Row, in_order, read_rows
 from softcall.dataset_folder import TEST
 from softcall.errors import SoftcallError
 from softcall.scores import Scores
+from softcall.strict_json import MalformedJsonError, read_json
 from softcall.temperature import confidences
 
 CALL_ROWS = 32
@@ -117,7 +118,7 @@ def evaluate_server(
         if "version" in answer:
             versions[str(answer["version"])] = None
     gold = _gold(rows)
-    labels = tuple(sorted(set(gold) | {label for label in predicted if label is not None}))
+    labels = in_order(set(gold) | {label for label in predicted if label is not None})
     scores = Scores(labels, gold, tuple(predicted), None if None in sure else tuple(sure))
     return Evaluation(scores, endpoint, tuple(versions), 1e3 * elapsed / len(rows))
 
@@ -154,8 +155,8 @@ def _post(endpoint: str, body: dict[str, Any], api_key: str | None) -> dict[str,
     except (OSError, HTTPException, ValueError) as error:  # no answer, half of one, or an impossible request
         raise SoftcallError(f"{endpoint} cannot be reached ({getattr(error, 'reason', error)})") from None
     try:
-        answer = json.loads(data) if len(data) <= MAX_ANSWER_BYTES else None
-    except ValueError:
+        answer = read_json(data) if len(data) <= MAX_ANSWER_BYTES else None
+    except MalformedJsonError:
         answer = None
     if not isinstance(answer, dict):
         raise SoftcallError(f"{endpoint} answered something other than a JSON object: {data[:200]!r}")

@@ -85,9 +85,11 @@ class FileStore(Store):
     def delete(self, task: str) -> None:
         """See `Store.delete`; folders that become empty go too."""
         folder = self.root / check_task(task)
-        if not (folder / OBJECT).is_file():
-            with self._readable(task):
+        with self._readable(task):
+            found = (folder / OBJECT).is_file()
+            if not found:
                 self._require_root()
+        if not found:
             raise self._missing(task)
         list(self._folders_of(task))
         try:

@@ -28,8 +28,3 @@ def open_regular(path: Path) -> BinaryIO:
     except BaseException:
         os.close(handle)
         raise
-
-
-def require_regular(path: Path) -> None:
-    """The same for a library that opens files itself."""
-    open_regular(path).close()

@@ -32,6 +32,7 @@ from softcall.cross_validation import out_of_fold
 from softcall.errors import SoftcallError
 from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
 from softcall.label_head import default_verbalizer, verbalizer_head
+from softcall.new_file import write_file
 from softcall.prompt_init import PromptInit, default_init_text, initial_prompt
 from softcall.source import LoadedBase, Source
 from softcall.stepping import stepping_trunk
@@ -117,9 +118,7 @@ def train(config: TrainConfig, console: Console) -> Artifact:
         config, rows, base, words, results, winner, learners, source=source, unseen=unseen
     )
     if processes.is_main_process:
-        draft = config.out.with_name(config.out.name + ".draft")
-        draft.write_bytes(artifact.to_bytes())
-        draft.replace(config.out)
+        write_file(config.out, artifact.to_bytes())
         report(console, config, learners, winner, raw, results, artifact)
     return artifact
 

@@ -1,6 +1,6 @@
 """The state of a training run on disk, written so that a kill at any moment leaves a whole one."""
 
-import os
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from softcall.errors import SoftcallError
+from softcall.new_file import write_file
+from softcall.regular_file import open_regular
 
 FILE = "checkpoint.pt"
 SCHEMA = 3
@@ -48,13 +50,10 @@ class RunState:
 
 def save(folder: Path, identity: dict[str, Any], state: RunState) -> None:
     """Replace the folder's checkpoint in one step."""
-    draft = folder / (FILE + ".draft")
     stored = {"step": state.step, "learners": [vars(learner) for learner in state.learners]}
-    with draft.open("wb") as file:
-        torch.save({"schema": SCHEMA, "identity": identity, "state": stored}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(folder / FILE)
+    content = io.BytesIO()  # torch.save has errors of its own for a disk that is full
+    torch.save({"schema": SCHEMA, "identity": identity, "state": stored}, content)
+    write_file(folder / FILE, content.getbuffer())
 
 
 def load(folder: Path, identity: dict[str, Any]) -> RunState | None:
@@ -67,7 +66,8 @@ def load(folder: Path, identity: dict[str, Any]) -> RunState | None:
     if not path.exists():
         return None
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        with open_regular(path) as file:
+            stored = torch.load(file, map_location="cpu", weights_only=True)
         schema, found, state = stored["schema"], stored["identity"], stored["state"]
     except Exception as error:  # torch.load raises whatever its unpickler meets
         reason = str(error).partition("\n")[0]
