@@ -9,7 +9,8 @@ import pytest
 import safetensors.torch
 from make_tiny import DEFAULT_FOLDER as TINY
 
-from softcall.artifact import MAX_PROMPT_TOKENS, Artifact
+from softcall.artifact import Artifact
+from softcall.artifact_bounds import MAX_PROMPT_TOKENS
 from softcall.bundle import Bundle
 from softcall.errors import SoftcallError
 from softcall.template import Template

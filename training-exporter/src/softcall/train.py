@@ -33,6 +33,7 @@ from softcall.errors import SoftcallError
 from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
 from softcall.label_head import default_verbalizer, verbalizer_head
 from softcall.new_file import write_file
+from softcall.printable import printable
 from softcall.prompt_init import PromptInit, default_init_text, initial_prompt
 from softcall.source import LoadedBase, Source
 from softcall.stepping import stepping_trunk
@@ -325,7 +326,7 @@ def announce(
     processes = PartialState().num_processes
     shared = f", {processes} processes" if processes > 1 else ""
     lines = [
-        f"base      {base.name} on {device_name(device)}{shared}; steps in {config.dtype}, scores in float32",
+        f"base      {printable(base.name)} on {device_name(device)}{shared}; steps in {config.dtype}, scores in float32",
         f"rows      {len(rows.train):,} train, {len(rows.dev):,} dev, {len(rows.test):,} test",
         f"labels    {len(rows.labels)}; label head: {config.head}",
         f"texts     {template.source!r}, at most {longest} tokens; {cut:,} texts were cut",
