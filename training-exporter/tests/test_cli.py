@@ -1,10 +1,18 @@
 """The command line itself: quick help, failures in one line, options that reach the run."""
 
 import json
+import resource
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+from make_tiny import DEFAULT_FOLDER as TINY
 
 from softcall.artifact import Artifact
+from softcall.cli import told
+
+DATASETS = Path(__file__).parent / "dataset_layouts"
 
 
 def softcall(*arguments, stdout=subprocess.PIPE, **options):

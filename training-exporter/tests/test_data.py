@@ -10,6 +10,7 @@ from collections import Counter
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from stand_ins import POINTER
 
 from softcall import data, record_file
 from softcall.data import Refusals, Row, files_sha256, labels_of, read_rows, split_dev
@@ -65,7 +66,6 @@ def test_half_a_surrogate_pair_in_a_text_is_one_character_of_replacement(tmp_pat
     assert read_rows(file) == [Row(("a\ufffd\U0001f680",), "x")]
 
 
-POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d" * 32 + b"\nsize 12345\n"
 GOOD = '{"text": "a", "label": "x"}\n'
 
 

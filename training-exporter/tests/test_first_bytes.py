@@ -7,10 +7,9 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from stand_ins import POINTER
 
 from softcall.first_bytes import GZIP, JSON, NPY, PICKLE, ZIP, stand_in, tell
-
-POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d" * 32 + b"\nsize 12345\n"
 
 
 def packed():

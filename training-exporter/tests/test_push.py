@@ -14,6 +14,7 @@ from make_tiny import DEFAULT_FOLDER as TINY
 from make_tiny import tiny_base
 from peft import PromptTuningConfig, get_peft_model
 from s3_server import ACCESS_KEY, SECRET_KEY
+from stand_ins import POINTER
 from typer.testing import CliRunner
 
 from softcall.artifact import Artifact
@@ -332,14 +333,13 @@ def test_a_warning_is_printable(store, folder):
 
 
 def test_a_pointer_of_git_lfs_in_place_of_the_weights_is_named(store, folder):
-    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d" * 32 + b"\nsize 12345\n"
     model = folder / "adapter_model.safetensors"
-    model.write_bytes(pointer)
+    model.write_bytes(POINTER)
     for source in (folder, model):
         assert refusal("push", source, "a", "--base", BASE, *FLAGS) == (
             f"{model}: it is a Git LFS pointer, not the file: run `git lfs pull`; expected a safetensors file"
         )
-    (folder / "adapter_config.json").write_bytes(pointer)
+    (folder / "adapter_config.json").write_bytes(POINTER)
     assert "adapter_config.json: it is a Git LFS pointer" in refusal("push", folder, "a", "--base", BASE, *FLAGS)
 
 

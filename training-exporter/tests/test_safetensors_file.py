@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import safetensors
 import safetensors.numpy
+from stand_ins import POINTER
 
 from softcall.artifact_bounds import MAX_HEADER_BYTES
 from softcall.errors import SoftcallError
 from softcall.safetensors_file import SafetensorsFile, safetensors_bytes
 
-POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d" * 32 + b"\nsize 12345\n"
 TENSORS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array([1.5, -2.0, 0.25], np.float16)}
 
 

@@ -296,6 +296,8 @@ def _metadata(file: SafetensorsFile) -> dict[str, Any]:
         metadata = read_json(file.metadata[_METADATA], MAX_METADATA_DEPTH, MAX_JSON_TOKENS)
     except MalformedJsonError as error:
         raise SoftcallError(f'the "{_METADATA}" metadata is {error}') from None
+    if has_half(json.dumps(metadata, ensure_ascii=False)):
+        raise SoftcallError(f'the "{_METADATA}" metadata holds half of a surrogate pair, which is no Unicode text')
     if not isinstance(metadata, dict):
         raise SoftcallError(f'the "{_METADATA}" metadata is not a JSON object')
     if metadata.get("schema") != SCHEMA:
