@@ -100,6 +100,21 @@ def test_what_stands_in_place_of_a_file_is_named(copy, name, use):
         use(Bundle.open(copy))
 
 
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [
+        ("tokenizer.json", lambda bundle: bundle.tokenizer()),
+        ("fp32/trunk.onnx", lambda bundle: bundle.trunk()),
+        ("fp32/trunk.onnx.data", lambda bundle: bundle.output_embedding([1])),
+    ],
+)
+def test_a_damaged_file_is_named(copy, name, use):
+    content = (copy / name).read_bytes()
+    (copy / name).write_bytes(content[:100])
+    with pytest.raises(SoftcallError, match=rf"{copy / name}: not what a base bundle has there \("):
+        use(Bundle.open(copy))
+
+
 def test_a_description_names_no_field_twice(copy):
     text = (copy / "base.json").read_text("utf-8")
     (copy / "base.json").write_text(text.replace('"name":', '"name": "other", "name":', 1), "utf-8")

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -260,11 +261,12 @@ class Bundle:
     def _embedding_rows(self) -> np.ndarray:
         location = self.output_embedding_location
         file = self._require_file(location.file)
-        if location.tensor is None:
-            return np.memmap(file, "<f4", "r", location.offset, location.shape)
-        from safetensors import safe_open
+        with _blamed_on(file):
+            if location.tensor is None:
+                return np.memmap(file, "<f4", "r", location.offset, location.shape)
+            from safetensors import safe_open
 
-        return safe_open(file, "numpy").get_tensor(location.tensor)
+            return safe_open(file, "numpy").get_tensor(location.tensor)
 
     def _require_file(self, name: str) -> Path:
         """The path of one of the bundle's files, which is there and can be read."""
@@ -289,7 +291,9 @@ class Bundle:
         described = self.variant(variant)
         for name in described.files:
             self._require_file(name)
-        return Trunk(self.folder / described.graph, threads)
+        graph = self.folder / described.graph
+        with _blamed_on(graph):
+            return Trunk(graph, threads)
 
     def golden_of(self, variant: str) -> Golden:
         """Return the golden row that a variant is held to."""
@@ -330,10 +334,18 @@ def read_tokenizer(file: Path) -> Tokenizer:
     data = read_bounded(file, MAX_TOKENIZER_BYTES)
     if other := tell(data, accepted=(JSON,)):
         raise SoftcallError(f"{file}: it is {other}; expected a tokenizer")
-    try:
+    with _blamed_on(file):
         return plain_tokenizer(Tokenizer.from_buffer(data))
-    except Exception as error:  # the library raises no narrower type
-        raise SoftcallError(f"{file}: not a tokenizer ({' '.join(str(error).split())[:200]})") from None
+
+
+@contextmanager
+def _blamed_on(file: Path) -> Iterator[None]:
+    """Turn what a library raises for a damaged file into a `SoftcallError` that names it."""
+    try:
+        yield
+    except Exception as error:  # ONNX Runtime, tokenizers, safetensors and NumPy share no type of error
+        reason = " ".join(str(error).split())[:200]
+        raise SoftcallError(f"{file}: not what a base bundle has there ({reason})") from error
 
 
 def plain_tokenizer(tokenizer: Tokenizer) -> Tokenizer:

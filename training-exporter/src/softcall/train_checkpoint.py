@@ -10,6 +10,7 @@ from torch import Tensor
 
 from softcall.errors import SoftcallError
 from softcall.new_file import write_file
+from softcall.printable import printable
 from softcall.regular_file import open_regular
 
 FILE = "checkpoint.pt"
@@ -70,7 +71,7 @@ def load(folder: Path, identity: dict[str, Any]) -> RunState | None:
             stored = torch.load(file, map_location="cpu", weights_only=True)
         schema, found, state = stored["schema"], stored["identity"], stored["state"]
     except Exception as error:  # torch.load raises whatever its unpickler meets
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0][:200]
         raise SoftcallError(f"{path} is not a checkpoint of a training run ({reason}); {advice}") from None
     if schema != SCHEMA:
         raise SoftcallError(f"{path} has schema {schema}, expected {SCHEMA}; {advice}")
@@ -80,5 +81,6 @@ def load(folder: Path, identity: dict[str, Any]) -> RunState | None:
         if found.get(name) != identity.get(name)
     ]
     if differing:
-        raise SoftcallError(f"{path} belongs to another run: {'; '.join(differing)}; {advice}")
+        told = printable("; ".join(differing), 300)  # or it would push the advice out of the message
+        raise SoftcallError(f"{path} belongs to another run: {told}; {advice}")
     return RunState(state["step"], [LearnerState(**learner) for learner in state["learners"]])
