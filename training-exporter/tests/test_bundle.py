@@ -96,7 +96,9 @@ def test_what_stands_in_place_of_a_file_is_named(copy, name, use):
         use(Bundle.open(copy))
     (copy / name).unlink()
     os.mkfifo(copy / name)
-    with pytest.raises(SoftcallError, match=rf"{copy}.*(it is a named pipe; expected a file|has no base\.json)"):
+    with pytest.raises(
+        SoftcallError, match=rf"{copy}.*(it is a named pipe; expected a file|has no base\.json)"
+    ):
         use(Bundle.open(copy))
 
 
@@ -118,7 +120,9 @@ def test_a_damaged_file_is_named(copy, name, use):
 def test_a_description_names_no_field_twice(copy):
     text = (copy / "base.json").read_text("utf-8")
     (copy / "base.json").write_text(text.replace('"name":', '"name": "other", "name":', 1), "utf-8")
-    with pytest.raises(SoftcallError, match=r'base\.json: not valid JSON: the field "name" stands in an object'):
+    with pytest.raises(
+        SoftcallError, match=r'base\.json: not valid JSON: the field "name" stands in an object'
+    ):
         Bundle.open(copy)
 
 

@@ -49,7 +49,9 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
     folder = tmp_path / "folder.jsonl"
     folder.mkdir()
     (tmp_path / "a.jsonl").symlink_to("a.jsonl")
-    assert one_line(softcall("data", tmp_path / "a.jsonl")).startswith(f"{tmp_path}/a.jsonl: cannot be read (Too many l")
+    assert one_line(softcall("data", tmp_path / "a.jsonl")).startswith(
+        f"{tmp_path}/a.jsonl: cannot be read (Too many l"
+    )
     assert str(folder) in one_line(softcall("data", folder))
     sign = softcall("push", artifact, "a", "--store", f"file:{tmp_path}", "--sign", tmp_path)
     assert one_line(sign) == f"{tmp_path}: cannot be read (Is a directory)"

@@ -174,12 +174,20 @@ def test_the_shipped_examples_are_fit_for_training():
             {"a": balanced(), "test": [("Another", "-1"), ("And more", "-1"), ("New", "good")]},
             [
                 ("error", "test: has labels that a does not have: '-1' (2)"),
-                ("warning", "test: 2 of 3 rows have the label -1, with which data sets mark rows whose label"),
+                (
+                    "warning",
+                    "test: 2 of 3 rows have the label -1, with which data sets mark rows whose label",
+                ),
             ],
         ),
         (
             {"a": [(f"Text {i}", ("good", "Good", "bad", "GOOD")[i % 4]) for i in range(40)]},
-            [("warning", "labels that differ in case or spaces alone are several: 'GOOD' and 'Good' and 'good'")],
+            [
+                (
+                    "warning",
+                    "labels that differ in case or spaces alone are several: 'GOOD' and 'Good' and 'good'",
+                )
+            ],
         ),
         (
             {"a": balanced(), "test": [("Another", "Bad")]},
@@ -192,7 +200,10 @@ def test_the_shipped_examples_are_fit_for_training():
             {"a": [(f"Text {i}", ("0.0", "1.0", "10.0")[i % 3]) for i in range(30)]},
             [
                 ("warning", "a: the labels are numbers (0.0, 1.0, 10.0), which say nothing"),
-                ("warning", "the labels 0.0, 1.0, 10.0 look like whole numbers that a table wrote with a decimal"),
+                (
+                    "warning",
+                    "the labels 0.0, 1.0, 10.0 look like whole numbers that a table wrote with a decimal",
+                ),
             ],
         ),
     ],

@@ -340,21 +340,25 @@ def test_a_pointer_of_git_lfs_in_place_of_the_weights_is_named(store, folder):
             f"{model}: it is a Git LFS pointer, not the file: run `git lfs pull`; expected a safetensors file"
         )
     (folder / "adapter_config.json").write_bytes(POINTER)
-    assert "adapter_config.json: it is a Git LFS pointer" in refusal("push", folder, "a", "--base", BASE, *FLAGS)
+    assert "adapter_config.json: it is a Git LFS pointer" in refusal(
+        "push", folder, "a", "--base", BASE, *FLAGS
+    )
 
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("name", ["a.safetensors", "a.npy", "a.bin", "decoder.pt"])
 def test_a_named_pipe_in_place_of_a_prompt_does_not_hang(store, tmp_path, name):
     os.mkfifo(tmp_path / name)
-    assert "it is a named pipe; expected a file" in refusal("push", tmp_path / name, "a", "--base", BASE, *FLAGS)
+    assert "it is a named pipe; expected a file" in refusal(
+        "push", tmp_path / name, "a", "--base", BASE, *FLAGS
+    )
 
 
 def test_what_a_stored_task_says_is_shown_without_obeying_it(store):
     artifact = replace(
         Artifact.from_bytes(ARTIFACT.read_bytes()),
         labels=("good\x9b31m", "bad\u202egnp"),
-        metrics={"a\x1b]0;title\x07\nversion: \"forged\"": 1},
+        metrics={'a\x1b]0;title\x07\nversion: "forged"': 1},
     )
     Store.open(store).put("a", artifact.to_bytes(), b"{}")
     shown = softcall("show", "a")

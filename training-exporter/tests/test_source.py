@@ -216,7 +216,9 @@ def test_what_stands_in_place_of_a_model_s_file_is_named(folder, name):
         Source.resolve(folder).load()
     file.unlink()
     os.mkfifo(file)
-    with pytest.raises(SoftcallError, match=rf"{folder}.*(it is a named pipe; expected a file|has no config)"):
+    with pytest.raises(
+        SoftcallError, match=rf"{folder}.*(it is a named pipe; expected a file|has no config)"
+    ):
         Source.resolve(folder).load()
 
 

@@ -297,7 +297,9 @@ def _metadata(file: SafetensorsFile) -> dict[str, Any]:
     except MalformedJsonError as error:
         raise SoftcallError(f'the "{_METADATA}" metadata is {error}') from None
     if has_half(json.dumps(metadata, ensure_ascii=False)):
-        raise SoftcallError(f'the "{_METADATA}" metadata holds half of a surrogate pair, which is no Unicode text')
+        raise SoftcallError(
+            f'the "{_METADATA}" metadata holds half of a surrogate pair, which is no Unicode text'
+        )
     if not isinstance(metadata, dict):
         raise SoftcallError(f'the "{_METADATA}" metadata is not a JSON object')
     if metadata.get("schema") != SCHEMA:

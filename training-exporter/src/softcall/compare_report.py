@@ -182,7 +182,15 @@ def markdown(parts: Sequence[Section]) -> str:
     """The page without pictures."""
     text = ["# Comparison", "", *(f"- {note}" for note in NOTES)]
     for part in parts:
-        text += ["", f"## {printable(part.name)}", "", part.summary, "", _row(COLUMNS), _row(["---"] * len(COLUMNS))]
+        text += [
+            "",
+            f"## {printable(part.name)}",
+            "",
+            part.summary,
+            "",
+            _row(COLUMNS),
+            _row(["---"] * len(COLUMNS)),
+        ]
         text += [_row(line.cells) for line in part.lines]
         for line in part.lines:
             mistakes = "; ".join(f"{gold} as {wrong} {n}" for gold, wrong, n in part.mistakes(line)[:5])

@@ -145,8 +145,8 @@ def _odd_labels(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
     if decimals := [label for label in labels if _DECIMAL.fullmatch(label)]:
         yield Finding(
             Severity.WARNING,
-            f"the labels {_listed(decimals)} look like whole numbers that a table wrote with a decimal point, as"
-            " it does where a value is missing; 1.0 and another file's 1 are two labels",
+            f"the labels {_listed(decimals)} look like whole numbers that a table wrote with a decimal point,"
+            " as it does where a value is missing; 1.0 and another file's 1 are two labels",
         )
 
 

@@ -138,8 +138,8 @@ class FileStore(Store):
     def _folders(self, task: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, bool]]:
         """(name, whether an object is in it) of each folder that is named as a task, from `task` down.
 
-        `above` are the folders on the way there: a link that leads back to one of them is passed over, and so
-        is one that leads nowhere.
+        `above` are the folders on the way there: a link that leads back to one of them is passed over, and
+        so is one that leads nowhere.
         """
         folder = self.root / task
         try:
@@ -163,7 +163,7 @@ class FileStore(Store):
     def _folders_of(self, task: str) -> Iterator[Path]:
         """The folders from below the root to the task's own; `SoftcallError` where one is a link.
 
-        Reading follows links, which may be how a folder was mounted; writing would change what lies elsewhere.
+        Reading follows links, as folders are mounted by them; writing would change what lies elsewhere.
         """
         folder = self.root
         for segment in task.split("/"):

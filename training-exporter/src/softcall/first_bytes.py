@@ -39,7 +39,7 @@ _TEXT = (
 
 
 def tell(data: bytes, accepted: Collection[str] = ()) -> str | None:
-    """What begins like `data`, with its article; None where nothing is known, or what is known is accepted."""
+    """What begins like `data`, with its article; None where that is not known, or is accepted."""
     return stand_in(data) or _told(data[:LOOKED_AT], _BINARY, accepted) or _told(_text(data), _TEXT, accepted)
 
 

@@ -109,9 +109,7 @@ def _header(data: bytes) -> dict[str, Any]:
         raise SoftcallError(f"the safetensors header claims {claimed} bytes; {present} follow")
     _require_header_bytes(claimed)
     try:
-        header = read_json(
-            data[_LENGTH_BYTES : _LENGTH_BYTES + claimed], MAX_HEADER_DEPTH, MAX_JSON_TOKENS
-        )
+        header = read_json(data[_LENGTH_BYTES : _LENGTH_BYTES + claimed], MAX_HEADER_DEPTH, MAX_JSON_TOKENS)
     except MalformedJsonError as error:
         raise SoftcallError(f"the safetensors header is {error}") from None
     if not isinstance(header, dict):

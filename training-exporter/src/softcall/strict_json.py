@@ -1,8 +1,7 @@
-"""JSON from strangers: one value in UTF-8 (RFC 8259), no name twice in an object, only numbers that are finite,
-and bounded before anything is built of it. The server has the same rule (StrictJson.java).
+"""JSON from strangers: one value in UTF-8 (RFC 8259), no name twice in an object, every number finite.
 
-Python's reader would guess UTF-16 or UTF-32 from zeros among the first bytes, take the last of two equal names,
-and take NaN and Infinity.
+It is bounded before anything is built of it. The server has the same rule (StrictJson.java). Python's reader
+would guess UTF-16 or UTF-32 from zeros among the first bytes, take the last of two equal names, and take NaN.
 """
 
 import json
@@ -64,9 +63,8 @@ def _decoded(document: bytes | str) -> str:
 def _require_bounds(text: str, max_depth: int, max_tokens: int) -> None:
     if len(text) <= max_tokens and text.count("[") + text.count("{") <= max_depth:
         return  # whatever it is, it is within them
-    depth = tokens = 0
-    for token in _TOKEN.finditer(text):
-        tokens += 1
+    depth = 0
+    for tokens, token in enumerate(_TOKEN.finditer(text), 1):
         first = text[token.start()]
         depth += (first in "[{") - (first in "]}")
         if depth > max_depth:

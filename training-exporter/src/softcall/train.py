@@ -325,8 +325,9 @@ def announce(
     cut = sum(part.cut for part in examples.values())
     processes = PartialState().num_processes
     shared = f", {processes} processes" if processes > 1 else ""
+    where = f"{printable(base.name)} on {device_name(device)}{shared}"
     lines = [
-        f"base      {printable(base.name)} on {device_name(device)}{shared}; steps in {config.dtype}, scores in float32",
+        f"base      {where}; steps in {config.dtype}, scores in float32",
         f"rows      {len(rows.train):,} train, {len(rows.dev):,} dev, {len(rows.test):,} test",
         f"labels    {len(rows.labels)}; label head: {config.head}",
         f"texts     {template.source!r}, at most {longest} tokens; {cut:,} texts were cut",

@@ -152,9 +152,8 @@ def push(
     version = target.put(task, data, config, expected)
     if sign is not None:
         typer.echo(f"note: signed; softcall.store.signed-by={signer.public} accepts it", err=True)
-    typer.echo(
-        f"{task} {printable(version)} {len(data)} bytes, {artifact.tokens} tokens, {len(artifact.labels)} labels"
-    )
+    size = f"{len(data)} bytes, {artifact.tokens} tokens, {len(artifact.labels)} labels"
+    typer.echo(f"{task} {printable(version)} {size}")
 
 
 def _description(

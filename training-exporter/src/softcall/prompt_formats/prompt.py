@@ -43,7 +43,7 @@ class Prompt:
     def other_base(self, name: str) -> str | None:
         """The base that its file names, where that is another than `name`; None where it names none.
 
-        Folders, organisations and the ways to store weights (`-Q4_1`, `-GGUF`) are no part of what is compared.
+        Folders, organisations and the ways to store weights (`-Q4_1`, `-GGUF`) are not compared.
         """
         if not self.base_model or _bare(self.base_model) == _bare(name):
             return None
