@@ -137,7 +137,7 @@ def test_what_loops_or_is_no_file_is_passed_over(tmp_path):
         with pytest.raises(SoftcallError, match=f"has no task {task}"):
             store.get(task)
     with pytest.raises(
-        SoftcallError, match=r"task pipe cannot be read .*it is a named pipe; expected a file"
+        SoftcallError, match=r"pipe cannot be read .*it is a named pipe; expected a file"
     ):
         store.get("pipe")
 

@@ -45,7 +45,7 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize(("data", "what"), KINDS)
+@pytest.mark.parametrize(("data", "what"), KINDS, ids=[what for _, what in KINDS])
 def test_what_they_are(data, what):
     assert tell(data).startswith(what)
 
