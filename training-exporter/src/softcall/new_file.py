@@ -1,5 +1,6 @@
 """A file that appears complete or not at all, and is never another one by a link."""
 
+import errno
 import os
 import secrets
 import stat
@@ -55,5 +56,8 @@ def _sync(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems cannot, for folders
+            raise
     finally:
         os.close(handle)
