@@ -20,6 +20,7 @@ INTENT = "{text}\nIntent:"
 PAIR = "Premise: {text1}\nHypothesis: {text2}\nAnswer:"
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466"  # one sign on screen, seven code points
 FLAG = "\U0001f1ef\U0001f1f5"
+FIRST_HALF, SECOND_HALF = "\ud83d", "\ude80"  # of a surrogate pair, which JSON's escapes can hold
 
 # (template, texts): checked whole, and cut to every limit from 1 token to the whole row.
 EVERY_LIMIT = [
@@ -32,6 +33,8 @@ EVERY_LIMIT = [
     ("{text}", ["only the text"]),
     ("Classify {text} now", ["cafe\u0301 and nai\u0308ve"]),
     ("{text2} | {text1}", ["one two three", "four five six"]),
+    (INTENT, [f"half{FIRST_HALF} of {SECOND_HALF}{FIRST_HALF} \U0001f680 pair{SECOND_HALF}"]),
+    ("{text1}{text2}", [f"joined {FIRST_HALF}", f"{SECOND_HALF} never"]),
 ]
 
 # (template, texts): checked whole only.
@@ -60,6 +63,10 @@ WHOLE = [
     (INTENT, ["zero\u200bwidth\u00a0space\u2028line"]),
     (INTENT, ["\x00\x01 control"]),
     (INTENT, ["1234567890 3.14 -7e10"]),
+    (INTENT, [FIRST_HALF]),
+    (INTENT, [SECOND_HALF]),
+    ("{text1}{text2}", [FIRST_HALF, SECOND_HALF]),
+    ("{text1}\U0001f680{text2}", [FIRST_HALF, SECOND_HALF]),
 ]
 
 # (template, texts, limits): chosen corners.
@@ -70,6 +77,7 @@ CHOSEN = [
     (INTENT, ["word " * 300], [16, 64, 256]),
     (INTENT, ["単語" * 150], [16, 64, 256]),
     (INTENT, [FAMILY * 20], [5, 17, 40]),
+    (INTENT, [f"{SECOND_HALF}{FIRST_HALF} " * 50], [5, 16, 64]),
     ("a template that is long enough to fill the row by itself, {text} and more", ["short"], [1, 3, 5]),
 ]
 
@@ -77,6 +85,11 @@ CHOSEN = [
 def encode(tokenizer: Tokenizer, string: str) -> tuple[list[int], list[tuple[int, int]]]:
     encoding = tokenizer.encode(string, add_special_tokens=False)
     return encoding.ids, encoding.offsets
+
+
+def whole(text: str) -> str:
+    """U+FFFD in place of each half of a surrogate pair."""
+    return "".join("\ufffd" if 0xD800 <= ord(character) <= 0xDFFF else character for character in text)
 
 
 def substitute(template: str, texts: dict[str, str]) -> tuple[str, dict[str, range]]:
@@ -126,7 +139,7 @@ def cases(name: str, tokenizer: Tokenizer) -> list[dict]:
 
     def add(template: str, texts: list[str], limit: int | None) -> list[int] | None:
         fields = ["text"] if len(texts) == 1 else ["text1", "text2"]
-        ids = reference(tokenizer, template, dict(zip(fields, texts, strict=True)), limit)
+        ids = reference(tokenizer, template, dict(zip(fields, map(whole, texts), strict=True)), limit)
         made.append({"tokenizer": name, "template": template, "texts": texts, "limit": limit, "ids": ids})
         return ids
 

@@ -9,9 +9,11 @@ import pytest
 import safetensors.torch
 from make_tiny import DEFAULT_FOLDER as TINY
 
-from softcall.artifact import MAX_PROMPT_TOKENS, Artifact
+from softcall.artifact import Artifact
+from softcall.artifact_bounds import MAX_PROMPT_TOKENS
 from softcall.bundle import Bundle
 from softcall.errors import SoftcallError
+from softcall.safetensors_file import SafetensorsFile, safetensors_bytes
 from softcall.template import Template
 
 REFUSED = {
@@ -149,6 +151,9 @@ def test_fields_that_make_no_sense_are_refused(changes, message):
         ({"temperature": 10**400}, "temperature is too large"),
         ({"abstain_threshold": "0.5"}, "abstain_threshold is '0.5'; expected a number"),
         ({"metrics": []}, "metrics is []; expected an object"),
+        ({"metrics": {"\ud83d": 1}}, "metadata holds half of a surrogate pair"),
+        ({"labels": ["a", "\ude80\ud83d"]}, "metadata holds half of a surrogate pair"),
+        ({"template": "\ud83d{text}"}, "metadata holds half of a surrogate pair"),
     ],
 )
 def test_metadata_of_other_types_are_refused(changes, message):
@@ -161,6 +166,16 @@ def test_metadata_of_other_types_are_refused(changes, message):
 def test_unknown_metadata_is_ignored_and_missing_scores_have_defaults():
     read = Artifact.from_bytes(with_metadata(temperature=None, metrics=None, from_the_future=[1]))
     assert (read.temperature, read.abstain_threshold, read.metrics) == (1.0, None, {})
+
+
+def test_a_ready_prefix_is_stored_in_16_bits():
+    """As the server has it, which takes the bytes as they are."""
+    made = artifact(prefixes={"fp32": np.zeros((2, 2, 1, 3, 2))}, prefix_layouts={"fp32": "cd" * 32})
+    tensors = {name: SafetensorsFile(made.to_bytes()).floats(name) for name in ("label_head", "label_bias")}
+    tensors |= {"prompt_embeddings": made.prompt, "prefix.fp32": made.prefixes["fp32"].astype(np.float32)}
+    metadata = {"softcall": json.dumps(made.metadata)}
+    with pytest.raises(SoftcallError, match=r"tensor prefix.fp32 has type float32; expected F16"):
+        Artifact.from_bytes(safetensors_bytes(tensors, metadata))
 
 
 def test_metrics_must_be_json():

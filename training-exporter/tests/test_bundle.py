@@ -1,11 +1,13 @@
 """Reading a base bundle."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from stand_ins import POINTER
 
 from softcall.bundle import Bundle
 from softcall.errors import SoftcallError
@@ -73,8 +75,55 @@ def test_output_embedding_refuses_ids_that_the_base_does_not_have(ids):
 
 def test_a_missing_weights_file_is_named(copy):
     (copy / "fp32/trunk.onnx.data").unlink()
-    with pytest.raises(SoftcallError, match=r"trunk\.onnx\.data is missing"):
-        Bundle.open(copy).output_embedding([1])
+    for use in (lambda: Bundle.open(copy).output_embedding([1]), lambda: Bundle.open(copy).trunk()):
+        with pytest.raises(SoftcallError, match=r"trunk\.onnx\.data is missing"):
+            use()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [
+        ("base.json", lambda bundle: None),
+        ("tokenizer.json", lambda bundle: bundle.tokenizer()),
+        ("fp32/trunk.onnx", lambda bundle: bundle.trunk()),
+        ("fp32/trunk.onnx.data", lambda bundle: bundle.output_embedding([1])),
+    ],
+)
+def test_what_stands_in_place_of_a_file_is_named(copy, name, use):
+    (copy / name).write_bytes(POINTER)
+    with pytest.raises(SoftcallError, match=rf"{copy / name}: it is a Git LFS pointer, not the file"):
+        use(Bundle.open(copy))
+    (copy / name).unlink()
+    os.mkfifo(copy / name)
+    with pytest.raises(
+        SoftcallError, match=rf"{copy}.*(it is a named pipe; expected a file|has no base\.json)"
+    ):
+        use(Bundle.open(copy))
+
+
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [
+        ("tokenizer.json", lambda bundle: bundle.tokenizer()),
+        ("fp32/trunk.onnx", lambda bundle: bundle.trunk()),
+        ("fp32/trunk.onnx.data", lambda bundle: bundle.output_embedding([1])),
+    ],
+)
+def test_a_damaged_file_is_named(copy, name, use):
+    content = (copy / name).read_bytes()
+    (copy / name).write_bytes(content[:100])
+    with pytest.raises(SoftcallError, match=rf"{copy / name}: not what a base bundle has there \("):
+        use(Bundle.open(copy))
+
+
+def test_a_description_names_no_field_twice(copy):
+    text = (copy / "base.json").read_text("utf-8")
+    (copy / "base.json").write_text(text.replace('"name":', '"name": "other", "name":', 1), "utf-8")
+    with pytest.raises(
+        SoftcallError, match=r'base\.json: not valid JSON: the field "name" stands in an object'
+    ):
+        Bundle.open(copy)
 
 
 def test_an_unknown_variant_is_refused_with_those_that_exist():
@@ -117,5 +166,5 @@ def test_a_field_that_is_not_as_described_is_refused_by_name(copy, field, value)
 def test_a_golden_row_that_could_not_fail_is_refused(copy, hidden):
     golden = json.loads((copy / "base.json").read_text("utf-8"))["golden"]
     _change(copy, golden=golden | {"hidden": hidden})
-    with pytest.raises(SoftcallError, match="golden"):
+    with pytest.raises(SoftcallError, match=r"golden|NaN is no JSON number"):
         Bundle.open(copy)

@@ -3,10 +3,14 @@
 import gzip
 import hashlib
 import json
+import os
 import subprocess
 from collections import Counter
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from stand_ins import POINTER
 
 from softcall import data, record_file
 from softcall.data import Refusals, Row, files_sha256, labels_of, read_rows, split_dev
@@ -57,6 +61,11 @@ def test_unlabelled_rows_are_read_when_asked_for(tmp_path):
     assert [row.label for row in read_rows(file, labelled=False)] == [None, "x"]
 
 
+def test_half_a_surrogate_pair_in_a_text_is_one_character_of_replacement(tmp_path):
+    file = write(tmp_path / "a.jsonl", '{"text": "a\\ud83d\\ud83d\\ude80", "label": "x"}')
+    assert read_rows(file) == [Row(("a\ufffd\U0001f680",), "x")]
+
+
 GOOD = '{"text": "a", "label": "x"}\n'
 
 
@@ -82,9 +91,35 @@ GOOD = '{"text": "a", "label": "x"}\n'
         ("a.jsonl", '{"text": "a", "label": " "}', "line 1: field 'label' is empty"),
         ("a.jsonl", '{"text": "a", "label": "x "}', "line 1: field 'label' is 'x ', with spaces around it"),
         ("a.jsonl", json.dumps({"text": "a", "label": "x" * 201}), "field 'label' has 201 characters"),
-        ("a.jsonl", '{"text": "\\ud800", "label": "x"}', "field 'text' holds half of a surrogate pair"),
+        ("a.jsonl", '{"text": "a", "label": "\\ud800"}', "field 'label' holds half of a surrogate pair"),
         ("a.jsonl", '{"text": "a", "label": "x"', "line 1: not valid JSON"),
-        ("a.jsonl", "[" * 100_000, "line 1: not valid JSON"),
+        (
+            "a.jsonl",
+            "[" * 100_000,
+            "line 1: not valid JSON: lists and objects lie in each other more than 64",
+        ),
+        ("a.jsonl", '{"text": "a", "text": "b", "label": "x"}', 'the field "text" stands in an object twice'),
+        ("a.jsonl", '{"text": "a", "label": "x", "score": NaN}', "NaN is no JSON number"),
+        ("a.jsonl", '{"text": "a", "label": "x"}'.encode("utf-16"), "line 1: not UTF-8"),
+        (
+            "a.jsonl",
+            POINTER,
+            "a.jsonl: it is a Git LFS pointer, not the file: run `git lfs pull`; expected rows",
+        ),
+        ("a.csv", POINTER, "a.csv: it is a Git LFS pointer"),
+        ("a.parquet", POINTER, "a.parquet: it is a Git LFS pointer"),
+        ("a.arrow", POINTER, "a.arrow: it is a Git LFS pointer"),
+        ("a.csv.gz", POINTER, "a.csv.gz: it is a Git LFS pointer"),
+        ("a.jsonl.gz", gzip.compress(POINTER, mtime=0), "a.jsonl.gz: it is a Git LFS pointer"),
+        ("a.csv", b"<!DOCTYPE html>\n<html>", "a.csv: it is an HTML page"),
+        ("a.csv", b"PK\3\4" + bytes(50), "a.csv: it is a zip archive"),
+        (
+            "a.jsonl",
+            gzip.compress(GOOD.encode(), mtime=0),
+            "a.jsonl: it is a gzip file, which is to be unpacked first",
+        ),
+        ("a.jsonl", b"PAR1" + bytes(50), "a.jsonl: it is a Parquet file; expected rows as its name says"),
+        ("a.parquet", GOOD, "a.parquet: it is a JSON document"),
         ("a.jsonl", '["a", "x"]', "line 1: holds a list, expected a JSON object"),
         ("a.jsonl", GOOD.encode() + b'{"text": "\xff"}', "line 2: not UTF-8"),
         ("a.jsonl", "", "a.jsonl holds no rows"),
@@ -114,6 +149,22 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
         read_rows(tmp_path / "folder")
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.jsonl.gz", "a.parquet", "a.arrow"])
+def test_a_named_pipe_is_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    for read in (read_rows, files_sha256):
+        with pytest.raises((SoftcallError, OSError), match="it is a named pipe; expected a file"):
+            read(tmp_path / name)
+
+
+def test_names_in_errors_are_printable(tmp_path):
+    file = write(tmp_path / "a.csv", '"te\x1b[2Jxt\x9b","\u202elabel"\na,x\n')
+    with pytest.raises(SoftcallError) as refused:
+        read_rows(file)
+    assert str(refused.value).isprintable() and r"\x1b[2J" in str(refused.value)
+
+
 def test_rows_and_bytes_are_bounded(tmp_path, monkeypatch):
     line = '{"text": "a", "label": "x"}\n'
     file = write(tmp_path / "a.jsonl.gz", gzip.compress((line * 10).encode()))
@@ -141,6 +192,41 @@ def test_the_sha256_of_several_files_is_that_of_what_sha256sum_prints(tmp_path):
     ).stdout
     assert files_sha256(tmp_path, "train") == hashlib.sha256(printed).hexdigest()
     assert files_sha256(tmp_path / "train-1.csv") == printed.decode().split()[0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "ordered"),
+    [
+        (("b", "a", "B"), ("B", "a", "b")),
+        (("10", "9", "0", "100"), ("0", "9", "10", "100")),
+        (("-1", "1", "0", "-10"), ("-10", "-1", "0", "1")),
+        (("10.0", "2.0", "1.5"), ("1.5", "2.0", "10.0")),
+        (("10", "9", "x"), ("10", "9", "x")),
+        (("01", "1", "0"), ("0", "01", "1")),
+        (("٣", "٢٠"), ("٢٠", "٣")),
+    ],
+)
+def test_numbers_are_ordered_by_value_and_other_labels_as_text(labels, ordered):
+    rows = [Row((f"{i}",), label) for i, label in enumerate(labels)]
+    assert labels_of(rows, "a.jsonl") == labels_of(rows[::-1], "a.jsonl") == ordered
+
+
+def test_labels_that_a_file_names_are_in_its_order(tmp_path):
+    names = ["very bad", "bad", "good", "best", "never seen"]
+    features = {"label": {"names": names, "_type": "ClassLabel"}}
+    table = pa.table({"text": list("abcd"), "label": pa.array([3, 0, 2, 1])})
+    described = json.dumps({"info": {"features": features}})
+    pq.write_table(table.replace_schema_metadata({"huggingface": described}), tmp_path / "a.parquet")
+    rows = read_rows(tmp_path / "a.parquet")
+    assert [row.label for row in rows] == ["best", "very bad", "good", "bad"]
+    assert labels_of(rows, "a.parquet") == ("very bad", "bad", "good", "best")
+    assert labels_of([*rows, Row(("e",), "worse")], "both") == ("bad", "best", "good", "very bad", "worse")
+
+
+def test_more_labels_than_a_task_may_have_are_refused_before_anything_is_learnt():
+    rows = [Row((f"{i}",), f"label {i}") for i in range(10_001)]
+    with pytest.raises(SoftcallError, match=r"a\.jsonl: 10001 labels; expected 2 to 10000"):
+        labels_of(rows, "a.jsonl")
 
 
 def test_labels_are_sorted_and_at_least_two():

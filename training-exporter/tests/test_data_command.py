@@ -166,6 +166,46 @@ def test_the_shipped_examples_are_fit_for_training():
             {"a": [(f"Text {i}", str(i % 2)) for i in range(20)]},
             [("warning", "a: the labels are numbers (0, 1), which say nothing; --verbalizer gives them")],
         ),
+        (
+            {"a": [(f"Text {i}", f"{i % 12}") for i in range(120)]},
+            [("warning", "a: the labels are numbers (0, 1, 2, 3, 4, ...), which say nothing")],
+        ),
+        (
+            {"a": balanced(), "test": [("Another", "-1"), ("And more", "-1"), ("New", "good")]},
+            [
+                ("error", "test: has labels that a does not have: '-1' (2)"),
+                (
+                    "warning",
+                    "test: 2 of 3 rows have the label -1, with which data sets mark rows whose label",
+                ),
+            ],
+        ),
+        (
+            {"a": [(f"Text {i}", ("good", "Good", "bad", "GOOD")[i % 4]) for i in range(40)]},
+            [
+                (
+                    "warning",
+                    "labels that differ in case or spaces alone are several: 'GOOD' and 'Good' and 'good'",
+                )
+            ],
+        ),
+        (
+            {"a": balanced(), "test": [("Another", "Bad")]},
+            [
+                ("error", "test: has labels that a does not have: 'Bad' (1)"),
+                ("warning", "labels that differ in case or spaces alone are several: 'Bad' and 'bad'"),
+            ],
+        ),
+        (
+            {"a": [(f"Text {i}", ("0.0", "1.0", "10.0")[i % 3]) for i in range(30)]},
+            [
+                ("warning", "a: the labels are numbers (0.0, 1.0, 10.0), which say nothing"),
+                (
+                    "warning",
+                    "the labels 0.0, 1.0, 10.0 look like whole numbers that a table wrote with a decimal",
+                ),
+            ],
+        ),
     ],
 )
 def test_findings(parts, expected):
@@ -173,6 +213,23 @@ def test_findings(parts, expected):
     assert len(found) == len(expected)
     for (severity, message), (wanted, begun) in zip(found, expected, strict=True):
         assert (severity, message[: len(begun)]) == (Severity(wanted), begun)
+
+
+def test_more_labels_than_a_task_may_have_are_an_error():
+    found = findings({"a": [(f"Text {i}", f"label {i}") for i in range(10_001)]})
+    assert ("error", "a: 10001 labels; expected 2 to 10000") in found
+
+
+def test_whatever_a_file_holds_is_printed_on_one_line_and_not_obeyed(tmp_path):
+    evil = "\x1b]0;title\x07\u202e\x9b2J\nwarning  forged"
+    rows = [*balanced(), *((f"{evil} {i}", evil) for i in range(3)), (f"{evil} 1", "good")]
+    status, printed = softcall(write(tmp_path / f"a{evil[:1]}.csv", rows))
+    assert status == 0
+    assert all(line.isprintable() for line in printed.splitlines())
+    assert not any(line.startswith("warning  forged") for line in printed.splitlines())
+    _, printed = softcall(write(tmp_path / "a.csv", rows), "--json")
+    assert json.loads(printed)["parts"][0]["labels"][evil] == 3
+    assert all(line.isprintable() for line in printed.splitlines())
 
 
 def test_errors_come_first():

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from make_tiny import DEFAULT_FOLDER as TINY
 from make_tiny import tiny_base
 from peft import PromptTuningConfig, get_peft_model
 from s3_server import ACCESS_KEY, SECRET_KEY
+from stand_ins import POINTER
 from typer.testing import CliRunner
 
 from softcall.artifact import Artifact
@@ -260,6 +263,110 @@ def test_a_file_that_is_too_large_is_not_read_whole(store, tmp_path):
     assert "huge.safetensors: larger than 67108864 bytes, the limit" in refusal(
         "push", tmp_path / "huge.safetensors", "a"
     )
+
+
+def test_an_artifact_that_servers_refuse_for_its_size_is_not_stored(store, monkeypatch):
+    size = ARTIFACT.stat().st_size
+    assert size > 1 << 10
+    monkeypatch.setenv("SOFTCALL_STORE_MAX_ARTIFACT_BYTES", "1K")
+    assert refusal("push", ARTIFACT, "a") == (
+        f"{ARTIFACT}: the artifact has {size} bytes; servers accept at most 1024"
+        " (softcall.store.max-artifact-bytes, SOFTCALL_STORE_MAX_ARTIFACT_BYTES here and there)"
+    )
+    monkeypatch.setenv("SOFTCALL_STORE_MAX_ARTIFACT_BYTES", str(size))
+    softcall("push", ARTIFACT, "a")
+    # What is added on the way counts too.
+    refused = refusal("push", ARTIFACT, "b", "--base", BASE, "--prefix", "fp32")
+    assert f"servers accept at most {size} (" in refused
+    assert [task.task for task in Store.open(store).tasks()] == ["a"]
+
+
+def named(folder, base):
+    """The folder's configuration with another base's name."""
+    config = folder / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"base_model_name_or_path": base}))
+
+
+FLAGS = ["--template", "{text} =", "--label", "a", "--label", "b"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        None,
+        "",
+        "tiny-llama",
+        "someone/Tiny-Llama",
+        "/models/tiny_llama/",
+        "tiny-llama-Q4_K_M-GGUF",
+        "tiny-llama.Q8_0",
+        "tiny-llama-bf16",
+        "/cache/models--someone--tiny-llama/snapshots/0123abc",
+    ],
+)
+def test_a_base_of_the_same_name_is_no_cause_for_a_warning(store, folder, name):
+    named(folder, name)
+    done = CliRunner().invoke(app, ["push", str(folder), "a", "--base", str(BASE), "--strict", *FLAGS])
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "name", ["facebook/galactica-125m-576", "tiny-llama-chat", "tiny", "Q4_K", "./checkpoint-100", "別の"]
+)
+def test_a_prompt_of_another_base_is_warned_of_or_refused(store, folder, tmp_path, name):
+    named(folder, name)
+    message = f"{folder}: made for base model {name}; base tiny-llama may be another one"
+    for command in (["push", folder, "a", *FLAGS], ["convert", folder, tmp_path / "plain"]):
+        command = [*map(str, command), "--base", str(BASE)]
+        assert refusal(*command, "--strict") == f"{message} (--strict)"
+        assert list(Store.open(store).tasks()) == [] and not (tmp_path / "plain").exists()
+    for command in (["push", folder, "a", *FLAGS], ["convert", folder, tmp_path / "plain"]):
+        done = CliRunner().invoke(app, [*map(str, command), "--base", str(BASE)])
+        assert (done.exit_code, done.stderr) == (0, f"warning: {message}\n")
+
+
+def test_a_warning_is_printable(store, folder):
+    named(folder, "evil\x1b[2J\nwarning: all is well" + "x" * 1_000)
+    done = CliRunner().invoke(app, ["push", str(folder), "a", "--base", str(BASE), *FLAGS])
+    (line,) = done.stderr.splitlines()
+    assert line.isprintable() and len(line) <= 500 and r"evil\u001b[2J\nwarning" in line
+
+
+def test_a_pointer_of_git_lfs_in_place_of_the_weights_is_named(store, folder):
+    model = folder / "adapter_model.safetensors"
+    model.write_bytes(POINTER)
+    for source in (folder, model):
+        assert refusal("push", source, "a", "--base", BASE, *FLAGS) == (
+            f"{model}: it is a Git LFS pointer, not the file: run `git lfs pull`; expected a safetensors file"
+        )
+    (folder / "adapter_config.json").write_bytes(POINTER)
+    assert "adapter_config.json: it is a Git LFS pointer" in refusal(
+        "push", folder, "a", "--base", BASE, *FLAGS
+    )
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", ["a.safetensors", "a.npy", "a.bin", "decoder.pt"])
+def test_a_named_pipe_in_place_of_a_prompt_does_not_hang(store, tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    assert "it is a named pipe; expected a file" in refusal(
+        "push", tmp_path / name, "a", "--base", BASE, *FLAGS
+    )
+
+
+def test_what_a_stored_task_says_is_shown_without_obeying_it(store):
+    artifact = replace(
+        Artifact.from_bytes(ARTIFACT.read_bytes()),
+        labels=("good\x9b31m", "bad\u202egnp"),
+        metrics={'a\x1b]0;title\x07\nversion: "forged"': 1},
+    )
+    Store.open(store).put("a", artifact.to_bytes(), b"{}")
+    shown = softcall("show", "a")
+    assert all(line.isprintable() for line in shown.splitlines())
+    assert sum(line.startswith("version: ") for line in shown.splitlines()) == 1
+    assert r'labels: ["good\u009b31m", "bad\u202egnp"]' in shown
+    record = json.loads(softcall("show", "a", "--json"))
+    assert record["labels"] == list(artifact.labels) and record["metrics"] == artifact.metrics
 
 
 def test_a_ready_prefix_is_the_models_own_cache(store):

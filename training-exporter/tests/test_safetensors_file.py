@@ -1,6 +1,8 @@
 """Headers of safetensors files are believed only after every claim has been checked."""
 
+import gzip
 import json
+import pickle
 import random
 
 import ml_dtypes
@@ -8,9 +10,11 @@ import numpy as np
 import pytest
 import safetensors
 import safetensors.numpy
+from stand_ins import POINTER
 
+from softcall.artifact_bounds import MAX_HEADER_BYTES
 from softcall.errors import SoftcallError
-from softcall.safetensors_file import MAX_HEADER_BYTES, SafetensorsFile, safetensors_bytes
+from softcall.safetensors_file import SafetensorsFile, safetensors_bytes
 
 TENSORS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array([1.5, -2.0, 0.25], np.float16)}
 
@@ -54,13 +58,18 @@ def test_equal_content_is_equal_bytes():
 HOSTILE = {
     "too few for a safetensors file": b"\0\0\0",
     "header claims 1152921504606846976 bytes": (2**60).to_bytes(8, "little") + b"{}",
+    "it is a Git LFS pointer, not the file: run `git lfs pull`; expected a safetensors file": POINTER,
+    "it is an HTML page, such as a proxy or a login sends": b"<!doctype html><html></html>",
+    "it is a gzip file, which is to be unpacked first": gzip.compress(file({"a": entry()})),
+    "it is a pickle of Python, as torch.save writes it": pickle.dumps({}),
+    "it is a JSON document": b'{"prompt_embeddings": [[0.5]]}',
     "header claims 3 bytes; 2 follow": (3).to_bytes(8, "little") + b"{}",
     f"at most {MAX_HEADER_BYTES} are accepted": file(b" " * (MAX_HEADER_BYTES + 1)),
     "not valid JSON": file(b"{'a': 1}"),
-    "not valid JSON (maximum recursion": file(b"[" * 100_000),
-    "not valid JSON ('utf-8'": file(b'{"\xff": 1}'),
-    "not valid JSON (a name appears twice": file(b'{"a": {}, "a": {}}'),
-    "not valid JSON (NaN is no JSON number": file(b'{"a": NaN}'),
+    "header is not valid JSON: lists and objects lie in each other more than 8 deep": file(b"[" * 100_000),
+    "the safetensors header is not UTF-8": file(b'{"\xff": 1}'),
+    'not valid JSON: the field "a" stands in an object twice': file(b'{"a": {}, "a": {}}'),
+    "not valid JSON: NaN is no JSON number": file(b'{"a": NaN}'),
     "not a JSON object": file([1]),
     "__metadata__ of the safetensors header is not an object of strings": file(
         {"__metadata__": {"a": 1}}, b""
@@ -88,6 +97,13 @@ def test_hostile_files_are_refused(message):
     with pytest.raises(SoftcallError) as refused:
         SafetensorsFile(HOSTILE[message])
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("first", [0x7B, 0x5B, 0x3C, 0x0280])
+def test_a_length_that_looks_like_another_format_is_a_length(first):
+    """`{`, `[`, `<`, and how a pickle begins, are also lengths of headers."""
+    header = json.dumps({"a": entry()}).encode().ljust(first)
+    assert SafetensorsFile(file(header)).names == ("a",)
 
 
 def test_no_damage_gets_past_as_another_error():

@@ -1,6 +1,7 @@
 """Where a base comes from."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from make_tiny import CORPUS, TEXTS, tiny_base
 from random_models import MODELS, random_model
 from safetensors.torch import load_file, save_file
+from stand_ins import POINTER
 from tiny_gguf import write_gguf
 from transformers import (
     AutoTokenizer,
@@ -194,9 +196,36 @@ def test_an_adapter_is_refused_with_advice(folder):
 
 
 def test_a_file_that_is_no_gguf_is_refused(tmp_path):
-    (tmp_path / "model.bin").write_bytes(b"\x80\x02")
-    with pytest.raises(SoftcallError, match=r"model\.bin is not a GGUF file"):
-        Source.resolve(tmp_path / "model.bin")
+    for content, what in (
+        (b"weights", "not a GGUF file"),
+        (b"\x80\x02", "a pickle of Python"),
+        (POINTER, "a Git LFS pointer, not the file: run `git lfs pull`"),
+    ):
+        (tmp_path / "model.bin").write_bytes(content)
+        with pytest.raises(SoftcallError, match=rf"model\.bin is {what}"):
+            Source.resolve(tmp_path / "model.bin")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_what_stands_in_place_of_a_model_s_file_is_named(folder, name):
+    """The libraries would wait for the pipe, and say of the pointer that its header is too large."""
+    file = folder / name
+    file.write_bytes(POINTER)
+    with pytest.raises(SoftcallError, match=rf"{file}: it is a Git LFS pointer, not the file: run `git lfs"):
+        Source.resolve(folder).load()
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(
+        SoftcallError, match=rf"{folder}.*(it is a named pipe; expected a file|has no config)"
+    ):
+        Source.resolve(folder).load()
+
+
+def test_a_named_pipe_is_no_model(tmp_path):
+    os.mkfifo(tmp_path / "model.gguf")
+    with pytest.raises(SoftcallError, match=r"model\.gguf is neither a folder nor a file"):
+        Source.resolve(tmp_path / "model.gguf")
 
 
 @pytest.mark.real_base

@@ -8,7 +8,6 @@ from itertools import count
 import pytest
 from s3_server import ACCESS_KEY, SECRET_KEY
 
-from softcall import store as store_module
 from softcall.errors import SoftcallError
 from softcall.store import CONFIG, OBJECT, Condition, Store, check_task
 
@@ -114,14 +113,13 @@ def test_a_page_that_ends_with_the_last_task_has_no_next(store):
 
 
 def test_too_many_bytes_are_neither_written_nor_read(store, monkeypatch):
-    store.put("large", b"123456", b"{}")
-    monkeypatch.setattr(store_module, "MAX_ARTIFACT_BYTES", 5)
-    for module in ("file_store", "s3_store"):
-        monkeypatch.setattr(f"softcall.{module}.MAX_ARTIFACT_BYTES", 5)
-    with pytest.raises(SoftcallError, match="task large is 6 bytes; at most 5 are accepted"):
+    store.put("large", bytes(1025), b"{}")
+    monkeypatch.setenv("SOFTCALL_STORE_MAX_ARTIFACT_BYTES", "1K")
+    with pytest.raises(SoftcallError, match="task large has 1025 bytes; servers accept at most 1024"):
         store.get("large")
-    with pytest.raises(SoftcallError, match="task spam is 6 bytes; at most 5 are accepted"):
-        store.put("spam", b"123456", b"{}")
+    with pytest.raises(SoftcallError, match=r"task spam has 1025 bytes; .*softcall.store.max-artifact-bytes"):
+        store.put("spam", bytes(1025), b"{}")
+    assert [task.task for task in store.tasks()] == ["large"]
 
 
 @pytest.mark.parametrize(

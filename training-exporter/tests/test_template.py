@@ -89,9 +89,17 @@ def test_the_number_of_texts_must_fit():
         Template("{text1} {text2}").fill(["one"])
 
 
-def test_half_a_surrogate_pair_is_refused():
-    with pytest.raises(SoftcallError, match="a text holds half of a surrogate pair at character 2"):
-        Template("{text}").fill(["ab\ud83d"])
+def test_half_a_surrogate_pair_is_one_character_of_replacement():
+    assert Template("{text}").fill(["ab\ud83d\U0001f680\ude80"]) == "ab\ufffd\U0001f680\ufffd"
+
+
+def test_halves_of_two_texts_do_not_join():
+    assert Template("{text1}{text2}").fill(["\ud83d", "\ude80"]) == "\ufffd\ufffd"
+
+
+def test_a_template_of_half_a_surrogate_pair_is_refused():
+    with pytest.raises(SoftcallError, match="the template holds half of a surrogate pair"):
+        Template("\ud83d{text}")
 
 
 def test_a_limit_below_one_is_refused(tokenizers):

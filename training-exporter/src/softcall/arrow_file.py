@@ -1,6 +1,5 @@
 """Parquet files, and the Arrow files that `datasets` keeps in the folders of its `save_to_disk`."""
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -8,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from softcall.errors import SoftcallError
+from softcall.first_bytes import ARROW, LOOKED_AT, PARQUET, tell
 from softcall.record_file import MAX_FILE_BYTES, RecordFile
+from softcall.regular_file import open_regular
+from softcall.strict_json import MalformedJsonError, read_json
 
 try:
     import pyarrow as pa
@@ -35,9 +37,9 @@ class _ColumnarFile(RecordFile):
         """The names of a ClassLabel, in the order of its integers."""
         described = (self._schema.metadata or {}).get(_FEATURES)
         try:
-            feature = json.loads(described)["info"]["features"][column] if described else {}
+            feature = read_json(described)["info"]["features"][column] if described else {}
             names = feature["names"] if feature.get("_type") == "ClassLabel" else None
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (MalformedJsonError, KeyError, TypeError, AttributeError):
             return None
         known = isinstance(names, list) and all(isinstance(name, str) for name in names)
         return tuple(names) if known else None
@@ -72,6 +74,7 @@ class ParquetFile(_ColumnarFile):
     @cached_property
     def _schema(self) -> "pa.Schema":
         with _refusals(self.path):
+            _require_kind(self.path, PARQUET)
             return pq.read_schema(self.path)
 
     def _batches(self, columns: list[str]) -> Iterator["pa.RecordBatch"]:
@@ -96,8 +99,10 @@ class ArrowFile(_ColumnarFile):
 
     @cached_property
     def _schema(self) -> "pa.Schema":
-        with _refusals(self.path), pa.memory_map(str(self.path)) as source:
-            return self._opened(source)[0]
+        with _refusals(self.path):
+            _require_kind(self.path, ARROW)
+            with pa.memory_map(str(self.path)) as source:
+                return self._opened(source)[0]
 
     def _batches(self, columns: list[str]) -> Iterator["pa.RecordBatch"]:
         with pa.memory_map(str(self.path)) as source:
@@ -131,6 +136,13 @@ def _lengths(column: "pa.Array") -> "pa.Array | None":
     return pc.binary_length(column) if is_text else None
 
 
+def _require_kind(path: Path, kind: str) -> None:
+    """Of a file that pyarrow opens by itself: a regular one, and none that is known to be something else."""
+    with open_regular(path) as file:
+        if other := tell(file.peek(LOOKED_AT), accepted=(kind,)):
+            raise SoftcallError(f"{path}: it is {other}; expected rows as its name says")
+
+
 @contextmanager
 def _refusals(path: Path) -> Iterator[None]:
     try:
@@ -139,6 +151,13 @@ def _refusals(path: Path) -> Iterator[None]:
         raise SoftcallError(f"{path}: not UTF-8 ({error.reason} at byte {error.start} of a value)") from None
     except FileNotFoundError:
         raise SoftcallError(f"{path}: no such file") from None
-    except (pa.ArrowException, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise SoftcallError(f"{path}: not a whole file of its kind ({reason})") from None
+    except OSError as error:
+        if error.errno is not None:  # pyarrow raises others for what it does not like in a file
+            raise SoftcallError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise SoftcallError(f"{path}: not a whole file of its kind ({_reason(error)})") from None
+    except (pa.ArrowException, ValueError) as error:
+        raise SoftcallError(f"{path}: not a whole file of its kind ({_reason(error)})") from None
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

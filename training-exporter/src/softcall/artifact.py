@@ -10,10 +10,19 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from softcall.bounded_file import read_bounded
+from softcall.artifact_bounds import (
+    MAX_JSON_TOKENS,
+    MAX_METADATA_DEPTH,
+    MAX_PROMPT_TOKENS,
+    check_labels,
+    max_artifact_bytes,
+    require_artifact_bytes,
+)
+from softcall.bounded_file import MAX_SOURCE_BYTES, read_bounded
 from softcall.errors import SoftcallError
 from softcall.safetensors_file import SafetensorsFile, safetensors_bytes
-from softcall.store import MAX_ARTIFACT_BYTES
+from softcall.strict_json import MalformedJsonError, read_json
+from softcall.surrogates import has_half
 from softcall.template import Template
 
 if TYPE_CHECKING:
@@ -21,8 +30,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 KIND = "classification"
-MAX_PROMPT_TOKENS = 128
-MAX_LABELS = 10_000
 
 PROMPT = "prompt_embeddings"  # PEFT's own name
 _HEAD = "label_head"
@@ -156,12 +163,15 @@ class Artifact:
         """
         if path.suffix != ".safetensors" or path.is_dir():
             return None
-        data = read_bounded(path, MAX_ARTIFACT_BYTES)
+        data = read_bounded(path, max(MAX_SOURCE_BYTES, max_artifact_bytes()))
         try:
             claimed = _METADATA in SafetensorsFile(data).metadata
         except SoftcallError as error:
             raise SoftcallError(f"{path}: {error}") from None
-        return (cls.from_bytes(data, str(path)), data) if claimed else None
+        if not claimed:
+            return None
+        require_artifact_bytes(len(data), f"{path}: the artifact")
+        return cls.from_bytes(data, str(path)), data
 
     @classmethod
     def _of_file(cls, file: SafetensorsFile) -> Self:
@@ -179,7 +189,7 @@ class Artifact:
             temperature=_number(metadata.get("temperature", 1.0), "temperature"),
             abstain_threshold=_optional_number(metadata.get("abstain_threshold"), "abstain_threshold"),
             prefixes={
-                name.removeprefix(_PREFIX): file.floats(name)
+                name.removeprefix(_PREFIX): _halves(file, name)
                 for name in file.names
                 if name.startswith(_PREFIX)
             },
@@ -222,19 +232,6 @@ class Artifact:
             )
 
 
-def check_labels(labels: Sequence[str]) -> None:
-    """`SoftcallError` unless there are 2 to `MAX_LABELS` distinct, non-empty labels."""
-    if not 2 <= len(labels) <= MAX_LABELS:
-        raise SoftcallError(f"{len(labels)} labels; expected 2 to {MAX_LABELS}")
-    seen = set()
-    for label in labels:
-        if not isinstance(label, str) or not label:
-            raise SoftcallError(f"label {label!r} is empty; expected a name")
-        if label in seen:
-            raise SoftcallError(f"label {label!r} appears twice; expected distinct names")
-        seen.add(label)
-
-
 def check_prompt(prompt: np.ndarray) -> None:
     """`SoftcallError` unless `prompt` [tokens, hidden] is finite and of a length that is served."""
     if prompt.ndim != 2 or 0 in prompt.shape:
@@ -266,11 +263,17 @@ def _require_finite(name: str, tensor: np.ndarray) -> None:
 
 
 def _json(value: Any) -> str:
+    """The metadata's JSON, which readers take: strict, and within their bounds."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-        text.encode()  # half of a surrogate pair is no UTF-8
     except (TypeError, ValueError, RecursionError) as error:
         raise SoftcallError(f"labels, metrics and training must be JSON: {error}") from None
+    if has_half(text):
+        raise SoftcallError("labels, metrics and training hold half of a surrogate pair, which is no UTF-8")
+    try:
+        read_json(text, MAX_METADATA_DEPTH, MAX_JSON_TOKENS)
+    except MalformedJsonError as error:
+        raise SoftcallError(f"labels, metrics and training as JSON: {error}") from None
     return text
 
 
@@ -290,9 +293,13 @@ def _metadata(file: SafetensorsFile) -> dict[str, Any]:
             " `softcall push` makes one of a PEFT folder"
         )
     try:
-        metadata = json.loads(file.metadata[_METADATA])
-    except (ValueError, RecursionError) as error:
-        raise SoftcallError(f'the "{_METADATA}" metadata is not valid JSON ({error})') from None
+        metadata = read_json(file.metadata[_METADATA], MAX_METADATA_DEPTH, MAX_JSON_TOKENS)
+    except MalformedJsonError as error:
+        raise SoftcallError(f'the "{_METADATA}" metadata is {error}') from None
+    if has_half(json.dumps(metadata, ensure_ascii=False)):
+        raise SoftcallError(
+            f'the "{_METADATA}" metadata holds half of a surrogate pair, which is no Unicode text'
+        )
     if not isinstance(metadata, dict):
         raise SoftcallError(f'the "{_METADATA}" metadata is not a JSON object')
     if metadata.get("schema") != SCHEMA:
@@ -300,6 +307,13 @@ def _metadata(file: SafetensorsFile) -> dict[str, Any]:
     if metadata.get("kind") != KIND:
         raise SoftcallError(f"kind is {metadata.get('kind')!r}, which is not served yet; expected {KIND!r}")
     return metadata
+
+
+def _halves(file: SafetensorsFile, name: str) -> np.ndarray:
+    cache = file.floats(name)
+    if cache.dtype != np.float16:
+        raise SoftcallError(f"tensor {name} has type {cache.dtype}; expected F16")
+    return cache
 
 
 def _text(metadata: Mapping[str, Any], name: str) -> str:

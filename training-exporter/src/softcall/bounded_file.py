@@ -1,16 +1,21 @@
 """Reading a file that a user names, and no more of it than makes sense."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from softcall.errors import SoftcallError
+from softcall.first_bytes import JSON, LOOKED_AT, stand_in, tell
+from softcall.regular_file import open_regular
+from softcall.strict_json import MAX_DEPTH, MAX_TOKENS, MalformedJsonError, read_json
+
+MAX_SOURCE_BYTES = 64 << 20
+"""Of a file that may hold a prompt, in whatever format."""
 
 
 def read_bounded(path: Path, limit: int) -> bytes:
     """The content of `path`; `SoftcallError` when it cannot be read or has more than `limit` bytes."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(limit + 1)
     except OSError as error:
         raise SoftcallError(f"{path}: cannot be read ({error.strerror or error})") from None
@@ -19,12 +24,28 @@ def read_bounded(path: Path, limit: int) -> bytes:
     return data
 
 
-def read_json_object(path: Path, limit: int) -> dict[str, Any]:
-    """The JSON object of at most `limit` bytes in `path`; `SoftcallError` for anything else."""
+def require_file(path: Path) -> None:
+    """For a library that opens files itself: `SoftcallError` unless there is a file that can be read.
+
+    It must be no stand-in for one either: a pointer of Git LFS, a web page.
+    """
     try:
-        value = json.loads(read_bounded(path, limit))
-    except (ValueError, RecursionError) as error:
-        raise SoftcallError(f"{path}: not valid JSON ({error})") from None
+        with open_regular(path) as file:
+            other = stand_in(file.read(LOOKED_AT))
+    except OSError as error:
+        raise SoftcallError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if other:
+        raise SoftcallError(f"{path}: it is {other}")
+
+
+def read_json_object(path: Path, limit: int, max_tokens: int = MAX_TOKENS) -> dict[str, Any]:
+    """The JSON object of at most `limit` bytes in `path`; `SoftcallError` for anything else."""
+    data = read_bounded(path, limit)
+    try:
+        value = read_json(data, MAX_DEPTH, max_tokens)
+    except MalformedJsonError as error:
+        other = tell(data, accepted=(JSON,))
+        raise SoftcallError(f"{path}: {f'it is {other}' if other else error}") from None
     if not isinstance(value, dict):
         raise SoftcallError(f"{path}: not a JSON object")
     return value

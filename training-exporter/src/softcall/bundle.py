@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,10 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from softcall.bounded_file import read_bounded, read_json_object, require_file
 from softcall.errors import SoftcallError
+from softcall.first_bytes import JSON, tell
+from softcall.new_file import write_file
 from softcall.trunk import Trunk
 
 SCHEMA = 1
@@ -26,6 +30,8 @@ DEFAULT_VARIANTS = (FULL_PRECISION, INT8)
 """What a bundle has unless told otherwise: fp16 is for servers with a GPU."""
 
 MAX_DESCRIPTION_BYTES = 64 << 20
+MAX_DESCRIPTION_TOKENS = 5_000_000  # of which most are the numbers of golden rows
+MAX_TOKENIZER_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,12 +166,9 @@ class Bundle:
             raise SoftcallError(
                 f"{folder} is not a base bundle: it has no {DESCRIPTION_FILE} (`softcall base` makes one)"
             )
-        if file.stat().st_size > MAX_DESCRIPTION_BYTES:
-            raise SoftcallError(
-                f"{file}: {file.stat().st_size} bytes; at most {MAX_DESCRIPTION_BYTES} are read"
-            )
+        record = read_json_object(file, MAX_DESCRIPTION_BYTES, MAX_DESCRIPTION_TOKENS)
         try:
-            return cls._from_record(folder, json.loads(file.read_text("utf-8")))
+            return cls._from_record(folder, record)
         except SoftcallError as error:
             raise SoftcallError(f"{file}: {error}") from error
         except KeyError as error:
@@ -207,7 +210,7 @@ class Bundle:
     def write_description(self) -> None:
         """Write `base.json` into the bundle's folder."""
         record = {"schema": SCHEMA, **self._record()}
-        (self.folder / DESCRIPTION_FILE).write_text(_readable(record) + "\n", "utf-8")
+        write_file(self.folder / DESCRIPTION_FILE, f"{_readable(record)}\n".encode())
 
     def _record(self) -> dict[str, Any]:
         location = self.output_embedding_location
@@ -243,7 +246,7 @@ class Bundle:
 
     def tokenizer(self) -> Tokenizer:
         """Return the base's tokenizer; it neither truncates nor pads."""
-        return plain_tokenizer(Tokenizer.from_file(str(self.folder / TOKENIZER_FILE)))
+        return read_tokenizer(self.folder / TOKENIZER_FILE)
 
     def output_embedding(self, ids: Sequence[int]) -> np.ndarray:
         """Return the vocabulary head's rows of `ids`, float32 [ids, hidden], from a memory-mapped file."""
@@ -257,16 +260,23 @@ class Bundle:
     @cached_property
     def _embedding_rows(self) -> np.ndarray:
         location = self.output_embedding_location
-        file = self.folder / location.file
-        if not file.is_file():
+        file = self._require_file(location.file)
+        with _blamed_on(file):
+            if location.tensor is None:
+                return np.memmap(file, "<f4", "r", location.offset, location.shape)
+            from safetensors import safe_open
+
+            return safe_open(file, "numpy").get_tensor(location.tensor)
+
+    def _require_file(self, name: str) -> Path:
+        """The path of one of the bundle's files, which is there and can be read."""
+        file = self.folder / name
+        if not file.exists():
             raise SoftcallError(
                 f"{file} is missing: the bundle is incomplete, make it anew with `softcall base`"
             )
-        if location.tensor is None:
-            return np.memmap(file, "<f4", "r", location.offset, location.shape)
-        from safetensors import safe_open
-
-        return safe_open(file, "numpy").get_tensor(location.tensor)
+        require_file(file)
+        return file
 
     def variant(self, name: str = FULL_PRECISION) -> Variant:
         """Return a variant by name; raises `SoftcallError` naming those that exist."""
@@ -278,7 +288,12 @@ class Bundle:
 
     def trunk(self, variant: str = FULL_PRECISION, threads: int = 0) -> Trunk:
         """Open a variant's graph with ONNX Runtime; `threads` 0 means all cores."""
-        return Trunk(self.folder / self.variant(variant).graph, threads)
+        described = self.variant(variant)
+        for name in described.files:
+            self._require_file(name)
+        graph = self.folder / described.graph
+        with _blamed_on(graph):
+            return Trunk(graph, threads)
 
     def golden_of(self, variant: str) -> Golden:
         """Return the golden row that a variant is held to."""
@@ -312,6 +327,25 @@ def _variant_record(variant: Variant) -> dict[str, Any]:
         hidden = [shortest_float(x) for x in variant.golden.hidden]
         record["golden"] = {"hidden": hidden, "tolerance": variant.golden.tolerance}
     return record
+
+
+def read_tokenizer(file: Path) -> Tokenizer:
+    """The tokenizer of a `tokenizer.json`; it neither truncates nor pads."""
+    data = read_bounded(file, MAX_TOKENIZER_BYTES)
+    if other := tell(data, accepted=(JSON,)):
+        raise SoftcallError(f"{file}: it is {other}; expected a tokenizer")
+    with _blamed_on(file):
+        return plain_tokenizer(Tokenizer.from_buffer(data))
+
+
+@contextmanager
+def _blamed_on(file: Path) -> Iterator[None]:
+    """Turn what a library raises for a damaged file into a `SoftcallError` that names it."""
+    try:
+        yield
+    except Exception as error:  # ONNX Runtime, tokenizers, safetensors and NumPy share no type of error
+        reason = " ".join(str(error).split())[:200]
+        raise SoftcallError(f"{file}: not what a base bundle has there ({reason})") from error
 
 
 def plain_tokenizer(tokenizer: Tokenizer) -> Tokenizer:

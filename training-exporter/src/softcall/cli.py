@@ -1,6 +1,9 @@
 """The command line `softcall`."""
 
+import os
 import sys
+from contextlib import suppress
+from typing import NoReturn
 
 import typer
 
@@ -16,6 +19,7 @@ from softcall.commands.rm import rm
 from softcall.commands.show import show
 from softcall.commands.train import train
 from softcall.errors import SoftcallError
+from softcall.printable import printable
 
 app = typer.Typer(
     name="softcall",
@@ -38,9 +42,30 @@ app.command()(train)
 
 
 def main() -> None:
-    """Run the command line; a `SoftcallError` becomes one line on stderr and exit status 1."""
+    """Run the command line; what a user can act on becomes one line on stderr and exit status 1."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # a full disk is found here, not in the interpreter's end
     except SoftcallError as error:
-        typer.secho(f"softcall: {error}", fg=typer.colors.RED, err=True)
-        sys.exit(1)
+        _fail(str(error))
+    except OSError as error:
+        _fail(told(error))
+    except MemoryError:
+        _fail("there is not enough memory; a smaller file, batch or base may do")
+
+
+def told(error: OSError) -> str:
+    """The file, and what is wrong with it."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {reason}" if error.filename is not None else reason
+
+
+def _fail(message: str) -> NoReturn:
+    with suppress(OSError):
+        typer.secho(f"softcall: {printable(message)}", fg=typer.colors.RED, err=True)
+    # What standard output still holds cannot be written, and would be tried again.
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)

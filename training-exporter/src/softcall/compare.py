@@ -23,12 +23,15 @@ from rich.console import Console
 from torch import nn
 
 from softcall.artifact import Artifact
+from softcall.bounded_file import read_bounded
 from softcall.classifier import PromptedClassifier, torch_device
 from softcall.compare_config import CompareConfig, DataSet, Method
 from softcall.cross_validation import out_of_fold
 from softcall.data import Row
 from softcall.errors import SoftcallError
 from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, require_all, score
+from softcall.new_file import write_file
+from softcall.printable import printable
 from softcall.prompt_init import default_init_text
 from softcall.source import LoadedBase, Source
 from softcall.stepping import stepping_trunk
@@ -42,6 +45,7 @@ from softcall.train_data import Examples, TrainingRows, encode
 RUNS = "records"
 PROMPTS = "prompts"
 """The folder of the prompts: a file store with `<data set>-<seed>` for each."""
+MAX_RECORD_BYTES = 64 << 20
 SWITCHES = 5  # of which the median is taken
 REGULARISATIONS = (0.1, 1.0, 10.0, 100.0)  # of logistic regression; dev chooses
 
@@ -83,7 +87,7 @@ class RunRecord:
     def told(self) -> str:
         """The run in a line."""
         return (
-            f"{self.data} {self.method} seed {self.seed}: accuracy {self.accuracy:.4f},"
+            f"{printable(self.data)} {self.method} seed {self.seed}: accuracy {self.accuracy:.4f},"
             f" {self.trained_parameters:,} parameters, {self.seconds:.1f} s"
         )
 
@@ -95,16 +99,15 @@ class RunRecord:
     def write(self, folder: Path) -> None:
         """Write the record in one step."""
         path = self.path(folder, self.data, self.method, self.seed)
-        draft = path.with_suffix(".draft")
-        draft.write_text(json.dumps(asdict(self)) + "\n")
-        draft.replace(path)
+        write_file(path, f"{json.dumps(asdict(self))}\n".encode())
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """A stored record; `SoftcallError` for anything else."""
+        data = read_bounded(path, MAX_RECORD_BYTES)
         try:
-            return cls(**json.loads(path.read_text()))
-        except (OSError, TypeError, ValueError) as error:
+            return cls(**json.loads(data))
+        except (TypeError, ValueError, RecursionError) as error:
             raise SoftcallError(f"{path} is not the record of a run ({error}); delete it") from None
 
 
@@ -257,7 +260,7 @@ def _records(
         if attempt.artifact is not None:
             task = config.out / PROMPTS / f"{prepared.data.name}-{seed}"
             task.mkdir(parents=True, exist_ok=True)
-            (task / OBJECT).write_bytes(attempt.artifact.to_bytes())
+            write_file(task / OBJECT, attempt.artifact.to_bytes())
         stored[seed].write(config.out)
     return [stored[seed] for seed in seeds]
 

@@ -14,6 +14,8 @@ from scipy import stats
 
 from softcall.compare import RunRecord
 from softcall.compare_config import Method
+from softcall.new_file import write_file
+from softcall.printable import printable
 from softcall.scores import wilson_interval
 
 MARKDOWN, HTML = "report.md", "report.html"
@@ -127,7 +129,10 @@ class Section:
         counts = self.confusion(line)
         cells = [(int(counts[i, j]), i, j) for i, j in zip(*np.nonzero(counts), strict=True) if i != j]
         cells.sort(key=lambda cell: (-cell[0], cell[1:]))
-        return [(self.labels[i], self.labels[j], count) for count, i, j in cells[:TOP_CONFUSIONS]]
+        return [
+            (printable(self.labels[i]), printable(self.labels[j]), count)
+            for count, i, j in cells[:TOP_CONFUSIONS]
+        ]
 
 
 def correlation(confusion: np.ndarray) -> float:
@@ -156,8 +161,8 @@ def sections(records: Sequence[RunRecord]) -> list[Section]:
 def write_report(records: Sequence[RunRecord], folder: Path) -> None:
     """Write `report.md` and `report.html` into `folder`."""
     parts = sections(records)
-    (folder / MARKDOWN).write_text(markdown(parts), "utf-8")
-    (folder / HTML).write_text(html(parts), "utf-8")
+    write_file(folder / MARKDOWN, markdown(parts).encode())
+    write_file(folder / HTML, html(parts).encode())
 
 
 NOTES = (
@@ -177,7 +182,15 @@ def markdown(parts: Sequence[Section]) -> str:
     """The page without pictures."""
     text = ["# Comparison", "", *(f"- {note}" for note in NOTES)]
     for part in parts:
-        text += ["", f"## {part.name}", "", part.summary, "", _row(COLUMNS), _row(["---"] * len(COLUMNS))]
+        text += [
+            "",
+            f"## {printable(part.name)}",
+            "",
+            part.summary,
+            "",
+            _row(COLUMNS),
+            _row(["---"] * len(COLUMNS)),
+        ]
         text += [_row(line.cells) for line in part.lines]
         for line in part.lines:
             mistakes = "; ".join(f"{gold} as {wrong} {n}" for gold, wrong, n in part.mistakes(line)[:5])

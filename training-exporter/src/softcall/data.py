@@ -1,33 +1,42 @@
 """Labelled texts: rows of a file or of a data set's folder, and how a dev set is carved out of them."""
 
 import hashlib
+import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from softcall.artifact_bounds import check_labels
 from softcall.columns import ColumnChoice, Columns, shown
 from softcall.dataset_folder import files_of
 from softcall.errors import SoftcallError
 from softcall.record_file import ARROW_SUFFIXES, RecordFile, kind
+from softcall.regular_file import open_regular
+from softcall.surrogates import has_half, without_halves
 
 MAX_ROWS = 2_000_000
 MAX_TEXT_BYTES = 1 << 20
 MAX_LABEL_CHARACTERS = 200
 MAX_DEV_ROWS = 1_000
 
+_NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
 _HIDDEN_LABEL = -1  # what a ClassLabel has where the label is kept secret
 
 
 @dataclass(frozen=True)
 class Row:
-    """One example: its texts in the order of the fields, its label (None: unlabelled), and where it lies."""
+    """One example: its texts in the order of the fields, its label (None: unlabelled), and where it lies.
+
+    `rank` is the label's place among those that the file names (ClassLabel), where it names them.
+    """
 
     texts: tuple[str, ...]
     label: str | None
     line: int = field(default=0, compare=False)
     file: Path | None = field(default=None, compare=False)
+    rank: int | None = field(default=None, compare=False)
 
     @property
     def where(self) -> str:
@@ -93,6 +102,7 @@ def _read_file(
         raise SoftcallError(f"{path}: {error}") from None
     wanted = (*columns.texts, *filter(None, [columns.label]))
     label_names = file.label_names(columns.label) if columns.label else None
+    ranks = {name: rank for rank, name in enumerate(label_names or ())}
     for line, record in file.records(wanted):
         where = f"{path} {file.unit} {line}"
         if len(rows) == MAX_ROWS:
@@ -105,19 +115,40 @@ def _read_file(
                 raise
             refusals.add(str(error))
             continue
-        rows.append(Row(texts_of_row, label, line, path))
+        rows.append(Row(texts_of_row, label, line, path, ranks.get(label)))
 
 
 def labels_of(rows: Sequence[Row], where: str | Path) -> tuple[str, ...]:
-    """The distinct labels of `rows`, sorted; `SoftcallError` unless there are at least two."""
-    labels = tuple(sorted({row.label for row in rows if row.label is not None}))
+    """The distinct labels of `rows`; `SoftcallError` unless there are at least two, within their bounds.
+
+    They are in the order in which a file names them (ClassLabel), else `in_order`.
+    """
+    ranks = {row.label: row.rank for row in rows if row.label is not None}
+    labels = in_order(ranks)
+    if None not in ranks.values() and len(set(ranks.values())) == len(ranks):
+        labels = tuple(sorted(ranks, key=ranks.__getitem__))
     if len(labels) < 2:
         raise SoftcallError(
             f"{where} has only the label {labels[0]!r}; at least two labels are needed"
             if labels
             else f"{where} has no labels"
         )
+    try:
+        check_labels(labels)
+    except SoftcallError as error:
+        raise SoftcallError(f"{where}: {error}") from None
     return labels
+
+
+def in_order(labels: Iterable[str]) -> tuple[str, ...]:
+    """Labels by value where all are numbers (2 before 10), else as text."""
+    labels = sorted(labels)
+    return tuple(sorted(labels, key=float) if all(map(is_number, labels)) else labels)
+
+
+def is_number(label: str) -> bool:
+    """Whether a label is a number as tables write it."""
+    return _NUMBER.fullmatch(label) is not None
 
 
 def split_dev(rows: Sequence[Row], fraction: float) -> tuple[list[Row], list[Row]]:
@@ -153,7 +184,7 @@ def files_sha256(path: str | Path, part: str | None = None) -> str:
 
 def file_sha256(path: str | Path) -> str:
     """The sha256 of a file as it lies on disk, as `sha256sum` prints it."""
-    with Path(path).open("rb") as file:
+    with open_regular(Path(path)) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -169,7 +200,7 @@ def _text(record: dict[str, Any], name: str, where: str) -> str:
         raise SoftcallError(
             f"{where}: field {name!r} has {len(text):,} characters; the limit is {MAX_TEXT_BYTES:,}"
         )
-    return _unicode(text, name, where)
+    return without_halves(text)
 
 
 def _label(
@@ -195,7 +226,11 @@ def _label(
         raise SoftcallError(
             f"{where}: field {name!r} has {len(label)} characters; the limit is {MAX_LABEL_CHARACTERS}"
         )
-    return _unicode(label, name, where)
+    if has_half(label):
+        raise SoftcallError(
+            f"{where}: field {name!r} holds half of a surrogate pair, which is no Unicode text"
+        )
+    return label
 
 
 def _named(label: int, names: tuple[str, ...] | None, column: str | None, where: str) -> str:
@@ -207,13 +242,3 @@ def _named(label: int, names: tuple[str, ...] | None, column: str | None, where:
             f"{where}: field {column!r} is {label}; its file names the labels 0 to {len(names) - 1}"
         )
     return names[label]
-
-
-def _unicode(text: str, name: str | None, where: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise SoftcallError(
-            f"{where}: field {name!r} holds half of a surrogate pair, which is no Unicode text"
-        ) from None
-    return text

@@ -1,6 +1,7 @@
 """What is wrong, or worth knowing, of labelled texts before anything is learnt from them."""
 
 import hashlib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +10,20 @@ from itertools import combinations
 
 from tokenizers import Tokenizer
 
-from softcall.data import Row
+from softcall.artifact_bounds import check_labels
+from softcall.data import Row, in_order, is_number
+from softcall.errors import SoftcallError
+from softcall.printable import printable
 from softcall.template import Template
 
 FEW_ROWS = 8  # of a label; published few-shot results begin about here
 DOMINANT_SHARE = 0.8
 BATCH_TEXTS = 1_000
 
+MAX_MESSAGE = 3_000  # five reasons, with a name and a count
+
+_HIDDEN = ("-1", "-1.0")
+_DECIMAL = re.compile(r"[-+]?[0-9]+\.0+")
 _SHOWN_LABELS = 5
 _SHOWN_CHARACTERS = 60
 
@@ -31,10 +39,13 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found, in a sentence that names its place."""
+    """One thing found, in a sentence that names its place; it quotes files, so it is made printable here."""
 
     severity: Severity
     message: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", printable(self.message, MAX_MESSAGE))
 
 
 def check_rows(parts: Mapping[str, Sequence[Row]]) -> list[Finding]:
@@ -42,6 +53,7 @@ def check_rows(parts: Mapping[str, Sequence[Row]]) -> list[Finding]:
     keyed = {name: [(_key(row), row) for row in rows] for name, rows in parts.items()}
     found = [
         *_labels(parts),
+        *_odd_labels(parts),
         *_balance(parts),
         *_conflicts(keyed),
         *_repeats(keyed),
@@ -91,6 +103,11 @@ def _labels(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
     if len(labels) < 2:
         only = f"only the label {next(iter(labels))!r}" if labels else "no labels"
         yield Finding(Severity.ERROR, f"{first}: has {only}; at least two labels are needed")
+    else:
+        try:
+            check_labels(in_order(labels))
+        except SoftcallError as error:
+            yield Finding(Severity.ERROR, f"{first}: {error}")
     for name, others_rows in others:
         unseen = Counter(
             row.label for row in others_rows if row.label not in labels and row.label is not None
@@ -100,11 +117,36 @@ def _labels(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
                 Severity.ERROR,
                 f"{name}: has labels that {first} does not have: {_counted(unseen.most_common())}",
             )
-    if labels and all(label.lstrip("-").isdigit() for label in labels):
+    if labels and all(map(is_number, labels)):
         yield Finding(
             Severity.WARNING,
-            f"{first}: the labels are numbers ({_listed(sorted(labels))}), which say nothing;"
+            f"{first}: the labels are numbers ({_listed(in_order(labels))}), which say nothing;"
             " --verbalizer gives them words, --label-column names a column that has them",
+        )
+
+
+def _odd_labels(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
+    """Labels that are none, or that stand for one label in several spellings."""
+    for name, rows in parts.items():
+        if hidden := sum(row.label in _HIDDEN for row in rows):
+            yield Finding(
+                Severity.WARNING,
+                f"{name}: {hidden:,} of {len(rows):,} rows have the label -1, with which data sets mark rows"
+                " whose label is missing or kept secret; leave them out if so",
+            )
+    labels = in_order({row.label for rows in parts.values() for row in rows if row.label is not None})
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for label in labels:
+        spellings[" ".join(label.casefold().split())].append(label)
+    if several := [" and ".join(map(repr, same)) for same in spellings.values() if len(same) > 1]:
+        yield Finding(
+            Severity.WARNING, f"labels that differ in case or spaces alone are several: {_listed(several)}"
+        )
+    if decimals := [label for label in labels if _DECIMAL.fullmatch(label)]:
+        yield Finding(
+            Severity.WARNING,
+            f"the labels {_listed(decimals)} look like whole numbers that a table wrote with a decimal point,"
+            " as it does where a value is missing; 1.0 and another file's 1 are two labels",
         )
 
 

@@ -7,19 +7,15 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from softcall.bounded_file import read_bounded
-from softcall.bundle import TOKENIZER_FILE, plain_tokenizer
+from softcall.bundle import TOKENIZER_FILE, read_tokenizer
 from softcall.columns import ColumnChoice
 from softcall.data import Refusals, Row, read_rows
 from softcall.data_checks import Finding, Lengths, Severity, check_lengths, check_rows, measure
 from softcall.dataset_folder import TEST, WHOLE, parts_of
 from softcall.default_base import NAME
-from softcall.errors import SoftcallError
 from softcall.kept_graph import GRAPHS
 from softcall.template import Template
 from softcall.train_data import default_template, fields_of
-
-MAX_TOKENIZER_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -83,12 +79,7 @@ def report_of(
 
 def tokenizer_of(base: Path | None) -> Tokenizer:
     """The tokenizer of a base bundle or Hugging Face folder; None: that of the default base, kept with us."""
-    file = (base or GRAPHS / NAME) / TOKENIZER_FILE
-    data = read_bounded(file, MAX_TOKENIZER_BYTES)
-    try:
-        return plain_tokenizer(Tokenizer.from_buffer(data))
-    except Exception as error:  # the library raises no narrower type
-        raise SoftcallError(f"{file}: not a tokenizer ({' '.join(str(error).split())[:200]})") from None
+    return read_tokenizer((base or GRAPHS / NAME) / TOKENIZER_FILE)
 
 
 def _named(sources: Sequence[Path]) -> Iterator[tuple[str, Path, str | None]]:

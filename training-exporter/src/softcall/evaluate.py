@@ -14,17 +14,19 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from softcall.artifact import Artifact
+from softcall.artifact_bounds import max_artifact_bytes
+from softcall.bounded_file import read_bounded
 from softcall.columns import ColumnChoice
-from softcall.data import Row, read_rows
+from softcall.data import Row, in_order, read_rows
 from softcall.dataset_folder import TEST
 from softcall.errors import SoftcallError
 from softcall.scores import Scores
+from softcall.strict_json import MalformedJsonError, read_json
 from softcall.temperature import confidences
 
 CALL_ROWS = 32
 CALL_TIMEOUT_S = 300.0
 MAX_ANSWER_BYTES = 16 << 20
-MAX_ARTIFACT_BYTES = 256 << 20
 SHOWN_CHARACTERS = 2_000  # of a server's error
 
 
@@ -116,7 +118,7 @@ def evaluate_server(
         if "version" in answer:
             versions[str(answer["version"])] = None
     gold = _gold(rows)
-    labels = tuple(sorted(set(gold) | {label for label in predicted if label is not None}))
+    labels = in_order(set(gold) | {label for label in predicted if label is not None})
     scores = Scores(labels, gold, tuple(predicted), None if None in sure else tuple(sure))
     return Evaluation(scores, endpoint, tuple(versions), 1e3 * elapsed / len(rows))
 
@@ -134,15 +136,9 @@ def _gold(rows: Sequence[Row]) -> tuple[str, ...]:
 
 def _artifact_bytes(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_ARTIFACT_BYTES + 1)
-    except OSError as error:
-        raise SoftcallError(
-            f"{path}: cannot be read ({error.strerror}); expected an artifact (a task needs --server)"
-        ) from None
-    if len(data) > MAX_ARTIFACT_BYTES:
-        raise SoftcallError(f"{path}: larger than {MAX_ARTIFACT_BYTES:,} bytes, which no artifact is")
-    return data
+        return read_bounded(path, max_artifact_bytes())
+    except SoftcallError as error:
+        raise SoftcallError(f"{error}; expected an artifact (a task needs --server)") from None
 
 
 def _post(endpoint: str, body: dict[str, Any], api_key: str | None) -> dict[str, Any]:
@@ -159,8 +155,8 @@ def _post(endpoint: str, body: dict[str, Any], api_key: str | None) -> dict[str,
     except (OSError, HTTPException, ValueError) as error:  # no answer, half of one, or an impossible request
         raise SoftcallError(f"{endpoint} cannot be reached ({getattr(error, 'reason', error)})") from None
     try:
-        answer = json.loads(data) if len(data) <= MAX_ANSWER_BYTES else None
-    except ValueError:
+        answer = read_json(data) if len(data) <= MAX_ANSWER_BYTES else None
+    except MalformedJsonError:
         answer = None
     if not isinstance(answer, dict):
         raise SoftcallError(f"{endpoint} answered something other than a JSON object: {data[:200]!r}")

@@ -1,9 +1,9 @@
 """A folder as a store. A version is the sha256 of the content, so that a touched file is no new version."""
 
+import errno
 import fcntl
 import hashlib
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote
 
+from softcall.artifact_bounds import max_artifact_bytes
 from softcall.errors import SoftcallError
+from softcall.new_file import write_file
+from softcall.regular_file import open_regular
 from softcall.store import (
     CONFIG,
-    MAX_ARTIFACT_BYTES,
     OBJECT,
     PAGE_TASKS,
     Condition,
@@ -26,8 +28,11 @@ from softcall.store import (
 )
 
 MAX_LISTED_TASKS = 100_000
+MAX_LISTED_FOLDERS = 400_000
 LOCK_TIMEOUT_S = 10.0
 _LOCK_POLL_S = 0.05
+# Nothing is there: no such name, a file in place of a folder or the other way round, a link that loops.
+_ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP))
 
 
 class FileStore(Store):
@@ -62,15 +67,17 @@ class FileStore(Store):
 
     def put(self, task: str, data: bytes, config: bytes, expected: str | Condition = Condition.NONE) -> str:
         """See `Store.put`."""
-        folder = self.root / check_task(task)
-        self._check_size(task, data)
+        check_task(task)
+        self._check_size(task, len(data))
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(parents=True, exist_ok=True)
+            for folder in self._folders_of(task):
+                folder.mkdir(exist_ok=True)
             with self._locked(folder):
                 if expected is not Condition.NONE:
                     self._require(task, expected)
-                _replace(folder / OBJECT, data)
-                _replace(folder / CONFIG, config)
+                write_file(folder / OBJECT, data)
+                write_file(folder / CONFIG, config)
         except OSError as error:
             raise SoftcallError(f"store {self.address}: task {task} cannot be written ({error})") from None
         return _version(data)
@@ -78,10 +85,13 @@ class FileStore(Store):
     def delete(self, task: str) -> None:
         """See `Store.delete`; folders that become empty go too."""
         folder = self.root / check_task(task)
-        if not (folder / OBJECT).is_file():
-            with self._readable(task):
+        with self._readable(task):
+            found = (folder / OBJECT).is_file()
+            if not found:
                 self._require_root()
+        if not found:
             raise self._missing(task)
+        list(self._folders_of(task))
         try:
             (folder / OBJECT).unlink(missing_ok=True)
             (folder / CONFIG).unlink(missing_ok=True)
@@ -101,41 +111,80 @@ class FileStore(Store):
         )
 
     def _describe(self, task: str) -> StoredTask | None:
-        """None when the task was removed meanwhile."""
-        path = self.root / task / OBJECT
+        """None when the task was removed meanwhile, and for what is no file or leads to none."""
         try:
-            status = path.stat()
-            with path.open("rb") as file:
+            with open_regular(self.root / task / OBJECT) as file:
+                status = os.fstat(file.fileno())
                 version = hashlib.file_digest(file, "sha256").hexdigest()
-        except FileNotFoundError:
-            return None
+        except OSError as error:
+            if error.errno in _ABSENT or error.errno == errno.EINVAL:
+                return None
+            raise
         return StoredTask(task, version, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
     def _keys(self) -> Iterator[str]:
-        """Keys of all objects. Only folders named as tasks are entered, so links in a circle end."""
-        listed = 0
-        for folder, names, files in os.walk(self.root, followlinks=True, onerror=_raise):
-            inside = Path(folder).relative_to(self.root).as_posix()
-            above = "" if inside == "." else f"{inside}/"
-            names[:] = [name for name in names if valid_task(above + name)]
-            if above and OBJECT in files:
-                listed += 1
-                if listed > MAX_LISTED_TASKS:
-                    raise SoftcallError(
-                        f"store {self.address} has more than {MAX_LISTED_TASKS} tasks, the limit"
-                    )
-                yield above + OBJECT
+        """Keys of all objects."""
+        tasks = 0
+        for folders, (task, holds_object) in enumerate(self._folders("", frozenset()), 1):
+            tasks += holds_object
+            if tasks > MAX_LISTED_TASKS or folders > MAX_LISTED_FOLDERS:
+                raise SoftcallError(
+                    f"store {self.address} has more than {MAX_LISTED_TASKS} tasks, the limit,"
+                    f" or {MAX_LISTED_FOLDERS} folders"
+                )
+            if holds_object:
+                yield f"{task}/{OBJECT}"
+
+    def _folders(self, task: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, bool]]:
+        """(name, whether an object is in it) of each folder that is named as a task, from `task` down.
+
+        `above` are the folders on the way there: a link that leads back to one of them is passed over, and
+        so is one that leads nowhere.
+        """
+        folder = self.root / task
+        try:
+            status = folder.stat()
+            here = status.st_dev, status.st_ino
+            if here in above:
+                return
+            with os.scandir(folder) as found:
+                entries = {entry.name: _is_folder(entry) for entry in found}
+        except OSError as error:
+            if task and error.errno in _ABSENT:  # it was another thing a moment ago
+                return
+            raise
+        if task:
+            yield task, OBJECT in entries and not entries[OBJECT]
+        for name, is_folder in entries.items():
+            inner = f"{task}/{name}" if task else name
+            if is_folder and valid_task(inner):
+                yield from self._folders(inner, above | {here})
+
+    def _folders_of(self, task: str) -> Iterator[Path]:
+        """The folders from below the root to the task's own; `SoftcallError` where one is a link.
+
+        Reading follows links, as folders are mounted by them; writing would change what lies elsewhere.
+        """
+        folder = self.root
+        for segment in task.split("/"):
+            folder /= segment
+            if folder.is_symlink():
+                raise SoftcallError(
+                    f"store {self.address}: {folder} is a symbolic link, through which nothing is written"
+                )
+            yield folder
 
     def _read(self, task: str) -> bytes | None:
-        path = self.root / task / OBJECT
         try:
-            with path.open("rb") as file:
-                data = file.read(MAX_ARTIFACT_BYTES + 1)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            with open_regular(self.root / task / OBJECT) as file:
+                self._check_size(task, os.fstat(file.fileno()).st_size)
+                data = file.read(max_artifact_bytes() + 1)
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise
             self._require_root()
             return None
-        if len(data) > MAX_ARTIFACT_BYTES:
-            raise self._too_large(task, path.stat().st_size)
+        self._check_size(task, len(data))
         return data
 
     def _require(self, task: str, expected: str | Condition) -> None:
@@ -159,7 +208,7 @@ class FileStore(Store):
     @contextmanager
     def _locked(self, folder: Path) -> Iterator[None]:
         """One writer at a time: a condition still holds when the file is replaced. Readers need no lock."""
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             deadline = time.monotonic() + LOCK_TIMEOUT_S
             while True:
@@ -181,24 +230,11 @@ def _version(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Readers see the old content or the new, never a part, also after a crash."""
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
-        # Not tempfile, whose files other users (the server) may not read.
-        with unfinished.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        return entry.is_dir()
+    except OSError:  # a link that loops
+        return False
 
 
 def _remove_empty(folder: Path, root: Path) -> None:
@@ -208,7 +244,3 @@ def _remove_empty(folder: Path, root: Path) -> None:
         except OSError:  # not empty: another task lies below, or something that is not ours
             return
         folder = folder.parent
-
-
-def _raise(error: OSError) -> None:
-    raise error

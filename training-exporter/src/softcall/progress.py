@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from softcall.printable import printable
 
 QUIET = Console(quiet=True)
 
@@ -15,6 +18,7 @@ def step(
     console: Console, description: str, total_bytes: int | None = None
 ) -> Iterator[Callable[[int], None]]:
     """Show that `description` is under way; gives a function to be told how many more bytes are done."""
+    description = escape(printable(description))  # which may name a file
     columns = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
     if total_bytes:
         columns += [BarColumn(), DownloadColumn()]

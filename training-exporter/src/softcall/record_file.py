@@ -2,15 +2,17 @@
 
 import csv
 import gzip
-import json
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from softcall.errors import SoftcallError
+from softcall.first_bytes import GZIP, JSON, LOOKED_AT, XML, tell
+from softcall.regular_file import open_regular
+from softcall.strict_json import MalformedJsonError, read_json
 
 MAX_FILE_BYTES = 1 << 30  # after decompression
 MAX_LINE_BYTES = 1 << 20
@@ -81,9 +83,9 @@ class JsonLinesFile(RecordFile):
             if not line.strip():
                 continue
             try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise SoftcallError(f"{self.path} line {number}: not valid JSON ({error})") from None
+                record = read_json(line)
+            except MalformedJsonError as error:
+                raise SoftcallError(f"{self.path} line {number}: {error}") from None
             if not isinstance(record, dict):
                 raise SoftcallError(
                     f"{self.path} line {number}: holds {kind(record)}, expected a JSON object"
@@ -146,12 +148,23 @@ def kind(value: Any) -> str:
     return kinds.get(type(value), f"a {type(value).__name__}")
 
 
+def _unpacked(path: Path, raw: BinaryIO) -> BinaryIO:
+    """The file's text; `SoftcallError` for what is known to be something else than rows of text."""
+    packed = path.suffix == ".gz"
+    other = tell(raw.peek(LOOKED_AT), accepted=(GZIP,) if packed else (JSON, XML))
+    file = gzip.GzipFile(fileobj=raw) if packed and not other else raw
+    other = other or tell(file.peek(LOOKED_AT), accepted=(JSON, XML))
+    if other:
+        raise SoftcallError(f"{path}: it is {other}; expected rows as its name says")
+    return file
+
+
 def _lines(path: Path) -> Iterator[str]:
     """Decoded lines with their ends; bounded in length and in total."""
     total = 0
     number = 0
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with open_regular(path) as raw, _unpacked(path, raw) as file:
             while line := file.readline(MAX_LINE_BYTES + 1):
                 number += 1
                 total += len(line)

@@ -11,11 +11,16 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from softcall.artifact_bounds import (
+    MAX_HEADER_BYTES,
+    MAX_HEADER_DEPTH,
+    MAX_JSON_TOKENS,
+    MAX_RANK,
+    MAX_TENSORS,
+)
 from softcall.errors import SoftcallError
-
-MAX_HEADER_BYTES = 8 << 20
-MAX_TENSORS = 64
-MAX_RANK = 8
+from softcall.first_bytes import tell
+from softcall.strict_json import MalformedJsonError, read_json
 
 _LENGTH_BYTES = 8
 _METADATA = "__metadata__"
@@ -87,41 +92,36 @@ def with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
 def _file(header: Mapping[str, Any], data: bytes) -> bytes:
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _LENGTH_BYTES)
+    _require_header_bytes(len(text))
     return len(text).to_bytes(_LENGTH_BYTES, "little") + text + data
 
 
 def _header(data: bytes) -> dict[str, Any]:
-    if len(data) < _LENGTH_BYTES:
-        raise SoftcallError(f"{len(data)} bytes are too few for a safetensors file")
-    claimed = int.from_bytes(data[:_LENGTH_BYTES], "little")
     present = len(data) - _LENGTH_BYTES
-    if claimed > min(present, MAX_HEADER_BYTES):
-        raise SoftcallError(
-            f"the safetensors header claims {claimed} bytes; {present} follow,"
-            f" and at most {MAX_HEADER_BYTES} are accepted"
-        )
+    claimed = int.from_bytes(data[:_LENGTH_BYTES], "little") if present >= 0 else 0
+    fits = 2 <= claimed <= present
+    # Eight bytes may mean both: a length, and how another format begins.
+    if (not fits or data[_LENGTH_BYTES] != ord("{")) and (other := tell(data)):
+        raise SoftcallError(f"it is {other}; expected a safetensors file")
+    if present < 0:
+        raise SoftcallError(f"{len(data)} bytes are too few for a safetensors file")
+    if not fits:
+        raise SoftcallError(f"the safetensors header claims {claimed} bytes; {present} follow")
+    _require_header_bytes(claimed)
     try:
-        header = json.loads(
-            data[_LENGTH_BYTES : _LENGTH_BYTES + claimed].decode(),
-            object_pairs_hook=_distinct_names,
-            parse_constant=_no_constant,
-        )
-    except (ValueError, RecursionError) as error:
-        raise SoftcallError(f"the safetensors header is not valid JSON ({error})") from None
+        header = read_json(data[_LENGTH_BYTES : _LENGTH_BYTES + claimed], MAX_HEADER_DEPTH, MAX_JSON_TOKENS)
+    except MalformedJsonError as error:
+        raise SoftcallError(f"the safetensors header is {error}") from None
     if not isinstance(header, dict):
         raise SoftcallError("the safetensors header is not a JSON object")
     return header
 
 
-def _distinct_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = dict(pairs)
-    if len(names) < len(pairs):
-        raise ValueError("a name appears twice in one object")
-    return names
-
-
-def _no_constant(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON number")
+def _require_header_bytes(size: int) -> None:
+    if size > MAX_HEADER_BYTES:
+        raise SoftcallError(
+            f"the safetensors header has {size} bytes; at most {MAX_HEADER_BYTES} are accepted"
+        )
 
 
 def _metadata(metadata: Any) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Where a base comes from: a Hugging Face folder, a GGUF file, or the default."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +11,11 @@ from tokenizers import Tokenizer
 
 from softcall import default_base
 from softcall.architectures import require_architecture
+from softcall.bounded_file import read_json_object, require_file
 from softcall.bundle import DESCRIPTION_FILE, plain_tokenizer
 from softcall.errors import SoftcallError
 from softcall.fingerprint import fingerprint
+from softcall.first_bytes import GGUF, LOOKED_AT, tell
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -49,7 +50,8 @@ class Source:
         if found.is_file():
             return cls._gguf(found)
         if not found.is_dir():
-            raise SoftcallError(f"{found} does not exist; a Hugging Face folder or a .gguf file is expected")
+            what = "is neither a folder nor a file" if found.exists() else "does not exist"
+            raise SoftcallError(f"{found} {what}; a Hugging Face folder or a .gguf file is expected")
         if (found / DESCRIPTION_FILE).is_file():
             raise SoftcallError(
                 f"{found} is a base bundle, which holds the exported graph only; "
@@ -66,10 +68,12 @@ class Source:
     @classmethod
     def _gguf(cls, file: Path) -> "Source":
         with file.open("rb") as stream:
-            if stream.read(4) != b"GGUF":
-                raise SoftcallError(
-                    f"{file} is not a GGUF file; a Hugging Face folder or a .gguf file is expected"
-                )
+            first = stream.read(LOOKED_AT)
+        if not first.startswith(b"GGUF"):
+            other = tell(first, accepted=(GGUF,))
+            raise SoftcallError(
+                f"{file} is {other or 'not a GGUF file'}; a Hugging Face folder or a .gguf file is expected"
+            )
         is_default = file.stat().st_size == default_base.GGUF_BYTES and (
             default_base.sha256_of(file) == default_base.GGUF_SHA256
         )
@@ -111,6 +115,7 @@ class Source:
                 f"reading a model needs PyTorch and transformers ({error.name} is missing): "
                 "pip install 'softcall[torch]'"
             ) from error
+        self._require_files()
         with _refusals(self.path):
             model, loading = AutoModelForCausalLM.from_pretrained(
                 **self._location(), config=self.config, dtype=torch.float32, output_loading_info=True
@@ -134,9 +139,17 @@ class Source:
             self.name, model, plain_tokenizer(tokenizer.backend_tokenizer), fingerprint(parameters)
         )
 
+    def _require_files(self) -> None:
+        """The libraries would wait for ever on a named pipe, and say nothing of a pointer of Git LFS."""
+        if self.is_gguf:
+            return
+        for file in sorted(self.path.iterdir()):
+            if file.suffix in _READ_SUFFIXES and not file.is_dir():
+                require_file(file)
+
     def _require_folder_architecture(self) -> None:
+        record = read_json_object(self.path / "config.json", MAX_CONFIG_BYTES)
         with _refusals(self.path):
-            record = json.loads((self.path / "config.json").read_text("utf-8"))
             named = (record.get("architectures") or [record.get("model_type")])[0]
         require_architecture(_MODEL_TYPES.get(named, named), str(self.path))
 
@@ -145,6 +158,9 @@ class Source:
         location = {"pretrained_model_name_or_path": str(folder), "local_files_only": True}
         return location | ({"gguf_file": self.path.name} if self.is_gguf else {})
 
+
+MAX_CONFIG_BYTES = 16 << 20
+_READ_SUFFIXES = (".json", ".safetensors", ".bin", ".model", ".jinja", ".txt")
 
 _MODEL_TYPES = {
     "llama": "LlamaForCausalLM",

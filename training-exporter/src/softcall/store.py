@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from softcall.artifact_bounds import require_artifact_bytes
 from softcall.errors import SoftcallError
 
 OBJECT = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
-MAX_ARTIFACT_BYTES = 64 << 20
 MAX_TASK_CHARACTERS = 200
 PAGE_TASKS = 1_000
 
@@ -125,14 +125,8 @@ class Store(ABC):
     def _missing(self, task: str) -> SoftcallError:
         return SoftcallError(f"store {self.address} has no task {task}")
 
-    def _too_large(self, task: str, size: int) -> SoftcallError:
-        return SoftcallError(
-            f"store {self.address}: task {task} is {size} bytes; at most {MAX_ARTIFACT_BYTES} are accepted"
-        )
-
-    def _check_size(self, task: str, data: bytes) -> None:
-        if len(data) > MAX_ARTIFACT_BYTES:
-            raise self._too_large(task, len(data))
+    def _check_size(self, task: str, size: int) -> None:
+        require_artifact_bytes(size, f"store {self.address}: task {task}")
 
     def _not_as_expected(self, task: str, expected: str | Condition, current: str | None) -> SoftcallError:
         """What to say when a conditional write found version `current` (None: no such task)."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
-from softcall.artifact import check_labels
+from softcall.artifact_bounds import check_labels
 from softcall.bounded_file import read_json_object
 from softcall.errors import SoftcallError
 from softcall.label_head import default_verbalizer

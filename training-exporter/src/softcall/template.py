@@ -7,7 +7,9 @@ from functools import cached_property
 
 from tokenizers import Tokenizer
 
+from softcall.artifact_bounds import MAX_TEMPLATE_CHARACTERS, utf16_units
 from softcall.errors import SoftcallError
+from softcall.surrogates import has_half, without_halves
 
 _FIELD = re.compile(r"\{(text[12]?)\}")
 SINGLE = ("text",)
@@ -18,12 +20,17 @@ PAIR = ("text1", "text2")
 class Template:
     """A string that holds `{text}` exactly once, or `{text1}` and `{text2}` exactly once each.
 
-    Nothing else is special and there is no escape. `SoftcallError` when the fields are not as described.
+    Nothing else is special and there is no escape. `SoftcallError` when the fields are not as described, and
+    for more than `MAX_TEMPLATE_CHARACTERS`.
     """
 
     source: str
 
     def __post_init__(self) -> None:
+        if (units := utf16_units(self.source)) > MAX_TEMPLATE_CHARACTERS:
+            raise SoftcallError(
+                f"the template has {units} characters; at most {MAX_TEMPLATE_CHARACTERS} are accepted"
+            )
         named = _FIELD.findall(self.source)
         if tuple(sorted(named)) not in (SINGLE, PAIR):
             found = ", ".join(f"{{{name}}}" for name in named) or "no field"
@@ -31,7 +38,10 @@ class Template:
                 f"template {self.source!r} has {found};"
                 " expected {text} once, or {text1} and {text2} once each"
             )
-        _require_unicode(self.source, "the template")
+        if has_half(self.source):
+            raise SoftcallError(
+                "the template holds half of a surrogate pair; expected whole characters, which UTF-8 can hold"
+            )
 
     def __str__(self) -> str:
         return self.source
@@ -79,16 +89,18 @@ class Template:
         return tuple(_FIELD.split(self.source)[::2])
 
     def _fill(self, texts: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
-        """The filled string, and where each field lies in it (code points, in the template's order)."""
+        """The filled string, and where each field lies in it (code points, in the template's order).
+
+        Half of a surrogate pair is U+FFFD, and joins no half of the next text.
+        """
         if len(texts) != len(self._places):
             names = " and ".join(f"{{{name}}}" for name in self.fields)
             raise SoftcallError(f"the template takes {names}, but the row has {len(texts)} text(s)")
         filled = ""
         spans = []
         for literal, place in zip(self._literals, self._places, strict=False):
-            _require_unicode(texts[place], "a text")
             start = len(filled) + len(literal)
-            filled += literal + texts[place]
+            filled += literal + without_halves(texts[place])
             spans.append((start, len(filled)))
         return filled + self._literals[-1], spans
 
@@ -109,13 +121,3 @@ class Template:
         for field, place in enumerate(self._places):
             if kept[field] < len(starts[field]):
                 texts[place] = texts[place][: starts[field][kept[field]] - spans[field][0]]
-
-
-def _require_unicode(text: str, what: str) -> None:
-    """Half of a surrogate pair is no character: no tokenizer takes it, and no UTF-8 file holds it."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise SoftcallError(
-            f"{what} holds half of a surrogate pair at character {error.start}; expected whole characters"
-        ) from None

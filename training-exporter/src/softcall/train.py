@@ -25,16 +25,19 @@ from torch import nn
 
 import softcall
 from softcall.artifact import Artifact
+from softcall.artifact_bounds import max_artifact_bytes
 from softcall.bounded_file import read_bounded
 from softcall.classifier import PromptedClassifier, torch_device
 from softcall.cross_validation import out_of_fold
 from softcall.errors import SoftcallError
 from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
 from softcall.label_head import default_verbalizer, verbalizer_head
+from softcall.new_file import write_file
+from softcall.printable import printable
 from softcall.prompt_init import PromptInit, default_init_text, initial_prompt
 from softcall.source import LoadedBase, Source
 from softcall.stepping import stepping_trunk
-from softcall.store import MAX_ARTIFACT_BYTES, Store, check_task
+from softcall.store import Store, check_task
 from softcall.sweep import Candidate, halvings
 from softcall.temperature import fit_abstain_threshold
 from softcall.template import Template
@@ -116,9 +119,7 @@ def train(config: TrainConfig, console: Console) -> Artifact:
         config, rows, base, words, results, winner, learners, source=source, unseen=unseen
     )
     if processes.is_main_process:
-        draft = config.out.with_name(config.out.name + ".draft")
-        draft.write_bytes(artifact.to_bytes())
-        draft.replace(config.out)
+        write_file(config.out, artifact.to_bytes())
         report(console, config, learners, winner, raw, results, artifact)
     return artifact
 
@@ -268,7 +269,7 @@ def _source(config: TrainConfig, base: LoadedBase) -> SourcePrompt | None:
         return None
     path = Path(config.init_from)
     if path.is_file():
-        data = read_bounded(path, MAX_ARTIFACT_BYTES)
+        data = read_bounded(path, max_artifact_bytes())
     elif config.store is not None:
         data, _ = Store.open(config.store).get(check_task(config.init_from))
     else:
@@ -324,8 +325,9 @@ def announce(
     cut = sum(part.cut for part in examples.values())
     processes = PartialState().num_processes
     shared = f", {processes} processes" if processes > 1 else ""
+    where = f"{printable(base.name)} on {device_name(device)}{shared}"
     lines = [
-        f"base      {base.name} on {device_name(device)}{shared}; steps in {config.dtype}, scores in float32",
+        f"base      {where}; steps in {config.dtype}, scores in float32",
         f"rows      {len(rows.train):,} train, {len(rows.dev):,} dev, {len(rows.test):,} test",
         f"labels    {len(rows.labels)}; label head: {config.head}",
         f"texts     {template.source!r}, at most {longest} tokens; {cut:,} texts were cut",

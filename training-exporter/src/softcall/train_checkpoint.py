@@ -1,6 +1,6 @@
 """The state of a training run on disk, written so that a kill at any moment leaves a whole one."""
 
-import os
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 
 from softcall.errors import SoftcallError
+from softcall.new_file import write_file
+from softcall.printable import printable
+from softcall.regular_file import open_regular
 
 FILE = "checkpoint.pt"
 SCHEMA = 3
@@ -48,13 +51,10 @@ class RunState:
 
 def save(folder: Path, identity: dict[str, Any], state: RunState) -> None:
     """Replace the folder's checkpoint in one step."""
-    draft = folder / (FILE + ".draft")
     stored = {"step": state.step, "learners": [vars(learner) for learner in state.learners]}
-    with draft.open("wb") as file:
-        torch.save({"schema": SCHEMA, "identity": identity, "state": stored}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(folder / FILE)
+    content = io.BytesIO()  # torch.save has errors of its own for a disk that is full
+    torch.save({"schema": SCHEMA, "identity": identity, "state": stored}, content)
+    write_file(folder / FILE, content.getbuffer())
 
 
 def load(folder: Path, identity: dict[str, Any]) -> RunState | None:
@@ -67,10 +67,11 @@ def load(folder: Path, identity: dict[str, Any]) -> RunState | None:
     if not path.exists():
         return None
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        with open_regular(path) as file:
+            stored = torch.load(file, map_location="cpu", weights_only=True)
         schema, found, state = stored["schema"], stored["identity"], stored["state"]
     except Exception as error:  # torch.load raises whatever its unpickler meets
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0][:200]
         raise SoftcallError(f"{path} is not a checkpoint of a training run ({reason}); {advice}") from None
     if schema != SCHEMA:
         raise SoftcallError(f"{path} has schema {schema}, expected {SCHEMA}; {advice}")
@@ -80,5 +81,6 @@ def load(folder: Path, identity: dict[str, Any]) -> RunState | None:
         if found.get(name) != identity.get(name)
     ]
     if differing:
-        raise SoftcallError(f"{path} belongs to another run: {'; '.join(differing)}; {advice}")
+        told = printable("; ".join(differing), 300)  # or it would push the advice out of the message
+        raise SoftcallError(f"{path} belongs to another run: {told}; {advice}")
     return RunState(state["step"], [LearnerState(**learner) for learner in state["learners"]])

@@ -47,7 +47,7 @@ class TrainingRows:
     labels: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Collect train's labels, sorted, and hold the other parts against them."""
+        """Collect train's labels, in their order, and hold the other parts against them."""
         object.__setattr__(self, "labels", labels_of(self.train, "the training data"))
         if not self.dev:
             raise SoftcallError(

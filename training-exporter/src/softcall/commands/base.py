@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from softcall.errors import SoftcallError
+from softcall.printable import printable
 
 
 def base(
@@ -164,5 +165,6 @@ def _table(measurements) -> Table:
 
 def _report(bundle, console: Console) -> None:
     size = sum(file.stat().st_size for file in bundle.folder.rglob("*") if file.is_file())
-    console.print(f"{bundle.folder}: {bundle.name}, {bundle.architecture}, {size:,} bytes", highlight=False)
+    told = f"{bundle.folder}: {bundle.name}, {bundle.architecture}, {size:,} bytes"
+    console.print(printable(told), highlight=False, markup=False)
     console.print(f"fingerprint {bundle.fingerprint}", highlight=False)

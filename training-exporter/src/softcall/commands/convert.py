@@ -7,6 +7,7 @@ import typer
 
 from softcall.commands.export import write_artifact
 from softcall.errors import SoftcallError
+from softcall.strict_option import StrictOption
 
 
 def convert(
@@ -19,6 +20,14 @@ def convert(
         ),
     ],
     out: Annotated[Path, typer.Argument(help="The folder to make.", metavar="OUT", show_default=False)],
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            help="Base bundle that the prompt is meant for: its size and its name are held against it.",
+            show_default=False,
+        ),
+    ] = None,
+    strict: StrictOption = False,
     task_id: Annotated[
         int | None,
         typer.Option(
@@ -31,15 +40,29 @@ def convert(
     Example: softcall convert multitask-folder spam-prompt --task-id 2
     """
     from softcall.artifact import Artifact
+    from softcall.bundle import Bundle
+    from softcall.named_base import require_named_base
     from softcall.prompt_formats import read_prompt
     from softcall.prompt_formats.peft_output import write_prompt
+
+    if strict and base is None:
+        raise SoftcallError("--strict needs --base, the folder made by `softcall base`")
+    bundle = None if base is None else Bundle.open(base)
 
     if (opened := Artifact.open(source)) is not None:
         if task_id is not None:
             raise SoftcallError(f"{source}: --task-id is {task_id}, but an artifact holds one prompt alone")
+        if bundle is not None:
+            opened[0].require_base(bundle.name, bundle.fingerprint, bundle.hidden_size)
         write_artifact(opened[0], out, "a task artifact")
         return
     prompt = read_prompt(source, task_id)
+    if bundle is not None:
+        try:
+            prompt.require_hidden_size(bundle)
+        except SoftcallError as error:
+            raise SoftcallError(f"{source}: {error}") from None
+        require_named_base(source, prompt, bundle, strict)
     write_prompt(out, prompt)
     tokens, hidden_size = prompt.vectors.shape
     typer.echo(f"{out}: {tokens} tokens of {hidden_size}, {prompt.made_as}")

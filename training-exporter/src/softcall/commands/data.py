@@ -1,6 +1,5 @@
 """`softcall data`: look at labelled texts before training on them."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softcall.column_options import LabelColumnOption, TextColumnOption
+from softcall.printable import printable, printable_json
 from softcall.train_config import TrainConfig
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def data(
     report = report_of(sources, columns, shown, max_text_tokens, base)
     if as_json:
         record = {"failed": report.failed, **asdict(report)}
-        typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+        typer.echo(printable_json(record, indent=2))
     else:
         _print(report)
     if report.failed:
@@ -69,10 +69,10 @@ def _print(report: "DataReport") -> None:
     if report.parts:
         typer.echo(f"template  {report.template!r}")
     for part in report.parts:
-        typer.echo(f"\n{part.name}")
+        typer.echo(f"\n{printable(part.name)}")
         lengths = part.lengths
         typer.echo(f"  rows    {part.rows:,}; median {lengths.median:,} tokens, longest {lengths.longest:,}")
-        counts = [f"{label} {count:,}" for label, count in part.labels.items()]
+        counts = [f"{printable(label)} {count:,}" for label, count in part.labels.items()]
         more = ", ..." if len(counts) > SHOWN_LABELS else ""
         typer.echo(f"  labels  {len(counts)}: {', '.join(counts[:SHOWN_LABELS])}{more}")
     typer.echo()

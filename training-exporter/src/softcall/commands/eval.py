@@ -1,6 +1,5 @@
 """`softcall eval`: score a task on labelled texts."""
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from softcall.column_options import LabelColumnOption, TextColumnOption
 from softcall.columns import ColumnChoice
 from softcall.errors import SoftcallError
 from softcall.evaluate import Evaluation, evaluate_artifact, evaluate_server
+from softcall.printable import printable, printable_json
 from softcall.scores import CALIBRATION_BINS, Scores
 from softcall.train_config import Device
 
@@ -87,7 +87,7 @@ def evaluate(
                 f"scoring an artifact needs PyTorch ({error.name} is missing): pip install 'softcall[torch]'"
             ) from None
     if as_json:
-        typer.echo(json.dumps(_json(result), indent=2, ensure_ascii=False))
+        typer.echo(printable_json(_json(result), indent=2))
     else:
         _print(result, Console(highlight=False))
 
@@ -126,7 +126,7 @@ def _print(result: Evaluation, console: Console) -> None:
     )
     console.print(f"time       {result.ms_per_text:.1f} ms per text, {result.answered_by}", markup=False)
     if result.versions:
-        console.print(f"version    {', '.join(result.versions)}", markup=False)
+        console.print(f"version    {printable(', '.join(result.versions))}", markup=False)
     if len(result.versions) > 1:
         console.print("warning    the task was replaced while it was scored")
     console.print(_label_table(scores))
@@ -178,4 +178,4 @@ def _plain(label: str) -> str:
     """A label as it is, even where it looks like rich's markup."""
     from rich.markup import escape
 
-    return escape(label)
+    return escape(printable(label))

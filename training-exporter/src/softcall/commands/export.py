@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softcall.printable import printable
 from softcall.store import Store
 from softcall.store_options import EndpointOption, StoreOption
 
@@ -27,7 +28,7 @@ def export(
     opened = Store.open(store, endpoint_url)
     data, version = opened.get(task)
     artifact = Artifact.from_bytes(data, f"store {opened.address}: task {task}")
-    write_artifact(artifact, out, f"version {version} of {task}")
+    write_artifact(artifact, out, f"version {printable(version)} of {task}")
 
 
 def write_artifact(artifact: "Artifact", out: Path, origin: str) -> None:

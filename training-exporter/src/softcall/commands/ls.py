@@ -1,11 +1,11 @@
 """`softcall ls`: list the tasks of a store."""
 
-import json
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
+from softcall.printable import printable, printable_json
 from softcall.store import Store, StoredTask
 from softcall.store_options import EndpointOption, StoreOption
 
@@ -17,7 +17,7 @@ def ls(
 ) -> None:
     """List the tasks of a store: name, version, bytes, time of the last change (UTC)."""
     for task in Store.open(store, endpoint_url).tasks():
-        typer.echo(json.dumps(_record(task)) if as_json else _line(task))
+        typer.echo(printable_json(_record(task)) if as_json else _line(task))
 
 
 def _record(task: StoredTask) -> dict[str, str | int]:
@@ -25,7 +25,7 @@ def _record(task: StoredTask) -> dict[str, str | int]:
 
 
 def _line(task: StoredTask) -> str:
-    return f"{task.task:<40} {task.version} {task.bytes:>10} {utc(task.modified)}"
+    return f"{task.task:<40} {printable(task.version)} {task.bytes:>10} {utc(task.modified)}"
 
 
 def utc(time: datetime) -> str:

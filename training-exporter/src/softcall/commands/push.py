@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from softcall.errors import SoftcallError
+from softcall.printable import printable
 from softcall.store import Condition, Store, check_task
 from softcall.store_options import EndpointOption, StoreOption
+from softcall.strict_option import StrictOption
 
 if TYPE_CHECKING:
     from softcall.artifact import Artifact
+    from softcall.bundle import Bundle
     from softcall.prompt_formats import Prompt
     from softcall.task_description import TaskDescription
-
-SERVED_BYTES = 16 << 20  # what a server accepts unless configured otherwise
 
 
 def push(
@@ -86,6 +87,7 @@ def push(
             show_default=False,
         ),
     ] = None,
+    strict: StrictOption = False,
     create: Annotated[bool, typer.Option("--create", help="Only if the store has no such task.")] = False,
     if_version: Annotated[
         str | None,
@@ -113,6 +115,8 @@ def push(
     flags = {"template": template, "labels": label, "task file": task_file, "task id": task_id}
 
     from softcall.artifact import Artifact
+    from softcall.bundle import Bundle
+    from softcall.named_base import require_named_base
     from softcall.prompt_formats import read_prompt
 
     if (opened := Artifact.open(source)) is not None:
@@ -122,12 +126,16 @@ def push(
         _require_base(artifact, base)
     else:
         prompt = read_prompt(source, task_id)
-        artifact = _fold(source, prompt, base, _description(source, template, label, task_file))
+        if base is None:
+            raise SoftcallError(
+                f"{source} does not record its base; give --base with the folder made by `softcall base`"
+            )
+        bundle = Bundle.open(base)
+        require_named_base(source, prompt, bundle, strict)
+        artifact = _fold(source, prompt, bundle, _description(source, template, label, task_file))
         data = artifact.to_bytes()
 
     if prefix:
-        from softcall.bundle import Bundle
-
         artifact = artifact.with_prefixes(Bundle.open(base), prefix)
         data = artifact.to_bytes()
 
@@ -142,11 +150,10 @@ def push(
     expected = Condition.ABSENT if create else Condition.NONE if if_version is None else if_version
     config = peft_config(artifact.tokens, artifact.hidden_size, artifact.base_name)
     version = target.put(task, data, config, expected)
-    if len(data) > SERVED_BYTES:
-        typer.echo(f"note: servers refuse more than {SERVED_BYTES} bytes unless told otherwise", err=True)
     if sign is not None:
         typer.echo(f"note: signed; softcall.store.signed-by={signer.public} accepts it", err=True)
-    typer.echo(f"{task} {version} {len(data)} bytes, {artifact.tokens} tokens, {len(artifact.labels)} labels")
+    size = f"{len(data)} bytes, {artifact.tokens} tokens, {len(artifact.labels)} labels"
+    typer.echo(f"{task} {printable(version)} {size}")
 
 
 def _description(
@@ -173,15 +180,9 @@ def _description(
     return TaskDescription.of_record(record, str(task_file) if task_file is not None else "the task's flags")
 
 
-def _fold(source: Path, prompt: "Prompt", base: Path | None, description: "TaskDescription") -> "Artifact":
-    from softcall.bundle import Bundle
-
-    if base is None:
-        raise SoftcallError(
-            f"{source} does not record its base; give --base with the folder made by `softcall base`"
-        )
+def _fold(source: Path, prompt: "Prompt", bundle: "Bundle", description: "TaskDescription") -> "Artifact":
     try:
-        return prompt.fold(Bundle.open(base), description)
+        return prompt.fold(bundle, description)
     except SoftcallError as error:
         raise SoftcallError(f"{source}: {error}") from None
 

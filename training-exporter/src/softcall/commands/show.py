@@ -1,10 +1,10 @@
 """`softcall show`: everything that a stored task says of itself."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
+from softcall.printable import printable, printable_json
 from softcall.store import Store
 from softcall.store_options import EndpointOption, StoreOption
 
@@ -30,7 +30,7 @@ def show(
         **artifact.metadata,
     }
     if as_json:
-        typer.echo(json.dumps(record, ensure_ascii=False))
+        typer.echo(printable_json(record))
     else:
         for name, value in record.items():
             _print(name, value)
@@ -38,8 +38,8 @@ def show(
 
 def _print(name: str, value: Any, indent: str = "") -> None:
     if isinstance(value, dict) and value:
-        typer.echo(f"{indent}{name}:")
+        typer.echo(f"{indent}{printable(name)}:")
         for inner, item in value.items():
             _print(inner, item, indent + "  ")
     else:
-        typer.echo(f"{indent}{name}: {json.dumps(value, ensure_ascii=False)}")
+        typer.echo(f"{indent}{printable(name)}: {printable_json(value)}")

@@ -8,6 +8,7 @@ import numpy as np
 
 from softcall.bounded_file import read_bounded
 from softcall.errors import SoftcallError
+from softcall.first_bytes import NPY, tell
 from softcall.prompt_formats.prompt import Prompt
 from softcall.prompt_formats.tensor_file import MAX_BYTES, blamed_on
 
@@ -27,6 +28,8 @@ def read(source: Path, task_id: int | None) -> Prompt:
 
 
 def _array(data: bytes) -> np.ndarray:
+    if other := tell(data, accepted=(NPY,)):
+        raise SoftcallError(f"it is {other}; expected a .npy file")
     stream = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(stream)

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from softcall.artifact import MAX_PROMPT_TOKENS, PROMPT
+from softcall.artifact import PROMPT
+from softcall.artifact_bounds import MAX_PROMPT_TOKENS
 from softcall.errors import SoftcallError
 from softcall.prompt_formats.tensor_file import Tensors, shown
 

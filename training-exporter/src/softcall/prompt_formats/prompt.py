@@ -1,5 +1,6 @@
 """A prompt as other software has trained it: vectors, and what their file says of them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,12 @@ from softcall.errors import SoftcallError
 if TYPE_CHECKING:
     from softcall.bundle import Bundle
     from softcall.task_description import TaskDescription
+
+_MAX_NAME = 500  # characters of a path that are looked at
+_CACHED = re.compile(r"models--[^/]*?--([^/]+)/snapshots/")  # how the hub's cache names a model's folder
+_STORED = re.compile(
+    r"[-._](gguf|ggml|onnx|safetensors|hf|awq|gptq|int[48]|[48]bit|bf16|fp?(16|32)|i?q\d(_[\dkmslx]+)*)$"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +40,24 @@ class Prompt:
             object.__setattr__(self, "vectors", np.ascontiguousarray(self.vectors, np.float32))
         check_prompt(self.vectors)
 
+    def other_base(self, name: str) -> str | None:
+        """The base that its file names, where that is another than `name`; None where it names none.
+
+        Folders, organisations and the ways to store weights (`-Q4_1`, `-GGUF`) are not compared.
+        """
+        if not self.base_model or _bare(self.base_model) == _bare(name):
+            return None
+        return self.base_model
+
+    def require_hidden_size(self, bundle: "Bundle") -> None:
+        """`SoftcallError` unless its vectors are as wide as those of `bundle`'s base."""
+        if self.vectors.shape[1] != bundle.hidden_size:
+            made_for = f", made for {self.base_model}," if self.base_model else ""
+            raise SoftcallError(
+                f"the prompt{made_for} has hidden size {self.vectors.shape[1]};"
+                f" base {bundle.name} has {bundle.hidden_size}"
+            )
+
     def fold(self, bundle: "Bundle", description: "TaskDescription") -> Artifact:
         """The artifact of this prompt on `bundle`'s base, with a label head of the verbalizers' words.
 
@@ -40,12 +65,7 @@ class Prompt:
         """
         from softcall.label_head import verbalizer_head
 
-        if self.vectors.shape[1] != bundle.hidden_size:
-            made_for = f", made for {self.base_model}," if self.base_model else ""
-            raise SoftcallError(
-                f"the prompt{made_for} has hidden size {self.vectors.shape[1]};"
-                f" base {bundle.name} has {bundle.hidden_size}"
-            )
+        self.require_hidden_size(bundle)
         return Artifact(
             prompt=self.vectors,
             label_head=verbalizer_head(bundle.output_embedding, bundle.tokenizer(), description.words),
@@ -58,3 +78,13 @@ class Prompt:
             abstain_threshold=description.abstain_threshold,
             training={"verbalizers": description.words, "made_as": self.made_as, **self.details},
         )
+
+
+def _bare(model: str) -> str:
+    """What a model is called, whoever keeps it, wherever, and however its weights are stored."""
+    model = model[-_MAX_NAME:]
+    cached = _CACHED.search(model)
+    name = (cached[1] if cached else model.rstrip("/").rpartition("/")[2]).casefold()
+    while (shorter := _STORED.sub("", name)) != name:
+        name = shorter
+    return re.sub(r"[^a-z0-9]", "", name) or name

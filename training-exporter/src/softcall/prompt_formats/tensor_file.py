@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from softcall.bounded_file import read_bounded
+from softcall.artifact_bounds import MAX_TENSORS
+from softcall.bounded_file import MAX_SOURCE_BYTES, read_bounded
 from softcall.errors import SoftcallError
-from softcall.safetensors_file import MAX_TENSORS, SafetensorsFile
+from softcall.first_bytes import PICKLE, ZIP, tell
+from softcall.safetensors_file import SafetensorsFile
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-MAX_BYTES = 64 << 20  # of a file, of what a zip file unpacks to, and of a tensor in float32
+MAX_BYTES = MAX_SOURCE_BYTES  # of a file, of what a zip file unpacks to, and of a tensor in float32
 
 _SHOWN_NAMES = 6
 _LINK_BYTES = 4096
@@ -83,6 +85,8 @@ class _PickledTensors:
 
 def _unpickled(data: bytes) -> Any:
     """What `torch.load` makes of `data` when it may make tensors only: a pickle could otherwise run code."""
+    if other := tell(data, accepted=(ZIP, PICKLE)):
+        raise SoftcallError(f"it is {other}; expected a file of tensors")
     try:
         import torch
     except ModuleNotFoundError:

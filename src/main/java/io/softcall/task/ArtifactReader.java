@@ -94,6 +94,11 @@ final class ArtifactReader {
         } catch (StrictJson.MalformedException e) {
             throw new RefusedException("\"softcall\" metadata %s", e.getMessage());
         }
+        // JSON's escapes can hold it, and no answer that repeats it could be written.
+        if (!StandardCharsets.UTF_8.newEncoder().canEncode(metadata.toString())) {
+            throw new RefusedException(
+                    "\"softcall\" metadata holds half of a surrogate pair, which is no Unicode text");
+        }
         if (metadata.path("schema").asInt(-1) != 1) {
             throw new RefusedException("schema %s, this server reads schema 1", metadata.path("schema"));
         }

@@ -27,12 +27,12 @@ public final class Template {
         Matcher matcher = FIELD.matcher(source);
         int end = 0;
         while (matcher.find()) {
-            literals.add(source.substring(end, matcher.start()));
+            literals.add(withoutHalves(source.substring(end, matcher.start())));
             fields.add(matcher.group(1));
             order.add(matcher.group(1).equals("text2") ? 1 : 0);
             end = matcher.end();
         }
-        literals.add(source.substring(end));
+        literals.add(withoutHalves(source.substring(end)));
         List<String> sorted = fields.stream().sorted().toList();
         if (!sorted.equals(List.of("text")) && !sorted.equals(List.of("text1", "text2"))) {
             throw new RefusedException(
@@ -50,7 +50,8 @@ public final class Template {
     public record Span(int start, int end) {}
 
     /**
-     * The template with its texts, in Unicode: half of a surrogate pair, which a cut in the wrong place leaves, is U+FFFD.
+     * The template with its texts, in Unicode: half of a surrogate pair, which a cut in the wrong place leaves, is
+     * U+FFFD, and joins no other half.
      *
      * @param spans where each text lies, in the order in which the template names them
      */
@@ -74,29 +75,27 @@ public final class Template {
         int codePoints = 0;
         for (int i = 0; i < order.size(); i++) {
             String literal = literals.get(i);
-            String text = texts.get(order.get(i));
+            String text = withoutHalves(texts.get(order.get(i)));
             filled.append(literal).append(text);
             int start = codePoints + literal.codePointCount(0, literal.length());
             codePoints = start + text.codePointCount(0, text.length());
             spans.add(new Span(start, codePoints));
         }
-        replaceUnpairedSurrogates(filled.append(literals.getLast()));
-        return new Filled(filled.toString(), List.copyOf(spans));
+        return new Filled(filled.append(literals.getLast()).toString(), List.copyOf(spans));
     }
 
-    /** As the web does it (USVString of Web IDL): each is one code point before and after. The tokenizer would make three of it. */
-    private static void replaceUnpairedSurrogates(StringBuilder text) {
-        for (int i = 0; i < text.length(); i++) {
-            if (Character.isSurrogate(text.charAt(i))) {
-                boolean paired =
-                        Character.isSurrogatePair(text.charAt(i), i + 1 < text.length() ? text.charAt(i + 1) : 0);
-                if (paired) {
-                    i++;
-                } else {
-                    text.setCharAt(i, REPLACEMENT);
-                }
-            }
+    /**
+     * As the web does it (USVString of Web IDL): each is one code point before and after. The tokenizer would make three of it, and
+     * the halves of two texts would join.
+     */
+    private static String withoutHalves(String text) {
+        if (text.chars().noneMatch(unit -> Character.isSurrogate((char) unit))) {
+            return text;
         }
+        return text.codePoints()
+                .map(codePoint -> Character.getType(codePoint) == Character.SURROGATE ? REPLACEMENT : codePoint)
+                .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append)
+                .toString();
     }
 
     /** Which of a row's texts stands at the given place: the inverse of the order of {@link Filled#spans()}. */

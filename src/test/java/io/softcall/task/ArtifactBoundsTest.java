@@ -72,6 +72,19 @@ class ArtifactBoundsTest {
                 .contains("\"schema\" stands in an object twice"));
     }
 
+    /** JSON can name it, and an answer that repeats a label or the metadata could not be written. */
+    @Test
+    void halfASurrogatePairIsRefused() {
+        for (EditedArtifact artifact : List.of(
+                EditedArtifact.of("sentiment").rawMetadata("{\"schema\": 1, \"labels\": [\"a\", \"\\ud83d\"]}"),
+                EditedArtifact.of("sentiment").rawMetadata("{\"schema\": 1, \"template\": \"\\ud83d{text}\"}"),
+                training("{\"\\ud83d\": 1}"),
+                training("\"\\ude80\\ud83d\""))) {
+            assertTrue(refusal(artifact).contains("holds half of a surrogate pair"), refusal(artifact));
+        }
+        assertEquals(2, readable(training("\"\\ud83d\\ude80\"")).head().labels().size());
+    }
+
     /** Nothing of it goes to where it could do harm: a terminal, a line of the log, a long answer. */
     @Test
     void whatARefusalRepeatsIsPrintableAndShort() {

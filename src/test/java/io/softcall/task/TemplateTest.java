@@ -21,6 +21,16 @@ class TemplateTest {
     }
 
     @Test
+    void halvesOfTwoTextsDoNotJoin() throws RefusedException {
+        Template.Filled pair = new Template("{text1}{text2}").fill(List.of("\ud83d", "\ude80"));
+        assertEquals("\ufffd\ufffd", pair.text());
+        assertEquals(List.of(new Template.Span(0, 1), new Template.Span(1, 2)), pair.spans());
+        assertEquals(
+                "\ufffd\ufffd",
+                new Template("\ud83d{text}").fill(List.of("\ude80")).text());
+    }
+
+    @Test
     void spansCountItAsOne() throws RefusedException {
         assertEquals(List.of(new Template.Span(1, 4)), fill("\ud83dx🚀").spans());
     }

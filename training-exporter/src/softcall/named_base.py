@@ -1,0 +1,26 @@
+"""The base that a prompt's file names, held against the one that it is to be used with."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from softcall.errors import SoftcallError
+from softcall.printable import printable
+
+if TYPE_CHECKING:
+    from softcall.bundle import Bundle
+    from softcall.prompt_formats import Prompt
+
+
+def require_named_base(source: Path, prompt: "Prompt", bundle: "Bundle", strict: bool) -> None:
+    """Warn on stderr where the names differ; `SoftcallError` if `strict`.
+
+    A name is no proof: equal ones may stand for other weights, and other ones for the same.
+    """
+    if (other := prompt.other_base(bundle.name)) is None:
+        return
+    message = f"{source}: made for base model {other}; base {bundle.name} may be another one"
+    if strict:
+        raise SoftcallError(f"{message} (--strict)")
+    typer.echo(printable(f"warning: {message}"), err=True)

@@ -1,0 +1,110 @@
+"""JSON from strangers: one value in UTF-8 (RFC 8259), no name twice in an object, every number finite.
+
+It is bounded before anything is built of it. The server has the same rule (StrictJson.java). Python's reader
+would guess UTF-16 or UTF-32 from zeros among the first bytes, take the last of two equal names, and take NaN.
+"""
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+from softcall.errors import SoftcallError
+from softcall.printable import printable
+
+MAX_DEPTH = 64
+MAX_TOKENS = 1_000_000
+MAX_NAME_CHARACTERS = 50_000
+MAX_NUMBER_CHARACTERS = 1_000
+
+_SHOWN_NAME = 60
+_BYTE_ORDER_MARK = "\ufeff"
+_SPACE = " \t\r\n"
+# A string (perhaps without its end), a bracket, or whatever else is no punctuation.
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]|[^\s,:"\[\]{}]++', re.DOTALL)
+
+
+class MalformedJsonError(SoftcallError):
+    """The document is no JSON, or more than is accepted; the message continues "it is"."""
+
+
+def read_json(document: bytes | str, max_depth: int = MAX_DEPTH, max_tokens: int = MAX_TOKENS) -> Any:
+    """The one value of a document; `MalformedJsonError` for anything else.
+
+    `max_depth` is of lists and objects within each other, `max_tokens` of brackets, names and values.
+    Messages repeat nothing of the document but the name of a field.
+    """
+    text = _decoded(document).removeprefix(_BYTE_ORDER_MARK)
+    if not text.strip(_SPACE):
+        raise MalformedJsonError("empty; expected JSON")
+    _require_bounds(text, max_depth, max_tokens)
+    try:
+        return json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_float=_float,
+            parse_int=_int,
+            parse_constant=_constant,
+        )
+    except json.JSONDecodeError as error:
+        reason = error.msg.removesuffix(" at").rstrip(": ")
+        _refuse(f"{reason} at line {error.lineno}, column {error.colno}")
+
+
+def _decoded(document: bytes | str) -> str:
+    if isinstance(document, str):
+        return document
+    try:
+        return document.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedJsonError(f"not UTF-8 ({error.reason} at byte {error.start})") from None
+
+
+def _require_bounds(text: str, max_depth: int, max_tokens: int) -> None:
+    if len(text) <= max_tokens and text.count("[") + text.count("{") <= max_depth:
+        return  # whatever it is, it is within them
+    depth = 0
+    for tokens, token in enumerate(_TOKEN.finditer(text), 1):
+        first = text[token.start()]
+        depth += (first in "[{") - (first in "]}")
+        if depth > max_depth:
+            _refuse(f"lists and objects lie in each other more than {max_depth} deep")
+        if tokens > max_tokens:
+            _refuse(f"it has more than {max_tokens} brackets, names and values")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = dict(pairs)
+    if len(names) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+        _refuse(f'the field "{printable(twice, _SHOWN_NAME)}" stands in an object twice')
+    if any(len(name) > MAX_NAME_CHARACTERS for name in names):
+        _refuse(f"a name has more than {MAX_NAME_CHARACTERS} characters")
+    return names
+
+
+def _int(literal: str) -> int:
+    _require_number(literal)
+    return int(literal)
+
+
+def _float(literal: str) -> float:
+    _require_number(literal)
+    value = float(literal)
+    if math.isinf(value):
+        _refuse("a number is larger than a double can be")
+    return value
+
+
+def _require_number(literal: str) -> None:
+    if len(literal) > MAX_NUMBER_CHARACTERS:
+        _refuse(f"a number has more than {MAX_NUMBER_CHARACTERS} characters")
+
+
+def _constant(name: str) -> NoReturn:
+    _refuse(f"{name} is no JSON number")
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise MalformedJsonError(f"not valid JSON: {reason}")
