@@ -2,8 +2,8 @@
 
 make test-openapi
 
-Requests that the document allows are answered as it says; those that it forbids are refused; nothing is a 5xx.
-The server has a task of each kind, folders for jobs, and an API key.
+Requests that the document allows are answered as it says; those that it forbids are refused; nothing is a
+5xx. The server has a task of each kind, folders for jobs, and an API key.
 """
 
 import argparse

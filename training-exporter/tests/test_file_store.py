@@ -136,9 +136,7 @@ def test_what_loops_or_is_no_file_is_passed_over(tmp_path):
     for task in ("loop", "there", "nowhere", "b", "c", "folder", "loop/x", "acme/spam/x"):
         with pytest.raises(SoftcallError, match=f"has no task {task}"):
             store.get(task)
-    with pytest.raises(
-        SoftcallError, match=r"pipe cannot be read .*it is a named pipe; expected a file"
-    ):
+    with pytest.raises(SoftcallError, match=r"pipe cannot be read .*it is a named pipe; expected a file"):
         store.get("pipe")
 
 
