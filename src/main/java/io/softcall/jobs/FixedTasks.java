@@ -66,6 +66,11 @@ final class FixedTasks {
         });
     }
 
+    /** Gives up the versions of a job that has ended. Kept any longer, those of many small jobs would fill the heap. */
+    void forget(String job) {
+        cache.asMap().keySet().removeIf(key -> key.job().equals(job));
+    }
+
     private Fixed copy(Folder folder, TaskName name) {
         try {
             Tasks.Artifact artifact = patience.ask(() -> tasks.fetch(name));

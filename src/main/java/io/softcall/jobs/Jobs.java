@@ -422,6 +422,7 @@ public class Jobs {
 
     private Manifest fail(Folder folder, Input input, Instant started, JobFailure failure) {
         Manifest manifest = Manifests.fail(folder, input, started, failure);
+        runner.end(folder.job());
         Manifest.Failure error = manifest.error();
         LOG.warnf("job %s: %s: %s", Printable.of(folder.job()), error.code(), Printable.of(error.message()));
         (error.code().equals(JobFailure.Code.CANCELLED.text()) ? cancelled : failed).increment();
@@ -480,6 +481,7 @@ public class Jobs {
     private Manifest succeed(Folder folder, Plan plan, int parts) throws JobFailure {
         requireNotCancelled(folder);
         Manifest manifest = Manifests.succeed(folder, plan, parts);
+        runner.end(folder.job());
         completed.increment();
         LOG.infof(
                 "job %s: completed, %d rows, %d errors",

@@ -81,6 +81,11 @@ final class PartRunner {
         cancelled.invalidate(job);
     }
 
+    /** A job has ended; nobody asks for its tasks any more. */
+    void end(String job) {
+        tasks.forget(job);
+    }
+
     /** Rows of one task in one chunk. */
     private static final class Group {
 
