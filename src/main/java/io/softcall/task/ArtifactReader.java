@@ -1,6 +1,8 @@
 package io.softcall.task;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.softcall.StrictJson;
 import io.softcall.task.Safetensors.Tensor;
 import java.nio.charset.StandardCharsets;
@@ -20,6 +22,8 @@ final class ArtifactReader {
 
     private static final int MAX_DEPTH = 64;
     private static final StrictJson JSON = new StrictJson(MAX_DEPTH, MAX_TOKENS);
+
+    private static final JsonMapper WRITER = new JsonMapper();
 
     private static final int MAX_LABELS = 10_000;
     /** UTF-16 units of one. */
@@ -67,7 +71,7 @@ final class ArtifactReader {
                 temperature(metadata.path("temperature")),
                 abstainThreshold(metadata.path("abstain_threshold")),
                 signedAt,
-                metadata.toString(),
+                written(metadata),
                 bytes.length);
     }
 
@@ -102,6 +106,15 @@ final class ArtifactReader {
             throw new RefusedException("kind \"%s\" is not served yet, expected \"classification\"", kind);
         }
         return metadata;
+    }
+
+    /** In Unicode: half of a surrogate pair is an escape. */
+    private static String written(JsonNode metadata) {
+        try {
+            return new String(WRITER.writeValueAsBytes(metadata), StandardCharsets.UTF_8);
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException("what was read as JSON can be written", e);
+        }
     }
 
     private void checkBase(JsonNode base) throws RefusedException {
