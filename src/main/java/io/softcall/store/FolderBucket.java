@@ -8,6 +8,7 @@ import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
@@ -148,7 +149,12 @@ final class FolderBucket implements Bucket {
     }
 
     private Path file(String key) {
-        Path file = root.resolve(key).normalize();
+        Path file;
+        try {
+            file = root.resolve(key).normalize();
+        } catch (InvalidPathException e) {
+            throw SoftcallException.invalid("key \"%s\" cannot be the name of a file", key);
+        }
         if (!file.startsWith(root)) {
             throw SoftcallException.invalid("key \"%s\" leads out of the store", key)
                     .withDetail("store %s", uri());
