@@ -1,6 +1,7 @@
 package io.softcall.task;
 
 import io.softcall.SoftcallException;
+import io.softcall.Surrogates;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;
@@ -86,16 +87,8 @@ public final class Template {
 
     /** As the web does it (USVString of Web IDL): each is one code point before and after. The tokenizer would make three of it. */
     private static void replaceUnpairedSurrogates(StringBuilder text) {
-        for (int i = 0; i < text.length(); i++) {
-            if (Character.isSurrogate(text.charAt(i))) {
-                boolean paired =
-                        Character.isSurrogatePair(text.charAt(i), i + 1 < text.length() ? text.charAt(i + 1) : 0);
-                if (paired) {
-                    i++;
-                } else {
-                    text.setCharAt(i, REPLACEMENT);
-                }
-            }
+        for (int at = Surrogates.indexOfHalf(text, 0); at >= 0; at = Surrogates.indexOfHalf(text, at + 1)) {
+            text.setCharAt(at, REPLACEMENT);
         }
     }
 
