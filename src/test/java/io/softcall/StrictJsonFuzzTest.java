@@ -44,7 +44,7 @@ class StrictJsonFuzzTest {
         assertEquals(JACKSON.readTree(text.startsWith("\ufeff") ? text.substring(1) : text), read);
         try {
             assertEquals(read, JSON.read(text));
-            assertEquals(read, JSON.read(JACKSON.writeValueAsBytes(read)));
+            assertEquals(read.toString(), JSON.read(read.toString()).toString());
             ByteBuffer part = ByteBuffer.allocate(document.length + 2)
                     .put((byte) '[')
                     .put(document)

@@ -1,9 +1,8 @@
 package io.softcall.task;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.softcall.StrictJson;
+import io.softcall.Surrogates;
 import io.softcall.task.Safetensors.Tensor;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
@@ -22,8 +21,6 @@ final class ArtifactReader {
 
     private static final int MAX_DEPTH = 64;
     private static final StrictJson JSON = new StrictJson(MAX_DEPTH, MAX_TOKENS);
-
-    private static final JsonMapper WRITER = new JsonMapper();
 
     private static final int MAX_LABELS = 10_000;
     /** UTF-16 units of one. */
@@ -71,7 +68,7 @@ final class ArtifactReader {
                 temperature(metadata.path("temperature")),
                 abstainThreshold(metadata.path("abstain_threshold")),
                 signedAt,
-                written(metadata),
+                metadata.toString(),
                 bytes.length);
     }
 
@@ -98,6 +95,10 @@ final class ArtifactReader {
         } catch (StrictJson.MalformedException e) {
             throw new RefusedException("\"softcall\" metadata %s", e.getMessage());
         }
+        if (Surrogates.hasHalf(metadata.toString())) {
+            throw new RefusedException(
+                    "\"softcall\" metadata has half of a surrogate pair (\\ud800 to \\udfff), expected Unicode");
+        }
         if (metadata.path("schema").asInt(-1) != 1) {
             throw new RefusedException("schema %s, this server reads schema 1", metadata.path("schema"));
         }
@@ -106,15 +107,6 @@ final class ArtifactReader {
             throw new RefusedException("kind \"%s\" is not served yet, expected \"classification\"", kind);
         }
         return metadata;
-    }
-
-    /** In Unicode: half of a surrogate pair is an escape. */
-    private static String written(JsonNode metadata) {
-        try {
-            return new String(WRITER.writeValueAsBytes(metadata), StandardCharsets.UTF_8);
-        } catch (JsonProcessingException e) {
-            throw new IllegalStateException("what was read as JSON can be written", e);
-        }
     }
 
     private void checkBase(JsonNode base) throws RefusedException {
