@@ -77,6 +77,10 @@ chaos: $(events_environment) $(server) ## the same, 20 times, and with 50,000 me
 soak: $(events_environment) $(server) ## serve for MINUTES beside bad neighbours, and hold callers, memory and times to their bars
 	@$(events_python) tools/soak.py $(if $(MINUTES),--minutes $(MINUTES))
 
+.PHONY: fuzz
+fuzz: ## send whatever strangers could send to whatever reads it, for MINUTES in all
+	@python3 tools/fuzz.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only $(ONLY))
+
 .PHONY: edge
 edge: $(archives) ## make the archives for devices, build/edge/softcall-edge-linux-*.tar.zst (TASKS="...", PLATFORMS="x64 aarch64")
 

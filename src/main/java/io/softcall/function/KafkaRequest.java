@@ -36,6 +36,7 @@ record KafkaRequest(KafkaContent content, String id, String answerId, ClassifyRe
         }
         String id = Optional.ofNullable(fields.remove("id").textValue())
                 .filter(value -> !value.isEmpty())
+                .map(value -> RequestJson.repeatable("id", value))
                 .orElseThrow(() -> SoftcallException.invalid("id is no text, or empty"));
         return new KafkaRequest(content, id, message.topic() + "#" + id, ClassifyRequest.of(fields));
     }

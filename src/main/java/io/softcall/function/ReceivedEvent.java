@@ -56,6 +56,7 @@ record ReceivedEvent(CloudEvent attributes, JsonNode data) {
         if (data != null && fields.has(DATA_BASE64)) {
             throw SoftcallException.invalid("the event has data and data_base64, expected one of them");
         }
+        RequestJson.repeatable("an attribute of the event", fields.toString());
         CloudEvent event = read(() -> JSON.treeToValue(fields, CloudEvent.class));
         if (data != null) {
             return new ReceivedEvent(event, unquoted(data));

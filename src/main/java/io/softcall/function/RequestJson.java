@@ -3,6 +3,7 @@ package io.softcall.function;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.softcall.SoftcallException;
 import io.softcall.StrictJson;
+import io.softcall.Surrogates;
 
 /** JSON that callers and brokers send, with the bounds of all entry points. */
 final class RequestJson {
@@ -15,6 +16,20 @@ final class RequestJson {
     private static final StrictJson JSON = new StrictJson(MAX_DEPTH, MAX_TOKENS);
 
     private RequestJson() {}
+
+    /**
+     * A text that a header of the answer repeats, in UTF-8.
+     *
+     * @param what it is, for the message: "id"
+     * @throws SoftcallException {@code INVALID_REQUEST} when none could
+     */
+    static String repeatable(String what, String text) {
+        if (Surrogates.hasHalf(text)) {
+            throw SoftcallException.invalid(
+                    "%s has half of a surrogate pair (\\ud800 to \\udfff), expected a text in Unicode", what);
+        }
+        return text;
+    }
 
     /**
      * @param what it is, for the message: "the body"

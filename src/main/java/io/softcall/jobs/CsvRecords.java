@@ -27,6 +27,14 @@ final class CsvRecords implements Closeable {
 
     private int filled;
 
+    /**
+     * How far somebody has read who stood within quotes at the end of each line until then, and where that ended. Whoever begins in
+     * between, and stands within quotes at the end of a line, comes to the same: so quotes that are not closed cost one pass together.
+     */
+    private int aheadTo;
+
+    private State ahead = State.QUOTED;
+
     /** @param maxCharacters of a record */
     CsvRecords(InputStream in, int maxCharacters) throws IOException {
         // Given a decoder, and not a charset, it reports what is malformed.
@@ -86,8 +94,13 @@ final class CsvRecords implements Closeable {
                 break;
             }
             firstLine = firstLine < 0 && isLineEnd(unit) ? length : firstLine;
-            state = state.next(unit);
-            length++;
+            if (isLineEnd(unit) && from + length < aheadTo) {
+                length = aheadTo - from;
+                state = ahead;
+            } else {
+                length++;
+                state = state.next(unit);
+            }
         }
         if (state == State.QUOTED || state == State.MALFORMED || length > maxCharacters) {
             return malformed(firstLine, length, state);
@@ -96,6 +109,10 @@ final class CsvRecords implements Closeable {
     }
 
     private Raw malformed(int firstLine, int length, State state) throws IOException {
+        if (from + length > aheadTo) {
+            aheadTo = from + length;
+            ahead = state;
+        }
         String problem = state == State.MALFORMED
                 ? "is not valid CSV: more follows behind a closing quote"
                 : state == State.QUOTED && (firstLine >= 0 || length <= maxCharacters)
@@ -132,6 +149,7 @@ final class CsvRecords implements Closeable {
                 System.arraycopy(window, from, target, 0, filled - from);
                 window = target;
                 filled -= from;
+                aheadTo -= from;
                 from = 0;
             }
             int read;

@@ -18,6 +18,7 @@ final class Parquet implements Rows {
     private final FileRange file;
     private final ParquetFooter footer;
     private final Plan.Limits limits;
+    private final ParquetPages.Memory memory;
     /** Of the next row, and of the one behind the last. */
     private long row;
 
@@ -32,6 +33,7 @@ final class Parquet implements Rows {
         this.file = file;
         this.footer = footer;
         this.limits = limits;
+        this.memory = new ParquetPages.Memory(limits);
         this.row = range.from();
         this.end = range.to();
     }
@@ -68,7 +70,7 @@ final class Parquet implements Rows {
         if (row >= groupEnd) {
             return;
         }
-        ParquetPages.Memory memory = new ParquetPages.Memory();
+        memory.nextGroup();
         pages = new ArrayList<>();
         for (int i = 0; i < footer.columns().size(); i++) {
             pages.add(new ParquetPages(

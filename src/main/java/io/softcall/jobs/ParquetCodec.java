@@ -10,14 +10,21 @@ import org.xerial.snappy.Snappy;
 
 /** What the pages of a Parquet file are packed with. */
 enum ParquetCodec {
-    UNCOMPRESSED,
-    SNAPPY,
-    GZIP,
-    ZSTD;
+    UNCOMPRESSED(1),
+    SNAPPY(22),
+    GZIP(1_032),
+    ZSTD(1 << 15);
 
     /** By their numbers in Parquet. */
     private static final List<String> NAMES =
             List.of("UNCOMPRESSED", "SNAPPY", "GZIP", "LZO", "BROTLI", "LZ4", "ZSTD", "LZ4_RAW");
+
+    /** Bytes that one packed byte can stand for at most. */
+    private final int most;
+
+    ParquetCodec(int most) {
+        this.most = most;
+    }
 
     /** @throws JobFailure when it is none that is read here */
     static ParquetCodec of(String column, int number) throws JobFailure {
@@ -42,6 +49,11 @@ enum ParquetCodec {
         byte[] in = packed.array();
         int from = packed.arrayOffset() + packed.position();
         int length = packed.remaining();
+        if (size > (long) most * length) {
+            throw JobFailure.badFile(
+                    "the file is not valid Parquet: a page of %d bytes claims that it unpacks to %d bytes",
+                    length, size);
+        }
         byte[] out = new byte[size];
         if (size == 0) {
             return out;

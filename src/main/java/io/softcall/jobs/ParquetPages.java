@@ -25,10 +25,28 @@ final class ParquetPages {
 
     private static final ByteBuffer NOTHING = ByteBuffer.allocate(0);
 
-    /** What the pages of all columns of a group take. */
+    /** What the pages of all columns of a group take, and how much was unpacked in all. */
     static final class Memory {
 
+        private final Plan.Limits limits;
         private long bytes;
+        private long unpacked;
+
+        Memory(Plan.Limits limits) {
+            this.limits = limits;
+        }
+
+        void nextGroup() {
+            bytes = 0;
+        }
+
+        /** @throws JobFailure when there is more than the file may have, whatever its footer says */
+        private void unpack(long more) throws JobFailure {
+            unpacked += more;
+            if (unpacked > limits.bytes()) {
+                throw limits.tooManyBytes();
+            }
+        }
 
         /** @return whether there is room for a page, and what it is unpacked from, in place of another */
         private boolean hasRoom(long packed, long unpacked, long before) {
@@ -162,6 +180,7 @@ final class ParquetPages {
                     "the file has pages of %d bytes, and of %d unpacked: those of all columns together may have %d at once",
                     header.packed, header.unpacked, MAX_OPEN_BYTES);
         }
+        memory.unpack(header.unpacked);
         memory.bytes += now - before;
     }
 

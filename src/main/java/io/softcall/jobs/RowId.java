@@ -2,6 +2,7 @@ package io.softcall.jobs;
 
 import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import io.softcall.SoftcallException;
+import io.softcall.Surrogates;
 
 /**
  * A row's own id: a text or a number, or nothing. It is kept as it was written, since whoever reads it back as a number of Java's
@@ -24,21 +25,11 @@ public final class RowId {
     static RowId text(String text) {
         StringBuilder quoted = new StringBuilder("\"");
         JsonStringEncoder.getInstance().quoteAsString(bounded(text), quoted);
-        for (int i = quoted.length() - 1; i > 0; i--) {
-            // Halves of pairs are no UTF-8, but an escape has them back.
-            if (isLoneSurrogate(quoted, i)) {
-                quoted.replace(i, i + 1, "\\u%04x".formatted((int) quoted.charAt(i)));
-            }
+        // Halves of pairs are no UTF-8, but an escape has them back.
+        for (int at = Surrogates.indexOfHalf(quoted, 0); at >= 0; at = Surrogates.indexOfHalf(quoted, at)) {
+            quoted.replace(at, at + 1, "\\u%04x".formatted((int) quoted.charAt(at)));
         }
         return new RowId(quoted.append('"').toString());
-    }
-
-    private static boolean isLoneSurrogate(CharSequence text, int at) {
-        char unit = text.charAt(at);
-        if (Character.isHighSurrogate(unit)) {
-            return at + 1 == text.length() || !Character.isLowSurrogate(text.charAt(at + 1));
-        }
-        return Character.isLowSurrogate(unit) && !Character.isHighSurrogate(text.charAt(at - 1));
     }
 
     /**

@@ -20,14 +20,16 @@ final class ETag {
      * @throws SoftcallException {@code STORE_UNAVAILABLE} when there is none: nobody could ask whether the object still is the same
      */
     static String version(String uri, String header) {
-        if (header == null || header.isBlank() || header.length() > MAX_LENGTH) {
+        boolean weak = header != null && header.startsWith(WEAK);
+        String tag =
+                header == null ? "" : header.substring(weak ? WEAK.length() : 0).replace("\"", "");
+        if (tag.isBlank() || header.length() > MAX_LENGTH) {
             throw S3Failures.strange(
                     uri,
                     "answered without an ETag of at most %d characters, which names an object's version"
                             .formatted(MAX_LENGTH));
         }
-        String tag = header.startsWith(WEAK) ? WEAK_VERSION + header.substring(WEAK.length()) : header;
-        return tag.replace("\"", "");
+        return weak ? WEAK_VERSION + tag : tag;
     }
 
     /** What {@code If-None-Match} and {@code If-Match} say. */

@@ -4,10 +4,12 @@ import io.softcall.SoftcallException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
@@ -22,6 +24,11 @@ import java.util.concurrent.TimeUnit;
 
 /** A folder as a bucket. A version is a file's size and time of change: jobs are too large to hash before they begin. */
 final class FolderBucket implements Bucket {
+
+    /** Linux's file systems take no more. */
+    private static final int MAX_NAME_BYTES = 255;
+
+    private static final int MAX_PATH_BYTES = 4_095;
 
     private final Path root;
 
@@ -148,12 +155,35 @@ final class FolderBucket implements Bucket {
     }
 
     private Path file(String key) {
-        Path file = root.resolve(key).normalize();
+        Path file =
+                path(key).orElseThrow(() -> SoftcallException.invalid("key \"%s\" cannot be the name of a file", key));
         if (!file.startsWith(root)) {
             throw SoftcallException.invalid("key \"%s\" leads out of the store", key)
                     .withDetail("store %s", uri());
         }
         return file;
+    }
+
+    /** Empty where no file can have such a name: one that is only too long would read as a store that is away. */
+    private Optional<Path> path(String key) {
+        try {
+            return Optional.of(root.resolve(key).normalize()).filter(FolderBucket::isShortEnough);
+        } catch (InvalidPathException e) {
+            return Optional.empty();
+        }
+    }
+
+    private static boolean isShortEnough(Path file) {
+        for (Path name : file) {
+            if (bytes(name) > MAX_NAME_BYTES) {
+                return false;
+            }
+        }
+        return bytes(file) <= MAX_PATH_BYTES;
+    }
+
+    private static int bytes(Path path) {
+        return path.toString().getBytes(StandardCharsets.UTF_8).length;
     }
 
     private SoftcallException failure(Path file, IOException e) {

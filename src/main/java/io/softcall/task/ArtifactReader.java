@@ -2,6 +2,7 @@ package io.softcall.task;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.softcall.StrictJson;
+import io.softcall.Surrogates;
 import io.softcall.task.Safetensors.Tensor;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
@@ -94,10 +95,9 @@ final class ArtifactReader {
         } catch (StrictJson.MalformedException e) {
             throw new RefusedException("\"softcall\" metadata %s", e.getMessage());
         }
-        // JSON's escapes can hold it, and no answer that repeats it could be written.
-        if (!StandardCharsets.UTF_8.newEncoder().canEncode(metadata.toString())) {
+        if (Surrogates.hasHalf(metadata.toString())) {
             throw new RefusedException(
-                    "\"softcall\" metadata holds half of a surrogate pair, which is no Unicode text");
+                    "\"softcall\" metadata has half of a surrogate pair (\\ud800 to \\udfff), expected Unicode");
         }
         if (metadata.path("schema").asInt(-1) != 1) {
             throw new RefusedException("schema %s, this server reads schema 1", metadata.path("schema"));

@@ -1,6 +1,7 @@
 package io.softcall.task;
 
 import io.softcall.SoftcallException;
+import io.softcall.Surrogates;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;
@@ -89,13 +90,14 @@ public final class Template {
      * the halves of two texts would join.
      */
     private static String withoutHalves(String text) {
-        if (text.chars().noneMatch(unit -> Character.isSurrogate((char) unit))) {
+        if (!Surrogates.hasHalf(text)) {
             return text;
         }
-        return text.codePoints()
-                .map(codePoint -> Character.getType(codePoint) == Character.SURROGATE ? REPLACEMENT : codePoint)
-                .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append)
-                .toString();
+        StringBuilder whole = new StringBuilder(text);
+        for (int at = Surrogates.indexOfHalf(whole, 0); at >= 0; at = Surrogates.indexOfHalf(whole, at + 1)) {
+            whole.setCharAt(at, REPLACEMENT);
+        }
+        return whole.toString();
     }
 
     /** Which of a row's texts stands at the given place: the inverse of the order of {@link Filled#spans()}. */

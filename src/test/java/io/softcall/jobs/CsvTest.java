@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -11,9 +12,12 @@ import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Rows of CSV: what is wrong with one costs that one. */
 class CsvTest {
@@ -87,6 +91,19 @@ class CsvTest {
             assertTrue(problem(rows.getFirst()).contains("a quote that opens here is not closed"));
             assertEquals("abcdefghij", text(rows.getLast()));
         }
+    }
+
+    /** Looked for line by line, their ends would take hours. */
+    @ParameterizedTest
+    @ValueSource(strings = {"", "\"z\n"})
+    void quotesThatAreNotClosedCostOnePassTogether(String end) {
+        int lines = 100_000;
+        byte[] content = ("text\n" + "\",x\",\"\n\"\"z\n".repeat(lines) + end).getBytes(StandardCharsets.UTF_8);
+        Plan.Limits limits = new Plan.Limits(1 << 20, 1 << 24, 2 * lines + 2);
+        List<Row> rows = assertTimeoutPreemptively(Duration.ofMinutes(1), () -> StoredFile.of(folder, "x.csv", content)
+                .rows(1, 1, limits));
+        assertTrue(rows.size() >= 2 * lines);
+        rows.subList(0, 2 * lines).forEach(CsvTest::problem);
     }
 
     @Test

@@ -1,10 +1,13 @@
 package io.softcall.jobs;
 
+import com.github.luben.zstd.Zstd;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.OptionalLong;
 
@@ -144,6 +147,14 @@ public final class ParquetBytes {
         file.encoding = 8;
         byte[] second = file.page(0, run.out.toByteArray(), rows, 5);
         return file.file(List.of(first, second), rows);
+    }
+
+    /** A row a page, each of which unpacks to as many bytes, of which a text of one byte is read. */
+    static byte[] padded(int rows, int pageBytes) {
+        ParquetBytes file = of("a").codec(6).unpacked(pageBytes);
+        byte[] page = Arrays.copyOf(new byte[] {1, 0, 0, 0, 'a'}, pageBytes);
+        byte[] packed = file.page(0, Zstd.compress(page), 1, 5);
+        return file.file(Collections.nCopies(rows, packed), rows);
     }
 
     private byte[] page(int type, byte[] body, long count, int field) {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.softcall.Allocation;
 import io.softcall.task.TaskName;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -178,6 +179,30 @@ class ParquetTest {
         assertTrue(failure.getMessage().contains("softcall.jobs.max-bytes"), failure.getMessage());
         for (Row row : file(bomb).rows(1, 10_000, new Plan.Limits(1_000, 1L << 30, 10_000))) {
             assertTrue(assertInstanceOf(Row.Bad.class, row).problem().contains("40000 bytes, at most 1000"));
+        }
+    }
+
+    /** 100 KB of file that say of themselves that they are as many unpacked. */
+    @Test
+    void whatPagesUnpackToIsCounted() throws IOException {
+        byte[] bomb = ParquetBytes.padded(500, 1 << 20);
+        assertTrue(bomb.length < 100_000, () -> bomb.length + " bytes");
+        JobFailure failure = assertThrows(JobFailure.class, file(bomb)::rows);
+        assertEquals("the file has more than 16777216 bytes, unpacked (softcall.jobs.max-bytes)", failure.getMessage());
+        assertEquals(10, file(ParquetBytes.padded(10, 1 << 20)).rows().size());
+    }
+
+    /** There is no room made for what cannot be. */
+    @Test
+    void whatAPageCannotUnpackToIsNotTried() throws IOException {
+        Plan.Limits generous = new Plan.Limits(1_000, 1 << 30, 10_000);
+        for (int codec : List.of(0, 1, 2, 6)) {
+            byte[] file = ParquetBytes.of("a").codec(codec).unpacked(60 << 20).write();
+            StoredFile stored = file(file);
+            String fault =
+                    Allocation.within(1 << 20, () -> assertThrows(JobFailure.class, () -> stored.rows(1, 100, generous))
+                            .getMessage());
+            assertTrue(fault.endsWith("claims that it unpacks to 62914560 bytes"), fault);
         }
     }
 

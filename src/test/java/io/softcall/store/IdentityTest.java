@@ -3,6 +3,7 @@ package io.softcall.store;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.softcall.ConfigMappings;
 import io.softcall.SoftcallException;
 import io.softcall.StandIn;
 import io.softcall.StandIn.Reply;
@@ -210,7 +211,8 @@ class IdentityTest {
 
     /** Lists a bucket. */
     public static void main(String... arguments) {
-        S3Clients clients = new S3Clients(StoreSettings.of(Map.of("softcall.store.timeout", "20S")));
+        S3Clients clients =
+                new S3Clients(ConfigMappings.of(StoreConfig.class, Map.of("softcall.store.timeout", "20S")));
         S3Store store = new S3Store(clients, "bucket", "", 1_000, Duration.ofSeconds(20));
         try {
             System.out.println("> " + store.list("", "/object", "", 10).entries());

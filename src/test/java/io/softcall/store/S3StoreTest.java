@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.softcall.ConfigMappings;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.StandIn;
@@ -48,7 +49,7 @@ class S3StoreTest {
         System.setProperty("aws.endpointUrl", server.uri().toString());
         System.setProperty("aws.accessKeyId", "test");
         System.setProperty("aws.secretAccessKey", "test");
-        StoreConfig config = StoreSettings.of(Map.of());
+        StoreConfig config = ConfigMappings.of(StoreConfig.class, Map.of());
         clients = new S3Clients(config);
         store = new S3Store(clients, "bucket", "secret/prefix/", MAX_BYTES, LIMIT);
         bucket = new S3Bucket(clients.client(), "bucket", "secret/prefix/");

@@ -6,13 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
-import io.softcall.store.Loading;
-import io.softcall.store.Store;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
@@ -25,7 +21,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class TaskListingTest {
 
     private final AtomicLong nanos = new AtomicLong();
-    private final Memory store = new Memory();
+    private final MemoryStore store = new Slow();
     private final TaskListing listing = new TaskListing(store, nanos::get);
 
     @ParameterizedTest
@@ -118,47 +114,13 @@ class TaskListingTest {
         return page.rows().stream().map(row -> row.name().value()).toList();
     }
 
-    /** Keys in order. */
-    private final class Memory implements Store {
-
-        private final TreeSet<String> keys = new TreeSet<>();
-        private final List<String> asked = new ArrayList<>();
-        /** Keys that one question looks at. */
-        private int step = 1_000;
-
-        void add(String... names) {
-            for (String name : names) {
-                keys.add(name + "/adapter_model.safetensors");
-            }
-        }
-
-        @Override
-        public Answer get(String key, Optional<String> known, Loading.Lease lease) {
-            return new Missing();
-        }
+    /** Each question takes a second. */
+    private final class Slow extends MemoryStore {
 
         @Override
         public Page list(String prefix, String suffix, String after, int limit) {
-            asked.add(prefix);
             nanos.addAndGet(TimeUnit.SECONDS.toNanos(1));
-            List<String> looked = keys.tailSet(after, false).stream()
-                    .filter(key -> key.startsWith(prefix))
-                    .limit(step)
-                    .toList();
-            List<Entry> entries = looked.stream()
-                    .filter(key -> key.endsWith(suffix))
-                    .limit(limit)
-                    .map(key -> new Entry(key, Instant.EPOCH))
-                    .toList();
-            Optional<String> next = entries.size() == limit
-                    ? Optional.of(entries.getLast().key())
-                    : looked.size() == step ? Optional.of(looked.getLast()) : Optional.empty();
-            return new Page(entries, next, true);
-        }
-
-        @Override
-        public String uri() {
-            return "memory";
+            return super.list(prefix, suffix, after, limit);
         }
     }
 }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.softcall.CapturedLog;
+import io.softcall.ConfigMappings;
 import io.softcall.EditedArtifact;
 import io.softcall.Printable;
 import io.softcall.SoftcallException;
@@ -13,7 +14,7 @@ import io.softcall.SoftcallException.Reason;
 import io.softcall.Tiny;
 import io.softcall.store.Loading;
 import io.softcall.store.Store;
-import io.softcall.store.StoreSettings;
+import io.softcall.store.StoreConfig;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -220,7 +221,7 @@ class TasksTest {
         String fingerprint = "784ded2fad3486e1b4f29e4e0f1c912bc888b820d9929784604e24c5dee4f61e";
         return new Tasks(
                 store,
-                StoreSettings.of(settings),
+                ConfigMappings.of(StoreConfig.class, settings),
                 new Loading(1 << 20),
                 new Requirements("tiny-llama", Set.of(fingerprint), 64, 128, LAYOUT, true),
                 nanos::get);

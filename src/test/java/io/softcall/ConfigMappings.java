@@ -1,4 +1,4 @@
-package io.softcall.store;
+package io.softcall;
 
 import io.quarkus.runtime.configuration.DurationConverter;
 import io.quarkus.runtime.configuration.MemorySize;
@@ -7,20 +7,20 @@ import io.smallrye.config.SmallRyeConfigBuilder;
 import java.time.Duration;
 import java.util.Map;
 
-/** A store's configuration for tests without a server. */
-public final class StoreSettings {
+/** Configuration for tests without a server. */
+public final class ConfigMappings {
 
-    private StoreSettings() {}
+    private ConfigMappings() {}
 
     /** The defaults, and these over them. */
-    public static StoreConfig of(Map<String, String> settings) {
+    public static <T> T of(Class<T> mapping, Map<String, String> settings) {
         return new SmallRyeConfigBuilder()
                 .addDiscoveredConverters()
                 .withConverter(MemorySize.class, 200, new MemorySizeConverter())
                 .withConverter(Duration.class, 200, new DurationConverter())
-                .withMapping(StoreConfig.class)
+                .withMapping(mapping)
                 .withDefaultValues(settings)
                 .build()
-                .getConfigMapping(StoreConfig.class);
+                .getConfigMapping(mapping);
     }
 }

@@ -1,0 +1,33 @@
+package io.softcall.jobs;
+
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
+import com.code_intelligence.jazzer.junit.DictionaryFile;
+import com.code_intelligence.jazzer.junit.FuzzTest;
+import com.fasterxml.jackson.databind.JsonNode;
+import io.softcall.ConfigMappings;
+import io.softcall.FuzzTexts;
+import io.softcall.Reasons;
+import io.softcall.StrictJson;
+import java.util.Map;
+
+/** Whatever comes as a message of SNS, nobody is called whom the operator has not named. */
+class SnsSubscriptionsFuzzTest {
+
+    private static final SnsSubscriptions NOBODY_IS_NAMED =
+            new SnsSubscriptions(ConfigMappings.of(JobsConfig.class, Map.of()));
+
+    @DictionaryFile(resourcePath = FuzzTexts.JSON_WORDS)
+    @FuzzTest
+    void message(byte[] json) {
+        JsonNode message;
+        try {
+            message = Event.JSON.read(json);
+        } catch (StrictJson.MalformedException e) {
+            return;
+        }
+        boolean handled =
+                Reasons.unlessRefused(() -> NOBODY_IS_NAMED.handle(message)).orElse(false);
+        assertFalse(handled && message.path("Type").asText().equals("SubscriptionConfirmation"));
+    }
+}
