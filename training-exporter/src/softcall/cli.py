@@ -51,6 +51,7 @@ def main() -> None:
     except SoftcallError as error:
         _fail(str(error))
     except OSError as error:
+        _give_up_output()
         _fail(told(error))
     except MemoryError:
         _fail("there is not enough memory; a smaller file, batch or base may do")
@@ -65,7 +66,12 @@ def told(error: OSError) -> str:
 def _fail(message: str) -> NoReturn:
     with suppress(OSError):
         typer.secho(f"softcall: {printable(message)}", fg=typer.colors.RED, err=True)
-    # What standard output still holds cannot be written, and would be tried again.
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(1)
+
+
+def _give_up_output() -> None:
+    """What standard output holds and cannot write, the interpreter would try to write again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
