@@ -23,7 +23,7 @@ FUZZ = ROOT / "build/fuzz"
 
 LEAST_S = 5  # for a target: the JVM takes two of them
 LONGEST_S = 20  # that one input may take
-START_S = 120  # and the end, beside the time of a target
+START_S = 300  # and the end, beside the time of a target
 HEAP = "1g"
 # They scan the class path once for each class of java.util.regex, which takes ten seconds.
 SLOW_HOOKS = "com.code_intelligence.jazzer.sanitizers.RegexRoadblocks"
