@@ -27,7 +27,8 @@ public final class Reasons {
     /** Holds a refusal to what a sender may be told. @return its message */
     public static String ofTheSender(SoftcallException refusal) {
         assertTrue(OF_THE_SENDER.contains(refusal.reason()), () -> refusal.reason() + ": " + refusal.getMessage());
-        return printable(refusal.getMessage());
+        printable(refusal.detail());
+        return printable(refusal.publicMessage());
     }
 
     /** What is read, or nothing where that is refused for a reason that the sender may be told. */

@@ -4,9 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.code_intelligence.jazzer.junit.DictionaryFile;
 import com.code_intelligence.jazzer.junit.FuzzTest;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.cfg.JsonNodeFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -19,10 +17,7 @@ class StrictJsonFuzzTest {
     private static final int DEPTH = 16;
     private static final int TOKENS = 1_000;
     private static final StrictJson JSON = new StrictJson(DEPTH, TOKENS);
-    private static final JsonMapper JACKSON = JsonMapper.builder()
-            .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
-            .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
-            .build();
+    private static final JsonMapper JACKSON = new JsonMapper();
     private static final Pattern EXPECTED = Pattern.compile(Reasons.MALFORMED_JSON, Pattern.DOTALL);
 
     /** A number or an empty list is two characters of a document, and some objects here. */

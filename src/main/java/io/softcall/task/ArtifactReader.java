@@ -21,6 +21,7 @@ final class ArtifactReader {
 
     private static final int MAX_DEPTH = 64;
     private static final StrictJson JSON = new StrictJson(MAX_DEPTH, MAX_TOKENS);
+    private static final String BYTE_ORDER_MARK = "\ufeff";
 
     private static final int MAX_LABELS = 10_000;
     /** UTF-16 units of one. */
@@ -49,7 +50,8 @@ final class ArtifactReader {
         Safetensors file = Safetensors.parse(bytes);
         Optional<Instant> signedAt = signers.check(name, bytes, file);
         refuseOtherMethods(file);
-        JsonNode metadata = metadata(file);
+        String written = written(file);
+        JsonNode metadata = metadata(written);
         checkBase(metadata.path("base"));
         List<String> labels = labels(metadata.path("labels"));
         Prompt prompt = prompt(file);
@@ -68,7 +70,7 @@ final class ArtifactReader {
                 temperature(metadata.path("temperature")),
                 abstainThreshold(metadata.path("abstain_threshold")),
                 signedAt,
-                metadata.toString(),
+                written,
                 bytes.length);
     }
 
@@ -82,13 +84,18 @@ final class ArtifactReader {
         }
     }
 
-    private static JsonNode metadata(Safetensors file) throws RefusedException {
+    /** The metadata as people are shown it: what is parsed and written again has other numbers. */
+    private static String written(Safetensors file) throws RefusedException {
         String json = file.metadata().get("softcall");
         if (json == null) {
             throw new RefusedException(
                     "no \"softcall\" metadata: a plain PEFT file must be stored with `softcall push`, which adds template"
                             + " and labels");
         }
+        return json.startsWith(BYTE_ORDER_MARK) ? json.substring(1) : json;
+    }
+
+    private static JsonNode metadata(String json) throws RefusedException {
         JsonNode metadata;
         try {
             metadata = JSON.read(json);

@@ -6,8 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.code_intelligence.jazzer.junit.DictionaryFile;
 import com.code_intelligence.jazzer.junit.FuzzTest;
 import com.fasterxml.jackson.core.type.TypeReference;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.cfg.JsonNodeFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.softcall.Allocation;
 import io.softcall.EditedArtifact;
@@ -35,10 +33,6 @@ class ArtifactReaderFuzzTest {
                     true),
             new Signers(List.of()));
     private static final JsonMapper JSON = new JsonMapper();
-    private static final JsonMapper EXACT = JsonMapper.builder()
-            .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
-            .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
-            .build();
 
     /** The header and the metadata in it become texts, and trees; the numbers, arrays. */
     private static final int BYTES_EACH = 500;
@@ -58,7 +52,9 @@ class ArtifactReaderFuzzTest {
         Optional<Task> task =
                 read(EditedArtifact.of("sentiment").rawMetadata(text).bytes());
         if (task.isPresent()) {
-            assertEquals(EXACT.readTree(text).toString(), task.get().metadata());
+            assertEquals(
+                    text.startsWith("\ufeff") ? text.substring(1) : text,
+                    task.get().metadata());
         }
     }
 
