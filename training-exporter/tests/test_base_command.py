@@ -115,7 +115,7 @@ def test_the_help_comes_at_once_without_pytorch():
         capture_output=True,
         text=True,
         check=True,
-        timeout=20,
+        timeout=120,
         env=os.environ | {"COLUMNS": "100"},
     )
     for shown in (

@@ -80,7 +80,7 @@ def test_a_missing_weights_file_is_named(copy):
             use()
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("name", "use"),
     [

@@ -17,7 +17,7 @@ DATASETS = Path(__file__).parent / "dataset_layouts"
 
 def softcall(*arguments, stdout=subprocess.PIPE, **options):
     command = [sys.executable, "-B", "-m", "softcall", *map(str, arguments)]
-    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=120, **options)
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=500, **options)
 
 
 def test_help_loads_nothing_heavy():

@@ -119,7 +119,7 @@ def unix_socket(path):
 @pytest.mark.parametrize(
     "read", [lambda path: read_bounded(path, 10), lambda path: read_json_object(path, 10), require_file]
 )
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(120)
 def test_only_regular_files_are_read(tmp_path, monkeypatch, make, reason, read):
     monkeypatch.chdir(tmp_path)  # a socket's name is short
     make(Path("x"))

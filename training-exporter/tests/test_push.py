@@ -345,7 +345,7 @@ def test_a_pointer_of_git_lfs_in_place_of_the_weights_is_named(store, folder):
     )
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", ["a.safetensors", "a.npy", "a.bin", "decoder.pt"])
 def test_a_named_pipe_in_place_of_a_prompt_does_not_hang(store, tmp_path, name):
     os.mkfifo(tmp_path / name)

@@ -206,7 +206,7 @@ def test_a_file_that_is_no_gguf_is_refused(tmp_path):
             Source.resolve(tmp_path / "model.bin")
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
 def test_what_stands_in_place_of_a_model_s_file_is_named(folder, name):
     """The libraries would wait for the pipe, and say of the pointer that its header is too large."""
