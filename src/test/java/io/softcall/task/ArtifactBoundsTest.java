@@ -80,7 +80,7 @@ class ArtifactBoundsTest {
                 EditedArtifact.of("sentiment").rawMetadata("{\"schema\": 1, \"template\": \"\\ud83d{text}\"}"),
                 training("{\"\\ud83d\": 1}"),
                 training("\"\\ude80\\ud83d\""))) {
-            assertTrue(refusal(artifact).contains("holds half of a surrogate pair"), refusal(artifact));
+            assertTrue(refusal(artifact).contains("has half of a surrogate pair"), refusal(artifact));
         }
         assertEquals(2, readable(training("\"\\ud83d\\ude80\"")).head().labels().size());
     }
