@@ -42,7 +42,7 @@ def main() -> None:
             command += ["run", document, "--url", server.url, "--seed", str(options.seed)]
             if options.max_examples:
                 command += ["--max-examples", str(options.max_examples)]
-            ended = subprocess.run(command, env=os.environ | {"SOFTCALL_KEY": KEY}, cwd=FOLDER)
+            ended = subprocess.run(command, env=os.environ | {"SOFTCALL_API_KEY": KEY}, cwd=FOLDER)
     sys.exit(ended.returncode)
 
 
