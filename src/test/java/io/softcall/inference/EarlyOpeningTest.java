@@ -8,12 +8,32 @@ import io.quarkus.runtime.configuration.MemorySizeConverter;
 import io.smallrye.config.SmallRyeConfigBuilder;
 import io.softcall.Tiny;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 class EarlyOpeningTest {
+
+    /** What tests of a running server have left behind in this process. */
+    private final Map<String, String> setAside = new HashMap<>();
+
+    @BeforeEach
+    void setAside() {
+        for (String name : System.getProperties().stringPropertyNames()) {
+            if (name.startsWith("softcall.")) {
+                setAside.put(name, System.clearProperty(name));
+            }
+        }
+    }
+
+    @AfterEach
+    void putBack() {
+        setAside.forEach(System::setProperty);
+    }
 
     @Test
     void whatTheEnvironmentSaysIsWhatTheConfigurationSays() {
