@@ -9,11 +9,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
-import io.quarkus.runtime.configuration.DurationConverter;
-import io.quarkus.runtime.configuration.MemorySize;
-import io.quarkus.runtime.configuration.MemorySizeConverter;
-import io.smallrye.config.SmallRyeConfigBuilder;
 import io.softcall.CapturedLog;
+import io.softcall.ConfigMappings;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.Tiny;
@@ -24,6 +21,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CancellationException;
@@ -68,18 +66,14 @@ class BatcherTest {
     }
 
     private static InferenceConfig config(int runs) {
-        return new SmallRyeConfigBuilder()
-                .addDiscoveredConverters()
-                .withConverter(MemorySize.class, 200, new MemorySizeConverter())
-                .withConverter(Duration.class, 200, new DurationConverter())
-                .withMapping(InferenceConfig.class)
-                .withDefaultValue("softcall.batch.runs", Integer.toString(runs))
-                .withDefaultValue("softcall.batch.tokens", "1024")
-                .withDefaultValue("softcall.base.dir", Tiny.BASE.toString())
-                .withDefaultValue("softcall.base.variant", "fp32")
-                .withDefaultValue("softcall.base.cache-dir", Tiny.PACKED.toString())
-                .build()
-                .getConfigMapping(InferenceConfig.class);
+        return ConfigMappings.of(
+                InferenceConfig.class,
+                Map.of(
+                        "softcall.batch.runs", Integer.toString(runs),
+                        "softcall.batch.tokens", "1024",
+                        "softcall.base.dir", Tiny.BASE.toString(),
+                        "softcall.base.variant", "fp32",
+                        "softcall.base.cache-dir", Tiny.PACKED.toString()));
     }
 
     private static Prompt prompt(int tokens) {

@@ -6,14 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import ai.onnxruntime.OrtException;
-import io.quarkus.runtime.configuration.DurationConverter;
-import io.quarkus.runtime.configuration.MemorySize;
-import io.quarkus.runtime.configuration.MemorySizeConverter;
-import io.smallrye.config.SmallRyeConfigBuilder;
+import io.softcall.ConfigMappings;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.Tiny;
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.function.IntUnaryOperator;
@@ -110,13 +106,6 @@ class DeviceTest {
     }
 
     private static InferenceConfig config(Map<String, String> settings) {
-        return new SmallRyeConfigBuilder()
-                .addDiscoveredConverters()
-                .withConverter(MemorySize.class, 200, new MemorySizeConverter())
-                .withConverter(Duration.class, 200, new DurationConverter())
-                .withMapping(InferenceConfig.class)
-                .withDefaultValues(settings)
-                .build()
-                .getConfigMapping(InferenceConfig.class);
+        return ConfigMappings.of(InferenceConfig.class, settings);
     }
 }

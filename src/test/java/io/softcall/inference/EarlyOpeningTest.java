@@ -3,9 +3,7 @@ package io.softcall.inference;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.quarkus.runtime.configuration.MemorySize;
-import io.quarkus.runtime.configuration.MemorySizeConverter;
-import io.smallrye.config.SmallRyeConfigBuilder;
+import io.softcall.ConfigMappings;
 import io.softcall.Tiny;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -94,15 +92,7 @@ class EarlyOpeningTest {
     }
 
     private static EarlyOpening.Wanted configured(Map<String, String> settings) {
-        return EarlyOpening.Wanted.of(
-                new SmallRyeConfigBuilder()
-                        .addDiscoveredConverters()
-                        .withConverter(MemorySize.class, 200, new MemorySizeConverter())
-                        .withMapping(InferenceConfig.class)
-                        .withDefaultValues(settings)
-                        .build()
-                        .getConfigMapping(InferenceConfig.class),
-                Device.CPU);
+        return EarlyOpening.Wanted.of(ConfigMappings.of(InferenceConfig.class, settings), Device.CPU);
     }
 
     private static void withProperties(Map<String, String> settings, Runnable action) {

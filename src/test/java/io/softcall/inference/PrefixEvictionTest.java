@@ -5,24 +5,16 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
-import io.quarkus.runtime.configuration.DurationConverter;
-import io.quarkus.runtime.configuration.MemorySize;
-import io.quarkus.runtime.configuration.MemorySizeConverter;
-import io.smallrye.config.PropertiesConfigSource;
-import io.smallrye.config.SmallRyeConfigBuilder;
+import io.softcall.ConfigMappings;
 import io.softcall.Tiny;
-import io.softcall.task.LabelHead;
 import io.softcall.task.Prompt;
 import io.softcall.task.Task;
-import io.softcall.task.TaskName;
-import io.softcall.task.Template;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalDouble;
 import java.util.Queue;
 import java.util.SplittableRandom;
 import java.util.concurrent.CompletableFuture;
@@ -111,30 +103,15 @@ class PrefixEvictionTest {
     private Task task(int number, int version) throws Exception {
         float[] values = new float[TOKENS * bundle.hiddenSize()];
         Arrays.fill(values, (number * VERSIONS + version + 1) / 100f);
-        return new Task(
-                new TaskName("task-" + number),
+        return PrefixesTest.task(
+                "task-" + number,
                 Integer.toString(version),
-                Optional.empty(),
                 new Prompt(TOKENS, bundle.hiddenSize(), values),
-                Optional.empty(),
-                new LabelHead(List.of("a", "b"), new float[2 * bundle.hiddenSize()], new float[2]),
-                new Template("{text}"),
-                1,
-                OptionalDouble.empty(),
-                Optional.empty(),
-                "{}",
-                1);
+                Optional.empty());
     }
 
     private static InferenceConfig config(long cacheBytes) {
-        return new SmallRyeConfigBuilder()
-                .addDiscoveredConverters()
-                .withConverter(MemorySize.class, 200, new MemorySizeConverter())
-                .withConverter(Duration.class, 200, new DurationConverter())
-                .withSources(new PropertiesConfigSource(
-                        Map.of("softcall.prefix.cache-bytes", Long.toString(cacheBytes)), "test", 300))
-                .withMapping(InferenceConfig.class)
-                .build()
-                .getConfigMapping(InferenceConfig.class);
+        return ConfigMappings.of(
+                InferenceConfig.class, Map.of("softcall.prefix.cache-bytes", Long.toString(cacheBytes)));
     }
 }

@@ -6,10 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
-import io.quarkus.runtime.configuration.DurationConverter;
-import io.quarkus.runtime.configuration.MemorySize;
-import io.quarkus.runtime.configuration.MemorySizeConverter;
-import io.smallrye.config.SmallRyeConfigBuilder;
+import io.softcall.ConfigMappings;
 import io.softcall.Tiny;
 import io.softcall.task.LabelHead;
 import io.softcall.task.Prompt;
@@ -20,6 +17,7 @@ import io.softcall.task.Template;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.concurrent.CompletableFuture;
@@ -31,13 +29,7 @@ class PrefixesTest {
 
     private static final int TOKENS = 4;
 
-    private final InferenceConfig config = new SmallRyeConfigBuilder()
-            .addDiscoveredConverters()
-            .withConverter(MemorySize.class, 200, new MemorySizeConverter())
-            .withConverter(Duration.class, 200, new DurationConverter())
-            .withMapping(InferenceConfig.class)
-            .build()
-            .getConfigMapping(InferenceConfig.class);
+    private final InferenceConfig config = ConfigMappings.of(InferenceConfig.class, Map.of());
     private static final Trunk.Means MEANS = new Trunk.Means(1, 0, true);
 
     private final Bundle bundle = Bundle.open(Tiny.BASE, "fp32");
@@ -122,13 +114,19 @@ class PrefixesTest {
     }
 
     private Task task(Optional<ReadyPrefix> ready) throws Exception {
+        float[] zeros = new float[TOKENS * bundle.hiddenSize()];
+        return task("task", "1", new Prompt(TOKENS, bundle.hiddenSize(), zeros), ready);
+    }
+
+    /** A version of a task with this prompt. */
+    static Task task(String name, String version, Prompt prompt, Optional<ReadyPrefix> ready) throws Exception {
         return new Task(
-                new TaskName("task"),
-                "1",
+                new TaskName(name),
+                version,
                 Optional.empty(),
-                new Prompt(TOKENS, bundle.hiddenSize(), new float[TOKENS * bundle.hiddenSize()]),
+                prompt,
                 ready,
-                new LabelHead(List.of("a", "b"), new float[2 * bundle.hiddenSize()], new float[2]),
+                new LabelHead(List.of("a", "b"), new float[2 * prompt.hidden()], new float[2]),
                 new Template("{text}"),
                 1,
                 OptionalDouble.empty(),
