@@ -100,7 +100,7 @@ record ClassifyRequest(Classifier.Call call, boolean scores, boolean logits, boo
             throw SoftcallException.invalid(
                     "%s is %s, expected a text of 1 to %d characters", REQUEST_ID, kind(id), MAX_ID);
         }
-        return Optional.of(id.textValue());
+        return Optional.of(RequestJson.repeatable(REQUEST_ID, id.textValue()));
     }
 
     private static boolean isGiven(JsonNode value) {

@@ -18,7 +18,7 @@ final class RequestJson {
     private RequestJson() {}
 
     /**
-     * A text that a header of the answer repeats, in UTF-8.
+     * A text that the answer repeats, in UTF-8.
      *
      * @param what it is, for the message: "id"
      * @throws SoftcallException {@code INVALID_REQUEST} when none could

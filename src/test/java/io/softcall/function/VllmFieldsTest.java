@@ -89,6 +89,7 @@ class VllmFieldsTest {
             "truncation_side": "up"                                     | truncation_side is a text, expected "right"
             "request_id": 7                                             | request_id is the number 7
             "request_id": ""                                            | request_id is a text, expected a text of 1 to 200
+            "request_id": "a\\ud83d"                                     | request_id has half of a surrogate pair
             "use_activation": "no"                                      | use_activation is a text
             "messages": []                                              | field "messages" is not known
             """)
