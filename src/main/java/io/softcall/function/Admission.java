@@ -62,15 +62,6 @@ class Admission {
         return ClassifyRequest.parse(context.body().buffer().getBytes());
     }
 
-    /** For Funqy, which would read a query as the function's input. */
-    static void requireAdmitted(RoutingContext context) {
-        if (context.get(KEY) == null) {
-            throw new SoftcallException(
-                    Reason.METHOD_NOT_ALLOWED, "this method is not allowed at " + ClassifyText.PATH);
-        }
-        context.next();
-    }
-
     /**
      * The request of a call that was admitted.
      *

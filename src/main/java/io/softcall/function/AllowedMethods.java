@@ -4,11 +4,8 @@ import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
-import io.vertx.core.http.HttpServerResponse;
 import io.vertx.ext.web.RoutingContext;
 import java.util.List;
-import java.util.Optional;
-import java.util.regex.Pattern;
 
 /**
  * Refuses methods that a path does not have, and names those that it has (RFC 9110, 15.5.6), before anything else of the request
@@ -18,42 +15,42 @@ final class AllowedMethods {
 
     private static final int NO_CONTENT = 204;
 
-    private static final List<Resource> RESOURCES = List.of(
-            new Resource("/|/classify|/v1/classify|/classify-text|/v1/jobs", List.of("POST", "OPTIONS")),
-            new Resource("/v1/jobs/.+", List.of("GET", "HEAD", "DELETE", "OPTIONS")),
-            new Resource("/v1/models(/.+)?", List.of("GET", "HEAD", "OPTIONS")));
-
-    private record Resource(Pattern path, List<String> methods) {
-
-        Resource(String path, List<String> methods) {
-            this(Pattern.compile(path), methods);
-        }
-    }
+    private static final List<String> POSTED = List.of("POST", "OPTIONS");
+    private static final List<String> READ = List.of("GET", "HEAD", "OPTIONS");
+    private static final List<String> READ_OR_DELETED = List.of("GET", "HEAD", "DELETE", "OPTIONS");
 
     private AllowedMethods() {}
 
     static void check(RoutingContext context) {
+        String path = context.normalizedPath();
         HttpMethod method = context.request().method();
-        Optional<List<String>> allowed = RESOURCES.stream()
-                .filter(resource ->
-                        resource.path().matcher(context.normalizedPath()).matches())
-                .findFirst()
-                .map(Resource::methods);
-        boolean known = allowed.isEmpty() || allowed.get().contains(method.name());
-        if (known && (allowed.isEmpty() || method != HttpMethod.OPTIONS)) {
+        List<String> allowed = of(path);
+        boolean isAllowed = allowed.contains(method.name());
+        if (allowed.isEmpty() || isAllowed && method != HttpMethod.OPTIONS) {
             context.next();
             return;
         }
-        String names = String.join(", ", allowed.get());
-        HttpServerResponse response = context.response().putHeader(HttpHeaders.ALLOW, names);
+        String names = String.join(", ", allowed);
+        context.response().putHeader(HttpHeaders.ALLOW, names);
         RequestBodies.leaveUnread(context);
-        if (known) {
-            response.setStatusCode(NO_CONTENT).end();
-            return;
+        if (!isAllowed) {
+            throw new SoftcallException(
+                    Reason.METHOD_NOT_ALLOWED,
+                    "method %s is not allowed at %s, expected one of %s".formatted(method, path, names));
         }
-        throw new SoftcallException(
-                Reason.METHOD_NOT_ALLOWED,
-                "method %s is not allowed at %s, expected one of %s"
-                        .formatted(method, context.normalizedPath(), names));
+        context.response().setStatusCode(NO_CONTENT).end();
+    }
+
+    /** The methods of a path, with a slash behind it or without; none where it is not ours. */
+    private static List<String> of(String path) {
+        String resource = path.length() > 1 && path.endsWith("/") ? path.substring(0, path.length() - 1) : path;
+        return switch (resource) {
+            case "/", "/classify", "/v1/classify", "/classify-text", "/v1/jobs" -> POSTED;
+            case "/v1/models" -> READ;
+            default ->
+                resource.startsWith("/v1/models/")
+                        ? READ
+                        : resource.startsWith("/v1/jobs/") ? READ_OR_DELETED : List.of();
+        };
     }
 }

@@ -41,7 +41,6 @@ class EntryRoutes {
             first(router.post(path)).handler(admission::admit);
         }
         first(router.post(ClassifyText.PATH)).handler(admission::admit);
-        first(router.route(ClassifyText.PATH)).handler(Admission::requireAdmitted);
     }
 
     /** All but health, for which load balancers have no key. */

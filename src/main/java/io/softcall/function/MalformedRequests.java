@@ -24,8 +24,6 @@ import java.util.concurrent.TimeUnit;
  */
 final class MalformedRequests extends ChannelDuplexHandler {
 
-    private static final long CLOSE_AFTER_MS = 200;
-
     private int unanswered;
 
     @Override
@@ -66,7 +64,6 @@ final class MalformedRequests extends ChannelDuplexHandler {
                 .set(HttpHeaderNames.CONTENT_LENGTH, response.content().readableBytes())
                 .set(HttpHeaderNames.CONNECTION, "close");
         context.writeAndFlush(response);
-        // Not at once: the answer must reach a caller that is still sending.
-        context.executor().schedule(() -> context.close(), CLOSE_AFTER_MS, TimeUnit.MILLISECONDS);
+        context.executor().schedule(() -> context.close(), RouterErrors.CLOSE_AFTER_MS, TimeUnit.MILLISECONDS);
     }
 }

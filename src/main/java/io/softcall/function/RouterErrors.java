@@ -19,7 +19,8 @@ import org.jboss.logging.Logger;
 @Singleton
 class RouterErrors {
 
-    private static final long CLOSE_AFTER_MS = 200;
+    /** An answer needs a moment to reach a caller that is still sending. */
+    static final long CLOSE_AFTER_MS = 200;
 
     private static final Logger LOG = Logger.getLogger(RouterErrors.class);
 

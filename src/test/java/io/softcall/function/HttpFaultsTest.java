@@ -157,6 +157,10 @@ class HttpFaultsTest {
             GET /v1/classify          ! POST, OPTIONS
             POST /v1/models/x         ! GET, HEAD, OPTIONS
             PATCH /v1/jobs/x/y        ! GET, HEAD, DELETE, OPTIONS
+            GET /v1/jobs/             ! POST, OPTIONS
+            POST /v1/models/          ! GET, HEAD, OPTIONS
+            GET /classify-text/?x=y   ! POST, OPTIONS
+            GET //v1/classify         ! POST, OPTIONS
             """)
     void theMethodsOfAPathAreNamed(String start, String methods) throws IOException {
         String answer = send(start, "Host: x", "");
