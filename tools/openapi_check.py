@@ -34,7 +34,7 @@ def main() -> None:
         inbox, results = Path(folder, "inbox"), Path(folder, "results")
         for each in (inbox, results):
             each.mkdir()
-        settings = _settings(inbox, results)
+        settings = _settings(inbox, results) | {"SOFTCALL_BASE_CACHE_DIR": str(Path(folder, "packed"))}
         with LocalServer(TINY / "tasks", FOLDER / "server.log", settings=settings) as server:
             document = FOLDER / "openapi.json"
             document.write_bytes(_read(server.port, "/q/openapi?format=json"))
