@@ -58,7 +58,7 @@ print(base_from_graph(Source.resolve(None), Path('$root/build/base'), variants=[
     (cd "$root" && "$JAVA_HOME/bin/java" --enable-native-access=ALL-UNNAMED -Donnxruntime.native.path="$kept/native" \
         -DRUST_LIBRARY_PATH="$kept/native/libtokenizers.so" -jar target/junit/junit-platform-console-standalone-*.jar execute \
         --class-path "target/classes:target/test-classes:$(printf '%s:' target/quarkus-app/lib/main/*.jar target/quarkus-app/lib/boot/*.jar)" \
-        --select-class io.softcall.inference.CudaTest --details tree --disable-banner) || echo "run: CudaTest failed"
+        --select-class io.softcall.inference.onnx.CudaTest --details tree --disable-banner) || echo "run: CudaTest failed"
     with_gaps "
 import runpy
 sys.argv[0] = 'softcall_bench.cuda'

@@ -25,17 +25,17 @@ def constant(file, name):
 @pytest.mark.parametrize(
     ("mine", "file", "name"),
     [
-        (bounds.MAX_HEADER_BYTES, "task/Safetensors.java", "MAX_HEADER_BYTES"),
-        (bounds.MAX_HEADER_DEPTH, "task/Safetensors.java", "MAX_DEPTH"),
-        (bounds.MAX_JSON_TOKENS, "task/Safetensors.java", "MAX_TOKENS"),
-        (bounds.MAX_TENSORS, "task/Safetensors.java", "MAX_TENSORS"),
-        (bounds.MAX_RANK, "task/Safetensors.java", "MAX_RANK"),
-        (bounds.MAX_METADATA_DEPTH, "task/ArtifactReader.java", "MAX_DEPTH"),
-        (bounds.MAX_JSON_TOKENS, "task/ArtifactReader.java", "MAX_TOKENS"),
-        (bounds.MAX_LABELS, "task/ArtifactReader.java", "MAX_LABELS"),
-        (bounds.MAX_LABEL_CHARACTERS, "task/ArtifactReader.java", "MAX_LABEL"),
-        (bounds.MAX_LABELS_BYTES, "task/ArtifactReader.java", "MAX_LABELS_BYTES"),
-        (bounds.MAX_TEMPLATE_CHARACTERS, "task/ArtifactReader.java", "MAX_TEMPLATE"),
+        (bounds.MAX_HEADER_BYTES, "task/artifact/Safetensors.java", "MAX_HEADER_BYTES"),
+        (bounds.MAX_HEADER_DEPTH, "task/artifact/Safetensors.java", "MAX_DEPTH"),
+        (bounds.MAX_JSON_TOKENS, "task/artifact/Safetensors.java", "MAX_TOKENS"),
+        (bounds.MAX_TENSORS, "task/artifact/Safetensors.java", "MAX_TENSORS"),
+        (bounds.MAX_RANK, "task/artifact/Safetensors.java", "MAX_RANK"),
+        (bounds.MAX_METADATA_DEPTH, "task/artifact/ArtifactReader.java", "MAX_DEPTH"),
+        (bounds.MAX_JSON_TOKENS, "task/artifact/ArtifactReader.java", "MAX_TOKENS"),
+        (bounds.MAX_LABELS, "task/artifact/ArtifactReader.java", "MAX_LABELS"),
+        (bounds.MAX_LABEL_CHARACTERS, "task/artifact/ArtifactReader.java", "MAX_LABEL"),
+        (bounds.MAX_LABELS_BYTES, "task/artifact/ArtifactReader.java", "MAX_LABELS_BYTES"),
+        (bounds.MAX_TEMPLATE_CHARACTERS, "task/artifact/ArtifactReader.java", "MAX_TEMPLATE"),
     ],
 )
 def test_a_number_is_the_servers(mine, file, name):

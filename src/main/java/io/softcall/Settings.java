@@ -118,7 +118,6 @@ public final class Settings {
 
     private static final Map<String, Kind> ALL = Map.ofEntries(
             Map.entry("softcall.store.uri", ANYTHING),
-            Map.entry("softcall.store.fetch", ANYTHING),
             Map.entry("softcall.store.max-age", new Time("0s", "365d")),
             Map.entry("softcall.store.stale-if-error", new Time("0s", "365d")),
             Map.entry("softcall.store.timeout", new Time("10ms", "1h")),

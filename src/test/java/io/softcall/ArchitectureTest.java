@@ -1,21 +1,35 @@
 package io.softcall;
 
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
 import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 
-/** Dependencies point one way: function, jobs, inference, task, store. */
+/** Holds docs/architecture.md: arrows point one way, and a library is known to the packages that are there for it. */
 @AnalyzeClasses(packages = "io.softcall", importOptions = DoNotIncludeTests.class)
 class ArchitectureTest {
 
+    private static final int MAX_FILES = 16;
+    private static final Path SOURCES = Path.of("src/main/java/io/softcall");
+
     @ArchTest
-    static final ArchRule ONE_WAY = layeredArchitecture()
+    static final ArchRule LAYERS = layeredArchitecture()
             .consideringOnlyDependenciesInLayers()
-            .layer("function")
-            .definedBy("io.softcall.function..")
+            .layer("api")
+            .definedBy("io.softcall.api..")
             .layer("jobs")
             .definedBy("io.softcall.jobs..")
             .layer("inference")
@@ -24,14 +38,94 @@ class ArchitectureTest {
             .definedBy("io.softcall.task..")
             .layer("store")
             .definedBy("io.softcall.store..")
-            .whereLayer("function")
+            .whereLayer("api")
             .mayNotBeAccessedByAnyLayer()
             .whereLayer("jobs")
-            .mayOnlyBeAccessedByLayers("function")
+            .mayOnlyBeAccessedByLayers("api")
             .whereLayer("inference")
-            .mayOnlyBeAccessedByLayers("function", "jobs")
+            .mayOnlyBeAccessedByLayers("api", "jobs")
             .whereLayer("task")
-            .mayOnlyBeAccessedByLayers("function", "jobs", "inference")
+            .mayOnlyBeAccessedByLayers("api", "jobs", "inference")
             .whereLayer("store")
-            .mayOnlyBeAccessedByLayers("function", "jobs", "inference", "task");
+            .mayOnlyBeAccessedByLayers("api", "jobs", "inference", "task");
+
+    @ArchTest
+    static final ArchRule NO_CYCLES =
+            slices().matching("io.softcall.(*.**)").should().beFreeOfCycles();
+
+    /** Nobody but those who open the model knows what computes. */
+    @ArchTest
+    static final ArchRule MODEL_IS_THE_SEAM = noClasses()
+            .that()
+            .resideOutsideOfPackages(
+                    "io.softcall.inference.onnx..", "io.softcall.inference.cuda..", "io.softcall.inference.opening..")
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage("io.softcall.inference.onnx..", "io.softcall.inference.cuda..", "ai.onnxruntime..");
+
+    @ArchTest
+    static final ArchRule TOKENIZER_LIBRARY = only("ai.djl..", "io.softcall.inference.model..");
+
+    @ArchTest
+    static final ArchRule S3_CLIENT =
+            only("software.amazon.awssdk..", "io.softcall.store.s3..", "io.softcall.store.opening..");
+
+    @ArchTest
+    static final ArchRule KAFKA_CLIENT = only("org.apache.kafka..", "io.softcall.api.kafka..");
+
+    @ArchTest
+    static final ArchRule CLOUD_EVENTS =
+            only("io.cloudevents..", "io.softcall.api.events..", "io.softcall.api.kafka..");
+
+    @ArchTest
+    static final ArchRule PARQUET =
+            only("dev.hardwood..", "io.softcall.jobs.formats.parquet..", "io.softcall.jobs.formats..");
+
+    @ArchTest
+    static final ArchRule HTTP = noClasses()
+            .that()
+            .resideOutsideOfPackage("io.softcall.api..")
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage("jakarta.ws.rs..", "io.vertx..", "io.netty..", "io.quarkus.funqy..");
+
+    private static ArchRule only(String library, String... packages) {
+        return noClasses()
+                .that()
+                .resideOutsideOfPackages(packages)
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage(library);
+    }
+
+    @Test
+    void aPackageHasAtMostSixteenFiles() throws IOException {
+        try (Stream<Path> files = Files.walk(SOURCES)) {
+            Map<Path, Long> sizes = files.filter(file -> file.toString().endsWith(".java"))
+                    .collect(Collectors.groupingBy(Path::getParent, Collectors.counting()));
+            List<Path> large = sizes.entrySet().stream()
+                    .filter(one -> one.getValue() > MAX_FILES)
+                    .map(Map.Entry::getKey)
+                    .toList();
+            assertEquals(List.of(), large);
+        }
+    }
+
+    /** Every package says what it is for. */
+    @Test
+    void aPackageHasADescription() throws IOException {
+        try (Stream<Path> folders = Files.walk(SOURCES)) {
+            assertEquals(
+                    List.of(),
+                    folders.filter(Files::isDirectory)
+                            .filter(folder -> !folder.equals(SOURCES))
+                            .filter(ArchitectureTest::holdsClasses)
+                            .filter(folder -> Files.notExists(folder.resolve("package-info.java")))
+                            .toList());
+        }
+    }
+
+    private static boolean holdsClasses(Path folder) {
+        return folder.toFile().list((parent, name) -> name.endsWith(".java")).length > 0;
+    }
 }

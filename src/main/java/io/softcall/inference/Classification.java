@@ -9,13 +9,13 @@ import java.util.Optional;
  * The answer to one call.
  *
  * @param task the version that answered
- * @param staleness present when the store could not be asked: how long ago the version was last proven
- * @param rows one a text, in order
+ * @param staleness present when the store could not be asked: how long ago the version was last validated
+ * @param predictions one a text, in order
  */
-public record Classification(Task task, Optional<Duration> staleness, List<Row> rows, Timings timings) {
+public record Classification(Task task, Optional<Duration> staleness, List<Prediction> predictions, Timings timings) {
 
     public Classification {
-        rows = List.copyOf(rows);
+        predictions = List.copyOf(predictions);
     }
 
     /**
@@ -27,12 +27,12 @@ public record Classification(Task task, Optional<Duration> staleness, List<Row> 
      * @param probabilities [labels]
      * @param tokens of the text with its template, the prompt not counted
      */
-    public record Row(int best, boolean abstained, float[] logits, double[] probabilities, int tokens) {}
+    public record Prediction(int best, boolean abstained, float[] logits, double[] probabilities, int tokens) {}
 
     /**
      * Where the time went, in nanoseconds. Stages overlap: the store is asked while the text runs.
      *
-     * @param fetch until the store had proven or delivered the version
+     * @param fetch until the store had validated or delivered the version
      * @param prefix until the prefix was at hand
      * @param queue longest wait of a row for its run
      * @param infer the runs, one after the other

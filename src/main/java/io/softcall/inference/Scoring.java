@@ -10,7 +10,7 @@ final class Scoring {
     private Scoring() {}
 
     /** @throws SoftcallException {@code ARTIFACT_REFUSED} when the task's numbers are too large to be answered with */
-    static Classification.Row score(Task task, float[] hidden, int tokens) {
+    static Classification.Prediction score(Task task, float[] hidden, int tokens) {
         float[] logits = task.head().logits(hidden);
         for (int i = 0; i < logits.length; i++) {
             requireFinite(task, i, logits[i]);
@@ -21,7 +21,7 @@ final class Scoring {
             best = logits[i] > logits[best] ? i : best;
         }
         double threshold = task.abstainThreshold().orElse(0);
-        return new Classification.Row(best, probabilities[best] < threshold, logits, probabilities, tokens);
+        return new Classification.Prediction(best, probabilities[best] < threshold, logits, probabilities, tokens);
     }
 
     private static void requireFinite(Task task, int label, float logit) {

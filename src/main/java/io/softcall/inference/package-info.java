@@ -1,2 +1,2 @@
-/** The frozen base on ONNX Runtime: tokenizer, prefixes, batching, and the call that puts them together. */
+/** Classification: revalidation beside speculation, tokens, prefixes, scores. */
 package io.softcall.inference;

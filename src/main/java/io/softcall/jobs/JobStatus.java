@@ -3,6 +3,10 @@ package io.softcall.jobs;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import io.quarkus.runtime.annotations.RegisterForReflection;
+import io.softcall.jobs.files.JobFailure;
+import io.softcall.jobs.run.Folder;
+import io.softcall.jobs.run.Manifest;
+import io.softcall.jobs.run.Plan;
 
 /**
  * How far a job is.

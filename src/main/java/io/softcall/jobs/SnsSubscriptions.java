@@ -3,6 +3,7 @@ package io.softcall.jobs;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
+import io.softcall.jobs.run.JobsConfig;
 import jakarta.inject.Singleton;
 import java.io.IOException;
 import java.net.URI;

@@ -1,2 +1,2 @@
-/** Files and their results: what a job reads, does and writes. docs/jobs.md says why its result is complete. */
+/** Classification of stored files. docs/jobs.md says why each job has one complete result. */
 package io.softcall.jobs;

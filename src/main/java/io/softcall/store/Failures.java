@@ -7,12 +7,12 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.Path;
 
 /** What failures of folders mean, and what those of all stores are called. */
-final class Failures {
+public final class Failures {
 
     private Failures() {}
 
     /** @param uri of the store */
-    static SoftcallException late(String uri) {
+    public static SoftcallException late(String uri) {
         return new SoftcallException(
                         Reason.STORE_UNAVAILABLE, "the store did not answer in time (softcall.store.timeout)")
                 .withDetail("store %s", uri);
@@ -22,7 +22,7 @@ final class Failures {
      * @param uri of the store
      * @param file that was to be read or written
      */
-    static SoftcallException of(String uri, Path file, IOException e) {
+    public static SoftcallException of(String uri, Path file, IOException e) {
         return e instanceof AccessDeniedException
                 ? new SoftcallException(Reason.STORE_DENIED, "the store refuses access", e)
                         .withDetail("store %s: no permission for %s", uri, file)

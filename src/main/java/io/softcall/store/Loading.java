@@ -28,18 +28,18 @@ public final class Loading {
     }
 
     /** For one object; nothing is taken yet. Closed when its content is no longer needed. */
-    public Lease lease(Duration patience) {
-        return new Lease(patience);
+    public Lease lease(Duration timeout) {
+        return new Lease(timeout);
     }
 
     /** Room for one object. Used by one thread at a time. */
     public final class Lease implements AutoCloseable {
 
-        private final Duration patience;
+        private final Duration timeout;
         private int taken;
 
-        private Lease(Duration patience) {
-            this.patience = patience;
+        private Lease(Duration timeout) {
+            this.timeout = timeout;
         }
 
         /**
@@ -47,13 +47,13 @@ public final class Loading {
          *
          * @throws SoftcallException {@code OVERLOADED} when that takes too long
          */
-        void take(long bytes) {
+        public void take(long bytes) {
             close();
             int wanted = (int) Math.min(permits, bytes / PERMIT_BYTES + 1);
             try {
-                if (!room.tryAcquire(wanted, patience.toNanos(), TimeUnit.NANOSECONDS)) {
+                if (!room.tryAcquire(wanted, timeout.toNanos(), TimeUnit.NANOSECONDS)) {
                     throw SoftcallException.overloaded(
-                            "other artifacts are being read, as many bytes of them as there is room for", patience);
+                            "other artifacts are being read, as many bytes of them as there is room for", timeout);
                 }
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
@@ -69,7 +69,7 @@ public final class Loading {
         }
 
         /** The same with a limit. */
-        <T, E extends Exception> T run(Workers.Work<T, E> work, Duration limit, Supplier<SoftcallException> late)
+        public <T, E extends Exception> T run(Workers.Work<T, E> work, Duration limit, Supplier<SoftcallException> late)
                 throws E {
             return workers.call(work, limit, late);
         }

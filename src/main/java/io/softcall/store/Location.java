@@ -7,7 +7,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** Where objects lie: {@code s3://bucket/prefix} or {@code file:/dir}. */
-sealed interface Location {
+public sealed interface Location {
 
     /** @param prefix empty, or a key prefix that ends in {@code /} */
     record S3(String bucket, String prefix) implements Location {}
@@ -30,7 +30,7 @@ sealed interface Location {
          * @param setting the configuration's name for it, for the message
          * @throws IllegalArgumentException when it is of this kind, and incomplete
          */
-        static Optional<Mirror> of(String setting, String uri) {
+        public static Optional<Mirror> of(String setting, String uri) {
             if (!uri.startsWith(SCHEME)) {
                 return Optional.empty();
             }
@@ -43,22 +43,46 @@ sealed interface Location {
         }
     }
 
-    Pattern S3_URI = Pattern.compile("s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*?))?/?");
+    String FOLDER_SCHEME = "file:";
+    String S3_SCHEME = "s3://";
+
+    Pattern S3_URI = Pattern.compile(S3_SCHEME + "([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*?))?/?");
 
     /**
      * @param setting the configuration's name for it, for the message
      * @throws IllegalArgumentException when the address is neither
      */
-    static Location of(String setting, String uri) {
+    public static Location of(String setting, String uri) {
         Matcher matcher = S3_URI.matcher(uri);
         if (matcher.matches()) {
             String path = matcher.group(2);
             return new S3(matcher.group(1), path == null || path.isEmpty() ? "" : path + "/");
         }
-        if (uri.startsWith("file:")) {
-            String path = uri.startsWith("file:///") ? URI.create(uri).getPath() : uri.substring("file:".length());
+        if (uri.startsWith(FOLDER_SCHEME)) {
+            String path =
+                    uri.startsWith("file:///") ? URI.create(uri).getPath() : uri.substring(FOLDER_SCHEME.length());
             return new Folder(Path.of(path));
         }
         throw new IllegalArgumentException("%s=%s: expected s3://bucket/prefix or file:/dir".formatted(setting, uri));
+    }
+
+    /**
+     * The bucket of an address, as events and lists of buckets name it: an S3 bucket's name, or a folder's address.
+     *
+     * @param setting as for {@link #of}
+     * @throws IllegalArgumentException when the address is neither
+     */
+    static String bucket(String setting, String uri) {
+        return of(setting, uri) instanceof S3(String bucket, String prefix) ? bucket : uri;
+    }
+
+    /** The address of a bucket that events name. */
+    static String uri(String bucket) {
+        return isFolder(bucket) ? bucket : S3_SCHEME + bucket;
+    }
+
+    /** Whether events name a folder by this. */
+    static boolean isFolder(String bucket) {
+        return bucket.startsWith(FOLDER_SCHEME);
     }
 }

@@ -11,20 +11,9 @@ import java.util.Optional;
 @ConfigMapping(prefix = "softcall.store")
 public interface StoreConfig {
 
-    /** What a call transfers from the store. */
-    enum Fetch {
-        /** A conditional GET on each call: the artifact travels only when it changed. */
-        CONDITIONAL,
-        /** The whole artifact on each call. */
-        FULL
-    }
-
     /** {@code s3://bucket/prefix}, {@code file:/dir}, or a local copy of either: {@code mirror:s3://bucket/prefix?dir=/dir}. */
     @WithDefault("file:tasks")
     String uri();
-
-    @WithDefault("conditional")
-    Fetch fetch();
 
     /** How long an answer of the store may be reused. 0 s: never, each call asks again. */
     @WithDefault("0s")

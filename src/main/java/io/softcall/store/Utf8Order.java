@@ -3,9 +3,9 @@ package io.softcall.store;
 import java.util.Comparator;
 
 /** The order of keys in S3, which is that of their UTF-8 bytes, and so of their code points. Java's own is another beyond U+FFFF. */
-final class Utf8Order {
+public final class Utf8Order {
 
-    static final Comparator<String> COMPARATOR = Utf8Order::compare;
+    public static final Comparator<String> COMPARATOR = Utf8Order::compare;
 
     private Utf8Order() {}
 

@@ -1,2 +1,2 @@
-/** Where artifacts live: bytes and versions, on S3-compatible servers or in a folder. */
+/** Where artifacts lie: bytes and versions. The contracts that every store keeps. */
 package io.softcall.store;

@@ -7,7 +7,7 @@ public final class RefusedException extends Exception {
 
     private static final long serialVersionUID = 1L;
 
-    RefusedException(String format, Object... arguments) {
+    public RefusedException(String format, Object... arguments) {
         super(Printable.of(arguments.length == 0 ? format : format.formatted(arguments)));
     }
 }

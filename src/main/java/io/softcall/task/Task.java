@@ -45,7 +45,7 @@ public record Task(
     }
 
     /** @throws RefusedException when this was signed before {@code served}: nobody brings an old prompt back by storing it again */
-    void requireNotOlder(Task served) throws RefusedException {
+    public void requireNotOlder(Task served) throws RefusedException {
         if (signedAt.isPresent() && signedAt.get().isBefore(served.signedAt().orElse(Instant.MIN))) {
             throw new RefusedException(
                     "it was signed at %s, and the version that is served at %s",

@@ -9,7 +9,7 @@ public record TaskName(String value) implements Comparable<TaskName> {
 
     public static final int MAX_LENGTH = 200;
 
-    static final String OBJECT = "/adapter_model.safetensors";
+    public static final String OBJECT = "/adapter_model.safetensors";
 
     private static final Pattern VALID = Pattern.compile("[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*");
 
@@ -28,7 +28,7 @@ public record TaskName(String value) implements Comparable<TaskName> {
     }
 
     /** The key of the task's artifact in a store. */
-    String key() {
+    public String key() {
         return value + OBJECT;
     }
 
@@ -37,12 +37,12 @@ public record TaskName(String value) implements Comparable<TaskName> {
      *
      * @throws SoftcallException {@code INVALID_REQUEST} when no task's does
      */
-    static TaskName ofKey(String key) {
+    public static TaskName ofKey(String key) {
         return new TaskName(key.substring(0, Math.max(0, key.length() - OBJECT.length())));
     }
 
     /** The same; empty when the key is no task's: its name would be one that no caller could use. */
-    static Optional<TaskName> find(String key) {
+    public static Optional<TaskName> find(String key) {
         String value = key.endsWith(OBJECT) ? key.substring(0, key.length() - OBJECT.length()) : "";
         return isValid(value) ? Optional.of(new TaskName(value)) : Optional.empty();
     }

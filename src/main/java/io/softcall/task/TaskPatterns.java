@@ -28,7 +28,7 @@ public record TaskPatterns(List<String> patterns) {
      * How the keys of these tasks begin: parts of a store that do not overlap, in ascending order. Other keys may begin so, too. A
      * pattern without {@code *} is the part that begins with its task's key.
      */
-    List<String> keyPrefixes() {
+    public List<String> keyPrefixes() {
         List<String> all = patterns.stream()
                 .map(pattern -> pattern.endsWith(ANY) ? prefix(pattern) : pattern + TaskName.OBJECT)
                 .sorted()

@@ -1,2 +1,2 @@
-/** What a caller names: parsing, checking and keeping fresh the artifacts of tasks. Contract: docs/task-artifact.md. */
+/** A task: its name, prompt, label head, template, and what a base requires of it. Contract: docs/task-artifact.md. */
 package io.softcall.task;

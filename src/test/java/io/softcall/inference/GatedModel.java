@@ -1,5 +1,10 @@
 package io.softcall.inference;
 
+import io.softcall.inference.model.Bundle;
+import io.softcall.inference.model.Device;
+import io.softcall.inference.model.Model;
+import io.softcall.inference.model.Prefix;
+import io.softcall.inference.opening.Opening;
 import io.softcall.task.Prompt;
 import io.softcall.task.ReadyPrefix;
 import jakarta.enterprise.inject.Alternative;
@@ -33,13 +38,13 @@ public final class GatedModel implements Model {
 
     private final Model model;
     private final List<List<Sequence>> runs = new CopyOnWriteArrayList<>();
-    private final List<Boolean> alone = new CopyOnWriteArrayList<>();
+    private final List<Boolean> exclusive = new CopyOnWriteArrayList<>();
     private final Semaphore atGate = new Semaphore(0);
     private volatile CountDownLatch gate = new CountDownLatch(0);
     private volatile Optional<RuntimeException> failure = Optional.empty();
     private volatile CountDownLatch encoderGate = new CountDownLatch(0);
 
-    GatedModel(Model model) {
+    public GatedModel(Model model) {
         this.model = model;
     }
 
@@ -55,7 +60,7 @@ public final class GatedModel implements Model {
     }
 
     /** Lets those that stand before the gate through, and nobody else; the latch is that of {@link #shut}. */
-    CountDownLatch letThrough() {
+    public CountDownLatch letThrough() {
         CountDownLatch before = gate;
         CountDownLatch next = shut();
         before.countDown();
@@ -83,23 +88,23 @@ public final class GatedModel implements Model {
     }
 
     /** From now on each run fails. */
-    void breakDown() {
+    public void breakDown() {
         breakDown(new IllegalStateException("broken by the test"));
     }
 
     /** The same, in this way. */
-    void breakDown(RuntimeException failure) {
+    public void breakDown(RuntimeException failure) {
         this.failure = Optional.of(failure);
     }
 
     /** All runs so far, in order. */
-    List<List<Sequence>> runs() {
+    public List<List<Sequence>> runs() {
         return runs;
     }
 
     /** Which of the runs so far had all cores, in order. */
-    List<Boolean> alone() {
-        return alone;
+    public List<Boolean> exclusive() {
+        return exclusive;
     }
 
     @Override
@@ -124,9 +129,9 @@ public final class GatedModel implements Model {
     }
 
     @Override
-    public float[][] run(List<Sequence> batch, boolean alone) {
+    public float[][] forward(List<Sequence> batch, boolean exclusive) {
         runs.add(batch);
-        this.alone.add(alone);
+        this.exclusive.add(exclusive);
         // Whoever knows of this run may shut the next gate, so it takes the one before which it stands first.
         CountDownLatch before = gate;
         atGate.release();
@@ -134,7 +139,7 @@ public final class GatedModel implements Model {
         failure.ifPresent(e -> {
             throw e;
         });
-        return model.run(batch, alone);
+        return model.forward(batch, exclusive);
     }
 
     private static void await(CountDownLatch latch) {

@@ -7,6 +7,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.softcall.ConfigMappings;
 import io.softcall.Tiny;
+import io.softcall.inference.model.Bundle;
+import io.softcall.inference.model.Device;
+import io.softcall.inference.model.InferenceConfig;
+import io.softcall.inference.model.Model;
+import io.softcall.inference.model.Prefix;
+import io.softcall.inference.onnx.LayerPrefixes;
+import io.softcall.inference.onnx.OnnxModel;
+import io.softcall.inference.onnx.PackedWeights;
+import io.softcall.inference.onnx.PartitionedTrunk;
+import io.softcall.inference.onnx.SessionResources;
 import io.softcall.task.Prompt;
 import io.softcall.task.Task;
 import java.time.Duration;
@@ -37,7 +47,7 @@ class PrefixEvictionTest {
     private static final int CALLS_OF_EACH = 150;
     private static final long[] IDS = {7, 8, 9};
 
-    private static final Trunk.Means MEANS = new Trunk.Means(1, 0, true);
+    private static final SessionResources MEANS = new SessionResources(1, 0, true);
 
     private final Bundle bundle = Bundle.open(Tiny.BASE, "fp32");
     private final SimpleMeterRegistry metrics = new SimpleMeterRegistry();
@@ -46,7 +56,7 @@ class PrefixEvictionTest {
     void rowsRunBehindTheirOwnPromptWhateverLeavesTheCache() throws Exception {
         OnnxModel model = new OnnxModel(
                 bundle,
-                DividedTrunk.undivided(PackedWeights.of(bundle.served(), Optional.of(Tiny.PACKED))
+                PartitionedTrunk.single(PackedWeights.of(bundle.served(), Optional.of(Tiny.PACKED))
                         .open(bundle, MEANS)),
                 Device.CPU,
                 new LayerPrefixes(bundle),
@@ -97,7 +107,7 @@ class PrefixEvictionTest {
     }
 
     private static float[] run(OnnxModel model, Prefix prefix) {
-        return model.run(List.of(new Model.Sequence(IDS, prefix)), true)[0];
+        return model.forward(List.of(new Model.Sequence(IDS, prefix)), true)[0];
     }
 
     private Task task(int number, int version) throws Exception {

@@ -8,6 +8,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.softcall.ConfigMappings;
 import io.softcall.Tiny;
+import io.softcall.inference.model.Bundle;
+import io.softcall.inference.model.Device;
+import io.softcall.inference.model.InferenceConfig;
+import io.softcall.inference.model.Prefix;
+import io.softcall.inference.onnx.LayerPrefixes;
+import io.softcall.inference.onnx.OnnxModel;
+import io.softcall.inference.onnx.PackedWeights;
+import io.softcall.inference.onnx.PartitionedTrunk;
+import io.softcall.inference.onnx.SessionResources;
 import io.softcall.task.LabelHead;
 import io.softcall.task.Prompt;
 import io.softcall.task.ReadyPrefix;
@@ -30,7 +39,7 @@ class PrefixesTest {
     private static final int TOKENS = 4;
 
     private final InferenceConfig config = ConfigMappings.of(InferenceConfig.class, Map.of());
-    private static final Trunk.Means MEANS = new Trunk.Means(1, 0, true);
+    private static final SessionResources MEANS = new SessionResources(1, 0, true);
 
     private final Bundle bundle = Bundle.open(Tiny.BASE, "fp32");
     private final SimpleMeterRegistry metrics = new SimpleMeterRegistry();
@@ -40,7 +49,7 @@ class PrefixesTest {
         prefixes = new Prefixes(
                 new OnnxModel(
                         served,
-                        DividedTrunk.undivided(PackedWeights.of(served.served(), Optional.of(Tiny.PACKED))
+                        PartitionedTrunk.single(PackedWeights.of(served.served(), Optional.of(Tiny.PACKED))
                                 .open(served, MEANS)),
                         Device.CPU,
                         new LayerPrefixes(served),

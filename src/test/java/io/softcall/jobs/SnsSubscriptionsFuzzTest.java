@@ -9,6 +9,8 @@ import io.softcall.ConfigMappings;
 import io.softcall.FuzzTexts;
 import io.softcall.Reasons;
 import io.softcall.StrictJson;
+import io.softcall.jobs.events.Event;
+import io.softcall.jobs.run.JobsConfig;
 import java.util.Map;
 
 /** Whatever comes as a message of SNS, nobody is called whom the operator has not named. */

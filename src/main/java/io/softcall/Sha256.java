@@ -1,0 +1,25 @@
+package io.softcall;
+
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+
+/** SHA-256 (FIPS 180-4), by which contents and keys are known. */
+public final class Sha256 {
+
+    private Sha256() {}
+
+    /** A new digest, for content that comes in pieces. */
+    public static MessageDigest digest() {
+        try {
+            return MessageDigest.getInstance("SHA-256");
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every Java runtime has SHA-256", e);
+        }
+    }
+
+    /** 64 lower-case hexadecimal digits. */
+    public static String of(byte[] content) {
+        return HexFormat.of().formatHex(digest().digest(content));
+    }
+}

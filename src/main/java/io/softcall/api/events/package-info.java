@@ -1,0 +1,2 @@
+/** CloudEvents over HTTP. Contract: docs/events.md. */
+package io.softcall.api.events;

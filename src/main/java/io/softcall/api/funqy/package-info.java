@@ -1,0 +1,2 @@
+/** Functions over plain HTTP. */
+package io.softcall.api.funqy;

@@ -1,0 +1,28 @@
+package io.softcall.api.http;
+
+import io.vertx.ext.web.RoutingContext;
+import java.util.concurrent.CompletableFuture;
+
+/** Notices callers that close their connection before they are answered, for REST and functions alike. */
+public final class Cancellations {
+
+    private static final String KEY = Cancellations.class.getName();
+
+    private Cancellations() {}
+
+    static void watch(RoutingContext context) {
+        CompletableFuture<Void> cancellation = new CompletableFuture<>();
+        context.put(KEY, cancellation);
+        context.addEndHandler(ended -> {
+            if (ended.failed()) {
+                cancellation.complete(null);
+            }
+        });
+        context.next();
+    }
+
+    /** Completes when the caller of this request hangs up. */
+    public static CompletableFuture<Void> of(RoutingContext context) {
+        return context.get(KEY);
+    }
+}

@@ -1,0 +1,106 @@
+package io.softcall.api.http;
+
+import io.netty.bootstrap.ChannelInitializerExtension;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.handler.codec.http.HttpRequest;
+import io.netty.handler.codec.http.LastHttpContent;
+import io.netty.util.concurrent.Future;
+import io.quarkus.runtime.StartupEvent;
+import io.softcall.api.HttpConfig;
+import jakarta.enterprise.event.Observes;
+import jakarta.inject.Singleton;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Closes connections on which the headers of a request do not arrive in time, counted from their first byte, and of a connection's
+ * first request from its opening. Vert.x has no such bound: its idle time begins anew with each byte. So this stands in Netty's way
+ * of extending a server ({@code -Dio.netty.bootstrap.extensions=serviceload}, which {@code Server} sets). It also installs {@link
+ * MalformedRequests} on each connection.
+ */
+public final class HeaderDeadline extends ChannelInitializerExtension {
+
+    /** As Vert.x names it. */
+    private static final String DECODER = "httpDecoder";
+
+    private static final String ENCODER = "httpEncoder";
+
+    /** Netty makes the instance, before there is a configuration. */
+    private static volatile Duration limit = Duration.ofSeconds(30);
+
+    /** Tells it the configured time. */
+    @Singleton
+    static final class Setting {
+
+        void start(@Observes StartupEvent event, HttpConfig config) {
+            limit = config.headerTime();
+        }
+    }
+
+    @Override
+    public void postInitializeServerChildChannel(Channel connection) {
+        connection.pipeline().addFirst(new Clock());
+    }
+
+    /** Sees a connection's bytes as they come. */
+    private static final class Clock extends ChannelInboundHandlerAdapter {
+
+        private Future<?> deadline;
+        private boolean headersAreRead;
+        private boolean inRequest;
+
+        @Override
+        public void channelActive(ChannelHandlerContext context) {
+            start(context);
+            context.fireChannelActive();
+        }
+
+        @Override
+        public void channelRead(ChannelHandlerContext context, Object bytes) {
+            if (!headersAreRead && context.pipeline().get(DECODER) != null) {
+                context.pipeline().addAfter(ENCODER, "malformed", new MalformedRequests());
+                context.pipeline().addAfter(DECODER, "headers", new Headers());
+                headersAreRead = true;
+            }
+            if (!inRequest && deadline == null) {
+                start(context);
+            }
+            context.fireChannelRead(bytes);
+        }
+
+        @Override
+        public void channelInactive(ChannelHandlerContext context) {
+            stop();
+            context.fireChannelInactive();
+        }
+
+        private void start(ChannelHandlerContext context) {
+            deadline = context.executor().schedule(() -> context.close(), limit.toMillis(), TimeUnit.MILLISECONDS);
+        }
+
+        private void stop() {
+            if (deadline != null) {
+                deadline.cancel(false);
+                deadline = null;
+            }
+        }
+
+        /** Sees what the bytes mean. */
+        private final class Headers extends ChannelInboundHandlerAdapter {
+
+            @Override
+            public void channelRead(ChannelHandlerContext context, Object message) {
+                if (message instanceof HttpRequest) {
+                    stop();
+                    inRequest = true;
+                }
+                if (message instanceof LastHttpContent) {
+                    inRequest = false;
+                }
+                context.fireChannelRead(message);
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+package io.softcall.api.http;
+
+import io.softcall.api.Endpoint;
+import io.softcall.api.json.ClassifyRequest;
+import io.softcall.api.json.ClassifyResponse;
+import io.softcall.inference.Classification;
+import io.vertx.ext.web.RoutingContext;
+import jakarta.inject.Singleton;
+import java.util.Map;
+import java.util.TreeMap;
+
+/** Answers requests that {@link Admission} has admitted, for REST and Funqy alike. */
+@Singleton
+public class HttpClassification {
+
+    private final Endpoint endpoint;
+
+    HttpClassification(Endpoint endpoint) {
+        this.endpoint = endpoint;
+    }
+
+    /** An answer, and the response headers that say where the time went. */
+    public record Answer(ClassifyResponse body, Map<String, String> headers) {}
+
+    /**
+     * Classifies what a call asks for. Blocks.
+     *
+     * @throws io.softcall.SoftcallException why there is no answer
+     */
+    public Answer answer(RoutingContext context) {
+        ClassifyRequest request = Admission.of(context);
+        Classification answer = endpoint.classify(request.classification(), Cancellations.of(context));
+        return new Answer(ClassifyResponse.of(request, answer), headers(answer));
+    }
+
+    private static Map<String, String> headers(Classification answer) {
+        Classification.Timings timings = answer.timings();
+        Map<String, String> headers = new TreeMap<>();
+        headers.put("x-softcall-version", answer.task().version());
+        headers.put("x-softcall-fetch-ms", ms(timings.fetch()));
+        headers.put("x-softcall-tokenize-ms", ms(timings.tokenize()));
+        headers.put("x-softcall-prefix-ms", ms(timings.prefix()));
+        headers.put("x-softcall-queue-ms", ms(timings.queue()));
+        headers.put("x-softcall-infer-ms", ms(timings.infer()));
+        answer.staleness().ifPresent(age -> headers.put("x-softcall-stale-ms", Long.toString(age.toMillis())));
+        return headers;
+    }
+
+    /** Milliseconds with two decimals. Not with a {@code Formatter}, whose cost would show at six headers a call. */
+    private static String ms(long nanos) {
+        long hundredths = (nanos + 5_000) / 10_000;
+        return hundredths / 100 + (hundredths % 100 < 10 ? ".0" : ".") + hundredths % 100;
+    }
+}

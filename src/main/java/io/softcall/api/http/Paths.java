@@ -1,0 +1,75 @@
+package io.softcall.api.http;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/** The paths of this server. {@code META-INF/openapi.yaml} describes what they take and give. */
+public enum Paths {
+    EVENTS(Paths.EVENTS_PATH, Methods.POSTED),
+    CLASSIFY(Paths.CLASSIFY_PATH, Methods.POSTED),
+    VLLM_CLASSIFY(Paths.VLLM_CLASSIFY_PATH, Methods.POSTED),
+    CLASSIFY_TEXT("/" + Paths.CLASSIFY_FUNCTION, Methods.POSTED),
+    JOBS(Paths.JOBS_PATH, Methods.POSTED),
+    JOB(Paths.JOBS_PATH + "/{id}", Methods.READ_OR_DELETED),
+    MODELS(Paths.MODELS_PATH, Methods.READ),
+    MODEL(Paths.MODELS_PATH + "/{task}", Methods.READ);
+
+    public static final String EVENTS_PATH = "/";
+    /** SGLang's path. */
+    public static final String CLASSIFY_PATH = "/v1/classify";
+
+    public static final String VLLM_CLASSIFY_PATH = "/classify";
+    /** The name of the Funqy function. */
+    public static final String CLASSIFY_FUNCTION = "classify-text";
+
+    public static final String JOBS_PATH = "/v1/jobs";
+    public static final String MODELS_PATH = "/v1/models";
+
+    /** Constants of an enum are made before its static fields. */
+    private static final class Methods {
+        static final List<String> POSTED = List.of("POST", "OPTIONS");
+        static final List<String> READ = List.of("GET", "HEAD", "OPTIONS");
+        static final List<String> READ_OR_DELETED = List.of("GET", "HEAD", "DELETE", "OPTIONS");
+    }
+
+    /** Paths whose body is a request for classification. */
+    static final List<Paths> CLASSIFICATION = List.of(CLASSIFY, VLLM_CLASSIFY, CLASSIFY_TEXT);
+
+    private final String template;
+    private final List<String> methods;
+
+    Paths(String template, List<String> methods) {
+        this.template = template;
+        this.methods = methods;
+    }
+
+    /** The path, with a name in braces where any text may stand. */
+    String template() {
+        return template;
+    }
+
+    List<String> methods() {
+        return methods;
+    }
+
+    /** All templates, as metrics name the paths of requests. */
+    static Set<String> templates() {
+        return Arrays.stream(values()).map(Paths::template).collect(Collectors.toUnmodifiableSet());
+    }
+
+    /** The path of a request, with a slash behind it or without; empty where it is not ours. */
+    static Optional<Paths> of(String path) {
+        String resource = path.length() > 1 && path.endsWith("/") ? path.substring(0, path.length() - 1) : path;
+        return Arrays.stream(values()).filter(known -> known.matches(resource)).findFirst();
+    }
+
+    private boolean matches(String path) {
+        int brace = template.indexOf('{');
+        return brace < 0
+                ? path.equals(template)
+                : path.length() > brace && path.startsWith(template.substring(0, brace));
+    }
+}

@@ -1,0 +1,184 @@
+package io.softcall.api.json;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeType;
+import io.softcall.SoftcallException;
+import io.softcall.inference.ClassificationRequest;
+import io.softcall.task.TaskName;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/**
+ * A request in vLLM's shape, checked. Fields that vLLM documents are taken: what they ask for is done where it can be, passed over
+ * where it has no say in the answer, and refused where the answer would be another. {@code null} is no value.
+ *
+ * @param scores whether the answer names every label's probability
+ * @param logits whether the answer carries the label logits
+ * @param activation whether {@code probs} are probabilities; else they are the logits
+ * @param id the caller's own for this request
+ */
+public record ClassifyRequest(
+        ClassificationRequest classification, boolean scores, boolean logits, boolean activation, Optional<String> id) {
+
+    private static final String REQUEST_ID = "request_id";
+    private static final int MAX_ID = 200;
+
+    /** What the switch of the activation was and is called. */
+    private static final List<String> ACTIVATION = List.of("use_activation", "activation", "softmax");
+
+    /** Of vLLM's: how it schedules, caches and pads. */
+    private static final Set<String> WITHOUT_A_SAY =
+            Set.of("user", "priority", "cache_salt", "padding", "mm_processor_kwargs");
+
+    private static final Set<String> WITH_A_SAY = Set.of(
+            "model",
+            "input",
+            "scores",
+            "logits",
+            "truncate_prompt_tokens",
+            "truncation_side",
+            "add_special_tokens",
+            REQUEST_ID);
+
+    private static final Set<String> FIELDS = Stream.of(WITH_A_SAY, ACTIVATION, WITHOUT_A_SAY)
+            .flatMap(Collection::stream)
+            .collect(Collectors.toCollection(TreeSet::new));
+
+    /** @throws SoftcallException {@code INVALID_REQUEST}, naming the field, its value and what is accepted */
+    public static ClassifyRequest parse(byte[] body) {
+        return of(RequestJson.read("the body", body));
+    }
+
+    /** @throws SoftcallException {@code INVALID_REQUEST}, naming the field, its value and what is accepted */
+    public static ClassifyRequest of(JsonNode body) {
+        if (body == null || !body.isObject()) {
+            throw SoftcallException.invalid(
+                    "the body is %s, expected a JSON object {\"model\": ..., \"input\": ...}", kind(body));
+        }
+        for (var field : body.properties()) {
+            if (!FIELDS.contains(field.getKey())) {
+                throw SoftcallException.invalid(
+                        "field \"%s\" is not known, expected %s", shorten(field.getKey()), FIELDS);
+            }
+        }
+        OptionalInt truncate = truncate(body);
+        refuseOtherTokens(body, truncate.isPresent());
+        return new ClassifyRequest(
+                new ClassificationRequest(task(body.path("model")), items(body.path("input")), truncate),
+                flag(body, "scores", false),
+                flag(body, "logits", false),
+                ACTIVATION.stream().allMatch(name -> flag(body, name, true)),
+                id(body.path(REQUEST_ID)));
+    }
+
+    /** Prompts were trained on texts without special tokens, and cut at their end. */
+    private static void refuseOtherTokens(JsonNode body, boolean truncate) {
+        if (flag(body, "add_special_tokens", false)) {
+            throw SoftcallException.invalid("add_special_tokens is true, expected false: texts have none here");
+        }
+        JsonNode side = body.path("truncation_side");
+        if (isGiven(side) && !List.of("left", "right").contains(side.asText())) {
+            throw SoftcallException.invalid("truncation_side is %s, expected \"right\"", kind(side));
+        }
+        if (truncate && side.asText().equals("left")) {
+            throw SoftcallException.invalid(
+                    "truncation_side is \"left\", expected \"right\": texts are cut at their end");
+        }
+    }
+
+    private static Optional<String> id(JsonNode id) {
+        if (!isGiven(id)) {
+            return Optional.empty();
+        }
+        if (!id.isTextual() || id.textValue().isEmpty() || id.textValue().length() > MAX_ID) {
+            throw SoftcallException.invalid(
+                    "%s is %s, expected a text of 1 to %d characters", REQUEST_ID, kind(id), MAX_ID);
+        }
+        return Optional.of(RequestJson.repeatable(REQUEST_ID, id.textValue()));
+    }
+
+    private static boolean isGiven(JsonNode value) {
+        return !value.isMissingNode() && !value.isNull();
+    }
+
+    private static TaskName task(JsonNode model) {
+        if (!model.isTextual()) {
+            throw SoftcallException.invalid("model is %s, expected the name of a task", kind(model));
+        }
+        return new TaskName(model.textValue());
+    }
+
+    /** A text, a list of texts, or a list of pairs. */
+    private static List<List<String>> items(JsonNode input) {
+        if (input.isTextual()) {
+            return List.of(List.of(input.textValue()));
+        }
+        if (!input.isArray()) {
+            throw SoftcallException.invalid(
+                    "input is %s, expected a text, a list of texts, or a list of pairs", kind(input));
+        }
+        List<List<String>> items = new ArrayList<>(input.size());
+        for (JsonNode item : input) {
+            if (item.isTextual()) {
+                items.add(List.of(item.textValue()));
+            } else if (item.isArray()
+                    && item.size() == 2
+                    && item.get(0).isTextual()
+                    && item.get(1).isTextual()) {
+                items.add(List.of(item.get(0).textValue(), item.get(1).textValue()));
+            } else {
+                throw SoftcallException.invalid(
+                        "input[%d] is %s, expected a text or a pair [text1, text2]",
+                        items.size(), item.isArray() ? "a list of %d".formatted(item.size()) : kind(item));
+            }
+        }
+        return items;
+    }
+
+    private static OptionalInt truncate(JsonNode body) {
+        JsonNode value = body.path("truncate_prompt_tokens");
+        if (!isGiven(value)) {
+            return OptionalInt.empty();
+        }
+        if (!value.isInt() || value.intValue() == 0 || value.intValue() < -1) {
+            throw SoftcallException.invalid(
+                    "truncate_prompt_tokens is %s, expected a number of tokens, or -1 for as many as are accepted",
+                    value.isNumber() ? value : kind(value));
+        }
+        return OptionalInt.of(value.intValue() == -1 ? Integer.MAX_VALUE : value.intValue());
+    }
+
+    private static boolean flag(JsonNode body, String name, boolean otherwise) {
+        JsonNode value = body.path(name);
+        if (!isGiven(value)) {
+            return otherwise;
+        }
+        if (!value.isBoolean()) {
+            throw SoftcallException.invalid("%s is %s, expected true or false", name, kind(value));
+        }
+        return value.booleanValue();
+    }
+
+    private static String kind(JsonNode node) {
+        return switch (node == null ? JsonNodeType.MISSING : node.getNodeType()) {
+            case ARRAY -> "a list";
+            case OBJECT, POJO -> "an object";
+            case STRING -> "a text";
+            case NUMBER -> "the number " + shorten(node.asText());
+            case BOOLEAN -> node.asText();
+            case NULL -> "null";
+            case MISSING, BINARY -> "missing";
+        };
+    }
+
+    private static String shorten(String value) {
+        return value.length() <= 60 ? value : value.substring(0, 60) + "...";
+    }
+}

@@ -1,0 +1,109 @@
+package io.softcall.api.json;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonProperty;
+import io.softcall.inference.Classification;
+import io.softcall.task.Task;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+
+/**
+ * An answer in vLLM's shape, with the version of the task that gave it.
+ *
+ * @param created seconds since 1970
+ * @param model the task
+ * @param version the store's word for the prompt that answered
+ * @param staleMs only where the store could not be asked: how long ago the version was last validated
+ */
+@JsonInclude(JsonInclude.Include.NON_NULL)
+public record ClassifyResponse(
+        String id,
+        String object,
+        long created,
+        String model,
+        String version,
+        @JsonProperty("stale_ms") Long staleMs,
+        List<Item> data,
+        Usage usage) {
+
+    /**
+     * One text's answer.
+     *
+     * @param label null where the task abstains
+     * @param probs by label index; the logits, where the request asks for no activation
+     * @param score the best label's probability
+     * @param scores by label name, on request
+     * @param logits by label index, before the temperature, on request
+     */
+    record Item(
+            int index,
+            @JsonInclude(JsonInclude.Include.ALWAYS) String label,
+            double score,
+            boolean abstained,
+            double[] probs,
+            @JsonProperty("num_classes") int numClasses,
+            @JsonInclude(JsonInclude.Include.NON_NULL) Map<String, Double> scores,
+            @JsonInclude(JsonInclude.Include.NON_NULL) float[] logits) {}
+
+    /** Tokens of all texts with their template; prompts are not counted, they cost next to nothing. */
+    record Usage(
+            @JsonProperty("prompt_tokens") int promptTokens,
+            @JsonProperty("total_tokens") int totalTokens,
+            @JsonProperty("completion_tokens") int completionTokens) {}
+
+    public static ClassifyResponse of(ClassifyRequest request, Classification answer) {
+        Task task = answer.task();
+        List<Item> items = new ArrayList<>();
+        int tokens = 0;
+        for (Classification.Prediction row : answer.predictions()) {
+            items.add(item(items.size(), request, task.head().labels(), row));
+            tokens += row.tokens();
+        }
+        return new ClassifyResponse(
+                "classify-" + request.id().orElseGet(() -> UUID.randomUUID().toString()),
+                "list",
+                System.currentTimeMillis() / 1_000,
+                task.name().value(),
+                task.version(),
+                answer.staleness().map(Duration::toMillis).orElse(null),
+                items,
+                new Usage(tokens, tokens, 0));
+    }
+
+    /** The same answer under another id. */
+    public ClassifyResponse withId(String id) {
+        return new ClassifyResponse(id, object, created, model, version, staleMs, data, usage);
+    }
+
+    private static Item item(int index, ClassifyRequest request, List<String> labels, Classification.Prediction row) {
+        double[] probs = row.probabilities();
+        Map<String, Double> scores = null;
+        if (request.scores()) {
+            scores = new LinkedHashMap<>();
+            for (int i = 0; i < probs.length; i++) {
+                scores.put(labels.get(i), probs[i]);
+            }
+        }
+        return new Item(
+                index,
+                row.abstained() ? null : labels.get(row.best()),
+                probs[row.best()],
+                row.abstained(),
+                request.activation() ? probs : doubles(row.logits()),
+                probs.length,
+                scores,
+                request.logits() ? row.logits() : null);
+    }
+
+    private static double[] doubles(float[] values) {
+        double[] doubles = new double[values.length];
+        for (int i = 0; i < values.length; i++) {
+            doubles[i] = values[i];
+        }
+        return doubles;
+    }
+}

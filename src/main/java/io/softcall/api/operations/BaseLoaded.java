@@ -1,0 +1,34 @@
+package io.softcall.api.operations;
+
+import io.softcall.api.http.Draining;
+import io.softcall.task.Requirements;
+import jakarta.inject.Singleton;
+import org.eclipse.microprofile.health.HealthCheck;
+import org.eclipse.microprofile.health.HealthCheckResponse;
+import org.eclipse.microprofile.health.Readiness;
+
+/**
+ * Ready once the base is loaded, which start-up waits for, until the server stops. The store is not
+ * asked: one that blinks must not take every instance out of service at once.
+ */
+@Readiness
+@Singleton
+class BaseLoaded implements HealthCheck {
+
+    private final Requirements base;
+    private final Draining draining;
+
+    BaseLoaded(Requirements base, Draining draining) {
+        this.base = base;
+        this.draining = draining;
+    }
+
+    @Override
+    public HealthCheckResponse call() {
+        return HealthCheckResponse.named("base")
+                .status(!draining.hasBegun())
+                .withData("base", base.baseName())
+                .withData("fingerprints", String.join(" ", base.fingerprints()))
+                .build();
+    }
+}

@@ -1,0 +1,2 @@
+/** Health and metrics of the process. */
+package io.softcall.api.operations;

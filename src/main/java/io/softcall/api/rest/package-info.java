@@ -1,0 +1,2 @@
+/** REST resources. Contract: META-INF/openapi.yaml. */
+package io.softcall.api.rest;

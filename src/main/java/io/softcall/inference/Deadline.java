@@ -1,0 +1,85 @@
+package io.softcall.inference;
+
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/** The end of a call: its time is up, or its caller cancels it. */
+final class Deadline {
+
+    private final Duration limit;
+    private final long endNanos;
+    private final CompletableFuture<Void> cancellation;
+
+    /**
+     * @param limit of the call, counted from now
+     * @param cancellation completes when nobody waits for the answer any more
+     */
+    Deadline(Duration limit, CompletableFuture<Void> cancellation) {
+        this.limit = limit;
+        this.endNanos = System.nanoTime() + limit.toNanos();
+        this.cancellation = cancellation;
+    }
+
+    /** In the clock of {@link System#nanoTime}. */
+    long endNanos() {
+        return endNanos;
+    }
+
+    /** @throws SoftcallException {@code CANCELLED} when the caller has cancelled the call */
+    void check() {
+        if (cancellation.isDone()) {
+            throw new SoftcallException(Reason.CANCELLED, "the caller hung up");
+        }
+    }
+
+    /**
+     * Waits for a result until the call ends.
+     *
+     * @param from whom the result comes, as an error names it
+     * @throws SoftcallException {@code DEADLINE_EXCEEDED}, {@code CANCELLED}, {@code STOPPING}, or why there is no result
+     */
+    <T> T await(CompletableFuture<T> future, String from) {
+        try {
+            CompletableFuture.anyOf(future, cancellation)
+                    .get(Math.max(0, endNanos - System.nanoTime()), TimeUnit.NANOSECONDS);
+            check();
+            return future.get();
+        } catch (TimeoutException e) {
+            throw new SoftcallException(
+                    Reason.DEADLINE_EXCEEDED,
+                    "no answer from %s within %d ms (softcall.limits.call-time)".formatted(from, limit.toMillis()),
+                    e);
+        } catch (ExecutionException e) {
+            throw failure(e.getCause(), from);
+        } catch (InterruptedException e) {
+            throw stopping(e);
+        }
+    }
+
+    /** As {@link #await}, without a deadline. */
+    static <T> T awaitForever(CompletableFuture<T> future, String from) {
+        try {
+            return future.get();
+        } catch (ExecutionException e) {
+            throw failure(e.getCause(), from);
+        } catch (InterruptedException e) {
+            throw stopping(e);
+        }
+    }
+
+    private static SoftcallException failure(Throwable cause, String from) {
+        return cause instanceof SoftcallException known
+                ? known.again()
+                : new SoftcallException(Reason.INTERNAL, "%s failed: %s".formatted(from, cause), cause);
+    }
+
+    private static SoftcallException stopping(InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return new SoftcallException(Reason.STOPPING, "the server is stopping", e);
+    }
+}

@@ -1,0 +1,111 @@
+package io.softcall.inference.batching;
+
+import io.softcall.inference.model.Prefix;
+import io.softcall.task.TaskName;
+import java.util.ArrayDeque;
+import java.util.Arrays;
+import java.util.Deque;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * The inputs of one request. They hold one reference to their prefix for as long as any of them waits or is computed. All fields but
+ * {@link #outputs} are guarded by the lock of the {@link Batcher}.
+ */
+public final class QueuedRequest {
+
+    private final Batcher batcher;
+    private final TaskName task;
+    private final Prefix prefix;
+    private final long submittedNanos = System.nanoTime();
+    private final long deadlineNanos;
+    private final boolean takesPlaces;
+    private final Deque<Input> waiting = new ArrayDeque<>();
+    private final Output[] finished;
+    private int unfinished;
+
+    private final CompletableFuture<List<Output>> outputs = new CompletableFuture<>();
+
+    /**
+     * @param texts token ids of each input
+     * @param deadlineNanos {@link System#nanoTime} after which no input joins a batch any more
+     * @param takesPlaces whether the inputs take places of the queue, of which callers may find none free
+     */
+    QueuedRequest(
+            Batcher batcher,
+            TaskName task,
+            Prefix prefix,
+            List<long[]> texts,
+            long deadlineNanos,
+            boolean takesPlaces) {
+        this.batcher = batcher;
+        this.task = task;
+        this.prefix = prefix;
+        this.deadlineNanos = deadlineNanos;
+        this.takesPlaces = takesPlaces;
+        this.finished = new Output[texts.size()];
+        this.unfinished = texts.size();
+        for (int i = 0; i < texts.size(); i++) {
+            waiting.addLast(new Input(this, i, texts.get(i)));
+        }
+    }
+
+    /** Completes with one output an input, in order; exceptionally when one of the batches failed or the deadline passed. */
+    public CompletableFuture<List<Output>> outputs() {
+        return outputs;
+    }
+
+    /** Takes the inputs that are not in a batch yet out of the queue. A batch that has begun goes on. */
+    public void cancel() {
+        batcher.drop(this);
+        outputs.cancel(false);
+    }
+
+    TaskName task() {
+        return task;
+    }
+
+    Prefix prefix() {
+        return prefix;
+    }
+
+    long submittedNanos() {
+        return submittedNanos;
+    }
+
+    long deadlineNanos() {
+        return deadlineNanos;
+    }
+
+    boolean takesPlaces() {
+        return takesPlaces;
+    }
+
+    /** The inputs that wait for a batch, in order; {@link FairQueue} takes them out. */
+    Deque<Input> waiting() {
+        return waiting;
+    }
+
+    /** Keeps an output until all are there. */
+    void put(Input input, Output output) {
+        finished[input.index()] = output;
+    }
+
+    /** Says that inputs are computed, or given up. @return whether they were the last; the prefix is released with them */
+    boolean finish(int inputs) {
+        unfinished -= inputs;
+        if (unfinished > 0) {
+            return false;
+        }
+        prefix.release();
+        return true;
+    }
+
+    void complete() {
+        outputs.complete(Arrays.asList(finished));
+    }
+
+    void fail(Throwable problem) {
+        outputs.completeExceptionally(problem);
+    }
+}

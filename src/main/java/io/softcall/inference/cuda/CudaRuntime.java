@@ -1,0 +1,122 @@
+package io.softcall.inference.cuda;
+
+import io.softcall.inference.memory.Native;
+import java.io.IOException;
+import java.lang.foreign.AddressLayout;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.stream.Stream;
+
+/** What is needed of CUDA's runtime library, on one device. Safe for use by several threads. */
+final class CudaRuntime {
+
+    private static final Linker LINKER = Linker.nativeLinker();
+    private static final AddressLayout POINTER = ValueLayout.ADDRESS;
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
+    private static final ValueLayout.OfLong SIZE = ValueLayout.JAVA_LONG;
+    private static final int HOST_TO_DEVICE = 1;
+
+    private final SymbolLookup library;
+    private final int device;
+    private final MethodHandle setDevice;
+    private final MethodHandle malloc;
+    private final MethodHandle free;
+    private final MethodHandle memcpy;
+    private final MethodHandle synchronize;
+    private final MethodHandle memGetInfo;
+    private final MethodHandle errorString;
+
+    /** Memory of the device in bytes, whoever uses it. */
+    public record Memory(long free, long total) {}
+
+    /** @throws IllegalStateException when the device cannot be used; the message says why */
+    CudaRuntime(int device) {
+        this.device = device;
+        library = SymbolLookup.libraryLookup(
+                loaded("libcudart.so")
+                        .orElseThrow(
+                                () -> new IllegalStateException("ONNX Runtime has not loaded CUDA's runtime library")),
+                Arena.global());
+        setDevice = function("cudaSetDevice", INT);
+        malloc = function("cudaMalloc", POINTER, SIZE);
+        free = function("cudaFree", POINTER);
+        memcpy = function("cudaMemcpy", POINTER, POINTER, SIZE, INT);
+        synchronize = function("cudaStreamSynchronize", POINTER);
+        memGetInfo = function("cudaMemGetInfo", POINTER, POINTER);
+        errorString =
+                LINKER.downcallHandle(library.findOrThrow("cudaGetErrorString"), FunctionDescriptor.of(POINTER, INT));
+        memory();
+    }
+
+    /** The file of a library that is in this process already. Linux tells; elsewhere there is no CUDA for us. */
+    static Optional<Path> loaded(String name) {
+        try (Stream<String> mapped = Files.lines(Path.of("/proc/self/maps"))) {
+            return mapped.filter(line -> line.contains("/" + name))
+                    .map(line -> Path.of(line.substring(line.indexOf('/'))))
+                    .findFirst();
+        } catch (IOException e) {
+            return Optional.empty();
+        }
+    }
+
+    private MethodHandle function(String name, MemoryLayout... parameters) {
+        return LINKER.downcallHandle(library.findOrThrow(name), FunctionDescriptor.of(INT, parameters));
+    }
+
+    private void check(String what, Object status) {
+        if ((int) status != 0) {
+            MemorySegment text = (MemorySegment) Native.call(() -> errorString.invoke((int) status));
+            throw new IllegalStateException("GPU %d: %s: %s"
+                    .formatted(device, what, text.reinterpret(Integer.MAX_VALUE).getString(0)));
+        }
+    }
+
+    /** The device of CUDA's functions is a property of the thread. */
+    private void use() {
+        check("cudaSetDevice", Native.call(() -> setDevice.invoke(device)));
+    }
+
+    Memory memory() {
+        use();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment free = arena.allocate(SIZE);
+            MemorySegment total = arena.allocate(SIZE);
+            check("cudaMemGetInfo", Native.call(() -> memGetInfo.invoke(free, total)));
+            return new Memory(free.get(SIZE, 0), total.get(SIZE, 0));
+        }
+    }
+
+    /** @throws IllegalStateException when there is not so much memory */
+    MemorySegment allocate(long bytes) {
+        use();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment pointer = arena.allocate(POINTER);
+            check("cudaMalloc of %,d bytes".formatted(bytes), Native.call(() -> malloc.invoke(pointer, bytes)));
+            return pointer.get(POINTER, 0);
+        }
+    }
+
+    void free(MemorySegment memory) {
+        use();
+        check("cudaFree", Native.call(() -> free.invoke(memory)));
+    }
+
+    /** Returns when the bytes are there: runs have streams of their own, which would not wait for the copy. */
+    void copyToDevice(long address, MemorySegment from) {
+        use();
+        check(
+                "cudaMemcpy",
+                Native.call(
+                        () -> memcpy.invoke(MemorySegment.ofAddress(address), from, from.byteSize(), HOST_TO_DEVICE)));
+        check("cudaStreamSynchronize", Native.call(() -> synchronize.invoke(MemorySegment.NULL)));
+    }
+}

@@ -1,0 +1,108 @@
+package io.softcall.inference.cuda;
+
+import ai.onnxruntime.OnnxJavaType;
+import ai.onnxruntime.OnnxTensor;
+import ai.onnxruntime.TensorInfo;
+import ai.onnxruntime.TensorInfo.OnnxTensorType;
+import io.softcall.inference.memory.Native;
+import java.lang.foreign.AddressLayout;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+
+/**
+ * A tensor over memory of a device. ONNX Runtime's Java API makes tensors of host memory alone, so this one is made by its C
+ * API; from then on it is a tensor as any other. Numbers below are indices into {@code OrtApi}, which only grows at its end.
+ */
+public final class DeviceTensor {
+
+    private static final Linker LINKER = Linker.nativeLinker();
+    private static final AddressLayout POINTER = ValueLayout.ADDRESS;
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
+    private static final ValueLayout.OfLong SIZE = ValueLayout.JAVA_LONG;
+
+    private static final int API_VERSION = 20;
+    private static final int ERROR_MESSAGE = 2;
+    private static final int CREATE_TENSOR_WITH_DATA = 49;
+    private static final int CREATE_MEMORY_INFO = 68;
+    private static final int LARGEST_INDEX = 100;
+
+    private static final int DEVICE_ALLOCATOR = 0;
+    private static final int DEFAULT_MEMORY = 0;
+    private static final int FLOAT16 = 10;
+
+    private DeviceTensor() {}
+
+    /**
+     * Half-precision numbers at an address.
+     *
+     * @param memory what ONNX Runtime calls it: {@code Cuda}, {@code Cpu}
+     * @param address stays the caller's own, and valid until the tensor is closed
+     */
+    public static OnnxTensor of(String memory, int device, MemorySegment address, long bytes, long... shape) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment api = api();
+            MemorySegment result = arena.allocate(POINTER);
+            MethodHandle createInfo = function(api, CREATE_MEMORY_INFO, POINTER, INT, INT, INT, POINTER);
+            MemorySegment name = arena.allocateFrom(memory);
+            check(api, Native.call(() -> createInfo.invoke(name, DEVICE_ALLOCATOR, device, DEFAULT_MEMORY, result)));
+            MemorySegment info = result.get(POINTER, 0);
+            MethodHandle create =
+                    function(api, CREATE_TENSOR_WITH_DATA, POINTER, POINTER, SIZE, POINTER, SIZE, INT, POINTER);
+            MemorySegment sizes = arena.allocateFrom(SIZE, shape);
+            check(
+                    api,
+                    Native.call(
+                            () -> create.invoke(info, address, bytes, sizes, (long) shape.length, FLOAT16, result)));
+            return wrap(result.get(POINTER, 0).address(), shape);
+        }
+    }
+
+    private static MemorySegment api() {
+        SymbolLookup library = SymbolLookup.libraryLookup(
+                CudaRuntime.loaded("libonnxruntime.so").orElseThrow(), Arena.global());
+        MethodHandle base = LINKER.downcallHandle(library.findOrThrow("OrtGetApiBase"), FunctionDescriptor.of(POINTER));
+        MemorySegment getApi = ((MemorySegment) Native.call(base::invoke))
+                .reinterpret(POINTER.byteSize())
+                .get(POINTER, 0);
+        MethodHandle get = LINKER.downcallHandle(getApi, FunctionDescriptor.of(POINTER, INT));
+        return ((MemorySegment) Native.call(() -> get.invoke(API_VERSION)))
+                .reinterpret(LARGEST_INDEX * POINTER.byteSize());
+    }
+
+    private static MethodHandle function(MemorySegment api, int index, MemoryLayout... parameters) {
+        return LINKER.downcallHandle(api.getAtIndex(POINTER, index), FunctionDescriptor.of(POINTER, parameters));
+    }
+
+    private static void check(MemorySegment api, Object status) {
+        MemorySegment failure = (MemorySegment) status;
+        if (failure.address() != 0) {
+            MethodHandle message = function(api, ERROR_MESSAGE, POINTER);
+            MemorySegment text = (MemorySegment) Native.call(() -> message.invoke(failure));
+            throw new IllegalStateException("no tensor of device memory: "
+                    + text.reinterpret(Integer.MAX_VALUE).getString(0));
+        }
+    }
+
+    /** Constructors that ONNX Runtime keeps to itself. */
+    private static OnnxTensor wrap(long handle, long[] shape) {
+        try {
+            var info = TensorInfo.class.getDeclaredConstructor(long[].class, OnnxJavaType.class, OnnxTensorType.class);
+            var tensor = OnnxTensor.class.getDeclaredConstructor(long.class, long.class, TensorInfo.class);
+            info.setAccessible(true);
+            tensor.setAccessible(true);
+            return tensor.newInstance(
+                    handle,
+                    0L,
+                    info.newInstance(
+                            shape, OnnxJavaType.FLOAT16, OnnxTensorType.ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16));
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException("another version of ONNX Runtime than this was written for", e);
+        }
+    }
+}

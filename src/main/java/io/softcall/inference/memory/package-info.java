@@ -1,0 +1,2 @@
+/** Memory outside the Java heap, of the host or a device. */
+package io.softcall.inference.memory;

@@ -1,0 +1,158 @@
+package io.softcall.inference.model;
+
+import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
+import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
+
+/**
+ * What {@code base.json} says of a base bundle. Contract: docs/base-bundle.md.
+ *
+ * @param fingerprint of the full-precision weights; prompts are bound to it
+ * @param hiddenSize width of embeddings and hidden rows
+ * @param maxPositions prompt and text together
+ * @param served the trunk that texts run through
+ * @param encoder the full-precision trunk, which turns prompts into prefixes; empty where the bundle has none
+ */
+public record Bundle(
+        String name,
+        String architecture,
+        String fingerprint,
+        int hiddenSize,
+        int layers,
+        int kvHeads,
+        int headDim,
+        int maxPositions,
+        Variant served,
+        Optional<Variant> encoder,
+        Path tokenizer) {
+
+    public static final String FULL_PRECISION = "fp32";
+
+    private static final int SCHEMA = 1;
+
+    /**
+     * One trunk of a bundle.
+     *
+     * @param files sha256 by name, of the graph and of the weights beside it
+     * @param kvLayout digest of whatever scales keys and values
+     * @param golden a row computed by PyTorch, with this variant's weights and tolerance
+     */
+    public record Variant(String name, Path graph, SortedMap<String, String> files, String kvLayout, Golden golden) {}
+
+    /**
+     * One row that every correct runtime reproduces.
+     *
+     * @param promptEmbeds [prompt, hidden]
+     * @param hidden [hidden]
+     * @param tolerance allowed difference, relative to the largest absolute value of {@code hidden}
+     */
+    public record Golden(
+            @JsonProperty("input_ids") long[] inputIds,
+            @JsonProperty("prompt_embeds") float[][] promptEmbeds,
+            @JsonProperty("hidden") float[] hidden,
+            @JsonProperty("tolerance") double tolerance) {
+
+        private Golden with(GoldenJson own) {
+            return own == null ? this : new Golden(inputIds, promptEmbeds, own.hidden(), own.tolerance());
+        }
+    }
+
+    /** What a variant of lower precision gives instead of the bundle's own. */
+    private record GoldenJson(float[] hidden, double tolerance) {}
+
+    @JsonIgnoreProperties(ignoreUnknown = true)
+    private record VariantJson(
+            String graph,
+            TreeMap<String, String> files,
+            @JsonProperty("kv_layout") String kvLayout,
+            GoldenJson golden) {}
+
+    @JsonIgnoreProperties(ignoreUnknown = true)
+    private record Json(
+            int schema,
+            String name,
+            String architecture,
+            String fingerprint,
+            @JsonProperty("hidden_size") int hiddenSize,
+            @JsonProperty("num_hidden_layers") int layers,
+            @JsonProperty("num_key_value_heads") int kvHeads,
+            @JsonProperty("head_dim") int headDim,
+            @JsonProperty("max_position_embeddings") int maxPositions,
+            Golden golden,
+            Map<String, VariantJson> variants) {
+
+        private Optional<Variant> variant(Path dir, String variant) {
+            return Optional.ofNullable(variants.get(variant))
+                    .map(found -> new Variant(
+                            variant,
+                            dir.resolve(found.graph()),
+                            found.files(),
+                            found.kvLayout(),
+                            golden.with(found.golden())));
+        }
+    }
+
+    public static Bundle open(Path dir, String variant) {
+        return open(dir, List.of(variant));
+    }
+
+    /**
+     * Reads a bundle.
+     *
+     * @param variants the first of these that the bundle has is served
+     * @throws IllegalArgumentException when the folder is no bundle that this server reads; the message says what to do
+     */
+    public static Bundle open(Path dir, List<String> variants) {
+        Path file = dir.resolve("base.json");
+        if (!Files.isRegularFile(file)) {
+            throw new IllegalArgumentException(
+                    "softcall.base.dir=%s holds no base.json; make a base bundle with `softcall base %s`"
+                            .formatted(dir.toAbsolutePath(), dir));
+        }
+        Json json = read(file);
+        Variant served = variants.stream()
+                .flatMap(variant -> json.variant(dir, variant).stream())
+                .findFirst()
+                .orElseThrow(
+                        () -> new IllegalArgumentException("softcall.base.variant=%s: the bundle %s has the variants %s"
+                                .formatted(
+                                        String.join(" or ", variants),
+                                        dir,
+                                        json.variants().keySet())));
+        return new Bundle(
+                json.name(),
+                json.architecture(),
+                json.fingerprint(),
+                json.hiddenSize(),
+                json.layers(),
+                json.kvHeads(),
+                json.headDim(),
+                json.maxPositions(),
+                served,
+                json.variant(dir, FULL_PRECISION),
+                dir.resolve("tokenizer.json"));
+    }
+
+    private static Json read(Path file) {
+        try {
+            JsonMapper mapper = new JsonMapper();
+            JsonNode tree = mapper.readTree(file.toFile());
+            if (tree.path("schema").asInt(-1) != SCHEMA) {
+                throw new IllegalArgumentException(
+                        "%s has schema %s, this server reads schema %d".formatted(file, tree.path("schema"), SCHEMA));
+            }
+            return mapper.treeToValue(tree, Json.class);
+        } catch (IOException e) {
+            throw new IllegalArgumentException("%s cannot be read: %s".formatted(file, e.getMessage()), e);
+        }
+    }
+}

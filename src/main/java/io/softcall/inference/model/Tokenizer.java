@@ -1,0 +1,143 @@
+package io.softcall.inference.model;
+
+import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import ai.djl.huggingface.tokenizers.jni.CharSpan;
+import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import io.softcall.task.Template;
+import io.softcall.task.Template.Filled;
+import io.softcall.task.Template.Span;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.WeakHashMap;
+
+/** Text to token ids by the base's own {@code tokenizer.json}. Never adds special tokens. Rules: docs/task-artifact.md. */
+public final class Tokenizer implements AutoCloseable {
+
+    static {
+        // Before DJL's first class is loaded: it would report home and may look for native libraries on the network.
+        System.setProperty("ai.djl.offline", "true");
+        System.setProperty("OPT_OUT_TRACKING", "true");
+        // DJL asks for GPUs through JNA, which would unpack a library for it; without one DJL takes the tokenizer as
+        // there is.
+        System.setProperty("jna.noclasspath", "true");
+    }
+
+    private final HuggingFaceTokenizer tokenizer;
+    /** Tokens of templates without a text, for as long as their tasks are used. */
+    private final Map<Template, Integer> templates = Collections.synchronizedMap(new WeakHashMap<>());
+
+    /** @throws IllegalArgumentException when the file cannot be read */
+    public Tokenizer(Path file) {
+        try {
+            this.tokenizer = HuggingFaceTokenizer.builder()
+                    .optTokenizerPath(file)
+                    .optAddSpecialTokens(false)
+                    .optTruncation(false)
+                    .optPadding(false)
+                    .build();
+        } catch (IOException | RuntimeException e) {
+            throw new IllegalArgumentException(
+                    "the tokenizer %s cannot be read: %s".formatted(file, e.getMessage()), e);
+        }
+    }
+
+    /** How many tokens a template has around empty texts. Counted once. */
+    public int tokens(Template template) {
+        Integer known = templates.get(template);
+        if (known != null) {
+            return known;
+        }
+        String filled =
+                template.fill(Collections.nCopies(template.fields(), "")).text();
+        long encoding = TokenizersLibrary.LIB.encode(tokenizer.getHandle(), filled, false);
+        try {
+            int tokens = TokenizersLibrary.LIB.getTokenIds(encoding).length;
+            templates.put(template, tokens);
+            return tokens;
+        } finally {
+            TokenizersLibrary.LIB.deleteEncoding(encoding);
+        }
+    }
+
+    /**
+     * The ids of a filled template.
+     *
+     * @param limit most tokens
+     * @param truncate whether to cut the texts (never the template) down to {@code limit}
+     * @throws SoftcallException {@code TEXT_TOO_LONG} when there are more tokens and nothing may or can be cut
+     */
+    public long[] encode(Template template, List<String> texts, int limit, boolean truncate) {
+        List<String> cut = texts;
+        while (true) {
+            Filled filled = template.fill(cut);
+            // Not tokenizer.encode, which also copies each token's string and six other things: a quarter of its time.
+            long encoding = TokenizersLibrary.LIB.encode(tokenizer.getHandle(), filled.text(), false);
+            try {
+                long[] ids = TokenizersLibrary.LIB.getTokenIds(encoding);
+                if (ids.length <= limit) {
+                    return ids;
+                }
+                if (!truncate) {
+                    throw new SoftcallException(
+                            Reason.TEXT_TOO_LONG,
+                            "the text has %d tokens with its template, at most %d are accepted; truncate_prompt_tokens cuts it"
+                                    .formatted(ids.length, limit));
+                }
+                CharSpan[] tokens = TokenizersLibrary.LIB.getTokenCharSpans(encoding);
+                cut = cut(template, cut, filled, tokens, ids.length - limit, limit);
+            } finally {
+                TokenizersLibrary.LIB.deleteEncoding(encoding);
+            }
+        }
+    }
+
+    private static List<String> cut(
+            Template template, List<String> texts, Filled filled, CharSpan[] tokens, int excess, int limit) {
+        int places = filled.spans().size();
+        List<List<CharSpan>> inside = new ArrayList<>();
+        for (Span span : filled.spans()) {
+            inside.add(Arrays.stream(tokens)
+                    .filter(token -> token.getStart() < token.getEnd()
+                            && token.getStart() >= span.start()
+                            && token.getEnd() <= span.end())
+                    .toList());
+        }
+        int[] keep = inside.stream().mapToInt(List::size).toArray();
+        for (int i = 0; i < excess; i++) {
+            int longest = 0;
+            for (int place = 1; place < places; place++) {
+                longest = keep[place] >= keep[longest] ? place : longest;
+            }
+            if (keep[longest] == 0) {
+                throw new SoftcallException(
+                        Reason.TEXT_TOO_LONG,
+                        "the task's template alone is longer than %d tokens, to which the text was to be cut"
+                                .formatted(limit));
+            }
+            keep[longest]--;
+        }
+        List<String> result = new ArrayList<>(texts);
+        for (int place = 0; place < places; place++) {
+            List<CharSpan> own = inside.get(place);
+            if (keep[place] < own.size()) {
+                int codePoints = own.get(keep[place]).getStart()
+                        - filled.spans().get(place).start();
+                String text = texts.get(template.textAt(place));
+                result.set(template.textAt(place), text.substring(0, text.offsetByCodePoints(0, codePoints)));
+            }
+        }
+        return result;
+    }
+
+    @Override
+    public void close() {
+        tokenizer.close();
+    }
+}

@@ -1,0 +1,79 @@
+package io.softcall.inference.onnx;
+
+import ai.onnxruntime.OnnxJavaType;
+import ai.onnxruntime.OnnxTensor;
+import ai.onnxruntime.OrtException;
+import io.softcall.inference.model.Bundle;
+import io.softcall.inference.model.Prefix;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+
+/** A tensor for the keys and one for the values of each layer, in memory of our own: docs/base-bundle.md. */
+public final class LayerPrefixes implements PrefixForm {
+
+    private final Bundle bundle;
+    private final List<String> names;
+
+    public LayerPrefixes(Bundle bundle) {
+        this.bundle = bundle;
+        this.names = names(bundle, "past_key_values.");
+    }
+
+    /** The names of keys and values in the graph, in their order. */
+    static List<String> names(Bundle bundle, String start) {
+        List<String> names = new ArrayList<>();
+        for (int layer = 0; layer < bundle.layers(); layer++) {
+            names.add(start + layer + ".key");
+            names.add(start + layer + ".value");
+        }
+        return List.copyOf(names);
+    }
+
+    @Override
+    public Prefix keep(int tokens, Source values) throws OrtException {
+        return new OnnxPrefix(bundle, tokens, values);
+    }
+
+    /** One prefix for all rows is passed as it is; the graph expands it. Several are laid side by side. */
+    @Override
+    public void give(List<Prefix> prefixes, SessionInputs inputs) throws OrtException {
+        OnnxPrefix first = (OnnxPrefix) prefixes.getFirst();
+        boolean shared = prefixes.stream().allMatch(prefix -> prefix == first);
+        for (int i = 0; i < names.size(); i++) {
+            if (shared) {
+                inputs.put(names.get(i), first.tensor(i));
+            } else {
+                sideBySide(prefixes, i, inputs);
+            }
+        }
+    }
+
+    private void sideBySide(List<Prefix> prefixes, int index, SessionInputs inputs) throws OrtException {
+        long bytes = ((OnnxPrefix) prefixes.getFirst()).memory(index).byteSize();
+        MemorySegment memory = inputs.allocate(bytes * prefixes.size());
+        for (int row = 0; row < prefixes.size(); row++) {
+            MemorySegment.copy(((OnnxPrefix) prefixes.get(row)).memory(index), 0, memory, row * bytes, bytes);
+        }
+        int tokens = prefixes.getFirst().tokens();
+        inputs.add(
+                names.get(index),
+                memory,
+                OnnxJavaType.FLOAT,
+                prefixes.size(),
+                bundle.kvHeads(),
+                tokens,
+                bundle.headDim());
+    }
+
+    /** Gives a run no prefix. */
+    static void giveNone(Bundle bundle, SessionInputs inputs) throws OrtException {
+        List<String> names = names(bundle, "past_key_values.");
+        OnnxTensor empty = inputs.add(
+                names.getFirst(), inputs.allocate(0), OnnxJavaType.FLOAT, 1, bundle.kvHeads(), 0, bundle.headDim());
+        names.forEach(name -> inputs.put(name, empty));
+    }
+
+    @Override
+    public void close() {}
+}

@@ -1,0 +1,122 @@
+package io.softcall.inference.onnx;
+
+import ai.onnxruntime.OrtEnvironment;
+import io.softcall.Sha256;
+import io.softcall.inference.model.Bundle;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.jboss.logging.Logger;
+
+/**
+ * A variant's graph and weights as ONNX Runtime wants them on this processor. Making them costs each start time and
+ * anonymous memory; so the first start saves them, and the next ones map the file.
+ *
+ * @param folder where they are or will be; empty where the processor cannot be told from others
+ */
+public record PackedWeights(Bundle.Variant variant, Optional<Path> folder) {
+
+    private static final Logger LOG = Logger.getLogger(PackedWeights.class);
+
+    private static final String GRAPH = "trunk.onnx";
+
+    /** Beside the graph. */
+    static final String WEIGHTS = "trunk.onnx.data";
+
+    private static final int KEY_DIGITS = 16;
+
+    /** Whatever decides on the layout is in the folder's name: the weights, ONNX Runtime's version, the processor's features. */
+    public static PackedWeights of(Bundle.Variant variant, Optional<Path> cacheDir) {
+        Path parent = cacheDir.orElse(variant.graph().toAbsolutePath().getParent());
+        return new PackedWeights(
+                variant, processorFeatures().map(features -> parent.resolve("prepacked-" + key(variant, features))));
+    }
+
+    /** 16 hexadecimal digits that name the weights, the runtime and the processor that they were packed for. */
+    private static String key(Bundle.Variant variant, String processorFeatures) {
+        String packedFor = variant.files() + OrtEnvironment.getEnvironment().getVersion() + processorFeatures;
+        return Sha256.of(packedFor.getBytes(StandardCharsets.UTF_8)).substring(0, KEY_DIGITS);
+    }
+
+    private static Optional<String> processorFeatures() {
+        try (Stream<String> lines = Files.lines(Path.of("/proc/cpuinfo"))) {
+            return lines.filter(line -> line.startsWith("flags") || line.startsWith("Features"))
+                    .findFirst();
+        } catch (IOException | UncheckedIOException e) {
+            return Optional.empty();
+        }
+    }
+
+    /**
+     * Opens the variant, from the saved weights if they hold the golden row, and saves them if there are none.
+     *
+     * @throws IllegalStateException when the variant itself cannot be opened or does not hold the golden row
+     */
+    public Trunk open(Bundle bundle, SessionResources resources) {
+        if (folder.isEmpty()) {
+            return Trunk.packed(bundle, variant, resources).checked();
+        }
+        if (!Files.exists(folder.get())) {
+            return save(bundle, resources, folder.get());
+        }
+        try {
+            return Trunk.saved(bundle, variant, resources, folder.get().resolve(GRAPH))
+                    .checked();
+        } catch (IllegalStateException e) {
+            LOG.warnf("%s; it is deleted, and this start does without", e.getMessage());
+            delete(folder.get());
+            return Trunk.packed(bundle, variant, resources).checked();
+        }
+    }
+
+    /** Opens the saved weights once more; empty where there are none, and another copy would take memory of its own. */
+    public Optional<Trunk> openSaved(Bundle bundle, SessionResources resources) {
+        return folder.map(saved -> saved.resolve(GRAPH))
+                .filter(Files::exists)
+                .map(graph -> Trunk.saved(bundle, variant, resources, graph).checked());
+    }
+
+    /** Written elsewhere first: nobody maps half a file. */
+    private Trunk save(Bundle bundle, SessionResources resources, Path folder) {
+        Path unfinished = folder.resolveSibling(
+                folder.getFileName() + "." + ProcessHandle.current().pid());
+        Trunk trunk;
+        try {
+            Files.createDirectories(folder.getParent());
+            Files.createDirectory(unfinished);
+            trunk = Trunk.saving(bundle, variant, resources, unfinished.resolve(GRAPH))
+                    .checked();
+        } catch (IOException | IllegalStateException e) {
+            delete(unfinished);
+            LOG.infof("each start packs the weights anew (%s): softcall.base.cache-dir names a folder for them", e);
+            return Trunk.packed(bundle, variant, resources).checked();
+        }
+        try {
+            Files.move(unfinished, folder, StandardCopyOption.ATOMIC_MOVE);
+            LOG.infof("the packed weights for the next start are in %s", folder);
+        } catch (IOException e) {
+            // Another process was faster.
+            delete(unfinished);
+        }
+        return trunk;
+    }
+
+    private static void delete(Path folder) {
+        if (!Files.exists(folder)) {
+            return;
+        }
+        try {
+            for (Path path : List.of(folder.resolve(GRAPH), folder.resolve(WEIGHTS), folder)) {
+                Files.deleteIfExists(path);
+            }
+        } catch (IOException e) {
+            LOG.warnf("%s cannot be deleted: %s", folder, e);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+package io.softcall.inference.onnx;
+
+import ai.onnxruntime.OnnxJavaType;
+import ai.onnxruntime.OnnxTensor;
+import ai.onnxruntime.OnnxTensorLike;
+import ai.onnxruntime.OrtEnvironment;
+import ai.onnxruntime.OrtException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/** The input tensors of one run, and the memory under them. */
+final class SessionInputs implements AutoCloseable {
+
+    private final Arena arena = Arena.ofConfined();
+    private final Map<String, OnnxTensorLike> tensors = new HashMap<>();
+    private final List<OnnxTensor> owned = new ArrayList<>();
+
+    Map<String, OnnxTensorLike> tensors() {
+        return tensors;
+    }
+
+    /** Memory that lasts as long as this; never empty, because a tensor of no elements wants an address too. */
+    MemorySegment allocate(long bytes) {
+        return arena.allocate(Math.max(bytes, Long.BYTES), Long.BYTES);
+    }
+
+    void longs(String name, long[] values, long... shape) throws OrtException {
+        MemorySegment memory = allocate((long) values.length * Long.BYTES);
+        MemorySegment.copy(values, 0, memory, ValueLayout.JAVA_LONG, 0, values.length);
+        add(name, memory, OnnxJavaType.INT64, shape);
+    }
+
+    void floats(String name, float[] values, long... shape) throws OrtException {
+        MemorySegment memory = allocate((long) values.length * Float.BYTES);
+        MemorySegment.copy(values, 0, memory, ValueLayout.JAVA_FLOAT, 0, values.length);
+        add(name, memory, OnnxJavaType.FLOAT, shape);
+    }
+
+    /** Gives an input whatever {@code memory} begins with. */
+    OnnxTensor add(String name, MemorySegment memory, OnnxJavaType type, long... shape) throws OrtException {
+        long bytes = type.size;
+        for (long dimension : shape) {
+            bytes *= dimension;
+        }
+        var buffer = memory.asSlice(0, bytes).asByteBuffer().order(ByteOrder.nativeOrder());
+        OnnxTensor tensor = OnnxTensor.createTensor(OrtEnvironment.getEnvironment(), buffer, shape, type);
+        owned.add(tensor);
+        tensors.put(name, tensor);
+        return tensor;
+    }
+
+    /** Gives an input a tensor that somebody else closes. */
+    void put(String name, OnnxTensor tensor) {
+        tensors.put(name, tensor);
+    }
+
+    @Override
+    public void close() {
+        owned.forEach(OnnxTensor::close);
+        arena.close();
+    }
+}

@@ -1,0 +1,270 @@
+package io.softcall.inference.onnx;
+
+import ai.onnxruntime.OnnxTensor;
+import ai.onnxruntime.OrtEnvironment;
+import ai.onnxruntime.OrtException;
+import ai.onnxruntime.OrtLoggingLevel;
+import ai.onnxruntime.OrtSession;
+import ai.onnxruntime.OrtSession.SessionOptions;
+import ai.onnxruntime.OrtSession.SessionOptions.OptLevel;
+import io.softcall.inference.cuda.Cuda;
+import io.softcall.inference.model.Bundle;
+import io.softcall.inference.model.Device;
+import io.softcall.inference.model.Model;
+import io.softcall.inference.model.Prefix;
+import io.softcall.task.Prompt;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+
+/** One variant's trunk in an ONNX Runtime session. Shapes and names: docs/base-bundle.md. Safe for use by several threads. */
+public final class Trunk implements AutoCloseable {
+
+    private static final String IDS = "input_ids";
+    private static final String PROMPT = "prompt_embeds";
+    private static final String LAST = "last_index";
+    private static final String HIDDEN = "hidden";
+
+    private final Bundle bundle;
+    private final Bundle.Variant variant;
+    private final Path graph;
+    private final OrtEnvironment environment = OrtEnvironment.getEnvironment();
+    private final OrtSession session;
+    private final KeyOrder keyOrder;
+    private final List<String> presentNames;
+    /** Runs share it; closing takes it alone, because closing a session under a run would crash the process. */
+    private final ReentrantReadWriteLock inUse = new ReentrantReadWriteLock();
+
+    /** What ways of opening a session differ in. */
+    private interface Settings {
+        void apply(SessionOptions options) throws OrtException;
+    }
+
+    private Trunk(Bundle bundle, Bundle.Variant variant, SessionResources resources, Path graph, Settings settings) {
+        this.bundle = bundle;
+        this.variant = variant;
+        this.graph = graph;
+        this.presentNames = LayerPrefixes.names(bundle, "present.");
+        try (SessionOptions options = new SessionOptions()) {
+            environment.setTelemetry(false);
+            options.setIntraOpNumThreads(resources.threads());
+            options.addConfigEntry("session.intra_op.allow_spinning", resources.spinMicros() > 0 ? "1" : "0");
+            options.addConfigEntry("session.intra_op.spin_duration_us", Integer.toString(resources.spinMicros()));
+            options.setCPUArenaAllocator(resources.keepMemory());
+            // Lengths differ from run to run: a memory plan of the last one is of no use to the next.
+            options.setMemoryPatternOptimization(false);
+            settings.apply(options);
+            this.session = environment.createSession(graph.toString(), options);
+            this.keyOrder = KeyOrder.of(session.getMetadata());
+        } catch (OrtException e) {
+            throw new IllegalStateException("cannot open the trunk %s: %s".formatted(graph, e.getMessage()), e);
+        }
+    }
+
+    /** The weights are packed in memory as the processor wants them: runs are fast, opening takes a while. */
+    static Trunk packed(Bundle bundle, Bundle.Variant variant, SessionResources resources) {
+        return new Trunk(bundle, variant, resources, variant.graph(), options -> {});
+    }
+
+    /** The same, and the packed weights are written to a file beside {@code saved}, from where they can be mapped. */
+    static Trunk saving(Bundle bundle, Bundle.Variant variant, SessionResources resources, Path saved) {
+        return new Trunk(bundle, variant, resources, variant.graph(), options -> {
+            // Else it warns that the file fits only this processor, which is what it is for.
+            options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR);
+            options.setOptimizedModelFilePath(saved.toString());
+            options.addConfigEntry("session.save_external_prepacked_constant_initializers", "1");
+            options.addConfigEntry("session.optimized_model_external_initializers_file_name", PackedWeights.WEIGHTS);
+        });
+    }
+
+    /** What {@link #saving} wrote: packed weights, mapped. */
+    static Trunk saved(Bundle bundle, Bundle.Variant variant, SessionResources resources, Path saved) {
+        return new Trunk(bundle, variant, resources, saved, options -> options.setOptimizationLevel(OptLevel.NO_OPT));
+    }
+
+    /** The weights as they are stored, mapped: open at once and without memory of its own, slower a run. */
+    static Trunk mapped(Bundle bundle, Bundle.Variant variant, SessionResources resources) {
+        return new Trunk(
+                bundle,
+                variant,
+                resources,
+                variant.graph(),
+                options -> options.addConfigEntry("session.disable_prepacking", "1"));
+    }
+
+    /** The weights of the variant that is served, on a GPU; the golden row holds there. */
+    public static Trunk on(Cuda cuda, Bundle bundle, SessionResources resources) {
+        return new Trunk(bundle, bundle.served(), resources, bundle.served().graph(), cuda::configure).checked();
+    }
+
+    /** Whether prefixes are given in pages of a table. */
+    public boolean isPaged() {
+        return PagedPrefixes.wantedBy(session.getInputNames());
+    }
+
+    /** The order in which it takes keys from pages. */
+    public KeyOrder keyOrder() {
+        return keyOrder;
+    }
+
+    /**
+     * Computes a prompt's KV cache. The caller owns the one reference.
+     *
+     * @param form of the trunk that texts run through
+     */
+    Prefix encode(Prompt prompt, PrefixForm form) {
+        if (prompt.tokens() >= bundle.maxPositions()) {
+            throw new IllegalArgumentException(
+                    "a prompt of %d tokens leaves no position for text".formatted(prompt.tokens()));
+        }
+        try (SessionInputs inputs = new SessionInputs()) {
+            inputs.longs(IDS, new long[0], 1, 0);
+            inputs.floats(PROMPT, prompt.values(), 1, prompt.tokens(), bundle.hiddenSize());
+            inputs.longs(LAST, new long[] {prompt.tokens() - 1L}, 1);
+            noPast(inputs);
+            try (OrtSession.Result result = run(inputs, Set.copyOf(presentNames))) {
+                return form.keep(
+                        prompt.tokens(), (i, to) -> to.put(present(result, i).getFloatBuffer()));
+            }
+        } catch (OrtException e) {
+            throw new IllegalStateException("encoding a prompt failed: " + e.getMessage(), e);
+        }
+    }
+
+    private void noPast(SessionInputs inputs) throws OrtException {
+        if (isPaged()) {
+            PagedPrefixes.giveNone(bundle, inputs);
+        } else {
+            LayerPrefixes.giveNone(bundle, inputs);
+        }
+    }
+
+    private OnnxTensor present(OrtSession.Result result, int index) {
+        return (OnnxTensor) result.get(presentNames.get(index)).orElseThrow();
+    }
+
+    /**
+     * As {@link Model#forward}.
+     *
+     * @param device what it runs on, which decides on the padding
+     * @param form in which the prefixes are
+     */
+    float[][] forward(List<Model.Sequence> batch, Device device, PrefixForm form) {
+        int longest = 0;
+        for (Model.Sequence sequence : batch) {
+            checkRow(sequence, batch.getFirst().prefix().tokens());
+            longest = Math.max(longest, sequence.ids().length);
+        }
+        int length = device.tokens(longest);
+        int rows = device.rows(batch.size());
+        long[] ids = new long[rows * length];
+        long[] last = new long[rows];
+        List<Prefix> prefixes =
+                new ArrayList<>(Collections.nCopies(rows, batch.getFirst().prefix()));
+        for (int row = 0; row < batch.size(); row++) {
+            Model.Sequence sequence = batch.get(row);
+            System.arraycopy(sequence.ids(), 0, ids, row * length, sequence.ids().length);
+            last[row] = sequence.ids().length - 1L;
+            prefixes.set(row, sequence.prefix());
+        }
+        try (SessionInputs inputs = new SessionInputs()) {
+            inputs.longs(IDS, ids, rows, length);
+            inputs.floats(PROMPT, new float[0], rows, 0, bundle.hiddenSize());
+            inputs.longs(LAST, last, rows);
+            form.give(prefixes, inputs);
+            try (OrtSession.Result result = run(inputs, Set.of(HIDDEN))) {
+                float[][] hidden = (float[][]) result.get(HIDDEN).orElseThrow().getValue();
+                return Arrays.copyOf(hidden, batch.size());
+            }
+        } catch (OrtException e) {
+            throw ForwardFailure.of(batch.size(), e);
+        }
+    }
+
+    private OrtSession.Result run(SessionInputs inputs, Set<String> outputs) throws OrtException {
+        inUse.readLock().lock();
+        try {
+            return session.run(inputs.tensors(), outputs);
+        } finally {
+            inUse.readLock().unlock();
+        }
+    }
+
+    /** What the graph does not check: a row out of range would silently read its neighbour. */
+    private void checkRow(Model.Sequence sequence, int prefixTokens) {
+        if (sequence.ids().length == 0) {
+            throw new IllegalArgumentException("a row has no tokens");
+        }
+        if (sequence.prefix().tokens() != prefixTokens) {
+            throw new IllegalArgumentException("prefixes of %d and %d tokens cannot share a run"
+                    .formatted(prefixTokens, sequence.prefix().tokens()));
+        }
+        if (prefixTokens + sequence.ids().length > bundle.maxPositions()) {
+            throw new IllegalArgumentException("%d prompt and %d text tokens exceed the base's %d positions"
+                    .formatted(prefixTokens, sequence.ids().length, bundle.maxPositions()));
+        }
+    }
+
+    /** This trunk, if it computes what PyTorch did; else it is closed. */
+    Trunk checked() {
+        try {
+            checkGolden();
+            return this;
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    /** @throws IllegalStateException when the trunk computes something else than PyTorch did */
+    private void checkGolden() {
+        Bundle.Golden golden = variant.golden();
+        int prompt = golden.promptEmbeds().length;
+        float[] embeds = new float[prompt * bundle.hiddenSize()];
+        for (int token = 0; token < prompt; token++) {
+            System.arraycopy(golden.promptEmbeds()[token], 0, embeds, token * bundle.hiddenSize(), bundle.hiddenSize());
+        }
+        float[] hidden;
+        try (SessionInputs inputs = new SessionInputs()) {
+            inputs.longs(IDS, golden.inputIds(), 1, golden.inputIds().length);
+            inputs.floats(PROMPT, embeds, 1, prompt, bundle.hiddenSize());
+            inputs.longs(LAST, new long[] {prompt + golden.inputIds().length - 1L}, 1);
+            noPast(inputs);
+            try (OrtSession.Result result = run(inputs, Set.of(HIDDEN))) {
+                hidden = ((float[][]) result.get(HIDDEN).orElseThrow().getValue())[0];
+            }
+        } catch (OrtException e) {
+            throw new IllegalStateException("the trunk %s does not run: %s".formatted(graph, e.getMessage()), e);
+        }
+        double scale = 0;
+        double difference = 0;
+        for (int i = 0; i < hidden.length; i++) {
+            scale = Math.max(scale, Math.abs(golden.hidden()[i]));
+            // Not Math.max: a NaN must not pass.
+            double here = Math.abs((double) hidden[i] - golden.hidden()[i]);
+            difference = here <= difference ? difference : here;
+        }
+        if (!(difference <= golden.tolerance() * scale)) {
+            throw new IllegalStateException(
+                    "the trunk %s computes a hidden row that differs from the golden one by %.3g, allowed %.3g:"
+                                    .formatted(graph, difference, golden.tolerance() * scale)
+                            + " damaged weights, or a processor that ONNX Runtime serves wrongly");
+        }
+    }
+
+    @Override
+    public void close() {
+        inUse.writeLock().lock();
+        try {
+            session.close();
+        } catch (OrtException e) {
+            throw new IllegalStateException(e);
+        } finally {
+            inUse.writeLock().unlock();
+        }
+    }
+}

@@ -1,0 +1,62 @@
+package io.softcall.inference.opening;
+
+import io.quarkus.runtime.Startup;
+import io.softcall.inference.model.Bundle;
+import io.softcall.inference.model.InferenceConfig;
+import io.softcall.inference.model.Model;
+import io.softcall.inference.model.Tokenizer;
+import io.softcall.task.PrefixLayout;
+import io.softcall.task.Requirements;
+import jakarta.enterprise.inject.Disposes;
+import jakarta.enterprise.inject.Produces;
+import jakarta.inject.Singleton;
+import java.util.HashSet;
+import java.util.Set;
+
+/** Opens the base that the configuration names, at start, so that a server that is ready can answer. */
+final class Bases {
+
+    @Produces
+    @Singleton
+    Bundle bundle(Opening opening) {
+        return opening.bundle();
+    }
+
+    @Produces
+    @Singleton
+    Requirements requirements(Bundle bundle, InferenceConfig config) {
+        Set<String> fingerprints = new HashSet<>(config.base().accept().orElse(Set.of()));
+        fingerprints.add(bundle.fingerprint());
+        return new Requirements(
+                bundle.name(),
+                fingerprints,
+                bundle.hiddenSize(),
+                config.limits().promptTokens(),
+                new PrefixLayout(
+                        bundle.served().name(),
+                        bundle.served().kvLayout(),
+                        bundle.layers(),
+                        bundle.kvHeads(),
+                        bundle.headDim()),
+                bundle.encoder().isPresent());
+    }
+
+    @Produces
+    @Singleton
+    @Startup
+    Model model(Opening opening) {
+        return opening.model();
+    }
+
+    /** The tokenizer is not disposed of: a call that is still under way would crash the process. */
+    void close(@Disposes Model model) {
+        model.close();
+    }
+
+    @Produces
+    @Singleton
+    @Startup
+    Tokenizer tokenizer(Opening opening) {
+        return opening.tokenizer();
+    }
+}

@@ -1,0 +1,28 @@
+package io.softcall.inference.opening;
+
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.quarkus.runtime.Startup;
+import io.softcall.inference.cuda.Cuda;
+import jakarta.inject.Singleton;
+import java.util.function.ToDoubleFunction;
+
+/** A GPU's memory, whoever uses it, where a GPU serves. */
+@Startup
+@Singleton
+final class DeviceMemoryMetrics {
+
+    DeviceMemoryMetrics(Opening opening, MeterRegistry metrics) {
+        opening.cuda().ifPresent(cuda -> {
+            register(metrics, "free", cuda, gpu -> gpu.memory().free());
+            register(metrics, "total", cuda, gpu -> gpu.memory().total());
+        });
+    }
+
+    private static void register(MeterRegistry metrics, String what, Cuda cuda, ToDoubleFunction<Cuda> bytes) {
+        Gauge.builder("softcall.device.memory." + what, cuda, bytes)
+                .baseUnit("bytes")
+                .description(what + " memory of the GPU")
+                .register(metrics);
+    }
+}

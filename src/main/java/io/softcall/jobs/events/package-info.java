@@ -1,0 +1,2 @@
+/** Storage notifications and parts of jobs, as senders wrap them. */
+package io.softcall.jobs.events;

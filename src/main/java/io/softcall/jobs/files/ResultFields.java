@@ -1,0 +1,57 @@
+package io.softcall.jobs.files;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import io.softcall.inference.Classification;
+import io.softcall.task.Task;
+import io.softcall.task.TaskName;
+import java.io.IOException;
+import java.util.List;
+
+/** Writes what became of a row, in the fields that all results of rows have: those of files, of items, of lines. */
+public final class ResultFields {
+
+    private ResultFields() {}
+
+    public static void id(JsonGenerator out, RowId id) throws IOException {
+        out.writeFieldName("id");
+        out.writeRawValue(id.json());
+    }
+
+    public static void task(JsonGenerator out, TaskName task) throws IOException {
+        out.writeStringField("task", task.value());
+    }
+
+    /** {@code version}, then {@link #label}. */
+    public static void answer(JsonGenerator out, Task task, Classification.Prediction row, boolean scores)
+            throws IOException {
+        out.writeStringField("version", task.version());
+        label(out, task, row, scores);
+    }
+
+    /**
+     * {@code label}, which is null where the task abstains, {@code score}, and on request {@code scores} by label.
+     *
+     * @param scores whether every label's probability is written
+     */
+    public static void label(JsonGenerator out, Task task, Classification.Prediction row, boolean scores)
+            throws IOException {
+        List<String> labels = task.head().labels();
+        out.writeStringField("label", row.abstained() ? null : labels.get(row.best()));
+        out.writeNumberField("score", row.probabilities()[row.best()]);
+        if (scores) {
+            out.writeObjectFieldStart("scores");
+            for (int i = 0; i < labels.size(); i++) {
+                out.writeNumberField(labels.get(i), row.probabilities()[i]);
+            }
+            out.writeEndObject();
+        }
+    }
+
+    /** @param code a type of the table of errors */
+    public static void error(JsonGenerator out, String code, String message) throws IOException {
+        out.writeObjectFieldStart("error");
+        out.writeStringField("code", code);
+        out.writeStringField("message", message);
+        out.writeEndObject();
+    }
+}

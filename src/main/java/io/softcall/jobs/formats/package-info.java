@@ -1,0 +1,2 @@
+/** File formats: CSV and JSON lines. */
+package io.softcall.jobs.formats;

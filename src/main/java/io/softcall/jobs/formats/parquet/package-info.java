@@ -1,0 +1,2 @@
+/** Parquet, read by pages, with bounds that are checked before anything is built. */
+package io.softcall.jobs.formats.parquet;

@@ -1,0 +1,121 @@
+package io.softcall.jobs.run;
+
+import com.github.benmanes.caffeine.cache.Cache;
+import com.github.benmanes.caffeine.cache.Caffeine;
+import com.github.benmanes.caffeine.cache.Scheduler;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import io.softcall.jobs.run.Folder.Fixed;
+import io.softcall.store.RetryPolicy;
+import io.softcall.task.Task;
+import io.softcall.task.TaskName;
+import io.softcall.task.catalog.Tasks;
+import java.time.Duration;
+import java.util.Locale;
+
+/**
+ * The tasks of jobs, each in the version that was stored when its job used it first. A copy lies in the job's folder, so the
+ * version holds whatever becomes of the task.
+ */
+public final class FixedTasks {
+
+    /** Parsed artifacts of the jobs under way. */
+    private static final long CACHE_BYTES = 64 << 20;
+
+    /** For which an unused task is kept: its job may have ended, and reading the copy again costs milliseconds. */
+    private static final Duration KEPT = Duration.ofMinutes(1);
+
+    private static final int ERROR_BYTES = 1_024;
+
+    private final Tasks tasks;
+    private final RetryPolicy retryPolicy;
+    private final Cache<Key, Version> cache = Caffeine.newBuilder()
+            .maximumWeight(CACHE_BYTES)
+            .weigher((Key key, Version version) -> version.bytes())
+            .expireAfterAccess(KEPT)
+            .scheduler(Scheduler.systemScheduler())
+            .build();
+
+    private record Key(String job, TaskName task) {}
+
+    /** What a job has for a task. */
+    sealed interface Version {
+
+        record Present(Task task) implements Version {}
+
+        /** Every row of it is this error. */
+        record Absent(String code, String message) implements Version {}
+
+        private int bytes() {
+            return this instanceof Present(Task task)
+                    ? (int) Math.min(task.heapBytes(), Integer.MAX_VALUE)
+                    : ERROR_BYTES;
+        }
+    }
+
+    public FixedTasks(Tasks tasks, RetryPolicy retryPolicy) {
+        this.tasks = tasks;
+        this.retryPolicy = retryPolicy;
+    }
+
+    /** The version that a job uses, which this call fixes if it is the first. */
+    Version get(Folder folder, TaskName name) {
+        return cache.get(new Key(folder.job(), name), key -> {
+            Fixed fixed = folder.read(folder.fixed(name), Fixed.class)
+                    .orElseGet(() -> folder.agree(folder.fixed(name), copy(folder, name), Fixed.class));
+            return open(folder, name, fixed);
+        });
+    }
+
+    /** Gives up the versions of a job that has ended. Kept any longer, those of many small jobs would fill the heap. */
+    void forget(String job) {
+        cache.asMap().keySet().removeIf(key -> key.job().equals(job));
+    }
+
+    private Fixed copy(Folder folder, TaskName name) {
+        try {
+            Tasks.Artifact artifact = retryPolicy.call(() -> tasks.fetch(name));
+            read(artifact);
+            folder.output().create(folder.key(folder.artifact(name, artifact.version())), artifact.bytes());
+            return new Fixed(artifact.version(), null, null);
+        } catch (SoftcallException e) {
+            if (e.reason() == Reason.UNKNOWN_TASK || e.reason() == Reason.ARTIFACT_REFUSED) {
+                return new Fixed(null, code(e.reason()), e.publicMessage());
+            }
+            throw e;
+        }
+    }
+
+    /** Whatever an artifact does to its reader, it does to the rows of its task alone. */
+    private Task read(Tasks.Artifact artifact) {
+        try {
+            return tasks.read(artifact);
+        } catch (SoftcallException e) {
+            throw e;
+        } catch (RuntimeException e) {
+            throw new SoftcallException(
+                    Reason.ARTIFACT_REFUSED, "task \"%s\" cannot be read: %s".formatted(artifact.name(), e), e);
+        }
+    }
+
+    private Version open(Folder folder, TaskName name, Fixed fixed) {
+        if (fixed.version() == null) {
+            return new Version.Absent(fixed.code(), fixed.message());
+        }
+        String copy = folder.artifact(name, fixed.version());
+        byte[] bytes = folder.bytes(copy).orElseThrow(() -> folder.damaged(copy, "it was deleted"));
+        try {
+            return new Version.Present(read(new Tasks.Artifact(name, fixed.version(), bytes)));
+        } catch (SoftcallException e) {
+            if (e.reason() == Reason.ARTIFACT_REFUSED) {
+                return new Version.Absent(code(e.reason()), e.publicMessage());
+            }
+            throw e;
+        }
+    }
+
+    /** How results and manifests write a reason. */
+    public static String code(Reason reason) {
+        return reason.name().toLowerCase(Locale.ROOT);
+    }
+}

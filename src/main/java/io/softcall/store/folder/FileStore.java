@@ -1,0 +1,199 @@
+package io.softcall.store.folder;
+
+import com.github.benmanes.caffeine.cache.Cache;
+import com.github.benmanes.caffeine.cache.Caffeine;
+import io.softcall.Sha256;
+import io.softcall.SoftcallException;
+import io.softcall.Workers;
+import io.softcall.store.Failures;
+import io.softcall.store.Loading;
+import io.softcall.store.Store;
+import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.attribute.FileTime;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Function;
+
+/**
+ * A folder as a store. An object's version is the SHA-256 of its content, so that a touched file is no new version. A file
+ * is hashed once for as long as it stays what it was (docs/freshness.md).
+ */
+public final class FileStore implements Store {
+
+    /** What changes whenever a file is written or replaced: of the change's time even the file's owner cannot lie. */
+    private static final String STATE = "unix:dev,ino,size,lastModifiedTime,ctime";
+
+    /**
+     * A file that changed less than this before it was read may change again without a trace: clocks of file systems are
+     * coarse. No known one ticks more slowly.
+     */
+    private static final Duration TICK = Duration.ofSeconds(2);
+
+    /** What fits into an array, and one byte more. */
+    private static final long MAX_ARRAY = Integer.MAX_VALUE - 16;
+
+    private static final int MAX_REMEMBERED = 10_000;
+
+    /** Whatever touches files may wait for a disk, or for a network. */
+    private static final int REQUESTS_AT_ONCE = 4;
+
+    private static final int REQUESTS_WAITING = 2_048;
+
+    /** The version of the content that a file had in a state. */
+    private record Hashed(Map<String, Object> state, String version) {}
+
+    private final Path root;
+    private final long maxBytes;
+    private final Duration timeout;
+    private final FolderListing listing;
+    private final Workers requests = new Workers("requests", REQUESTS_AT_ONCE, REQUESTS_WAITING);
+    private final Cache<Path, Hashed> hashed =
+            Caffeine.newBuilder().maximumSize(MAX_REMEMBERED).build();
+
+    /** @param timeout for one answer of {@link #get} */
+    public FileStore(Path root, long maxBytes, Duration timeout) {
+        this.root = root.toAbsolutePath().normalize();
+        this.maxBytes = Math.min(maxBytes, MAX_ARRAY);
+        this.timeout = timeout;
+        this.listing = new FolderListing(this.root);
+    }
+
+    @Override
+    public Answer get(String key, Optional<String> known, Loading.Lease lease) {
+        Path file = root.resolve(key);
+        try {
+            Look look = requests.call(() -> unlessGone(() -> look(file, known), Look::of), timeout, this::late);
+            if (look.answer().isPresent()) {
+                return look.answer().get();
+            }
+            lease.take(look.bytes());
+            return lease.run(() -> unlessGone(() -> read(file, known), gone -> gone), timeout, this::late);
+        } catch (IOException e) {
+            throw Failures.of(uri(), file, e);
+        }
+    }
+
+    private SoftcallException late() {
+        return Failures.late(uri());
+    }
+
+    /** A folder that is away (an unmounted disk) must not read as "all tasks are gone". */
+    private <T> T unlessGone(Workers.Work<T, IOException> operation, Function<Missing, T> gone) throws IOException {
+        try {
+            return operation.run();
+        } catch (NoSuchFileException e) {
+            if (Files.isDirectory(root)) {
+                return gone.apply(new Missing());
+            }
+            throw e;
+        }
+    }
+
+    /**
+     * What can be said of a file that is not read.
+     *
+     * @param answer empty: it has to be read
+     * @param bytes of the file
+     */
+    private record Look(Optional<Answer> answer, long bytes) {
+
+        static Look of(Answer answer) {
+            return new Look(Optional.of(answer), 0);
+        }
+    }
+
+    private Look look(Path file, Optional<String> known) throws IOException {
+        Optional<BasicFileAttributes> attributes = attributes(file).filter(BasicFileAttributes::isRegularFile);
+        if (attributes.isEmpty()) {
+            throw new NoSuchFileException(file.toString());
+        }
+        Hashed last = hashed.getIfPresent(file);
+        if (last != null && known.filter(last.version()::equals).isPresent()) {
+            // Opened even if only its state is looked at: network file systems ask their server when a file is opened.
+            Files.newInputStream(file).close();
+            if (state(file).filter(last.state()::equals).isPresent()) {
+                return Look.of(new Unchanged());
+            }
+        }
+        long size = attributes.get().size();
+        return size > maxBytes
+                ? Look.of(new TooLarge("size-" + size, size, maxBytes))
+                : new Look(Optional.empty(), size);
+    }
+
+    private Answer read(Path file, Optional<String> known) throws IOException {
+        Instant began = Instant.now();
+        Optional<Map<String, Object>> before = state(file);
+        try (var in = Files.newInputStream(file)) {
+            Instant modified = Files.getLastModifiedTime(file).toInstant();
+            byte[] bytes = in.readNBytes((int) maxBytes + 1);
+            if (bytes.length > maxBytes) {
+                return new TooLarge("size-" + bytes.length, bytes.length, maxBytes);
+            }
+            String version = Sha256.of(bytes);
+            // The same from before it was opened until it was read: these bytes are that file's.
+            before.filter(state -> settled(state, began) && state(file).equals(before))
+                    .ifPresent(state -> hashed.put(file, new Hashed(state, version)));
+            return known.filter(version::equals).isPresent() ? new Unchanged() : new Found(version, modified, bytes);
+        }
+    }
+
+    /** Empty where there is no such file; other than {@link Files#isRegularFile} it says why it cannot be looked at. */
+    private Optional<BasicFileAttributes> attributes(Path file) throws IOException {
+        try {
+            return Optional.of(Files.readAttributes(file, BasicFileAttributes.class));
+        } catch (NoSuchFileException e) {
+            return Optional.empty();
+        } catch (AccessDeniedException e) {
+            throw e;
+        } catch (IOException e) {
+            for (Path step = file; !step.equals(root); step = step.getParent()) {
+                // A file in place of a folder, or a link that loops.
+                if (Files.isRegularFile(step) || Files.isSymbolicLink(step) && !Files.exists(step)) {
+                    return Optional.empty();
+                }
+            }
+            throw e;
+        }
+    }
+
+    /** Empty where files have no such attributes; then each operation hashes. */
+    private static Optional<Map<String, Object>> state(Path file) {
+        try {
+            return Optional.of(Files.readAttributes(file, STATE));
+        } catch (IOException | UnsupportedOperationException | IllegalArgumentException e) {
+            return Optional.empty();
+        }
+    }
+
+    private static boolean settled(Map<String, Object> state, Instant began) {
+        return isSettled((FileTime) state.get("ctime"), began)
+                && isSettled((FileTime) state.get("lastModifiedTime"), began);
+    }
+
+    /** Whether a change at that time cannot be followed by one of the same time, seen from {@code now}. */
+    static boolean isSettled(FileTime changed, Instant now) {
+        return changed.toInstant().isBefore(now.minus(TICK));
+    }
+
+    @Override
+    public Page list(String prefix, String suffix, String after, int limit) {
+        try {
+            return listing.list(prefix, suffix, after, limit);
+        } catch (IOException e) {
+            throw Failures.of(uri(), root, e);
+        }
+    }
+
+    @Override
+    public String uri() {
+        return "file:" + root;
+    }
+}

@@ -1,0 +1,2 @@
+/** A folder as a store. */
+package io.softcall.store.folder;

@@ -1,0 +1,33 @@
+package io.softcall.store.opening;
+
+import io.softcall.store.Bucket;
+import io.softcall.store.Location;
+import io.softcall.store.folder.FolderBucket;
+import io.softcall.store.s3.S3Bucket;
+import io.softcall.store.s3.S3Clients;
+import jakarta.enterprise.inject.Instance;
+import jakarta.inject.Singleton;
+
+/** Opens buckets by their addresses. */
+@Singleton
+public class Buckets {
+
+    private final Instance<S3Clients> s3;
+
+    Buckets(Instance<S3Clients> s3) {
+        this.s3 = s3;
+    }
+
+    /**
+     * @param setting the configuration's name for it, for the message
+     * @param uri {@code s3://bucket/prefix} or {@code file:/dir}
+     * @throws IllegalArgumentException when the address is neither
+     */
+    public Bucket open(String setting, String uri) {
+        return switch (Location.of(setting, uri)) {
+            case Location.S3(String bucket, String prefix) ->
+                new S3Bucket(s3.get().client(), bucket, prefix);
+            case Location.Folder folder -> new FolderBucket(folder.path());
+        };
+    }
+}

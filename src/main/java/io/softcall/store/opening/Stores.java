@@ -1,0 +1,67 @@
+package io.softcall.store.opening;
+
+import io.quarkus.runtime.Startup;
+import io.softcall.store.Loading;
+import io.softcall.store.Location;
+import io.softcall.store.Store;
+import io.softcall.store.StoreConfig;
+import io.softcall.store.folder.FileStore;
+import io.softcall.store.mirror.Acceptance;
+import io.softcall.store.mirror.MirrorFolder;
+import io.softcall.store.mirror.MirrorStore;
+import io.softcall.store.s3.S3Clients;
+import io.softcall.store.s3.S3Store;
+import jakarta.enterprise.inject.Disposes;
+import jakarta.enterprise.inject.Instance;
+import jakarta.enterprise.inject.Produces;
+import jakarta.inject.Singleton;
+import java.time.Duration;
+
+/** Opens the store that {@code softcall.store.uri} names. */
+final class Stores {
+
+    private static final String SETTING = "softcall.store.uri";
+
+    /** What is made of a content takes up to five times its bytes for a moment. */
+    private static final int PART_OF_THE_HEAP = 16;
+
+    @Produces
+    @Singleton
+    Loading loading() {
+        return new Loading(Runtime.getRuntime().maxMemory() / PART_OF_THE_HEAP);
+    }
+
+    @Produces
+    @Singleton
+    @Startup
+    Store store(StoreConfig config, Instance<S3Clients> s3, Instance<Acceptance> acceptance, Loading loading) {
+        return Location.Mirror.of(SETTING, config.uri())
+                .<Store>map(mirror -> {
+                    Duration interval = config.mirror().interval();
+                    return new MirrorStore(
+                            open(mirror.origin(), config, MirrorStore.originTimeout(interval), s3),
+                            new MirrorFolder(
+                                    mirror.folder(), config.mirror().maxBytes().asLongValue()),
+                            acceptance.get(),
+                            loading,
+                            interval,
+                            config.timeout());
+                })
+                .orElseGet(() -> open(Location.of(SETTING, config.uri()), config, config.timeout(), s3));
+    }
+
+    private static Store open(Location location, StoreConfig config, Duration timeout, Instance<S3Clients> s3) {
+        long maxBytes = config.maxArtifactBytes().asLongValue();
+        return switch (location) {
+            case Location.S3(String bucket, String prefix) -> new S3Store(s3.get(), bucket, prefix, maxBytes, timeout);
+            case Location.Folder folder -> new FileStore(folder.path(), maxBytes, timeout);
+        };
+    }
+
+    /** The rounds of a mirror end with the server. */
+    void close(@Disposes Store store) {
+        if (store instanceof MirrorStore mirror) {
+            mirror.close();
+        }
+    }
+}

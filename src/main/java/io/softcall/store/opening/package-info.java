@@ -1,0 +1,2 @@
+/** Opens stores and buckets by their addresses. */
+package io.softcall.store.opening;

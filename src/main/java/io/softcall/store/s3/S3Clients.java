@@ -1,0 +1,107 @@
+package io.softcall.store.s3;
+
+import io.softcall.store.StoreConfig;
+import jakarta.annotation.PreDestroy;
+import jakarta.inject.Singleton;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
+import software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider;
+import software.amazon.awssdk.core.checksums.RequestChecksumCalculation;
+import software.amazon.awssdk.core.checksums.ResponseChecksumValidation;
+import software.amazon.awssdk.http.SdkHttpClient;
+import software.amazon.awssdk.http.apache.ApacheHttpClient;
+import software.amazon.awssdk.regions.Region;
+import software.amazon.awssdk.regions.providers.AwsProfileRegionProvider;
+import software.amazon.awssdk.regions.providers.AwsRegionProviderChain;
+import software.amazon.awssdk.regions.providers.SystemSettingsRegionProvider;
+import software.amazon.awssdk.services.s3.S3Client;
+import software.amazon.awssdk.services.s3.S3Configuration;
+import software.amazon.awssdk.services.s3.presigner.S3Presigner;
+
+/**
+ * Makes the S3 client, with credentials, endpoint and region from where the AWS SDK finds them: environment, system properties,
+ * profile, role. A bean of its own, so that file stores never pay for a client.
+ */
+@Singleton
+public class S3Clients {
+
+    private static final int MAX_CONNECTIONS = 256;
+    private static final Duration CONNECTION_TIMEOUT = Duration.ofSeconds(1);
+
+    private final SdkHttpClient http = ApacheHttpClient.builder()
+            .maxConnections(MAX_CONNECTIONS)
+            .connectionTimeout(CONNECTION_TIMEOUT)
+            .build();
+    /** One for both clients: what a role's credentials come from is asked once. */
+    private final DefaultCredentialsProvider credentials =
+            DefaultCredentialsProvider.builder().build();
+
+    /** What ends questions that take too long. */
+    private final ScheduledThreadPoolExecutor clock = clock();
+
+    private final S3Client client;
+    private final S3Revalidation revalidation;
+
+    S3Clients(StoreConfig config) {
+        Region region = region();
+        client = S3Client.builder()
+                .region(region)
+                .credentialsProvider(credentials)
+                .httpClient(http)
+                .overrideConfiguration(
+                        override -> override.apiCallTimeout(config.timeout()).scheduledExecutorService(clock))
+                // What servers other than AWS's can do.
+                .forcePathStyle(true)
+                .requestChecksumCalculation(RequestChecksumCalculation.WHEN_REQUIRED)
+                .responseChecksumValidation(ResponseChecksumValidation.WHEN_REQUIRED)
+                .build();
+        S3Configuration paths =
+                S3Configuration.builder().pathStyleAccessEnabled(true).build();
+        revalidation = new S3Revalidation(
+                http,
+                clock,
+                S3Presigner.builder()
+                        .region(region)
+                        .credentialsProvider(credentials)
+                        .serviceConfiguration(paths)
+                        .build());
+    }
+
+    /** An executor keeps what it was to do until its time has come, and a whole request with it, unless it drops what is cancelled. */
+    private static ScheduledThreadPoolExecutor clock() {
+        ScheduledThreadPoolExecutor clock = new ScheduledThreadPoolExecutor(
+                1, Thread.ofPlatform().name("s3-clock").daemon().factory());
+        clock.setRemoveOnCancelPolicy(true);
+        return clock;
+    }
+
+    /** Never the SDK's last resort, which is to ask AWS's machines: elsewhere nobody answers, and any region does. */
+    private static Region region() {
+        return new AwsRegionProviderChain(
+                        new SystemSettingsRegionProvider(),
+                        () -> Optional.ofNullable(System.getenv("AWS_DEFAULT_REGION"))
+                                .map(Region::of)
+                                .orElse(null),
+                        new AwsProfileRegionProvider(),
+                        () -> Region.US_EAST_1)
+                .getRegion();
+    }
+
+    public S3Client client() {
+        return client;
+    }
+
+    S3Revalidation revalidation() {
+        return revalidation;
+    }
+
+    @PreDestroy
+    void close() {
+        revalidation.close();
+        client.close();
+        credentials.close();
+        http.close();
+        clock.shutdownNow();
+    }
+}

@@ -1,0 +1,170 @@
+package io.softcall.store.s3;
+
+import io.softcall.Sha256;
+import io.softcall.SoftcallException;
+import io.softcall.store.Failures;
+import io.softcall.store.Loading;
+import io.softcall.store.Store;
+import io.softcall.store.s3.S3Revalidation.Said;
+import java.io.IOException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+import software.amazon.awssdk.awscore.AwsRequestOverrideConfiguration;
+import software.amazon.awssdk.core.sync.ResponseTransformer;
+import software.amazon.awssdk.http.AbortableInputStream;
+import software.amazon.awssdk.services.s3.S3Client;
+import software.amazon.awssdk.services.s3.model.GetObjectRequest;
+import software.amazon.awssdk.services.s3.model.GetObjectResponse;
+import software.amazon.awssdk.services.s3.model.S3Exception;
+import software.amazon.awssdk.services.s3.model.S3Object;
+
+/** A bucket on any S3-compatible server. An object's version is its ETag without the quotes. */
+public final class S3Store implements Store {
+
+    /** The object's metadata in which {@code softcall push} records what it stores. */
+    private static final String SHA256 = "softcall-sha256";
+
+    /** What a question of a listing asks for: as many objects as its rows may lie among. */
+    private static final int OBJECTS_OF_A_TASK = 2;
+
+    private static final int OTHERS = 10;
+
+    /** What fits into an array, and one byte more. */
+    private static final long MAX_ARRAY = Integer.MAX_VALUE - 16;
+
+    private static final int NOT_MODIFIED = 304;
+
+    private final S3Client client;
+    private final S3Revalidation revalidation;
+    private final String bucket;
+    private final String prefix;
+    private final long maxBytes;
+    private final Duration timeout;
+
+    /**
+     * @param prefix empty, or a key prefix that ends in {@code /}
+     * @param timeout for one answer
+     */
+    public S3Store(S3Clients clients, String bucket, String prefix, long maxBytes, Duration timeout) {
+        this.client = clients.client();
+        this.revalidation = clients.revalidation();
+        this.timeout = timeout;
+        this.bucket = bucket;
+        this.prefix = prefix;
+        this.maxBytes = Math.min(maxBytes, MAX_ARRAY);
+    }
+
+    @Override
+    public Answer get(String key, Optional<String> known, Loading.Lease lease) {
+        long began = System.nanoTime();
+        Said said = known.map(version -> revalidation.ask(bucket, prefix + key, version, timeout))
+                .orElse(Said.NOTHING);
+        if (said == Said.UNCHANGED) {
+            return new Unchanged();
+        }
+        Duration left = timeout.minusNanos(System.nanoTime() - began);
+        if (!left.isPositive()) {
+            throw Failures.late(uri());
+        }
+        var request =
+                GetObjectRequest.builder().bucket(bucket).key(prefix + key).overrideConfiguration(within(left));
+        known.ifPresent(version -> request.ifNoneMatch(ETag.header(version)));
+        try {
+            // A transformer runs inside the client's timeouts and retries; a plain stream would be read outside them.
+            ResponseTransformer<GetObjectResponse, Answer> bounded = (response, body) -> read(response, body, lease);
+            return client.getObject(request.build(), bounded);
+        } catch (S3Exception e) {
+            if (e.statusCode() == NOT_MODIFIED && known.isPresent()) {
+                if (said == Said.SOMETHING_ELSE) {
+                    revalidation.leaveToTheSdk(bucket, prefix + key);
+                }
+                return new Unchanged();
+            }
+            if (S3Failures.isMissing(e)) {
+                return new Missing();
+            }
+            throw failure(e);
+        } catch (RuntimeException e) {
+            throw failure(e);
+        }
+    }
+
+    private Answer read(GetObjectResponse response, AbortableInputStream body, Loading.Lease lease) throws IOException {
+        String version = ETag.version(uri(), response.eTag());
+        Optional<Long> told = Optional.ofNullable(response.contentLength());
+        if (told.filter(length -> length > maxBytes).isPresent()) {
+            body.abort();
+            return new TooLarge(version, told.get(), maxBytes);
+        }
+        int most = Math.toIntExact(told.orElse(maxBytes + 1));
+        lease.take(most);
+        byte[] bytes = body.readNBytes(most);
+        if (bytes.length > maxBytes) {
+            body.abort();
+            return new TooLarge(version, bytes.length, maxBytes);
+        }
+        if (told.isPresent() && bytes.length < most) {
+            throw new IOException("the connection ended after %d of %d bytes".formatted(bytes.length, most));
+        }
+        Optional<String> recorded = Optional.ofNullable(response.metadata().get(SHA256));
+        if (recorded.isPresent()) {
+            String found = lease.run(() -> Sha256.of(bytes));
+            if (!recorded.get().equals(found)) {
+                return new Damaged(
+                        version, "its SHA-256 is %s, and was %s when it was stored".formatted(found, recorded.get()));
+            }
+        }
+        return new Found(version, orEpoch(response.lastModified()), bytes);
+    }
+
+    @Override
+    public Page list(String start, String suffix, String after, int limit) {
+        try {
+            S3Listing listed = S3Listing.ask(
+                    client,
+                    uri(),
+                    bucket,
+                    prefix + start,
+                    after.isEmpty() ? "" : prefix + after,
+                    OTHERS + OBJECTS_OF_A_TASK * limit,
+                    within(timeout));
+            List<Entry> entries = listed.objects().stream()
+                    .filter(object -> object.key().endsWith(suffix))
+                    .limit(limit)
+                    .map(this::entry)
+                    .toList();
+            Optional<String> next = entries.size() == limit
+                    ? Optional.of(entries.getLast().key())
+                    : Optional.of(listed)
+                            .filter(S3Listing::more)
+                            .map(more -> more.objects().getLast().key().substring(prefix.length()));
+            return new Page(entries, next, true);
+        } catch (RuntimeException e) {
+            throw failure(e);
+        }
+    }
+
+    private Entry entry(S3Object object) {
+        return new Entry(object.key().substring(prefix.length()), orEpoch(object.lastModified()));
+    }
+
+    /** Some servers do not say. */
+    private static Instant orEpoch(Instant modified) {
+        return modified == null ? Instant.EPOCH : modified;
+    }
+
+    @Override
+    public String uri() {
+        return "s3://" + bucket + "/" + prefix;
+    }
+
+    private static AwsRequestOverrideConfiguration within(Duration limit) {
+        return AwsRequestOverrideConfiguration.builder().apiCallTimeout(limit).build();
+    }
+
+    private SoftcallException failure(RuntimeException e) {
+        return S3Failures.of(uri(), e);
+    }
+}

@@ -1,0 +1,2 @@
+/** S3-compatible object stores. */
+package io.softcall.store.s3;

@@ -1,0 +1,2 @@
+/** Reads artifacts from bytes that anybody may have written. */
+package io.softcall.task.artifact;

@@ -1,0 +1,35 @@
+package io.softcall.task.catalog;
+
+import io.softcall.SoftcallException;
+import io.softcall.store.mirror.Mirrors;
+import io.softcall.task.TaskName;
+import java.io.IOException;
+import java.util.Optional;
+
+/** {@code rollback TASK}: goes back to the version of a task that a mirror held before. Needs neither the base nor a server. */
+public final class RollBack {
+
+    private RollBack() {}
+
+    /** @param arguments the mirror's address, and the task */
+    public static void main(String... arguments) {
+        if (arguments.length != 2) {
+            fail("expected rollback TASK");
+        }
+        try {
+            TaskName task = new TaskName(arguments[1]);
+            Optional<String> version = Mirrors.rollBack(arguments[0], task.key());
+            if (version.isEmpty()) {
+                fail("there is no version of task \"%s\" before the one that answers".formatted(task));
+            }
+            System.out.printf("%s %s%n", task, version.get());
+        } catch (IOException | IllegalArgumentException | SoftcallException e) {
+            fail(e.getMessage());
+        }
+    }
+
+    private static void fail(String message) {
+        System.err.println("rollback: " + message);
+        System.exit(1);
+    }
+}

@@ -1,0 +1,350 @@
+package io.softcall.task.catalog;
+
+import com.github.benmanes.caffeine.cache.Cache;
+import com.github.benmanes.caffeine.cache.Caffeine;
+import io.softcall.Printable;
+import io.softcall.RareLog;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import io.softcall.store.Loading;
+import io.softcall.store.Store;
+import io.softcall.store.StoreConfig;
+import io.softcall.task.RefusedException;
+import io.softcall.task.Requirements;
+import io.softcall.task.Task;
+import io.softcall.task.TaskName;
+import io.softcall.task.TaskPatterns;
+import io.softcall.task.artifact.ArtifactReader;
+import io.softcall.task.artifact.Signers;
+import jakarta.annotation.PreDestroy;
+import jakarta.inject.Inject;
+import jakarta.inject.Singleton;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.LongSupplier;
+import org.jboss.logging.Logger;
+
+/**
+ * The tasks that a store holds, validated fresh on each call.
+ *
+ * <p>The promise is linearizable: {@link #revalidate} never completes with a version older than the one that was stored
+ * when it was called. So a call may share only a revalidation to the store that is sent after the call arrived: per task, at most
+ * one revalidation waits to be sent, and whoever comes meanwhile joins it. It is sent when the one before is answered, but {@link
+ * #sharedWait} after its first call at the latest: a store that is slow once does not hold up those who come later.
+ */
+@Singleton
+public class Tasks {
+
+    private static final Logger LOG = Logger.getLogger(Tasks.class);
+
+    /** Whoever makes a copy has time. */
+    private static final Duration LEASE_OF_COPIES = Duration.ofSeconds(30);
+
+    /** What an entry takes besides its task: a reason is short. */
+    private static final int ENTRY_BYTES = 2_048;
+
+    /**
+     * A task as the store proved it.
+     *
+     * @param staleness empty when the store was asked for this call (or within {@code max-age}); else how long ago this
+     *     version was last validated, because a mirror answered, or the store fails and {@code stale-if-error} allows it
+     */
+    public record Validated(Task task, Optional<Duration> staleness) {}
+
+    private final Store store;
+    private final StoreConfig config;
+    private final Loading loading;
+    private final ArtifactReader reader;
+    private final LongSupplier nanoTime;
+    private final Cache<TaskName, Known> known;
+    /** The newest revalidation about each task that is not answered yet. */
+    private final ConcurrentHashMap<TaskName, Revalidation> revalidations = new ConcurrentHashMap<>();
+
+    private final RareLog refusals = new RareLog(LOG);
+    private final Duration sharedWait;
+    private final ExecutorService executor = Executors.newThreadPerTaskExecutor(
+            Thread.ofVirtual().name("revalidate-", 0).factory());
+
+    @Inject
+    public Tasks(Store store, StoreConfig config, Loading loading, Requirements requirements) {
+        this(store, config, loading, requirements, System::nanoTime);
+    }
+
+    Tasks(Store store, StoreConfig config, Loading loading, Requirements requirements, LongSupplier nanoTime) {
+        this.store = store;
+        this.config = config;
+        this.loading = loading;
+        this.reader = new ArtifactReader(requirements, Signers.of(config.signedBy()));
+        this.nanoTime = nanoTime;
+        this.sharedWait = config.timeout().dividedBy(4);
+        this.known = Caffeine.newBuilder()
+                .maximumWeight(config.cacheBytes().asLongValue())
+                .weigher((TaskName name, Known entry) -> entry.bytes())
+                .build();
+    }
+
+    /** What the stored object is: a task, or something that is refused. */
+    private sealed interface Content {
+        record Good(Task task) implements Content {}
+
+        record Refused(String reason) implements Content {}
+    }
+
+    /**
+     * What is known of a stored object.
+     *
+     * @param lastGood the newest version that could be served, for {@code stale-if-error}
+     * @param goodNanos when {@code lastGood} was last validated
+     * @param validatedNanos when {@code version} was last validated
+     * @param failing whether the newest revalidation to the store failed
+     */
+    private record Known(
+            String version,
+            Content content,
+            Optional<Task> lastGood,
+            long goodNanos,
+            long validatedNanos,
+            boolean failing) {
+
+        int bytes() {
+            return (int) Math.min(ENTRY_BYTES + lastGood.map(Task::heapBytes).orElse(0L), Integer.MAX_VALUE);
+        }
+
+        Known failed() {
+            return new Known(version, content, lastGood, goodNanos, validatedNanos, true);
+        }
+    }
+
+    /** One revalidation to the store, and the calls that share its answer. */
+    private static final class Revalidation {
+
+        private final CompletableFuture<Validated> answer = new CompletableFuture<>();
+        /** Whoever comes after this may not share the revalidation. Changes only inside {@code revalidations.compute}. */
+        private boolean sent;
+    }
+
+    /**
+     * Asks the store whether the cached version still is the stored one, and fetches the stored one if not.
+     *
+     * @return completes with the task; exceptionally with a {@link SoftcallException} ({@code UNKNOWN_TASK}, {@code
+     *     ARTIFACT_REFUSED}, {@code STORE_UNAVAILABLE}, {@code STORE_DENIED})
+     */
+    public CompletableFuture<Validated> revalidate(TaskName name) {
+        Known entry = known.getIfPresent(name);
+        if (entry != null
+                && !entry.failing()
+                && entry.content() instanceof Content.Good(Task task)
+                && nanoTime.getAsLong() - entry.validatedNanos()
+                        < config.maxAge().toNanos()) {
+            return CompletableFuture.completedFuture(new Validated(task, store.age(name.key())));
+        }
+        return join(name);
+    }
+
+    private CompletableFuture<Validated> join(TaskName name) {
+        return revalidations.compute(name, (key, newest) -> {
+                    if (newest == null) {
+                        Revalidation revalidation = new Revalidation();
+                        revalidation.sent = true;
+                        executor.execute(() -> send(key, revalidation));
+                        return revalidation;
+                    }
+                    if (newest.sent) {
+                        Revalidation revalidation = new Revalidation();
+                        executor.execute(() -> sendAfter(newest, key, revalidation));
+                        return revalidation;
+                    }
+                    return newest;
+                })
+                .answer;
+    }
+
+    private void sendAfter(Revalidation before, TaskName name, Revalidation revalidation) {
+        try {
+            before.answer.get(sharedWait.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (ExecutionException | TimeoutException e) {
+            // Its failure concerns those who asked it.
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        revalidations.computeIfPresent(name, (key, newest) -> {
+            revalidation.sent = true;
+            return newest;
+        });
+        send(name, revalidation);
+    }
+
+    private void send(TaskName name, Revalidation revalidation) {
+        try {
+            Validated answer = ask(name);
+            revalidations.remove(name, revalidation);
+            revalidation.answer.complete(answer);
+        } catch (RuntimeException | Error e) {
+            revalidations.remove(name, revalidation);
+            revalidation.answer.completeExceptionally(e);
+        }
+    }
+
+    private Validated ask(TaskName name) {
+        Optional<Known> before = Optional.ofNullable(known.getIfPresent(name));
+        Optional<String> version = before.map(Known::version);
+        long asked = nanoTime.getAsLong();
+        Known now;
+        try (Loading.Lease lease = loading.lease(config.timeout())) {
+            now = switch (store.get(name.key(), version, lease)) {
+                case Store.Unchanged() -> validated(before.orElseThrow(), asked);
+                case Store.Found found -> lease.run(() -> read(name, found, before, asked));
+                case Store.TooLarge large -> refused(name, large.version(), tooLarge(large), before, asked);
+                case Store.Damaged(String damaged, String reason) -> refused(name, damaged, reason, before, asked);
+                case Store.Missing() -> {
+                    known.invalidate(name);
+                    throw missing(name);
+                }
+            };
+        } catch (RuntimeException e) {
+            SoftcallException problem = problem(name, e);
+            if (problem.reason() == Reason.UNKNOWN_TASK) {
+                throw problem;
+            }
+            before.ifPresent(entry -> remember(name, entry.failed()));
+            return before.flatMap(this::stale).orElseThrow(() -> problem);
+        }
+        remember(name, now);
+        return switch (now.content()) {
+            case Content.Good(Task task) -> new Validated(task, store.age(name.key()));
+            case Content.Refused(String reason) -> stale(now).orElseThrow(() -> refusal(name, now.version(), reason));
+        };
+    }
+
+    /** Whatever goes wrong with a revalidation, the last good version may answer. */
+    private static SoftcallException problem(TaskName name, RuntimeException e) {
+        return e instanceof SoftcallException known
+                ? known
+                : new SoftcallException(Reason.INTERNAL, "task \"%s\" could not be asked for".formatted(name), e)
+                        .withDetail("%s", e);
+    }
+
+    /**
+     * An artifact as the store holds it now. Whoever keeps the bytes can {@link #read} the same version at any later time.
+     *
+     * @param bytes not to be changed
+     */
+    public record Artifact(TaskName name, String version, byte[] bytes) {}
+
+    /**
+     * Fetches an artifact, unread. Blocks.
+     *
+     * @throws SoftcallException {@code UNKNOWN_TASK}, {@code ARTIFACT_REFUSED}, {@code STORE_UNAVAILABLE}, {@code
+     *     STORE_DENIED}
+     */
+    public Artifact fetch(TaskName name) {
+        try (Loading.Lease lease = loading.lease(LEASE_OF_COPIES)) {
+            return switch (store.get(name.key(), Optional.empty(), lease)) {
+                case Store.Found found -> new Artifact(name, found.version(), found.bytes());
+                case Store.TooLarge large -> throw refusal(name, large.version(), tooLarge(large));
+                case Store.Damaged(String version, String reason) -> throw refusal(name, version, reason);
+                case Store.Missing() -> throw missing(name);
+                case Store.Unchanged() -> throw new IllegalStateException("no version was named");
+            };
+        }
+    }
+
+    /** @throws SoftcallException {@code ARTIFACT_REFUSED} */
+    public Task read(Artifact artifact) {
+        try (Loading.Lease lease = loading.lease(LEASE_OF_COPIES)) {
+            return lease.run(() -> reader.read(artifact.name(), artifact.version(), artifact.bytes()));
+        } catch (RefusedException e) {
+            throw refusal(artifact.name(), artifact.version(), e.getMessage());
+        }
+    }
+
+    private SoftcallException missing(TaskName name) {
+        return new SoftcallException(Reason.UNKNOWN_TASK, "task \"%s\" does not exist".formatted(name))
+                .withDetail("store %s has no object %s", store.uri(), name.key());
+    }
+
+    private SoftcallException refusal(TaskName name, String version, String reason) {
+        return new SoftcallException(
+                        Reason.ARTIFACT_REFUSED,
+                        "task \"%s\", version %s, is refused: %s".formatted(name, version, reason))
+                .withDetail("object %s in store %s", name.key(), store.uri());
+    }
+
+    private static String tooLarge(Store.TooLarge object) {
+        return "%d bytes, at most %d are accepted (softcall.store.max-artifact-bytes)"
+                .formatted(object.bytes(), object.limit());
+    }
+
+    /** Answers may come in another order than their revalidations were asked: the newest revalidation's counts. */
+    private void remember(TaskName name, Known entry) {
+        known.asMap().merge(name, entry, (now, late) -> late.validatedNanos() - now.validatedNanos() < 0 ? now : late);
+    }
+
+    private Known read(TaskName name, Store.Found found, Optional<Known> before, long asked) {
+        if (before.isPresent() && before.get().version().equals(found.version())) {
+            return validated(before.get(), asked);
+        }
+        try {
+            Task task = reader.read(name, found.version(), Optional.of(found.modified()), found.bytes());
+            Optional<Task> served = before.flatMap(Known::lastGood);
+            if (served.isPresent()) {
+                task.requireNotOlder(served.get());
+            }
+            return new Known(found.version(), new Content.Good(task), Optional.of(task), asked, asked, false);
+        } catch (RefusedException e) {
+            return refused(name, found.version(), e.getMessage(), before, asked);
+        }
+    }
+
+    private static Known validated(Known entry, long asked) {
+        long good = entry.content() instanceof Content.Good ? asked : entry.goodNanos();
+        return new Known(entry.version(), entry.content(), entry.lastGood(), good, asked, false);
+    }
+
+    private Known refused(TaskName name, String version, String reason, Optional<Known> before, long asked) {
+        String known = Printable.of(reason);
+        refusals.warn(name, "task %s, version %s is refused: %s".formatted(name, version, known));
+        return new Known(
+                version,
+                new Content.Refused(known),
+                before.flatMap(Known::lastGood),
+                before.map(Known::goodNanos).orElse(asked),
+                asked,
+                false);
+    }
+
+    private Optional<Validated> stale(Known entry) {
+        Duration age = Duration.ofNanos(nanoTime.getAsLong() - entry.goodNanos());
+        return entry.lastGood()
+                .filter(task -> age.compareTo(config.staleIfError()) < 0)
+                .map(task -> new Validated(task, Optional.of(age)));
+    }
+
+    /**
+     * The version to run with while {@link #revalidate} is under way. Empty when nothing is cached, and after a failure
+     * until the store answers again: work that will most likely be thrown away would only get in the way of others.
+     */
+    public Optional<Task> cached(TaskName name) {
+        return Optional.ofNullable(known.getIfPresent(name))
+                .filter(entry -> !entry.failing())
+                .flatMap(entry ->
+                        entry.content() instanceof Content.Good(Task task) ? Optional.of(task) : Optional.empty());
+    }
+
+    /** Lists what is stored; see {@link TaskListing#list}. */
+    public TaskListing.Page list(TaskPatterns patterns, String after, int limit) {
+        return new TaskListing(store, nanoTime).list(patterns, after, limit);
+    }
+
+    @PreDestroy
+    void close() {
+        executor.shutdownNow();
+    }
+}

@@ -1,7 +1,0 @@
-package io.softcall.function;
-
-import io.quarkus.test.junit.QuarkusIntegrationTest;
-
-/** The same of the packaged server, which is the native executable in the Maven profile {@code native}. */
-@QuarkusIntegrationTest
-class FunqyIT extends FunqyTest {}

@@ -1,0 +1,227 @@
+package io.softcall.inference.onnx;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.softcall.RealBase;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import io.softcall.Tiny;
+import io.softcall.inference.model.Bundle;
+import io.softcall.inference.model.Device;
+import io.softcall.inference.model.Model;
+import io.softcall.inference.model.Prefix;
+import io.softcall.task.Prompt;
+import io.softcall.task.ReadyPrefix;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Where weights come from, and where prefixes do. */
+class OnnxModelTest {
+
+    private static final SessionResources MEANS = new SessionResources(0, 0, true);
+    private static final Duration IDLE = Duration.ofMillis(200);
+    private static final long[] TEXT = {3, 1, 4, 1, 5};
+
+    @TempDir
+    Path cache;
+
+    private final Bundle tiny = Bundle.open(Tiny.BASE, "fp32");
+
+    @Test
+    void theFirstOpeningSavesPackedWeightsAndTheNextComputesTheSameFromThem() throws IOException {
+        float[] first = run(tiny);
+        Path folder = packed();
+        assertTrue(Files.size(folder.resolve(PackedWeights.WEIGHTS)) > 0);
+        var written = Files.getLastModifiedTime(folder.resolve("trunk.onnx"));
+        assertArrayEquals(first, run(tiny), 1e-6f);
+        assertEquals(written, Files.getLastModifiedTime(packed().resolve("trunk.onnx")));
+    }
+
+    @Test
+    void damagedPackedWeightsAreDeletedAndDoneWithout() throws IOException {
+        float[] first = run(tiny);
+        Path weights = packed().resolve(PackedWeights.WEIGHTS);
+        byte[] bytes = Files.readAllBytes(weights);
+        new Random(1).nextBytes(bytes);
+        Files.write(weights, bytes);
+        assertArrayEquals(first, run(tiny), 1e-6f);
+        assertTrue(folders().isEmpty());
+    }
+
+    @Test
+    void aFolderThatCannotBeWrittenIsDoneWithout() throws IOException {
+        float[] first = run(tiny);
+        Path file = Files.createFile(cache.resolve("file"));
+        try (OnnxModel model = open(tiny, file.resolve("folder"))) {
+            assertArrayEquals(first, run(model, model.encode(prompt(tiny))), 1e-6f);
+        }
+    }
+
+    @Test
+    void aReadyPrefixIsTheEncodedOneInHalfPrecision() throws Exception {
+        try (OnnxModel model = open(tiny)) {
+            OnnxPrefix encoded = (OnnxPrefix) model.encode(prompt(tiny));
+            Prefix ready = model.load(half(encoded, tiny));
+            assertEquals(encoded.tokens(), ready.tokens());
+            assertEquals(encoded.bytes(), ready.bytes());
+            assertArrayEquals(run(model, encoded), run(model, ready), 5e-3f);
+        }
+    }
+
+    @Test
+    void theRealBaseEncodesAtFullPrecisionForInt8() {
+        Bundle int8 = Bundle.open(RealBase.BASE, "int8");
+        Bundle full = Bundle.open(RealBase.BASE, Bundle.FULL_PRECISION);
+        try (OnnxModel model = open(int8);
+                Trunk fp32 = Trunk.mapped(full, full.served(), MEANS)) {
+            OnnxPrefix prefix = (OnnxPrefix) model.encode(prompt(int8));
+            OnnxPrefix expected = (OnnxPrefix) fp32.encode(prompt(full), new LayerPrefixes(full));
+            for (int i = 0; i < 2 * int8.layers(); i++) {
+                assertEquals(-1, expected.memory(i).mismatch(prefix.memory(i)));
+            }
+            prefix.release();
+            expected.release();
+        }
+    }
+
+    @Test
+    void theEncoderIsGivenBackWhenNoPromptCame() throws InterruptedException {
+        Encoder encoder = new Encoder(() -> Trunk.mapped(tiny, tiny.served(), MEANS), IDLE);
+        assertFalse(encoder.isOpen());
+        for (int i = 0; i < 2; i++) {
+            encoder.encode(prompt(tiny), new LayerPrefixes(tiny)).release();
+            assertTrue(encoder.isOpen());
+            for (int wait = 0; wait < 100 && encoder.isOpen(); wait++) {
+                Thread.sleep(IDLE.toMillis());
+            }
+            assertFalse(encoder.isOpen());
+        }
+        encoder.close();
+        SoftcallException e =
+                assertThrows(SoftcallException.class, () -> encoder.encode(prompt(tiny), new LayerPrefixes(tiny)));
+        assertEquals(Reason.STOPPING, e.reason());
+    }
+
+    /** Said to whoever needs it, at once and until somebody has mended it; other trunks go on. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"weights cut", "weights of other values", "no weights", "graph cut", "no graph", "empty weights"
+            })
+    void aDamagedEncoderIsNamed(String damage) throws IOException {
+        Path dir = cache.resolve("base");
+        copy(Tiny.BASE, dir);
+        Path graph = dir.resolve("fp32/trunk.onnx");
+        Path weights = dir.resolve("fp32/trunk.onnx.data");
+        byte[] content = Files.readAllBytes(weights);
+        switch (damage) {
+            case "weights cut" -> Files.write(weights, Arrays.copyOf(content, content.length / 2));
+            case "weights of other values" -> Files.write(weights, flipped(content));
+            case "no weights" -> Files.delete(weights);
+            case "graph cut" -> Files.write(graph, Arrays.copyOf(Files.readAllBytes(graph), 5_000));
+            case "no graph" -> Files.delete(graph);
+            default -> Files.write(weights, new byte[0]);
+        }
+        Bundle damaged = Bundle.open(dir, "fp32");
+        Encoder encoder = new Encoder(() -> Trunk.mapped(damaged, damaged.served(), MEANS), IDLE);
+        for (int i = 0; i < 2; i++) {
+            SoftcallException e =
+                    assertThrows(SoftcallException.class, () -> encoder.encode(prompt(tiny), new LayerPrefixes(tiny)));
+            assertEquals(Reason.BASE_UNAVAILABLE, e.reason());
+            assertTrue(e.detail().contains(graph.toString()), e::getMessage);
+            assertFalse(encoder.isOpen());
+        }
+        encoder.close();
+    }
+
+    /** The highest bit of an exponent, here and there. */
+    private static byte[] flipped(byte[] weights) {
+        byte[] flipped = weights.clone();
+        for (int i = 3; i < flipped.length; i += 4_000) {
+            flipped[i] ^= 0x40;
+        }
+        return flipped;
+    }
+
+    private static void copy(Path from, Path to) throws IOException {
+        try (Stream<Path> paths = Files.walk(from)) {
+            for (Path path : paths.toList()) {
+                Files.copy(path, to.resolve(from.relativize(path)));
+            }
+        }
+    }
+
+    private OnnxModel open(Bundle bundle) {
+        return open(bundle, cache);
+    }
+
+    private OnnxModel open(Bundle bundle, Path packed) {
+        Trunk trunk = PackedWeights.of(bundle.served(), Optional.of(packed)).open(bundle, MEANS);
+        return new OnnxModel(
+                bundle, PartitionedTrunk.single(trunk), Device.CPU, new LayerPrefixes(bundle), MEANS, IDLE);
+    }
+
+    private float[] run(Bundle bundle) {
+        try (OnnxModel model = open(bundle)) {
+            return run(model, model.encode(prompt(bundle)));
+        }
+    }
+
+    private static float[] run(OnnxModel model, Prefix prefix) {
+        try {
+            return model.forward(List.of(new Model.Sequence(TEXT, prefix)), true)[0];
+        } finally {
+            prefix.release();
+        }
+    }
+
+    private static ReadyPrefix half(OnnxPrefix prefix, Bundle bundle) throws Exception {
+        ByteBuffer bytes = ByteBuffer.allocate((int) prefix.bytes() / 2).order(ByteOrder.LITTLE_ENDIAN);
+        for (int i = 0; i < 2 * bundle.layers(); i++) {
+            var floats = prefix.memory(i)
+                    .asByteBuffer()
+                    .order(ByteOrder.nativeOrder())
+                    .asFloatBuffer();
+            while (floats.hasRemaining()) {
+                bytes.putShort(Float.floatToFloat16(floats.get()));
+            }
+        }
+        return new ReadyPrefix("half", bytes.flip());
+    }
+
+    private static Prompt prompt(Bundle bundle) {
+        float[] values = new float[4 * bundle.hiddenSize()];
+        Random random = new Random(4);
+        for (int i = 0; i < values.length; i++) {
+            values[i] = random.nextFloat() - .5f;
+        }
+        return new Prompt(4, bundle.hiddenSize(), values);
+    }
+
+    private Path packed() throws IOException {
+        assertEquals(1, folders().size());
+        return folders().getFirst();
+    }
+
+    private List<Path> folders() throws IOException {
+        try (Stream<Path> paths = Files.list(cache)) {
+            return paths.toList();
+        }
+    }
+}

@@ -1,0 +1,176 @@
+package io.softcall.inference.onnx;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import ai.onnxruntime.OnnxTensor;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import io.softcall.Tiny;
+import io.softcall.inference.cuda.DeviceTensor;
+import io.softcall.inference.memory.HostMemory;
+import io.softcall.inference.memory.PageMemory;
+import io.softcall.inference.model.Bundle;
+import io.softcall.inference.model.Device;
+import io.softcall.inference.model.Model;
+import io.softcall.inference.model.Prefix;
+import io.softcall.task.Prompt;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Prefixes in a table of pages. All of it but CUDA itself runs here: the fp16 graph, the pages, the tensor over memory that is
+ * not Java's, the padded sizes. Expected rows come from full precision.
+ */
+class PagedPrefixesTest {
+
+    private static final SessionResources MEANS = new SessionResources(1, 0, true);
+    /** Half precision keeps 11 bits; hidden rows of the tiny base are at most about 3. */
+    private static final float HALF = 2e-2f;
+
+    private final Bundle half = Bundle.open(Tiny.BASE, "fp16");
+    private final Bundle full = Bundle.open(Tiny.BASE, "fp32");
+    private final long pageBytes = 4L * half.layers() * half.kvHeads() * half.headDim();
+    private final Random random = new Random(5);
+    private final OnnxModel expected = new OnnxModel(
+            full,
+            PartitionedTrunk.single(Trunk.packed(full, full.served(), MEANS)),
+            Device.CPU,
+            new LayerPrefixes(full),
+            MEANS,
+            Duration.ofSeconds(1));
+
+    @AfterEach
+    void close() {
+        expected.close();
+    }
+
+    @Test
+    void rowsOfSeveralTasksShareARun() {
+        assertRowsShareARun(HostMemory::new, Device.CPU);
+    }
+
+    @Test
+    void paddedRowsAndTokensChangeNothing() {
+        assertRowsShareARun(HostMemory::new, Device.CUDA);
+    }
+
+    @Test
+    void theTableMayBeATensorThatTheCApiMade() {
+        assertRowsShareARun(Lent::new, Device.CUDA);
+    }
+
+    private void assertRowsShareARun(PageMemory.Source memory, Device device) {
+        try (OnnxModel model = open(20 * pageBytes, memory, device)) {
+            List<Prompt> prompts = List.of(prompt(4), prompt(4), prompt(4));
+            List<Prefix> fullPrefixes = prompts.stream().map(expected::encode).toList();
+            List<Prefix> paged =
+                    new ArrayList<>(prompts.stream().map(model::encode).toList());
+            // Another one into the gap: its pages are not those of its neighbours.
+            paged.get(1).release();
+            Prefix between = model.encode(prompt(2));
+            paged.set(1, model.encode(prompts.get(1)));
+            List<Model.Sequence> rows = new ArrayList<>();
+            List<Model.Sequence> same = new ArrayList<>();
+            for (int row = 0; row < 11; row++) {
+                long[] ids = random.longs(1 + row, 0, 300).toArray();
+                rows.add(new Model.Sequence(ids, paged.get(row % 3)));
+                same.add(new Model.Sequence(ids, fullPrefixes.get(row % 3)));
+            }
+            float[][] found = model.forward(rows, true);
+            float[][] wanted = expected.forward(same, true);
+            assertEquals(rows.size(), found.length);
+            for (int row = 0; row < found.length; row++) {
+                assertArrayEquals(wanted[row], found[row], HALF, "row " + row);
+            }
+            between.release();
+            paged.forEach(Prefix::release);
+            fullPrefixes.forEach(Prefix::release);
+        }
+    }
+
+    @Test
+    void pagesAreGivenBackWithTheLastReferenceAndRefusedWhenThereAreNone() {
+        Trunk trunk = trunk();
+        PagedPrefixes pages = new PagedPrefixes(half, trunk.keyOrder(), 8 * pageBytes, HostMemory::new);
+        try (OnnxModel model = open(trunk, pages, Device.CPU)) {
+            Prefix first = model.encode(prompt(4));
+            assertEquals(4 * pageBytes, first.bytes());
+            Prefix second = model.encode(prompt(5)); // an eighth more than the cache holds
+            SoftcallException none = assertThrows(SoftcallException.class, () -> model.encode(prompt(1)));
+            assertEquals(Reason.OUT_OF_MEMORY, none.reason());
+            assertTrue(none.getMessage().contains("9 of 9 are taken"), none::getMessage);
+            first.release();
+            assertEquals(5, pages.taken());
+            model.encode(prompt(3)).release();
+            second.release();
+            assertEquals(0, pages.taken());
+        }
+    }
+
+    @Test
+    void shapesOfShortTextsAreRunAtTheStart() {
+        try (OnnxModel model = open(20 * pageBytes, HostMemory::new, Device.CUDA)) {
+            model.warmUp(new Device.Batching(64, 0, 1, 1));
+        }
+    }
+
+    private OnnxModel open(long cacheBytes, PageMemory.Source memory, Device device) {
+        Trunk trunk = trunk();
+        return open(trunk, new PagedPrefixes(half, trunk.keyOrder(), cacheBytes, memory), device);
+    }
+
+    private Trunk trunk() {
+        return Trunk.packed(half, half.served(), MEANS).checked();
+    }
+
+    private OnnxModel open(Trunk trunk, PagedPrefixes pages, Device device) {
+        return new OnnxModel(half, PartitionedTrunk.single(trunk), device, pages, MEANS, Duration.ofSeconds(1));
+    }
+
+    private Prompt prompt(int tokens) {
+        float[] values = new float[tokens * half.hiddenSize()];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = random.nextFloat() - .5f;
+        }
+        return new Prompt(tokens, half.hiddenSize(), values);
+    }
+
+    /** Memory as a GPU's is given to ONNX Runtime, but the processor's. */
+    private static final class Lent implements PageMemory {
+
+        private final Arena arena = Arena.ofShared();
+        private final MemorySegment memory;
+        private final OnnxTensor tensor;
+
+        Lent(long... shape) {
+            long bytes = PageMemory.bytes(shape);
+            memory = arena.allocate(bytes, 64);
+            tensor = DeviceTensor.of("Cpu", 0, memory, bytes, shape);
+        }
+
+        @Override
+        public OnnxTensor tensor() {
+            return tensor;
+        }
+
+        @Override
+        public void write(long offset, MemorySegment from) {
+            MemorySegment.copy(from, 0, memory, offset, from.byteSize());
+        }
+
+        @Override
+        public void close() {
+            tensor.close();
+            arena.close();
+        }
+    }
+}

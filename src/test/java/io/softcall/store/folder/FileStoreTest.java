@@ -1,0 +1,237 @@
+package io.softcall.store.folder;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
+import io.softcall.store.Loading;
+import io.softcall.store.Store;
+import io.softcall.store.Store.Found;
+import io.softcall.store.Store.Missing;
+import io.softcall.store.Store.TooLarge;
+import io.softcall.store.Store.Unchanged;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.FileTime;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** When a file is a new version, on a real file system. All contents are of one size, which therefore tells nothing. */
+class FileStoreTest {
+
+    private static final int MAX_BYTES = 1_000_000;
+    /** Longer than a file has to be left alone before its hash is remembered. */
+    private static final Duration SETTLED = Duration.ofMillis(2_100);
+
+    /** More than any pool has threads. */
+    private static final int CALLERS = 200;
+
+    private static final Duration LIMIT = Duration.ofSeconds(20);
+
+    @TempDir
+    Path root;
+
+    private final Loading loading = new Loading(16 << 20);
+
+    private Path file;
+    private FileStore store;
+
+    @BeforeEach
+    void open() {
+        file = root.resolve("file");
+        store = new FileStore(root, MAX_BYTES, LIMIT);
+    }
+
+    @Test
+    void writtenInPlace() throws Exception {
+        String version = settled(1);
+        fill(file, 2);
+        assertEquals(2, found(version).bytes()[0]);
+    }
+
+    @Test
+    void replacedByRename() throws Exception {
+        String version = settled(1);
+        Path other = root.resolve("other");
+        fill(other, 2);
+        Files.move(other, file, StandardCopyOption.ATOMIC_MOVE);
+        assertEquals(2, found(version).bytes()[0]);
+    }
+
+    @Test
+    void replacedByAnOlderFile() throws Exception {
+        Path older = root.resolve("older");
+        fill(older, 2);
+        String version = settled(1);
+        Files.setLastModifiedTime(older, Files.getLastModifiedTime(file));
+        Files.move(older, file, StandardCopyOption.ATOMIC_MOVE);
+        assertEquals(2, found(version).bytes()[0]);
+    }
+
+    @Test
+    void writtenInPlaceAndDatedBack() throws Exception {
+        String version = settled(1);
+        FileTime modified = Files.getLastModifiedTime(file);
+        fill(file, 2);
+        Files.setLastModifiedTime(file, modified);
+        assertEquals(2, found(version).bytes()[0]);
+    }
+
+    /** As fast as can be: several writes fall into one tick of the file system's clock. */
+    @Test
+    void writtenAgainAndAgain() throws Exception {
+        String version = "";
+        for (int i = 0; i < 500; i++) {
+            fill(file, i);
+            Found found = found(version);
+            assertEquals((byte) i, found.bytes()[0]);
+            version = found.version();
+            unchanged(version);
+        }
+    }
+
+    @Test
+    void aTouchedFileIsNoNewVersion() throws Exception {
+        String version = settled(1);
+        Files.setLastModifiedTime(file, FileTime.fromMillis(0));
+        unchanged(version);
+        assertEquals(version, found("another").version());
+    }
+
+    /** Whoever knows the version is spared the content: asking is faster than hashing could be. */
+    @Test
+    void anUnchangedFileIsNotReadAgain() throws Exception {
+        String version = settled(1);
+        assertTrue(fastest(() -> unchanged(version)) * 3 < fastest(() -> found("another")));
+    }
+
+    @Test
+    void whoeverKnowsAnotherVersionGetsTheContent() throws Exception {
+        String version = settled(1);
+        Found found = found("another");
+        assertEquals(version, found.version());
+        assertArrayEquals(Files.readAllBytes(file), found.bytes());
+        assertEquals(
+                version, assertInstanceOf(Found.class, get(Optional.empty())).version());
+    }
+
+    @Test
+    void goneOrTooLarge() throws Exception {
+        String version = settled(1);
+        Files.delete(file);
+        assertInstanceOf(Missing.class, get(Optional.of(version)));
+        Files.write(file, new byte[MAX_BYTES + 1]);
+        assertEquals(
+                MAX_BYTES + 1,
+                assertInstanceOf(TooLarge.class, get(Optional.of(version))).bytes());
+    }
+
+    /** A task under a file, behind a link that loops or leads nowhere, or in place of a folder, does not exist. */
+    @Test
+    void whatCannotBeThereIsMissing() throws Exception {
+        fill(file, 1);
+        Files.createSymbolicLink(root.resolve("loop"), Path.of("loop"));
+        Files.createSymbolicLink(root.resolve("nowhere"), Path.of("gone"));
+        Files.createDirectory(root.resolve("folder"));
+        for (String key : List.of("gone", "gone/x", "file/x", "loop", "loop/x", "nowhere", "nowhere/x", "folder")) {
+            assertInstanceOf(Missing.class, get(key, Optional.empty()), key);
+        }
+    }
+
+    /** A lease on a file holds up whoever opens it, as a network file system does that hangs. Virtual threads go on all the same. */
+    @Test
+    void aDiskThatHangsHoldsUpNobodyElse() throws Exception {
+        String version = settled(1);
+        store = new FileStore(root, MAX_BYTES, Duration.ofMillis(300));
+        assertInstanceOf(Unchanged.class, get(Optional.of(version)));
+        Process holder = new ProcessBuilder("python3", "-c", """
+                        import fcntl, os, signal, sys
+                        signal.signal(signal.SIGIO, signal.SIG_IGN)
+                        fcntl.fcntl(os.open(sys.argv[1], os.O_RDWR), fcntl.F_SETLEASE, fcntl.F_WRLCK)
+                        print("held", flush=True)
+                        sys.stdin.read()
+                        """, file.toString()).start();
+        try {
+            assertEquals("held", holder.inputReader().readLine());
+            CountDownLatch begun = new CountDownLatch(CALLERS);
+            List<CompletableFuture<Reason>> answers = new ArrayList<>();
+            for (int i = 0; i < CALLERS; i++) {
+                CompletableFuture<Reason> answer = new CompletableFuture<>();
+                answers.add(answer);
+                Thread.startVirtualThread(() -> {
+                    begun.countDown();
+                    answer.complete(assertThrows(SoftcallException.class, () -> get(Optional.of(version)))
+                            .reason());
+                });
+            }
+            // All of them have run, though each waits for its file.
+            assertTrue(begun.await(20, TimeUnit.SECONDS));
+            for (CompletableFuture<Reason> answer : answers) {
+                assertEquals(Reason.STORE_UNAVAILABLE, answer.get(20, TimeUnit.SECONDS));
+            }
+        } finally {
+            holder.destroyForcibly().waitFor();
+        }
+        assertInstanceOf(Unchanged.class, get(Optional.of(version)));
+    }
+
+    private Store.Answer get(Optional<String> known) {
+        return get("file", known);
+    }
+
+    private Store.Answer get(String key, Optional<String> known) {
+        try (Loading.Lease lease = loading.lease(LIMIT)) {
+            return store.get(key, known, lease);
+        }
+    }
+
+    private void fill(Path path, int value) throws IOException {
+        byte[] content = new byte[MAX_BYTES];
+        content[0] = (byte) value;
+        Files.write(path, content);
+    }
+
+    /** The version of a file of this content that was left alone long enough, and has been read since. */
+    private String settled(int value) throws Exception {
+        fill(file, value);
+        Thread.sleep(SETTLED);
+        String version = found("").version();
+        unchanged(version);
+        return version;
+    }
+
+    private Found found(String known) {
+        Found found = assertInstanceOf(Found.class, get(Optional.of(known)));
+        assertNotEquals(known, found.version());
+        return found;
+    }
+
+    private void unchanged(String version) {
+        assertInstanceOf(Unchanged.class, get(Optional.of(version)));
+    }
+
+    private static long fastest(Runnable operation) {
+        long fastest = Long.MAX_VALUE;
+        for (int i = 0; i < 20; i++) {
+            long began = System.nanoTime();
+            operation.run();
+            fastest = Math.min(fastest, System.nanoTime() - began);
+        }
+        return fastest;
+    }
+}

@@ -1,0 +1,163 @@
+package io.softcall.task.artifact;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import io.softcall.EditedArtifact;
+import io.softcall.Printable;
+import io.softcall.Tiny;
+import io.softcall.task.PrefixLayout;
+import io.softcall.task.RefusedException;
+import io.softcall.task.Requirements;
+import io.softcall.task.Task;
+import io.softcall.task.TaskName;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+/** What an artifact may hold: as much as any task needs, and no more than a server with thousands of tasks bears. */
+class ArtifactBoundsTest {
+
+    private static final int MAX_TEMPLATE = 20_000;
+
+    @Test
+    void aTemplateIsBounded() throws RefusedException {
+        String most = "x".repeat(MAX_TEMPLATE - "{text}".length());
+        assertEquals(
+                MAX_TEMPLATE,
+                read(template(most + "{text}")).template().toString().length());
+        assertEquals(
+                "template has 500006 characters, at most 20000 are accepted",
+                refusal(template("x".repeat(500_000) + "{text}")));
+    }
+
+    @Test
+    void labelsAreBoundedOneByOneAndTogether() {
+        assertTrue(refusal(labels(10_000, 26)).startsWith("tensor label_head has shape [2, 64], expected [10000, 64]"));
+        assertEquals("label 0 has 1001 characters, at most 1000 are accepted", refusal(labels(2, 1_001)));
+        assertEquals("300 labels have more than 262144 bytes, the most that are accepted", refusal(labels(300, 1_000)));
+        assertTrue(refusal(labels(10_001, 10)).startsWith("labels: expected a list of 2 to 10000 names"));
+    }
+
+    /** 15 MB of it were heap exhaustion for others. */
+    @Test
+    void aLargeHeaderIsNotParsed() {
+        assertTrue(refusal(EditedArtifact.of("sentiment").rawMetadata("[" + "1,".repeat(7_500_000) + "1]"))
+                .matches("the safetensors header has \\d+ bytes, at most 1048576 are accepted"));
+        assertTrue(refusal(EditedArtifact.of("sentiment").header("other", "x".repeat(2_000_000)))
+                .contains("at most 1048576 are accepted"));
+    }
+
+    @Test
+    void manySmallThingsAreMoreThanTheirBytes() {
+        String many = "[" + "1,".repeat(400_000) + "1]";
+        assertTrue(refusal(EditedArtifact.of("sentiment").rawMetadata(many)).contains("50000"));
+        assertTrue(refusal(training("{\"a\":" + "[".repeat(100) + "]".repeat(100) + "}"))
+                .contains("64"));
+        EditedArtifact tensors = EditedArtifact.of("sentiment");
+        for (int i = 0; i < 5_000; i++) {
+            tensors.header("field " + i, "{}");
+        }
+        // As strings of the header they are no more than strings.
+        assertEquals(2, readable(tensors).head().labels().size());
+        EditedArtifact more = EditedArtifact.of("sentiment");
+        for (int i = 0; i < 100; i++) {
+            more.tensor("tensor " + i, "F16", (short) 0, 1);
+        }
+        assertEquals("more than 64 tensors, the most that are accepted", refusal(more));
+    }
+
+    @Test
+    void aNameTwiceIsRefused() {
+        String softcall = "{\"schema\": 1, \"schema\": 1}";
+        assertTrue(refusal(EditedArtifact.of("sentiment").rawMetadata(softcall))
+                .contains("\"schema\" stands in an object twice"));
+    }
+
+    /** JSON can name it, and an answer that repeats a label or the metadata could not be written. */
+    @Test
+    void halfASurrogatePairIsRefused() {
+        for (EditedArtifact artifact : List.of(
+                EditedArtifact.of("sentiment").rawMetadata("{\"schema\": 1, \"labels\": [\"a\", \"\\ud83d\"]}"),
+                EditedArtifact.of("sentiment").rawMetadata("{\"schema\": 1, \"template\": \"\\ud83d{text}\"}"),
+                training("{\"\\ud83d\": 1}"),
+                training("\"\\ude80\\ud83d\""))) {
+            assertTrue(refusal(artifact).contains("has half of a surrogate pair"), refusal(artifact));
+        }
+        assertEquals(2, readable(training("\"\\ud83d\\ude80\"")).head().labels().size());
+    }
+
+    /** Nothing of it goes to where it could do harm: a terminal, a line of the log, a long answer. */
+    @Test
+    void whatARefusalRepeatsIsPrintableAndShort() {
+        String hostile = "\n2026-11-30 ERROR \u001b[2J".repeat(800);
+        for (EditedArtifact artifact : List.of(
+                template(hostile),
+                EditedArtifact.of("sentiment").metadata(softcall -> softcall.put("kind", hostile)),
+                EditedArtifact.of("sentiment").metadata(softcall -> softcall.put("schema", hostile)),
+                EditedArtifact.of("sentiment").metadata(softcall -> softcall.put("temperature", hostile)),
+                EditedArtifact.of("sentiment")
+                        .metadata(softcall ->
+                                softcall.withObject("base").put("name", hostile).put("fingerprint", hostile)),
+                EditedArtifact.of("sentiment").tensor(hostile, "F99", (short) 0, 1),
+                EditedArtifact.of("sentiment").rawMetadata("{\"" + hostile + "\": 1, \"" + hostile + "\": 2}"),
+                EditedArtifact.of("sentiment").rawMetadata(hostile))) {
+            String refusal = refusal(artifact);
+            assertTrue(refusal.length() <= Printable.MAX_LENGTH, refusal);
+            assertTrue(refusal.chars().noneMatch(Character::isISOControl), refusal);
+        }
+    }
+
+    /** The cache of tasks counts this: numbers are kept as float32, whatever they are stored as. */
+    @Test
+    void aTaskWeighsWhatItHolds() throws RefusedException {
+        Task small = read(EditedArtifact.of("sentiment"));
+        long numbers = 4 * (8 * 64 + 2 * 64 + 2);
+        assertTrue(small.heapBytes() > numbers && small.heapBytes() < numbers + 6_000, () -> "" + small.heapBytes());
+        Task talkative = read(training("\"" + "x".repeat(900_000) + "\""));
+        assertTrue(talkative.heapBytes() > small.heapBytes() + 900_000, () -> "" + talkative.heapBytes());
+        Task wordy = read(template("x".repeat(10_000) + "{text}"));
+        assertTrue(wordy.heapBytes() > small.heapBytes() + 20_000, () -> "" + wordy.heapBytes());
+    }
+
+    private static EditedArtifact template(String template) {
+        return EditedArtifact.of("sentiment").metadata(softcall -> softcall.put("template", template));
+    }
+
+    private static EditedArtifact training(String json) {
+        String softcall = "{\"schema\": 1, \"kind\": \"classification\", \"base\": {\"fingerprint\": \"%s\"},"
+                + " \"template\": \"{text}\", \"labels\": [\"a\", \"b\"], \"training\": %s}";
+        return EditedArtifact.of("sentiment").rawMetadata(softcall.formatted(Tiny.fingerprint(), json));
+    }
+
+    /** The head's two rows are too few: that is found after the labels. */
+    private static EditedArtifact labels(int count, int characters) {
+        return EditedArtifact.of("sentiment").metadata(softcall -> {
+            ArrayNode labels = softcall.putArray("labels");
+            IntStream.range(0, count).forEach(i -> labels.add("%05d".formatted(i) + "x".repeat(characters - 5)));
+        });
+    }
+
+    private static Task readable(EditedArtifact artifact) {
+        try {
+            return read(artifact);
+        } catch (RefusedException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private static Task read(EditedArtifact artifact) throws RefusedException {
+        PrefixLayout layout = new PrefixLayout("fp32", "digest", 2, 2, 16);
+        return new ArtifactReader(
+                        new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 128, layout, true),
+                        new Signers(List.of()))
+                .read(new TaskName("sentiment"), "1", artifact.bytes());
+    }
+
+    private static String refusal(EditedArtifact artifact) {
+        return assertThrows(RefusedException.class, () -> read(artifact)).getMessage();
+    }
+}

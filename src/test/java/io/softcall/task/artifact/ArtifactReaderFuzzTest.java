@@ -1,0 +1,98 @@
+package io.softcall.task.artifact;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.code_intelligence.jazzer.junit.DictionaryFile;
+import com.code_intelligence.jazzer.junit.FuzzTest;
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.softcall.Allocation;
+import io.softcall.EditedArtifact;
+import io.softcall.FuzzTexts;
+import io.softcall.Reasons;
+import io.softcall.Tiny;
+import io.softcall.task.PrefixLayout;
+import io.softcall.task.RefusedException;
+import io.softcall.task.Requirements;
+import io.softcall.task.Task;
+import io.softcall.task.TaskName;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/** Whatever lies in a bucket as a prompt is a task that can be served and shown, or refused. */
+class ArtifactReaderFuzzTest {
+
+    private static final TaskName NAME = new TaskName("sentiment");
+    private static final int HIDDEN = 64;
+    private static final ArtifactReader READER = new ArtifactReader(
+            new Requirements(
+                    "tiny-llama",
+                    Set.of(Tiny.fingerprint()),
+                    HIDDEN,
+                    128,
+                    new PrefixLayout("fp32", "digest", 2, 2, 16),
+                    true),
+            new Signers(List.of()));
+    private static final JsonMapper JSON = new JsonMapper();
+
+    /** The header and the metadata in it become texts, and trees; the numbers, arrays. */
+    private static final int BYTES_EACH = 500;
+
+    private static final int BYTES_ALWAYS = 16 << 20;
+
+    @FuzzTest
+    void artifact(byte[] bytes) throws IOException {
+        read(bytes);
+    }
+
+    /** @param json the {@code softcall} metadata of an artifact whose tensors are good */
+    @DictionaryFile(resourcePath = FuzzTexts.JSON_WORDS)
+    @FuzzTest
+    void metadata(byte[] json) throws IOException {
+        String text = new String(json, StandardCharsets.UTF_8);
+        Optional<Task> task =
+                read(EditedArtifact.of("sentiment").rawMetadata(text).bytes());
+        if (task.isPresent()) {
+            assertEquals(
+                    text.startsWith("\ufeff") ? text.substring(1) : text,
+                    task.get().metadata());
+        }
+    }
+
+    private static Optional<Task> read(byte[] bytes) throws IOException {
+        Task task;
+        try {
+            task = Allocation.within(
+                    BYTES_ALWAYS + (long) BYTES_EACH * bytes.length, () -> READER.read(NAME, "1", bytes));
+        } catch (RefusedException e) {
+            Reasons.printable(e.getMessage());
+            return Optional.empty();
+        }
+        assertEquals(HIDDEN, task.prompt().hidden());
+        assertTrue(task.temperature() > 0 && Double.isFinite(task.temperature()));
+        assertTrue(
+                task.abstainThreshold().orElse(1) > 0 && task.abstainThreshold().orElse(1) <= 1);
+        assertTrue(task.heapBytes() >= bytes.length - (1 << 16));
+        assertAnswersCanBeWritten(task);
+        assertEquals(
+                task.template().fields(),
+                task.template()
+                        .fill(List.of("a", "b").subList(0, task.template().fields()))
+                        .spans()
+                        .size());
+        return Optional.of(task);
+    }
+
+    /** As answers and listings have them: in UTF-8. */
+    private static void assertAnswersCanBeWritten(Task task) throws IOException {
+        List<String> labels = task.head().labels();
+        assertEquals(labels, JSON.readValue(JSON.writeValueAsBytes(labels), new TypeReference<List<String>>() {}));
+        assertEquals(labels.size(), task.head().logits(new float[HIDDEN]).length);
+        assertTrue(
+                JSON.readTree(task.metadata().getBytes(StandardCharsets.UTF_8)).isObject());
+    }
+}

@@ -1,0 +1,33 @@
+package io.softcall.task.artifact;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.code_intelligence.jazzer.junit.FuzzTest;
+import io.softcall.Reasons;
+import io.softcall.Tiny;
+import io.softcall.task.RefusedException;
+import io.softcall.task.TaskName;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+
+/** Nothing but what was signed has a signature, byte for byte. */
+class SignersFuzzTest {
+
+    private static final TaskName NAME = new TaskName("sentiment");
+    private static final Signers SIGNERS = Signers.of(Optional.of(List.of(Tiny.publicKey())));
+    private static final List<byte[]> SIGNED = List.of(Tiny.signed("earlier"), Tiny.signed("later"));
+
+    /** @param artifact whoever makes one has no key: accepted are the two that were signed */
+    @FuzzTest
+    void check(byte[] artifact) {
+        try {
+            assertTrue(
+                    SIGNERS.check(NAME, artifact, Safetensors.parse(artifact)).isPresent());
+        } catch (RefusedException e) {
+            Reasons.printable(e.getMessage());
+            return;
+        }
+        assertTrue(SIGNED.stream().anyMatch(signed -> Arrays.equals(signed, artifact)));
+    }
+}

@@ -1,0 +1,103 @@
+package io.softcall.task.artifact;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.softcall.Tiny;
+import io.softcall.task.PrefixLayout;
+import io.softcall.task.RefusedException;
+import io.softcall.task.Requirements;
+import io.softcall.task.Task;
+import io.softcall.task.TaskName;
+import java.security.KeyPairGenerator;
+import java.time.Instant;
+import java.util.Base64;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+
+/** Whose prompts are served. The signatures are those of `softcall push --sign`. */
+class SignersTest {
+
+    private static final TaskName TASK = new TaskName("sentiment");
+
+    private final byte[] signed = Tiny.signed("later");
+    private final Signers signers = Signers.of(Optional.of(List.of(Tiny.publicKey())));
+
+    @Test
+    void oneWhoIsNamed() throws Exception {
+        assertEquals(
+                Optional.of(Instant.parse("2026-01-31T09:31:00Z")),
+                read(signers, TASK, signed).signedAt());
+    }
+
+    @Test
+    void oneOfSeveral() throws Exception {
+        read(Signers.of(Optional.of(List.of(newKey(), Tiny.publicKey()))), TASK, signed);
+    }
+
+    @Test
+    void nobodyIsNamed() throws Exception {
+        assertTrue(read(Signers.of(Optional.empty()), TASK, signed).signedAt().isEmpty());
+    }
+
+    @Test
+    void anotherKeyOrNone() throws Exception {
+        refuses("none of the keys", Signers.of(Optional.of(List.of(newKey()))), TASK, signed);
+        refuses("not signed", signers, TASK, Tiny.artifact("sentiment"));
+    }
+
+    @Test
+    void anotherTask() {
+        refuses("signed as task \"sentiment\"", signers, new TaskName("pair"), signed);
+    }
+
+    /** Whatever still is a well-formed file; others are refused before anybody looks at signatures. */
+    @Test
+    void anyOtherByte() {
+        for (int at = 0; at < signed.length; at += signed.length / 200) {
+            byte[] changed = signed.clone();
+            changed[at] ^= 1;
+            assertThrows(RefusedException.class, () -> read(signers, TASK, changed), "byte " + at);
+        }
+    }
+
+    @Test
+    void oneThatWasSignedEarlierDoesNotReplaceALaterOne() throws Exception {
+        Task later = read(signers, TASK, signed);
+        Task earlier = read(signers, TASK, Tiny.signed("earlier"));
+        later.requireNotOlder(earlier);
+        later.requireNotOlder(later);
+        RefusedException e = assertThrows(RefusedException.class, () -> earlier.requireNotOlder(later));
+        assertTrue(e.getMessage().contains("2026-01-31T09:30:00Z"), e::getMessage);
+    }
+
+    @Test
+    void whatIsNoKeyIsSaidAtStart() {
+        for (String key : List.of("", "MCowBQYDK2VwAyEA", "not base64")) {
+            assertThrows(IllegalArgumentException.class, () -> Signers.of(Optional.of(List.of(key))));
+        }
+    }
+
+    private static String newKey() throws Exception {
+        return Base64.getEncoder()
+                .encodeToString(KeyPairGenerator.getInstance("Ed25519")
+                        .generateKeyPair()
+                        .getPublic()
+                        .getEncoded());
+    }
+
+    private static void refuses(String message, Signers signers, TaskName task, byte[] artifact) {
+        RefusedException e = assertThrows(RefusedException.class, () -> read(signers, task, artifact));
+        assertTrue(e.getMessage().contains(message), e::getMessage);
+    }
+
+    private static Task read(Signers signers, TaskName task, byte[] artifact) throws RefusedException {
+        PrefixLayout layout = new PrefixLayout("fp32", "digest", 2, 2, 16);
+        return new ArtifactReader(
+                        new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 128, layout, true), signers)
+                .read(task, "1", artifact);
+    }
+}
