@@ -1,7 +1,7 @@
 package io.softcall.api;
 
 import static io.restassured.RestAssured.given;
-import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
@@ -50,13 +50,7 @@ class Int8Test {
                 agreeing += argmax(together.get(i)) == call.get(i).label() ? 1 : 0;
             }
             double[] alone = classify(call.subList(0, 1)).getFirst();
-            for (int label = 0; label < alone.length; label++) {
-                assertEquals(
-                        alone[label],
-                        together.getFirst()[label],
-                        1e-3,
-                        call.getFirst().text());
-            }
+            assertArrayEquals(alone, together.getFirst(), 1e-6, call.getFirst().text());
         }
         int agreed = agreeing;
         assertTrue(agreed >= .98 * rows.size(), () -> "%d of %d labels agree".formatted(agreed, rows.size()));

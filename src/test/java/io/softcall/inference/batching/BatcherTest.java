@@ -52,6 +52,9 @@ class BatcherTest {
 
     private static final long NEVER = System.nanoTime() + TimeUnit.DAYS.toNanos(1);
 
+    /** Far more than anything here takes: a test that waits in vain fails, and does not hang. */
+    private static final Duration LIMIT = Duration.ofSeconds(60);
+
     private static InferenceConfig config;
     private static Model tiny;
     private static Prefix prefix;
@@ -186,6 +189,7 @@ class BatcherTest {
         QueuedRequest back = submit("back", 8);
         held.countDown();
         finish(back);
+        assertEquals(1, model.runs().getLast().size());
     }
 
     /** One run stands before its gate until {@code held} is counted down, or the test ends; the other place is free. */
@@ -451,7 +455,7 @@ class BatcherTest {
     private void finish(QueuedRequest... calls) throws Exception {
         model.open();
         for (QueuedRequest call : calls) {
-            call.outputs().get();
+            call.outputs().get(LIMIT.toSeconds(), TimeUnit.SECONDS);
         }
     }
 

@@ -1,17 +1,22 @@
 package io.softcall.inference.model;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class CoresTest {
+
+    private static final Path MACHINE = Path.of("/sys/devices/system/cpu");
 
     @TempDir
     private Path cpus;
@@ -45,9 +50,20 @@ class CoresTest {
         assertEquals(4, Cores.usable(cpus, 4));
     }
 
+    /** Each core of this machine has a list of hardware threads of its own. */
     @Test
-    void noMoreThanThereAreHere() {
-        int threads = Runtime.getRuntime().availableProcessors();
-        assertTrue(Cores.usable() >= 1 && Cores.usable() <= threads, () -> Cores.usable() + " of " + threads);
+    void asManyAsThisMachineHas() throws IOException {
+        assumeTrue(Files.exists(MACHINE.resolve("cpu0/topology/thread_siblings_list")));
+        Set<String> cores = new HashSet<>();
+        try (DirectoryStream<Path> threads = Files.newDirectoryStream(MACHINE, "cpu[0-9]*")) {
+            for (Path thread : threads) {
+                Path siblings = thread.resolve("topology/thread_siblings_list");
+                if (Files.exists(siblings)) {
+                    cores.add(Files.readString(siblings));
+                }
+            }
+        }
+        assumeTrue(cores.stream().map(String::length).distinct().count() == 1, "all cores are alike");
+        assertEquals(Math.min(cores.size(), Runtime.getRuntime().availableProcessors()), Cores.usable());
     }
 }

@@ -12,9 +12,9 @@ import io.softcall.inference.model.Prefix;
 import io.softcall.task.Prompt;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -35,8 +35,13 @@ class PartitionedTrunkTest {
         PartitionedTrunk trunk = PartitionedTrunk.of(weights.open(bundle, ALL), () -> weights.openSaved(bundle, PART));
         try (OnnxModel model = model(trunk)) {
             Prefix prefix = model.encode(prompt());
-            List<Model.Sequence> batch = Collections.nCopies(5, new Model.Sequence(new long[] {7, 8, 9}, prefix));
+            List<Model.Sequence> batch = LongStream.range(0, 5)
+                    .mapToObj(i -> new Model.Sequence(new long[] {7 + i, 8, 9 + i}, prefix))
+                    .toList();
             float[][] whole = model.forward(batch, true);
+            for (int i = 0; i < whole.length; i++) {
+                assertArrayEquals(model.forward(List.of(batch.get(i)), true)[0], whole[i], 1e-5f);
+            }
             assertFalse(trunk.isOpen());
             assertArrayEquals(whole, model.forward(batch, false));
             for (int wait = 0; wait < 1_000 && !trunk.isOpen(); wait++) {
