@@ -178,7 +178,7 @@ def _bar_table(told: Sequence[Repeatable]) -> str:
         (each.bar.name, each.bar.figure_text, each.bar.wanted_text, each.bar.verdict, f"`{each.part}`")
         for each in told
     ]
-    return table(("", "figure", "wanted", "", "part of results.sh"), rows)
+    return table(("bar", "figure", "wanted", "verdict", "part of results.sh"), rows)
 
 
 def _budgets(parts: Sequence[Section]) -> str:
