@@ -163,7 +163,7 @@ lint: lint-deploy ## check the style of Python and Java, and everything in deplo
 	$(maven) spotless:check
 
 .PHONY: lint-deploy
-lint-deploy: ## hold manifests, templates and container files to the schemas of those who read them
+lint-deploy: ## check manifests, templates and container files against their schemas, and the pages for lines, links and words
 	tools/uv run --quiet --frozen --directory deploy/lint pytest -q
 
 .PHONY: clean

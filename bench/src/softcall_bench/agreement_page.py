@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from softcall_bench.agreement import RESULTS, ROOT
 from softcall_bench.figure import write_figure
 from softcall_bench.machine import Machine
-from softcall_bench.page import replace_figures, table
+from softcall_bench.page import prose, replace_figures, table
 
 PAGE = ROOT / "docs/int8.md"
 CHART = ROOT / "docs/charts/int8-points.svg"
@@ -30,13 +30,13 @@ def main() -> None:
     served = next(point for point in points if point["served"])
     sample = next((point for point in points if not point["served"]), served)
     counts = ", ".join(f"{task} {served['tasks'][task]['n']:,}" for task in tasks)
-    text = (
-        "Agreement, and in brackets the points of accuracy won or lost; then how many times as fast as fp32, "
-        "for rows x tokens in bare ONNX Runtime. "
-        f"Measured on {Machine.of(record['machine'])}. `int8` is served, on whole test sets ({counts}); "
-        f"the others on {max(f['n'] for f in sample['tasks'].values())} rows of each.\n\n"
+    text = prose(
+        "The table gives the agreement, in brackets the points of accuracy won or lost, and then the speed "
+        "as a multiple of fp32, for sequences x tokens in bare ONNX Runtime. "
+        f"Measured on {Machine.of(record['machine'])}. `int8` is served, and was measured on whole test sets "
+        f"({counts}); the others on {max(f['n'] for f in sample['tasks'].values())} rows of each."
     )
-    replace_figures(PAGE, f"{text}{table(columns, rows)}\n\n![speed and agreement](charts/{CHART.name})")
+    replace_figures(PAGE, f"{text}\n\n{table(columns, rows)}\n\n![speed and agreement](charts/{CHART.name})")
     write_figure(CHART, "Speed and agreement of int8", partial(_draw, points=points, fp32=fp32))
 
 

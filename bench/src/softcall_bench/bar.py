@@ -3,12 +3,16 @@
 import math
 from dataclasses import dataclass
 
+WITHIN_NOISE = "within noise"
 VERDICT_STYLES = {"holds": "green", "falls short": "red", "not measured": "yellow"}
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A figure and what is wanted of it: at least `wanted`, or at most with `at_most`; None: not measured."""
+    """A figure and what is wanted of it: at least `wanted`, or at most with `at_most`; None: not measured.
+
+    `noise`: the figure is a difference whose sign the rounds do not agree on.
+    """
 
     name: str
     figure: float | None
@@ -16,6 +20,7 @@ class Bar:
     unit: str = ""
     at_most: bool = False
     note: str = ""
+    noise: bool = False
 
     @property
     def verdict(self) -> str:
@@ -28,7 +33,9 @@ class Bar:
     @property
     def figure_text(self) -> str:
         """The figure with its unit."""
-        return "-" if self.figure is None else f"{_number(self.figure)}{self.unit}"
+        if self.figure is None:
+            return "-"
+        return WITHIN_NOISE if self.noise else f"{_number(self.figure)}{self.unit}"
 
     @property
     def wanted_text(self) -> str:

@@ -87,6 +87,7 @@ def _overhead(book: Book, _machine: Machine) -> Iterator[Bar]:
             " ms",
             at_most=True,
             note="15 % of bare ONNX Runtime, or 2 ms",
+            noise=_is_noise(book.differences(served, bare, "p50_ms")),
         )
 
 
@@ -100,20 +101,22 @@ def _revalidation(book: Book, _machine: Machine) -> Iterator[Bar]:
     slower = book.ratio(key(1, away), key(1, revalidation.OFF), "p50_ms")
     elsewhere = book.ratio(key(1, revalidation.ASKED_BY_ANOTHER), key(1, revalidation.OFF), "p50_ms")
     yield Bar(
-        f"1 client, {variant}: p50 with a {away} over p50 without asking",
+        f"1 client, {variant}: p50 with a {away} over p50 without revalidation",
         slower,
         1.05,
         at_most=True,
-        note="" if elsewhere is None else f"{elsewhere:.2f} where another process asks the store instead",
+        note="" if elsewhere is None else f"{elsewhere:.2f} where another process revalidates instead",
     )
     trip = book.median(key(16, away), "round_trip_ms")
+    many, trusting = key(16, away), key(16, revalidation.OFF)
     yield Bar(
         f"16 clients, {variant}: p50 that a {away} adds",
-        book.difference(key(16, away), key(16, revalidation.OFF), "p50_ms"),
+        book.difference(many, trusting, "p50_ms"),
         trip if trip is not None else math.nan,
         " ms",
         at_most=True,
         note="one round trip to the store",
+        noise=_is_noise(book.differences(many, trusting, "p50_ms")),
     )
 
 
@@ -128,7 +131,10 @@ def _one_core(book: Book, machine: Machine) -> Iterator[Bar]:
     away = revalidation.delay(revalidation.NEAR_MS)
     slower = book.ratio(key(INT8, away), trusting[INT8], "p50_ms")
     yield Bar(
-        f"one core, 1 client, int8: p50 with a {away} over p50 without asking", slower, 1.05, at_most=True
+        f"one core, 1 client, int8: p50 with a {away} over p50 without revalidation",
+        slower,
+        1.05,
+        at_most=True,
     )
 
 
@@ -190,7 +196,7 @@ def _overload(book: Book, _machine: Machine) -> Iterator[Bar]:
         bound if bound is not None else math.nan,
         " ms",
         at_most=True,
-        note=f"of a full queue and the runs under way at full speed; that minute had {pace} of it",
+        note=f"a full queue and the batches in progress at full speed; that minute had {pace} of full speed",
     )
     share = book.median(key, "share_of_capacity_after")
     yield Bar(f"overload, {variant}: share of full speed 2 s after", share, 0.9)
@@ -232,6 +238,11 @@ def _agreement_tasks() -> dict[str, dict]:
         return {}
     points = json.loads(AGREEMENT_FILE.read_text())["points"]
     return next((point["tasks"] for point in points if point["variant"] == INT8), {})
+
+
+def _is_noise(differences: list[float]) -> bool:
+    """Whether a cost shows in some rounds alone: none is below zero but by noise."""
+    return bool(differences) and min(differences) <= 0
 
 
 def _variant_of(book: Book, scenario: str) -> str:

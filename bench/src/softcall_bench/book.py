@@ -71,9 +71,13 @@ class Book:
 
     def difference(self, above: Key, below: Key, figure: str) -> float | None:
         """The median over rounds of the difference within a round; None where either was not measured."""
-        pairs = zip(self.rounds(above), self.rounds(below), strict=False)
-        differences = [a[figure] - b[figure] for a, b in pairs]
+        differences = self.differences(above, below, figure)
         return statistics.median(differences) if differences else None
+
+    def differences(self, above: Key, below: Key, figure: str) -> list[float]:
+        """The difference within each round that has both."""
+        pairs = zip(self.rounds(above), self.rounds(below), strict=False)
+        return [a[figure] - b[figure] for a, b in pairs]
 
     def records(self) -> list[dict]:
         """Everything as JSON."""

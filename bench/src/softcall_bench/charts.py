@@ -151,7 +151,7 @@ CHARTS: dict[str, tuple[str, Draw]] = {
     "one-text": ("One text of 26 tokens behind a prompt of 20", _one_text),
     "throughput": ("Texts a second, 26 tokens behind a prompt of 20", _throughput),
     "lengths": ("One text at a time, by its length", _lengths),
-    "store": ("Asking the store for changes on every call", _revalidation),
+    "store": ("Revalidation on every call", _revalidation),
     "tasks": ("Tasks in turn, 16 clients", _tasks),
     "cold-start": ("From the start of the process to the first answer", _cold_start),
 }

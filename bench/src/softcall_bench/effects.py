@@ -1,6 +1,6 @@
-"""Tables of what a prompt's length, rate, start, rows and words change, and of what was not kept."""
+"""Tables of the effect of a prompt's length, rate, start, rows and template, and of what was tried."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from softcall.compare_config import Method
@@ -11,7 +11,7 @@ from softcall_bench.recorded import Recorded, calibration_error, dev_accuracy, e
 EFFECTS = {
     "length": "Length in tokens",
     "rate": "Learning rate",
-    "start": "Start",
+    "start": "Initialisation",
 }
 """Kinds of experiments, and what the first column of their table is."""
 
@@ -44,35 +44,57 @@ def few_rows() -> str:
 
 
 def cross_validated() -> str:
-    """Words by their accuracy on folds that neither taught nor chose; empty where nothing was recorded."""
-    found: dict[str, dict[str, dict[str, Line]]] = {}  # data, words, fold
-    for name in (FOLDS, *experiments(FOLDS)):
-        for folder, line in Recorded.read(name).prompts():
-            data, fold = folder.rsplit("-", 1)
-            words = _told("template", line.records[0].settings)
-            found.setdefault(data, {}).setdefault(words, {})[fold] = line
-    numbers = sorted({fold for words in found.values() for folds in words.values() for fold in folds})
+    """Templates by their accuracy on held-out folds; empty where nothing was recorded."""
+    folded = by_template()
+    numbers = sorted({fold for each in folded.values() for folds in each.values() for fold in folds})
     rows = []
-    for data, words in sorted(found.items()):
-        common = set.intersection(*(set(folds) for folds in words.values()))
-        for told, folds in sorted(words.items()):
-            records = [record for fold in common for record in folds[fold].records]
-            share = sum(each.right for each in records) / sum(each.total for each in records)
+    for data, templates in sorted(folded.items()):
+        shares = common_accuracies(templates)
+        for template, folds in sorted(templates.items()):
             cells = (f"{folds[fold].accuracy:.4f}" if fold in folds else "-" for fold in numbers)
-            rows.append((data, told, f"{share:.4f}", *cells))
-    columns = ("data", "words", "folds that all words have", *(f"fold {fold}" for fold in numbers))
+            rows.append((data, template, f"{shares[template]:.4f}", *cells))
+    columns = ("data", "template", "folds that all templates have", *(f"fold {fold}" for fold in numbers))
     return table(columns, rows) if rows else ""
 
 
+def by_template() -> dict[str, dict[str, dict[str, Line]]]:
+    """The cross-validated prompts by data set, template and fold."""
+    found: dict[str, dict[str, dict[str, Line]]] = {}
+    for name in (FOLDS, *experiments(FOLDS)):
+        for folder, line in Recorded.read(name).prompts():
+            data, fold = folder.rsplit("-", 1)
+            template = _told("template", line.records[0].settings)
+            found.setdefault(data, {}).setdefault(template, {})[fold] = line
+    return found
+
+
+def common_accuracies(templates: Mapping[str, Mapping[str, Line]]) -> dict[str, float]:
+    """The accuracy of each template on the folds that all of them have."""
+    common = set.intersection(*(set(folds) for folds in templates.values()))
+    shares = {}
+    for template, folds in templates.items():
+        records = [record for fold in common for record in folds[fold].records]
+        shares[template] = sum(each.right for each in records) / sum(each.total for each in records)
+    return shares
+
+
 def tries(kept: Mapping[tuple[str, Method], Line]) -> str:
-    """What was tried, beside what was kept; empty where nothing was recorded."""
-    rows = [
-        (*key, _difference(line, kept[key]), *_figures(line), *_figures(kept[key]))
-        for name in experiments(TRIES)
-        for key, line in Recorded.read(name).lines.items()
-    ]
-    columns = ("data", "method", "instead", "dev", "test", "ECE", "kept: dev", "test", "ECE")
-    return table(columns, sorted(rows)) if rows else ""
+    """What was tried, below the settings that were kept; empty where nothing was recorded."""
+    tried: dict[tuple[str, Method], list[Line]] = {}
+    for name in experiments(TRIES):
+        for key, line in Recorded.read(name).lines.items():
+            tried.setdefault(key, []).append(line)
+    rows = []
+    for key, lines in sorted(tried.items()):
+        best = kept[key]
+        varied = dict.fromkeys(name for line in lines for name in _different(line, best))
+        rows.append((*key, _settings(varied, best), *_figures(best), "yes"))
+        others = [
+            (*key, _settings(_different(line, best), line), *_compared(line, best), "no") for line in lines
+        ]
+        rows += sorted(others)
+    columns = ("data", "method", "tried", "dev", "test", "ECE", "kept")
+    return table(columns, rows) if rows else ""
 
 
 def _cell(line: Line | None) -> str:
@@ -86,12 +108,22 @@ def _figures(line: Line) -> tuple[str, str, str]:
     return f"{dev_accuracy(line):.4f}", f"{line.accuracy:.4f}", f"{calibration_error(line):.3f}"
 
 
-def _difference(line: Line, kept: Line) -> str:
-    """The settings of a run that what was kept does not share."""
+def _compared(line: Line, kept: Line) -> tuple[str, str, str]:
+    """The same figures; those that choose and judge with their difference in points."""
+    dev, test, error = _figures(line)
+    dev_points = 100 * (dev_accuracy(line) - dev_accuracy(kept))
+    test_points = 100 * (line.accuracy - kept.accuracy)
+    return f"{dev} ({dev_points:+.2f})", f"{test} ({test_points:+.2f})", error
+
+
+def _different(line: Line, kept: Line) -> list[str]:
+    """The names of the settings in which two runs differ."""
     settings, others = (each.records[0].settings for each in (line, kept))
-    names = dict.fromkeys([*settings, *others])
-    told = [_told(name, settings) for name in names if settings.get(name) != others.get(name)]
-    return ", ".join(filter(None, told))
+    return [name for name in dict.fromkeys([*settings, *others]) if settings.get(name) != others.get(name)]
+
+
+def _settings(names: Iterable[str], line: Line) -> str:
+    return ", ".join(filter(None, (_told(name, line.records[0].settings) for name in names)))
 
 
 def _told(name: str, settings: Mapping[str, Any]) -> str:
@@ -100,8 +132,10 @@ def _told(name: str, settings: Mapping[str, Any]) -> str:
             return ""
         case "candidates":
             return f"{len(settings[name])} candidates" if name in settings else "one candidate"
+        case "class_balanced":
+            return "class balanced" if settings[name] else "not class balanced"
         case "calibration_folds":
-            return f"{settings[name]} folds" if name in settings else "calibrated on dev"
+            return f"{settings[name]} calibration folds" if name in settings else "calibrated on dev"
         case "template":
             return f"`{settings[name]}`".replace("\n", "⏎")
         case "verbalizers":

@@ -6,7 +6,7 @@ from softcall_bench.bars import bars
 from softcall_bench.book import Book
 from softcall_bench.charts import write_charts
 from softcall_bench.machine import Machine
-from softcall_bench.page import replace_figures, table
+from softcall_bench.page import prose, replace_figures, table
 from softcall_bench.report import COLUMNS, OTHER_COLUMNS, capacity_table, other_rows, speed_rows
 from softcall_bench.server import ROOT
 
@@ -24,9 +24,9 @@ def publish(page: Path, book: Book, machine: Machine, when: str, commit: str, qu
     ]
     command = f"make bench{'-quick' if quick else ''}{' CORES=...' if machine.other_cores else ''}"
     parts = [
-        f"Measured on {machine}; {when[:10]}, commit {commit[:12]}, `{command}`.",
+        prose(f"Measured on {machine}; {when[:10]}, commit {commit[:12]}, `{command}`."),
         "## Bars",
-        table(("", "figure", "wanted", "", ""), verdicts),
+        table(("bar", "figure", "wanted", "verdict", "note"), verdicts),
         "## Charts",
         *(f"![{title}]({(folder / file).relative_to(page.parent)})" for file, title in charts.items()),
         "## Capacity",
@@ -34,6 +34,6 @@ def publish(page: Path, book: Book, machine: Machine, when: str, commit: str, qu
         "## All figures",
         table(COLUMNS, speed_rows(book)),
         table(OTHER_COLUMNS, other_rows(book)),
-        *(f"- {note}" for note in book.notes),
+        "\n".join(prose(f"- {note}") for note in book.notes),
     ]
-    replace_figures(page, "\n\n".join(parts))
+    replace_figures(page, "\n\n".join(filter(None, parts)))

@@ -15,7 +15,8 @@ from softcall.compare_config import Method
 from softcall.compare_report import COLUMNS, NOTES, Line, Section
 from softcall_bench.bar import Bar, bar_line
 from softcall_bench.effects import cross_validated, effects, few_rows, tries
-from softcall_bench.page import replace_figures, table
+from softcall_bench.findings import findings
+from softcall_bench.page import prose, replace_figures, table
 from softcall_bench.recorded import (
     RECORDS,
     Recorded,
@@ -41,6 +42,12 @@ WANTED = {
     "subj": 0.955,
     "trec": 0.965,
 }
+TRIED = prose(
+    "Accuracy on dev and test, means over seeds. Brackets give the difference from the kept settings in "
+    "points. The first row of each data set and method has the kept settings, as far as others were tried. "
+    "Dev chooses. [Details](#details) says why some settings that are better on dev were not kept, and "
+    "[experiments.md](experiments.md#training) lists what left no record."
+)
 ALL = sorted({*WANTED, "cola", "sms_spam"})
 CALIBRATED = ("banking77", "sst2")
 SWEPT = 8
@@ -135,10 +142,14 @@ def _sweep() -> Iterator[Repeatable]:
 def page() -> str:
     """The figures in Markdown."""
     told = list(bars())
-    text = [f"![accuracy of each method on each data set](charts/{CHART.name})", "## Bars", _bar_table(told)]
+    text = ["## Findings", "\n".join(map(prose, findings()))]
+    text += [f"![accuracy of each method on each data set](charts/{CHART.name})"]
+    if tried := tries(kept()):
+        text += ["## Tried", TRIED, tried]
+    text += ["## Bars", _bar_table(told)]
     for experiment, title in (
         (PROMPTS, "Prompts"),
-        (OTHERS, "Other ways"),
+        (OTHERS, "Other methods"),
         (DEFAULT, "Prompts by default"),
         (SWEEP, "Prompts by a sweep"),
     ):
@@ -148,14 +159,12 @@ def page() -> str:
         text += ["## Calibration of the prompts", _calibration_table(calibrated)]
     if few := few_rows():
         text += ["## Few rows", few]
-    text += ["## What changes a prompt"] if (seen := list(effects())) else []
+    text += ["## Effect of single settings"] if (seen := list(effects())) else []
     for title, effect in seen:
         text += [f"### {title}", effect]
     if folds := cross_validated():
-        text += ["## Words, by cross-validation", folds]
-    if tried := tries(kept()):
-        text += ["## Tried, and not kept", tried]
-    text += ["## How to read these", "\n".join(f"- {note}" for note in NOTES)]
+        text += ["## Templates, by cross-validation", folds]
+    text += ["## How to read the tables", "\n".join(prose(f"- {note}") for note in NOTES)]
     return "\n\n".join(text)
 
 
@@ -169,11 +178,11 @@ def _bar_table(told: Sequence[Repeatable]) -> str:
         (each.bar.name, each.bar.figure_text, each.bar.wanted_text, each.bar.verdict, f"`{each.part}`")
         for each in told
     ]
-    return table(("", "figure", "wanted", "", "part of results.sh"), rows)
+    return table(("bar", "figure", "wanted", "verdict", "part of results.sh"), rows)
 
 
 def _budgets(parts: Sequence[Section]) -> str:
-    return "\n".join(f"- {part.name}: {part.summary}" for part in parts)
+    return "\n".join(prose(f"- {part.name}: {part.summary}") for part in parts)
 
 
 def _accuracy_table(parts: Sequence[Section]) -> str:
