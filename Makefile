@@ -81,6 +81,10 @@ soak: $(events_environment) $(server) ## serve for MINUTES beside bad neighbours
 fuzz: ## send whatever strangers could send to whatever reads it, for MINUTES in all
 	@python3 tools/fuzz.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only $(ONLY))
 
+.PHONY: mutation
+mutation: ## count the small changes of task, store and inference that no test notices (target/pit-reports; an hour)
+	$(maven) test-compile org.pitest:pitest-maven:mutationCoverage -Dspotless.check.skip
+
 .PHONY: edge
 edge: $(archives) ## make the archives for devices, build/edge/softcall-edge-linux-*.tar.zst (TASKS="...", PLATFORMS="x64 aarch64")
 
