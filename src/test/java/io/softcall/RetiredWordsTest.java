@@ -46,7 +46,8 @@ class RetiredWordsTest {
     private static Map<String, List<String>> found(Path sources) throws IOException {
         Map<String, List<String>> found = new TreeMap<>();
         try (Stream<Path> files = Files.walk(sources)) {
-            for (Path file : files.filter(each -> each.toString().endsWith(".java")).toList()) {
+            for (Path file :
+                    files.filter(each -> each.toString().endsWith(".java")).toList()) {
                 List<String> words = words(Files.readString(file));
                 if (!words.isEmpty()) {
                     found.put(file.toString(), words);
