@@ -12,7 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/** The topics that this process reads. */
+/** The topics that this process consumes. */
 @Singleton
 class Kafka {
 
