@@ -40,7 +40,7 @@ class Kafka {
         config.files().ifPresent(name -> {
             if (jobsConfig.output().isEmpty()) {
                 throw new IllegalArgumentException(
-                        "softcall.kafka.files is %s, but jobs are off: softcall.jobs.output says where results go"
+                        "softcall.kafka.files is %s, but jobs are off: set softcall.jobs.output to where results go"
                                 .formatted(name));
             }
             KafkaTopic files = new KafkaTopic(

@@ -73,7 +73,7 @@ class CsvTest {
         List<Row> rows = rows(Files.readAllBytes(CASES.resolve("quote_row.csv")));
         assertEquals(3, rows.size());
         assertEquals("fine", text(rows.get(0)));
-        assertEquals("the row is not valid CSV: more follows behind a closing quote", problem(rows.get(1)));
+        assertEquals("the row is not valid CSV: more text follows a closing quote", problem(rows.get(1)));
         assertEquals("fine too", text(rows.get(2)));
     }
 

@@ -215,7 +215,7 @@ class ParquetTest {
 
     @Test
     void aCodecThatIsNotReadIsNamed() throws IOException {
-        assertTrue(fault(file(ParquetBytes.of("a").codec(7).write())).contains("LZ4_RAW, which is not read here"));
+        assertTrue(fault(file(ParquetBytes.of("a").codec(7).write())).contains("LZ4_RAW, which is not supported"));
         assertTrue(fault(file(ParquetBytes.of("a").codec(4).write())).contains("BROTLI"));
         assertTrue(fault(file(ParquetBytes.of("a").codec(99).write())).contains("unknown codec, 99"));
     }
