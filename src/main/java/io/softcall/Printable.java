@@ -7,7 +7,7 @@ package io.softcall;
  */
 public final class Printable {
 
-    /** The longest result, in UTF-16 units. */
+    /** Maximum length of a result, in UTF-16 units. */
     public static final int MAX_LENGTH = 500;
 
     private static final String CUT = "...";

@@ -188,7 +188,7 @@ public final class Settings {
             Map.entry("softcall.kafka.records-in-flight", new Whole(3, 1_000_000)),
             Map.entry("softcall.lambda.results-queue", ANYTHING));
 
-    /** Names of all settings; {@code NAME} stands for what the operator chooses. */
+    /** Returns the names of all settings; {@code NAME} is a part that the operator chooses. */
     static Set<String> names() {
         return new TreeSet<>(ALL.keySet());
     }
@@ -295,7 +295,7 @@ public final class Settings {
             boolean nearer = nearest.isEmpty() || distance(name, candidate) < distance(name, nearest);
             nearest = nearer ? candidate : nearest;
         }
-        return "%s is no setting, the nearest is %s".formatted(Printable.of(name, 100), nearest);
+        return "%s is not a setting, the nearest is %s".formatted(Printable.of(name, 100), nearest);
     }
 
     /** Returns the Levenshtein distance: the number of characters to insert, delete or replace. */

@@ -64,7 +64,8 @@ final class HttpEvents {
         if (type.startsWith(EVENTS)) {
             throw new SoftcallException(
                     Reason.UNSUPPORTED_MEDIA_TYPE,
-                    "events in this format are not read, expected %s, %s or ce- headers".formatted(STRUCTURED, BATCH));
+                    "events in this format are not supported, expected %s, %s or ce- headers"
+                            .formatted(STRUCTURED, BATCH));
         }
         if (!lowerCase.containsKey(PREFIX + "specversion")) {
             throw SoftcallException.invalid(

@@ -97,8 +97,8 @@ public record ReceivedEvent(CloudEvent attributes, JsonNode data) {
         } catch (Exception e) {
             // The exception's message may repeat a value.
             throw SoftcallException.invalid(
-                    "the event is no CloudEvent of version 1.0 or 0.3: source must be a URI, time as RFC 3339 has it,"
-                            + " extensions texts, integers or truth values");
+                    "the event is not a CloudEvent of version 1.0 or 0.3: source must be a URI, time must follow RFC 3339,"
+                            + " and extensions must be texts, integers or Booleans");
         }
     }
 

@@ -21,7 +21,7 @@ import java.util.Optional;
 @Singleton
 class HttpPipeline {
 
-    /** Health, metrics and the OpenAPI document. */
+    /** Paths of health, metrics and the OpenAPI document. */
     private static final String OPERATORS = "/q/*";
 
     private final RouterErrors errors;

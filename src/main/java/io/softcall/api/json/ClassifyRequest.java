@@ -117,7 +117,7 @@ public record ClassifyRequest(
         return new TaskName(model.textValue());
     }
 
-    /** A text, a list of texts, or a list of pairs. */
+    /** Reads a text, a list of texts, or a list of pairs. */
     private static List<List<String>> items(JsonNode input) {
         if (input.isTextual()) {
             return List.of(List.of(input.textValue()));

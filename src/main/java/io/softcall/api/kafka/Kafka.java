@@ -17,7 +17,7 @@ import java.util.Map;
 class Kafka {
 
     private static final Duration BETWEEN_POLLS = Duration.ofMillis(5);
-    /** Jobs take seconds to hours. */
+    /** Longer, because jobs take seconds to hours. */
     private static final Duration BETWEEN_POLLS_OF_JOBS = Duration.ofMillis(100);
 
     private final List<KafkaLoop<?>> loops = new ArrayList<>();

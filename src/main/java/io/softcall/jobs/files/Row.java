@@ -13,7 +13,7 @@ import java.util.Optional;
 /** One row of a file: texts to classify, or a problem of this row only. */
 public sealed interface Row {
 
-    /** The row's own id. */
+    /** Returns the row's id. */
     RowId id();
 
     /** @param texts one, or two for a task on pairs */

@@ -46,8 +46,7 @@ final class Csv implements Rows {
         }
         if (!found.contains("text") && !(found.contains("text1") && found.contains("text2"))) {
             throw JobFailure.badFile(
-                    "the first line does not name the columns: of its %d none is text, nor are there text1 and text2",
-                    names.size());
+                    "the first line names %d columns, expected one called text, or text1 and text2", names.size());
         }
         return names;
     }

@@ -119,7 +119,7 @@ public record Folder(Bucket output, String job) {
         return open(name).map(in -> {
             try (in) {
                 if (in.available() > MAX_JSON_BYTES) {
-                    throw damaged(name, "it is larger than a job writes it");
+                    throw damaged(name, "it is larger than expected");
                 }
                 return Objects.requireNonNull(JSON.readValue(in, type), "it holds null");
             } catch (SoftcallException e) {

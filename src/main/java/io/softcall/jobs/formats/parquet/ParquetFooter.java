@@ -125,7 +125,7 @@ public record ParquetFooter(List<ParquetColumn> columns, String wrongId, List<Gr
             List<String> names = columns.stream().map(ParquetColumn::name).toList();
             if (!names.contains("text") && !(names.contains("text1") && names.contains("text2"))) {
                 throw JobFailure.badFile(
-                        "none of the file's %d columns is text, nor are there text1 and text2", leaves);
+                        "the file has %d columns, expected one called text, or text1 and text2", leaves);
             }
             require(names.stream().distinct().count() == names.size(), "it names a column twice");
         }
