@@ -50,7 +50,7 @@ final class JobQueue {
      * Does the work of an event, or waits for the same event that is already in progress.
      *
      * @throws SoftcallException the exception of the work; {@code OVERLOADED} when too many events wait;
-     *     {@code STOPPING}
+     *     {@code STOPPING} when the server stops
      */
     Optional<Manifest> run(Event event, Callable<Optional<Manifest>> work) {
         CompletableFuture<Optional<Manifest>> mine = new CompletableFuture<>();

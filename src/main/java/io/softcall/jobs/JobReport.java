@@ -15,7 +15,7 @@ import java.util.UUID;
 /**
  * The outcome of a job: its manifest without the list of parts.
  *
- * @param job the job's id; null when the job could not begin, and then all later fields but the error are null too
+ * @param job the job's id; null when the job could not begin, and then etag, output, rows, errors and tasks are null
  * @param output the folder of its results
  * @param tasks the version of each task that answered
  * @param error why there is no result; null when there is one

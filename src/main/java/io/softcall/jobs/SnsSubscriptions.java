@@ -25,8 +25,7 @@ import org.jboss.logging.Logger;
  * the subscription. Only topics that the operator names are confirmed. The request never goes to the address in the
  * message, because then every caller could make this server send requests to any address.
  *
- * @see <a href="https://docs.aws.amazon.com/sns/latest/dg/sns-http-https-endpoint-as-subscriber.html">SNS and HTTP
- *     endpoints</a>
+ * @see <a href="https://docs.aws.amazon.com/sns/latest/dg/sns-http-https-endpoint-as-subscriber.html">SNS and HTTP endpoints</a>
  */
 @Singleton
 public class SnsSubscriptions {

@@ -16,9 +16,9 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * A validated request in vLLM's format. All fields that vLLM documents are accepted by name. A field is ignored when it
- * cannot change the answer, and refused when it asks for an answer that Softcall cannot give. A value of {@code null}
- * counts as absent.
+ * A validated request in vLLM's format. All fields that vLLM documents are accepted by name. A field takes effect where
+ * Softcall supports it. It is ignored when it cannot change the answer, and refused when it asks for an answer that
+ * Softcall cannot give. A value of {@code null} counts as absent.
  *
  * @param scores whether the answer contains the probability of every label
  * @param logits whether the answer contains the label logits

@@ -4,7 +4,7 @@ import io.softcall.Printable;
 import java.io.IOException;
 import java.util.Locale;
 
-/** Why a job has no result, and a retry would not help. The message names the fault of the file. */
+/** The final failure of a job, which a retry would not change. The message names the fault of the file. */
 public final class JobFailure extends IOException {
 
     private static final long serialVersionUID = 1L;
