@@ -37,8 +37,7 @@ public final class Settings {
     /**
      * Variables that Kubernetes sets when a service's name is softcall or begins with it.
      *
-     * @see <a href="https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables">its
-     *     documentation</a>
+     * @see <a href="https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables">its documentation</a>
      */
     private static final Pattern SERVICE_LINK = Pattern.compile(".*_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_.*)?)");
 
