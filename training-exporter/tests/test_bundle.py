@@ -121,7 +121,7 @@ def test_a_description_names_no_field_twice(copy):
     text = (copy / "base.json").read_text("utf-8")
     (copy / "base.json").write_text(text.replace('"name":', '"name": "other", "name":', 1), "utf-8")
     with pytest.raises(
-        SoftcallError, match=r'base\.json: not valid JSON: the field "name" stands in an object'
+        SoftcallError, match=r'base\.json: not valid JSON: the field "name" appears twice in an object'
     ):
         Bundle.open(copy)
 

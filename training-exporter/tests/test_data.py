@@ -98,7 +98,7 @@ GOOD = '{"text": "a", "label": "x"}\n'
             "[" * 100_000,
             "line 1: not valid JSON: lists and objects lie in each other more than 64",
         ),
-        ("a.jsonl", '{"text": "a", "text": "b", "label": "x"}', 'the field "text" stands in an object twice'),
+        ("a.jsonl", '{"text": "a", "text": "b", "label": "x"}', 'the field "text" appears twice in an object'),
         ("a.jsonl", '{"text": "a", "label": "x", "score": NaN}', "NaN is no JSON number"),
         ("a.jsonl", '{"text": "a", "label": "x"}'.encode("utf-16"), "line 1: not UTF-8"),
         (

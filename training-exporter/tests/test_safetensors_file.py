@@ -68,7 +68,7 @@ HOSTILE = {
     "not valid JSON": file(b"{'a': 1}"),
     "header is not valid JSON: lists and objects lie in each other more than 8 deep": file(b"[" * 100_000),
     "the safetensors header is not UTF-8": file(b'{"\xff": 1}'),
-    'not valid JSON: the field "a" stands in an object twice': file(b'{"a": {}, "a": {}}'),
+    'not valid JSON: the field "a" appears twice in an object': file(b'{"a": {}, "a": {}}'),
     "not valid JSON: NaN is no JSON number": file(b'{"a": NaN}'),
     "not a JSON object": file([1]),
     "__metadata__ of the safetensors header is not an object of strings": file(

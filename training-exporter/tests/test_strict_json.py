@@ -28,8 +28,8 @@ def test_values_are_those_of_the_library(value):
     [
         (b"", "empty; expected JSON"),
         (b" \r\n\t", "empty; expected JSON"),
-        (b'{"a": 1, "b": 2, "a": 3}', 'not valid JSON: the field "a" stands in an object twice'),
-        (b'[{"x": {"a\\u001b": 1, "a\\u001b": 1}}]', r'the field "a\u001b" stands in an object twice'),
+        (b'{"a": 1, "b": 2, "a": 3}', 'not valid JSON: the field "a" appears twice in an object'),
+        (b'[{"x": {"a\\u001b": 1, "a\\u001b": 1}}]', r'the field "a\u001b" appears twice in an object'),
         (b"NaN", "NaN is no JSON number"),
         (b"[Infinity]", "Infinity is no JSON number"),
         (b"-Infinity", "-Infinity is no JSON number"),

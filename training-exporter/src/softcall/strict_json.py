@@ -78,7 +78,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(names) < len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))
-        _refuse(f'the field "{printable(twice, _SHOWN_NAME)}" stands in an object twice')
+        _refuse(f'the field "{printable(twice, _SHOWN_NAME)}" appears twice in an object')
     if any(len(name) > MAX_NAME_CHARACTERS for name in names):
         _refuse(f"a name has more than {MAX_NAME_CHARACTERS} characters")
     return names

@@ -1,20 +1,20 @@
 package io.softcall;
 
 /**
- * Foreign text made fit for a log line, a manifest and an error message: on one line, without characters that a terminal obeys or
- * that are not seen, and of bounded length. What came from outside (a key, a tensor's name, a library's message) passes here once,
- * in the constructors of the exceptions that carry it.
+ * Makes foreign text safe for log lines, manifests and error messages. The result is one line of bounded length,
+ * without control characters and invisible characters. Text from outside (a key, a tensor's name, a library's message)
+ * is converted once, in the constructors of the exceptions that carry it.
  */
 public final class Printable {
 
-    /** The longest result, in UTF-16 units. */
+    /** Maximum length of a result, in UTF-16 units. */
     public static final int MAX_LENGTH = 500;
 
     private static final String CUT = "...";
 
     private Printable() {}
 
-    /** The text, escaped and cut; applied again it changes nothing. */
+    /** Returns the text, escaped and cut to {@link #MAX_LENGTH}; applied again, it changes nothing. */
     public static String of(String text) {
         return of(text, MAX_LENGTH);
     }

@@ -5,7 +5,7 @@ import com.github.benmanes.caffeine.cache.Caffeine;
 import java.time.Duration;
 import org.jboss.logging.Logger;
 
-/** Warnings that would come again with each call: of each thing one a minute, on one {@link Printable} line. */
+/** Logs recurring warnings at most once a minute for each subject, each on one {@link Printable} line. */
 public final class RareLog {
 
     private static final Duration PAUSE = Duration.ofMinutes(1);
@@ -21,7 +21,7 @@ public final class RareLog {
         this.log = log;
     }
 
-    /** @param about what it is about, of which nothing is said again for a minute */
+    /** @param about the subject; further warnings about it are dropped for a minute */
     public void warn(Object about, String message) {
         if (said.asMap().putIfAbsent(about, true) == null) {
             log.warn(Printable.of(message));

@@ -15,12 +15,12 @@ import java.util.Arrays;
 import java.util.Map;
 
 /**
- * Starts the server or the command line, and on SIGTERM and SIGINT lets calls that are under way end before the process does.
+ * Starts the server or the command line. On SIGTERM and SIGINT, lets calls in progress end before the process exits.
  *
- * <p>ONNX Runtime closes itself in a shutdown hook of its own. Hooks run side by side, so on a bare SIGTERM it would go away
- * under a run, or while it opens the base, and the process would crash. Here a signal stops the application first, gracefully,
- * and only then exits. One that comes before the application can be stopped waits until it can; an exit for any other reason
- * waits until the base is open.
+ * <p>ONNX Runtime closes itself in a shutdown hook, and the JVM runs all hooks at the same time. On a plain SIGTERM,
+ * ONNX Runtime could therefore close during a forward pass, or while it opens the base, and the process would crash.
+ * Here a signal first stops the application gracefully, and only then exits. A signal that arrives before the
+ * application can be stopped waits until it can. An exit for any other reason waits until the base is open.
  */
 @QuarkusMain
 public final class Server {
@@ -33,7 +33,7 @@ public final class Server {
 
     /** @param args none for the server; {@code classify} and its options for standard input and output */
     public static void main(String... args) {
-        // Before Netty's first class is loaded: HeaderDeadline.
+        // HeaderDeadline needs this property before Netty's first class is loaded.
         System.setProperty("io.netty.bootstrap.extensions", "serviceload");
         if (!isDevelopment()) {
             listen();
@@ -49,14 +49,14 @@ public final class Server {
     }
 
     /**
-     * Development ends and begins the application in one process, and has handlers of its own. Its class loader is all that can
-     * be seen of it here: {@link LaunchMode} is set later.
+     * Returns whether Quarkus runs in development mode, which restarts the application within one process and has its
+     * own signal handlers. The class loader reveals it: {@link LaunchMode} is set later.
      */
     private static boolean isDevelopment() {
         return Server.class.getClassLoader().getClass().getName().startsWith("io.quarkus.bootstrap.classloading.");
     }
 
-    /** Also where the start has failed, for a setting say, while the base was being opened beside it. */
+    /** Exits once the base is open. Quarkus also calls this when the start failed while the base was being opened. */
     private static void leave(int status) {
         EarlyOpening.awaitEnd();
         System.exit(status);
@@ -64,7 +64,7 @@ public final class Server {
 
     void start(@Observes StartupEvent event) {
         if (LaunchMode.current() == LaunchMode.NORMAL) {
-            listen(); // again: in a native executable Quarkus has listened since
+            listen(); // again: in a native executable, Quarkus has replaced the handlers
             started();
         }
     }
@@ -89,7 +89,10 @@ public final class Server {
         }
     }
 
-    /** {@code sun.misc.Signal.handle}, by reflection: javac's warning of that class cannot be switched off by name. */
+    /**
+     * Calls {@code sun.misc.Signal.handle} by reflection: javac's warning about that class cannot be suppressed by
+     * name.
+     */
     private static void handle(String name, Runnable action) {
         try {
             Class<?> signal = Class.forName("sun.misc.Signal");

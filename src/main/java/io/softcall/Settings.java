@@ -20,28 +20,28 @@ import org.eclipse.microprofile.config.ConfigProvider;
 import org.eclipse.microprofile.config.spi.ConfigSource;
 
 /**
- * Every setting by its name, with what it may be. A server whose settings are anything else does not start: it would refuse every
- * call, hang, or, with a misspelt name, run without what its operator believes to be set.
+ * All settings with their accepted values. A server with an unknown setting or a refused value does not start.
+ * Otherwise it could refuse every call, hang, or run without a setting whose name the operator misspelt.
  */
 @Singleton
 public final class Settings {
 
     private static final String PREFIX = "softcall.";
     private static final String VARIABLE_PREFIX = "SOFTCALL_";
-    /** Of a part of a name that is the operator's choice. */
+    /** Placeholder in a setting's name for a part that the operator chooses. */
     private static final String NAME = "NAME";
 
     private static final Pattern TOPIC = Pattern.compile("[a-zA-Z0-9._-]{1,249}");
     private static final Pattern SHA256 = Pattern.compile("[0-9a-fA-F]{64}");
 
     /**
-     * Variables that Kubernetes sets where a service is called softcall, or begins so.
+     * Variables that Kubernetes sets when a service's name is softcall or begins with it.
      *
      * @see <a href="https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables">its documentation</a>
      */
     private static final Pattern SERVICE_LINK = Pattern.compile(".*_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_.*)?)");
 
-    /** Of the command line and of scripts, which a server finds set beside its own. */
+    /** Variables of the command line and of scripts, which may be set in a server's environment. */
     static final Set<String> OTHERS = Set.of(
             "SOFTCALL_ADAPTERS",
             "SOFTCALL_API_KEY",
@@ -52,14 +52,14 @@ public final class Settings {
             "SOFTCALL_CUDA_KEPT",
             "SOFTCALL_STORE");
 
-    /** What a value may be. */
+    /** The accepted values of a setting. */
     private sealed interface Kind {
 
-        /** @return what would be accepted; empty where the value is */
+        /** @return a description of the accepted values when this value is refused; empty when it is accepted */
         Optional<String> refusal(String value);
     }
 
-    /** Whatever its reader makes of it, which names it where that is nothing. */
+    /** Accepts every value here: the code that reads the setting checks it, and names it in its error. */
     private record Anything() implements Kind {
         @Override
         public Optional<String> refusal(String value) {
@@ -187,15 +187,15 @@ public final class Settings {
             Map.entry("softcall.kafka.records-in-flight", new Whole(3, 1_000_000)),
             Map.entry("softcall.lambda.results-queue", ANYTHING));
 
-    /** Names of all settings; {@code NAME} stands for what the operator chooses. */
+    /** Returns the names of all settings; {@code NAME} is a part that the operator chooses. */
     static Set<String> names() {
         return new TreeSet<>(ALL.keySet());
     }
 
     /**
-     * Reads all that is set; whoever opens something by a setting asks for this first.
+     * Checks everything that is set. Classes that open a resource by a setting inject this first.
      *
-     * @throws IllegalArgumentException when something is set wrongly; the message names all of it
+     * @throws IllegalArgumentException when a setting is unknown or its value is refused; the message names all of them
      */
     Settings() {
         List<String> problems = problems(ConfigProvider.getConfig(), System.getenv());
@@ -204,7 +204,7 @@ public final class Settings {
         }
     }
 
-    /** What is wrong with these settings, in the order of their names. */
+    /** Returns the problems of these settings, in the order of their names. */
     static List<String> problems(Config config, Map<String, String> environment) {
         List<String> problems = new ArrayList<>();
         for (String variable : new TreeSet<>(environment.keySet())) {
@@ -227,7 +227,7 @@ public final class Settings {
     private static Optional<String> problem(Config config, String name, Map<String, String> environment) {
         Optional<Kind> kind = kind(name);
         if (kind.isEmpty()) {
-            // Of a variable the dots are guessed; it was looked at under its own name.
+            // The configuration guesses the dots of a variable's name. Its real name was checked with the variables.
             return environment.containsKey(variable(name)) ? Optional.empty() : Optional.of(unknown(name, names()));
         }
         return config.getOptionalValue(name, String.class)
@@ -236,7 +236,7 @@ public final class Settings {
                         .map(accepted -> "%s is %s, expected %s".formatted(name, Printable.of(value, 100), accepted)));
     }
 
-    /** A value that cannot be read at all is named by the configuration itself. */
+    /** Accepts a value that cannot be parsed: the configuration names it in its own error. */
     private static Optional<String> refusal(Kind kind, String value) {
         try {
             return kind.refusal(value);
@@ -245,13 +245,13 @@ public final class Settings {
         }
     }
 
-    /** Whether a value is in its setting's range; for those who must know before there is a configuration. */
+    /** Returns whether a value is in its setting's range, for code that runs before the configuration exists. */
     public static boolean accepts(String name, String value) {
         return refusal(ALL.get(name), value).isEmpty();
     }
 
     private static Optional<Kind> kind(String name) {
-        // Of a list also its elements.
+        // An element of a list is set as name[0].
         String whole = name.replaceAll("\\[[0-9]+]$", "");
         return ALL.keySet().stream()
                 .filter(known -> pattern(known, "\\.", "(\"[^\"]+\"|[^.]+)")
@@ -294,10 +294,10 @@ public final class Settings {
             boolean nearer = nearest.isEmpty() || distance(name, candidate) < distance(name, nearest);
             nearest = nearer ? candidate : nearest;
         }
-        return "%s is no setting, the nearest is %s".formatted(Printable.of(name, 100), nearest);
+        return "%s is not a setting, the nearest is %s".formatted(Printable.of(name, 100), nearest);
     }
 
-    /** Levenshtein's: characters to insert, delete or replace. */
+    /** Returns the Levenshtein distance: the number of characters to insert, delete or replace. */
     private static int distance(String a, String b) {
         int[] row = new int[b.length() + 1];
         for (int j = 0; j <= b.length(); j++) {

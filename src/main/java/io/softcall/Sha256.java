@@ -4,12 +4,12 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 
-/** SHA-256 (FIPS 180-4), by which contents and keys are known. */
+/** SHA-256 (FIPS 180-4), which identifies contents and API keys. */
 public final class Sha256 {
 
     private Sha256() {}
 
-    /** A new digest, for content that comes in pieces. */
+    /** Returns a new digest, for content that arrives in pieces. */
     public static MessageDigest digest() {
         try {
             return MessageDigest.getInstance("SHA-256");
@@ -18,7 +18,7 @@ public final class Sha256 {
         }
     }
 
-    /** 64 lower-case hexadecimal digits. */
+    /** Returns the hash as 64 lower-case hexadecimal digits. */
     public static String of(byte[] content) {
         return HexFormat.of().formatHex(digest().digest(content));
     }

@@ -3,11 +3,11 @@ package io.softcall;
 import java.time.Duration;
 
 /**
- * The one exception that reaches a caller: what went wrong, and a {@link Printable} message that names the thing, the value and
- * what would be accepted. {@code function.Errors} turns its {@link Reason} into a status.
+ * The only exception that reaches a caller. It has a {@link Reason}, and a {@link Printable} message that names the
+ * thing, the value and what would be accepted. {@code api.Errors} maps the reason to a status.
  *
- * <p>Where a store is at fault there is a {@link #detail} besides: its address, a path, its own words. That is for those who run
- * the server; {@link #publicMessage} is for everybody.
+ * <p>A failure of a store also has a {@link #detail}: the store's address, a path, its message. Only operators of the
+ * server see it; everybody may see the {@link #publicMessage}.
  */
 public final class SoftcallException extends RuntimeException {
 
@@ -21,11 +21,11 @@ public final class SoftcallException extends RuntimeException {
         FORBIDDEN,
         /** The store holds no such task. */
         UNKNOWN_TASK,
-        /** No such path. */
+        /** The path does not exist. */
         NOT_FOUND,
         /** The path exists, but not with this method. */
         METHOD_NOT_ALLOWED,
-        /** No representation that the caller accepts. */
+        /** The server has no representation that the caller accepts. */
         NOT_ACCEPTABLE,
         /** The request's body did not arrive in time. */
         REQUEST_TIMEOUT,
@@ -43,19 +43,19 @@ public final class SoftcallException extends RuntimeException {
         ARTIFACT_REFUSED,
         /** The store refuses our credentials, or the bucket does not exist. */
         STORE_DENIED,
-        /** The device that computes has no memory left for this call. */
+        /** The device that computes has not enough memory left for this call. */
         OUT_OF_MEMORY,
-        /** The machine has no room for what a job writes before it is stored. */
+        /** The machine has no space for the temporary files of a job. */
         TEMPORARY_FOLDER_UNAVAILABLE,
         /** The base's full-precision trunk, which a prompt needs, cannot be opened or computes wrongly. */
         BASE_UNAVAILABLE,
         /** The store does not answer. */
         STORE_UNAVAILABLE,
-        /** The server stops; another one may answer. */
+        /** The server is stopping; another instance may answer. */
         STOPPING,
-        /** The answer was not ready in the time that one call may take. */
+        /** The answer was not ready before the call's deadline. */
         DEADLINE_EXCEEDED,
-        /** The caller hung up. */
+        /** The caller cancelled the request by closing the connection. */
         CANCELLED
     }
 
@@ -87,12 +87,12 @@ public final class SoftcallException extends RuntimeException {
         return detail.isEmpty() ? message : "%s (%s)".formatted(message, detail);
     }
 
-    /** @param retryAfter when the work that waits now will be done, as far as one can tell */
+    /** @param retryAfter estimated time until the waiting work is done */
     public static SoftcallException overloaded(String message, Duration retryAfter) {
         return new SoftcallException(Reason.OVERLOADED, message, "", null, retryAfter);
     }
 
-    /** The same problem with what only those may know who run the server; it follows the message in brackets. */
+    /** Returns the same problem with details for operators only, which follow the message in brackets. */
     public SoftcallException withDetail(String format, Object... arguments) {
         return new SoftcallException(reason, publicMessage, format.formatted(arguments), getCause(), retryAfter);
     }
@@ -101,33 +101,36 @@ public final class SoftcallException extends RuntimeException {
         return reason;
     }
 
-    /** The whole: for the log, and for those who run the server. Two times {@link Printable#MAX_LENGTH} and a few at most. */
+    /**
+     * Returns the message and the {@link #detail}, for the log and for operators. It has at most two times {@link
+     * Printable#MAX_LENGTH} characters, plus three.
+     */
     @Override
     public String getMessage() {
         return super.getMessage();
     }
 
-    /** The message without the {@link #detail}: it names no place of a store. */
+    /** Returns the message without the {@link #detail}: it names no location in a store. */
     public String publicMessage() {
         return publicMessage;
     }
 
-    /** What follows the message for those who run the server; empty where there is no more to say. */
+    /** Returns what {@link #getMessage} adds for operators; empty when there is nothing to add. */
     public String detail() {
         return detail;
     }
 
-    /** When to come again; zero where nothing is known of that. */
+    /** Returns when the caller should retry; zero when this is unknown. */
     public Duration retryAfter() {
         return retryAfter;
     }
 
-    /** The same problem for another waiter, with a stack trace of its own. */
+    /** Returns the same problem for another waiter, with that waiter's stack trace. */
     public SoftcallException again() {
         return new SoftcallException(reason, publicMessage, detail, this, retryAfter);
     }
 
-    /** A problem of the caller's own request. */
+    /** Returns an {@code INVALID_REQUEST} with a formatted message. */
     public static SoftcallException invalid(String format, Object... arguments) {
         return new SoftcallException(Reason.INVALID_REQUEST, format.formatted(arguments));
     }

@@ -19,10 +19,11 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Reads JSON from strangers: one value in UTF-8 (RFC 8259), no name twice in an object, bounded before anything is built from it. Its
- * messages say where the fault is, and repeat nothing of the document but the name of a field: texts stay out of logs and answers.
+ * Reads untrusted JSON: one value in UTF-8 (RFC 8259) without duplicate names in an object. Its size is bounded before
+ * anything is built from it. Error messages say where the fault is. They repeat nothing of the document except a
+ * field's name, so that texts stay out of logs and answers.
  *
- * <p>Jackson would guess UTF-16 or UTF-32 from zeros among the first bytes, and fail in ways of its own.
+ * <p>Plain Jackson would guess UTF-16 or UTF-32 from zeros among the first bytes, and then fail with other errors.
  */
 public final class StrictJson {
 
@@ -31,7 +32,7 @@ public final class StrictJson {
     private static final Pattern DUPLICATE = Pattern.compile("Duplicate field '(.*)'", Pattern.DOTALL);
     private static final int MAX_NAME = 60;
 
-    /** The document is no JSON, or more than is accepted. */
+    /** The document is not JSON, or exceeds a bound. */
     public static final class MalformedException extends Exception {
 
         private static final long serialVersionUID = 1L;
@@ -44,8 +45,8 @@ public final class StrictJson {
     private final JsonMapper json;
 
     /**
-     * @param maxDepth of lists and objects within each other
-     * @param maxTokens brackets, names and values
+     * @param maxDepth limit of nested lists and objects
+     * @param maxTokens limit of brackets, names and values together
      */
     public StrictJson(int maxDepth, long maxTokens) {
         json = JsonMapper.builder(JsonFactory.builder()
@@ -60,33 +61,35 @@ public final class StrictJson {
     }
 
     /**
-     * Takes of a document what is wanted, so that nothing else of it is built.
+     * Reads the needed parts of a document, so that nothing else is built.
      *
-     * @param <T> what is taken
+     * @param <T> the type of the result
      */
     @FunctionalInterface
     public interface Taking<T> {
 
-        /** @param document stands at the first token of its one value, and is to stand at the last afterwards */
+        /**
+         * @param document is at the first token of its only value, and must be at that value's last token afterwards
+         */
         T take(JsonParser document) throws IOException;
     }
 
-    /** @throws MalformedException with a message that continues "the body" or "the row" */
+    /** @throws MalformedException with a message that continues a phrase such as "the body" or "the row" */
     public JsonNode read(byte[] utf8) throws MalformedException {
         return read(ByteBuffer.wrap(utf8));
     }
 
-    /** The same for a part of an array. */
+    /** Reads a part of an array, as {@link #read(byte[])} does. */
     public JsonNode read(ByteBuffer utf8) throws MalformedException {
         return read(utf8, JsonParser::readValueAsTree);
     }
 
-    /** The same for text that was decoded already. */
+    /** Reads text that is already decoded, as {@link #read(byte[])} does. */
     public JsonNode read(String text) throws MalformedException {
         return read(text, JsonParser::readValueAsTree);
     }
 
-    /** The same for what is wanted of a document. */
+    /** Reads the needed parts of a document, with the same checks as {@link #read(byte[])}. */
     public <T> T read(ByteBuffer utf8, Taking<T> taking) throws MalformedException {
         try {
             return read(StandardCharsets.UTF_8.newDecoder().decode(utf8).toString(), taking);
@@ -104,13 +107,13 @@ public final class StrictJson {
             T taken = taking.take(parser);
             if (parser.nextToken() != null) {
                 throw new MalformedException(
-                        "is not valid JSON: more follows behind its end" + place(parser.currentTokenLocation()));
+                        "is not valid JSON: more text follows its end" + place(parser.currentTokenLocation()));
             }
             return taken;
         } catch (JsonProcessingException e) {
             throw new MalformedException("is not valid JSON: " + reason(e));
         } catch (IOException e) {
-            throw new UncheckedIOException("a text is read without input", e);
+            throw new UncheckedIOException("reading from a string needs no input", e);
         }
     }
 
@@ -122,14 +125,14 @@ public final class StrictJson {
         String place = place(e.getLocation());
         Matcher duplicate = DUPLICATE.matcher(e.getOriginalMessage());
         if (duplicate.find()) {
-            return "the field \"%s\" stands in an object twice%s"
+            return "the field \"%s\" appears twice in an object%s"
                     .formatted(Printable.of(duplicate.group(1), MAX_NAME), place);
         }
         return switch (e) {
-            // Whose messages hold numbers alone.
+            // Its messages contain only numbers.
             case StreamConstraintsException bound -> bound.getOriginalMessage();
             case JsonEOFException end -> "it ends too early" + place;
-            default -> "it cannot be read on" + place;
+            default -> "it cannot be parsed" + place;
         };
     }
 }

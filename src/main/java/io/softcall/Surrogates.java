@@ -1,6 +1,6 @@
 package io.softcall;
 
-/** Halves of surrogate pairs: a text of Java or JSON can hold one, UTF-8 cannot. */
+/** Finds unpaired surrogates: a string of Java or JSON can hold one, UTF-8 cannot. */
 public final class Surrogates {
 
     private Surrogates() {}
@@ -9,7 +9,7 @@ public final class Surrogates {
         return indexOfHalf(text, 0) >= 0;
     }
 
-    /** Where the next half stands that is without its other, from a place on; -1 where there is none. */
+    /** Returns the index of the first unpaired surrogate at or after {@code from}; -1 when there is none. */
     public static int indexOfHalf(CharSequence text, int from) {
         for (int i = from; i < text.length(); i++) {
             if (Character.isSurrogate(text.charAt(i))) {

@@ -11,28 +11,28 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
 
 /**
- * A few platform threads for one kind of work, and a bounded queue before them. What touches files, hashes, parses or writes much
- * holds the carrier of a virtual thread, of which there is one a core: all calls would wait for it. Here only work of the same
- * kind waits. Threads that have nothing to do end.
+ * A few platform threads for one kind of work, behind a bounded queue. Virtual threads have one carrier a core. Work
+ * that touches files, hashes, parses or writes a lot would occupy a carrier, and delay all calls. Here it delays only
+ * work of the same kind. Idle threads end.
  */
 public final class Workers {
 
     private static final Duration IDLE = Duration.ofSeconds(10);
-    private static final Duration COME_AGAIN = Duration.ofSeconds(1);
+    private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
 
     private final String what;
     private final ThreadPoolExecutor threads;
 
-    /** Something to do. */
+    /** A task that returns a result. */
     @FunctionalInterface
     public interface Work<T, E extends Exception> {
         T run() throws E;
     }
 
     /**
-     * @param what is done, for the names of threads and for messages: "listings"
-     * @param atOnce most that is done at once
-     * @param waiting most that may wait
+     * @param what names the work in thread names and messages, for example "listings"
+     * @param atOnce limit of concurrent work
+     * @param waiting capacity of the queue
      */
     public Workers(String what, int atOnce, int waiting) {
         this.what = what;
@@ -49,8 +49,8 @@ public final class Workers {
     /**
      * Does the work on one of the threads, and waits until it is done.
      *
-     * @throws E what the work throws
-     * @throws SoftcallException {@code OVERLOADED} when too much waits already
+     * @throws E the exception that the work throws
+     * @throws SoftcallException {@code OVERLOADED} when the queue is full
      */
     public <T, E extends Exception> T call(Work<T, E> work) throws E {
         FutureTask<T> done = begin(work);
@@ -64,10 +64,11 @@ public final class Workers {
     }
 
     /**
-     * The same, and gives up when that takes too long; work that cannot be interrupted then goes on for nobody.
+     * Does the work on one of the threads, and waits for it at most for {@code limit}. Work that ignores interruption
+     * continues after that, and its result is dropped.
      *
-     * @param limit for waiting and work
-     * @param late what is thrown then
+     * @param limit for waiting in the queue and for the work together
+     * @param late supplies the exception to throw when the limit is exceeded
      */
     public <T, E extends Exception> T call(Work<T, E> work, Duration limit, Supplier<SoftcallException> late) throws E {
         FutureTask<T> done = begin(work);
@@ -83,7 +84,7 @@ public final class Workers {
         }
     }
 
-    /** How much waits for a thread now. */
+    /** Returns how many pieces of work wait for a thread now. */
     public int waiting() {
         return threads.getQueue().size();
     }
@@ -93,12 +94,12 @@ public final class Workers {
         try {
             threads.execute(task);
         } catch (RejectedExecutionException e) {
-            throw SoftcallException.overloaded("too many %s wait already, %d".formatted(what, waiting()), COME_AGAIN);
+            throw SoftcallException.overloaded("too many %s wait already: %d".formatted(what, waiting()), RETRY_AFTER);
         }
         return task;
     }
 
-    /** Out of the queue, too: where threads are stuck, nobody would take it out. */
+    /** Cancels the task, and removes it from the queue: when all threads are stuck, none would remove it. */
     private void cancel(FutureTask<?> task) {
         task.cancel(true);
         threads.remove(task);

@@ -153,7 +153,7 @@ class ConnectionsIT {
                     "GET /v1/models HTTP/1.1\nHost: x\n\n",
                     "GET /v1/models HTTP/1.1\r\nHost: x\r\nA\0b: c\r\n\r\n",
                     "\u0016\u0003\u0001\u0002 garbage\r\n\r\n")) {
-                assertRefused("no HTTP/1.1", send(server, request));
+                assertRefused("not HTTP/1.1", send(server, request));
             }
             String longLine = "GET /v1/models?after=" + "x".repeat(10_000) + " HTTP/1.1\r\nHost: x\r\n\r\n";
             assertRefused("longer than accepted", send(server, longLine));

@@ -24,7 +24,7 @@ class FailedStartIT {
             SOFTCALL_THREADS           | many     | softcall.threads
             SOFTCALL_THREADS           | 100000   | softcall.threads is 100000, expected 0 to 512
             SOFTCALL_LIMITS_CALLS      | 0        | softcall.limits.calls is 0, expected 1 to 100000
-            SOFTCALL_HTTP_KEY_A_SHA256 | 00       | SOFTCALL_HTTP_KEY_A_SHA256 is no setting, the nearest is SOFTCALL_HTTP_KEYS_NAME_SHA256
+            SOFTCALL_HTTP_KEY_A_SHA256 | 00       | SOFTCALL_HTTP_KEY_A_SHA256 is not a setting, the nearest is SOFTCALL_HTTP_KEYS_NAME_SHA256
             """)
     void aSettingThatIsNoneIsNamed(String variable, String value, String named) throws Exception {
         ProcessBuilder builder = new ProcessBuilder("target/quarkus-app/softcall-server");

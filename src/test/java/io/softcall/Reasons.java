@@ -15,8 +15,8 @@ public final class Reasons {
 
     /** What {@link StrictJson} says, whatever it has read. Only the name of a field is repeated. */
     public static final String MALFORMED_JSON = "is not UTF-8|is empty, expected JSON|is not valid JSON: (?:"
-            + "(?:it cannot be read on|it ends too early|more follows behind its end"
-            + "|the field \".*\" stands in an object twice)(?: at line \\d+, column \\d+)?"
+            + "(?:it cannot be parsed|it ends too early|more text follows its end"
+            + "|the field \".*\" appears twice in an object)(?: at line \\d+, column \\d+)?"
             + "|[\\w ]*\\(?-?\\d*\\)?[\\w ]* exceeds the maximum allowed \\(\\d+(?:, from `[\\w.()]+`)?\\))";
 
     private static final Set<Reason> OF_THE_SENDER =

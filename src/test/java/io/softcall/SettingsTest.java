@@ -144,7 +144,7 @@ class SettingsTest {
         "softcall.http.keys.a.task, softcall.http.keys.NAME.tasks",
     })
     void namesTheNearestOfAnUnknownProperty(String name, String nearest) {
-        assertEquals(List.of(name + " is no setting, the nearest is " + nearest), problems(name, "1"));
+        assertEquals(List.of(name + " is not a setting, the nearest is " + nearest), problems(name, "1"));
     }
 
     @ParameterizedTest
@@ -155,7 +155,7 @@ class SettingsTest {
     })
     void namesTheNearestOfAnUnknownVariable(String name, String nearest) {
         assertEquals(
-                List.of(name + " is no setting, the nearest is " + nearest), problems(Map.of(), Map.of(name, "1")));
+                List.of(name + " is not a setting, the nearest is " + nearest), problems(Map.of(), Map.of(name, "1")));
     }
 
     @ParameterizedTest

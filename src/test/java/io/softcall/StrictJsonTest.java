@@ -49,15 +49,14 @@ class StrictJsonTest {
     @Test
     void refusesTheFramingOfASchemaRegistry() throws Exception {
         byte[] framed = Files.readAllBytes(Path.of("src/test/resources/cases/confluent-framed.bin"));
-        assertEquals("is not valid JSON: it cannot be read on at line 1, column 2", fault(framed));
+        assertEquals("is not valid JSON: it cannot be parsed at line 1, column 2", fault(framed));
     }
 
     @Test
     void saysWhereAndRepeatsNothing() {
-        assertEquals("is not valid JSON: it cannot be read on at line 1, column 1", fault("CUSTOMERTEXT"));
+        assertEquals("is not valid JSON: it cannot be parsed at line 1, column 1", fault("CUSTOMERTEXT"));
         assertEquals("is not valid JSON: it ends too early at line 1, column 16", fault("{\"a\": \"CUSTOMER"));
-        assertEquals(
-                "is not valid JSON: more follows behind its end at line 1, column 4", fault("{} {\"CUSTOMER\": 1}"));
+        assertEquals("is not valid JSON: more text follows its end at line 1, column 4", fault("{} {\"CUSTOMER\": 1}"));
         for (String document :
                 List.of("\"\\x CUSTOMER\"", "[CUSTOMER]", "{CUSTOMER: 1}", "{\"a\": CUSTOMER}", "\"CUST\nOMER\"")) {
             assertFalse(fault(document).contains("CUST"), fault(document));
@@ -67,7 +66,7 @@ class StrictJsonTest {
     @Test
     void namesAFieldThatStandsTwice() {
         assertEquals(
-                "is not valid JSON: the field \"a\\nb\" stands in an object twice at line 1, column 19",
+                "is not valid JSON: the field \"a\\nb\" appears twice in an object at line 1, column 19",
                 fault("{\"a\\nb\": 1, \"a\\nb\": 2}"));
     }
 

@@ -19,8 +19,8 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
 /**
- * Classifies requests that arrived together. Those of one task become one call: their texts share runs, and the store is asked
- * once. Each call has an outcome of its own all the same.
+ * Classifies requests that arrived together. Requests for the same task become one call, so that their texts share
+ * forward passes and the task is revalidated once. Each request still has its own outcome.
  */
 @Singleton
 public class Coalescer {
@@ -33,44 +33,44 @@ public class Coalescer {
         this.texts = config.limits().texts();
     }
 
-    /** What became of a request. */
+    /** The outcome of a request. */
     public sealed interface Outcome {}
 
     public record Answered(Classification answer) implements Outcome {}
 
     public record Failed(SoftcallException problem) implements Outcome {}
 
-    /** Calls that may be one: of the same task, and cut alike. */
+    /** Requests of one kind can share a call: they have the same task and the same truncation. */
     private record Kind(TaskName task, OptionalInt truncateTokens) {}
 
-    /** A call with its place among those that arrived. */
+    /** A request with its index among those that arrived. */
     private record Member(int index, ClassificationRequest request) {}
 
-    /** @return one outcome a call, in the order of the requests */
+    /** @return one outcome for each request, in their order */
     public List<Outcome> classify(List<ClassificationRequest> requests) {
         Outcome[] outcomes = new Outcome[requests.size()];
-        List<List<Member>> spoiled = sideBySide(groups(requests), outcomes);
-        // Only the call whose text it is shall fail: each alone.
-        sideBySide(spoiled.stream().flatMap(List::stream).map(List::of).toList(), outcomes);
+        List<List<Member>> unresolved = concurrently(groups(requests), outcomes);
+        // An invalid text must fail only its own request, so each request is classified alone.
+        concurrently(unresolved.stream().flatMap(List::stream).map(List::of).toList(), outcomes);
         return List.of(outcomes);
     }
 
-    /** @return groups without an outcome: one of their texts is wrong */
-    private List<List<Member>> sideBySide(List<List<Member>> groups, Outcome[] outcomes) {
-        List<List<Member>> spoiled = Collections.synchronizedList(new ArrayList<>());
+    /** @return the groups without an outcome, because one of their texts is invalid */
+    private List<List<Member>> concurrently(List<List<Member>> groups, Outcome[] outcomes) {
+        List<List<Member>> unresolved = Collections.synchronizedList(new ArrayList<>());
         try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
             for (List<Member> group : groups) {
                 threads.execute(() -> {
                     if (!classify(group, outcomes)) {
-                        spoiled.add(group);
+                        unresolved.add(group);
                     }
                 });
             }
         }
-        return spoiled;
+        return unresolved;
     }
 
-    /** Calls of one kind, together at most as many texts as one call may have. */
+    /** Groups requests by kind, each group with at most as many texts as one call may have. */
     private List<List<Member>> groups(List<ClassificationRequest> requests) {
         List<List<Member>> groups = new ArrayList<>();
         Map<Kind, List<Member>> open = new LinkedHashMap<>();
@@ -93,7 +93,7 @@ public class Coalescer {
                 .sum();
     }
 
-    /** @return false when one of several requests has a text that is wrong, so that none has an outcome yet */
+    /** @return false when a group of several requests contains an invalid text; then none of them has an outcome yet */
     private boolean classify(List<Member> group, Outcome[] outcomes) {
         ClassificationRequest first = group.getFirst().request();
         List<List<String>> items = new ArrayList<>();

@@ -17,8 +17,8 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
- * Classification behind every protocol: authorises, admits, classifies, and counts outcomes. Requests and answers are internal here;
- * how they are written is the business of each protocol's own package.
+ * Classification for every protocol: authorises, admits and classifies requests, and counts outcomes. It knows no wire
+ * format; each protocol's package reads requests and writes answers.
  */
 @Singleton
 public class Endpoint {
@@ -45,13 +45,13 @@ public class Endpoint {
     }
 
     /**
-     * Admits a call: refuses one that is not allowed, is malformed, or finds no room. Waits for nothing.
+     * Admits a request, or refuses one that is not allowed, is malformed, or exceeds the queue. Does not block.
      *
      * @param authorization the caller's {@code Authorization} header
      * @param parse parses the protocol's request; called once the caller is known
-     * @param classification the internal request in it
-     * @return what {@code parse} gave
-     * @throws SoftcallException the reason
+     * @param classification returns the classification request that it contains
+     * @return the result of {@code parse}
+     * @throws SoftcallException when the request is refused
      */
     public <R> R admit(
             Optional<String> authorization, Supplier<R> parse, Function<R, ClassificationRequest> classification) {
@@ -66,10 +66,10 @@ public class Endpoint {
     }
 
     /**
-     * Classifies a request that was admitted.
+     * Classifies an admitted request.
      *
      * @param cancellation completes when nobody waits for the answer any more
-     * @throws SoftcallException why there is no answer
+     * @throws SoftcallException when there is no answer
      */
     public Classification classify(ClassificationRequest admitted, CompletableFuture<Void> cancellation) {
         return counted(() -> {
@@ -79,7 +79,7 @@ public class Endpoint {
         });
     }
 
-    /** Does a part of a call. A failure ends the call, and is counted. */
+    /** Runs a part of a call. A failure ends the call, and is counted. */
     public <T> T counted(Supplier<T> part) {
         try {
             return part.get();

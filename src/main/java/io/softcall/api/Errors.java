@@ -8,7 +8,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletionException;
 
-/** The one table from what went wrong to what the caller sees. docs/errors.md repeats it, and a test compares the two. */
+/** The only table from reasons to HTTP statuses and bodies. docs/errors.md repeats it, and a test compares the two. */
 public final class Errors {
 
     private static final long MAX_RETRY_AFTER_S = 60;
@@ -22,7 +22,7 @@ public final class Errors {
 
     private Errors() {}
 
-    /** The body of every error, on every path. */
+    /** The body of an error on every path. */
     public record Body(Error error) {}
 
     /**
@@ -52,7 +52,7 @@ public final class Errors {
         };
     }
 
-    /** Headers that go with an error. */
+    /** Returns the headers of an error. */
     public static Map<String, String> headers(SoftcallException e) {
         return switch (e.reason()) {
             case UNAUTHENTICATED -> Map.of("WWW-Authenticate", "Bearer");
@@ -61,18 +61,18 @@ public final class Errors {
         };
     }
 
-    /** When the work that waits now will be done, in whole seconds from 1 to 60. */
+    /** Returns the estimated time until the waiting work is done, in whole seconds from 1 to 60. */
     private static String retryAfter(SoftcallException e) {
         long seconds = e.retryAfter().plusMillis(999).toSeconds();
         return Long.toString(Math.clamp(seconds, 1, MAX_RETRY_AFTER_S));
     }
 
-    /** The whole, for those who run the server: in dead letters, results and logs. */
+    /** Returns the body with all details, for dead letters, results and logs, which operators read. */
     public static Body body(SoftcallException e) {
         return body(e, true);
     }
 
-    /** @param admin whether the caller may see what concerns those who run the server */
+    /** @param admin whether the caller may see the details for operators */
     public static Body body(SoftcallException e, boolean admin) {
         return new Body(new Error(
                 admin ? e.getMessage() : e.publicMessage(),
@@ -80,12 +80,12 @@ public final class Errors {
                 status(e.reason())));
     }
 
-    /** Whether the request is to blame, or the task that it names: asked again, it would fail again. */
+    /** Returns whether a failure is final: it lies in the request or in its task, so a retry would fail again. */
     public static boolean isFinal(SoftcallException e) {
         return OF_THE_REQUEST.contains(e.reason());
     }
 
-    /** The reason of an HTTP status that a framework chose. */
+    /** Returns the reason that corresponds to an HTTP status of a framework. */
     public static Reason reason(int status) {
         return switch (status) {
             case 401 -> Reason.UNAUTHENTICATED;
@@ -102,7 +102,7 @@ public final class Errors {
         };
     }
 
-    /** Finds the exception that says what happened under those that only carry it. */
+    /** Finds the SoftcallException among the causes; any other failure becomes {@code INTERNAL}. */
     public static SoftcallException unwrap(Throwable failure) {
         for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
             if (cause instanceof SoftcallException known) {

@@ -7,31 +7,31 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 
-/** What the entry points accept, and from whom. */
+/** Limits and API keys of the entry points. */
 @ConfigMapping(prefix = "softcall.http")
 public interface HttpConfig {
 
-    /** Larger request bodies are answered 413. */
+    /** Maximum size of a request body; larger bodies are refused with 413. */
     @WithDefault("8M")
     MemorySize maxBodyBytes();
 
-    /** Bodies of all calls under way, together; more are answered 429. */
+    /** Maximum size of the bodies of all calls in progress together; more are refused with 429. */
     @WithDefault("256M")
     MemorySize maxHeldBytes();
 
-    /** Time for a request's body to arrive; then 408, and the connection is closed. */
+    /** Time for a request's body to arrive. After that the answer is 408, and the connection is closed. */
     @WithDefault("10s")
     Duration bodyTime();
 
-    /** Time for a request's headers to arrive; then the connection is closed. */
+    /** Time for a request's headers to arrive. After that the connection is closed. */
     @WithDefault("30s")
     Duration headerTime();
 
-    /** Connections at once; more are closed. */
+    /** Maximum number of open connections; further ones are closed. */
     @WithDefault("4096")
     int maxConnections();
 
-    /** API keys by a name of your choice. None: every caller may call every task. */
+    /** API keys by a name that the operator chooses. Without keys, every caller may call every task. */
     Map<String, Key> keys();
 
     /** One API key. */
@@ -39,11 +39,11 @@ public interface HttpConfig {
         /** Hexadecimal SHA-256 of the key. */
         String sha256();
 
-        /** Task names that it may call; a trailing {@code *} stands for any rest. */
+        /** Names of the tasks that the key may call; a trailing {@code *} matches any rest. */
         @WithDefault("*")
         List<String> tasks();
 
-        /** Whether it may see metrics and the OpenAPI document, and where the store lies. */
+        /** Whether the key may see metrics, the OpenAPI document and the store's location. */
         @WithDefault("false")
         boolean admin();
     }

@@ -13,7 +13,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 
-/** API keys. Only their hashes are known here. */
+/** API keys. The server knows only their hashes. */
 @Singleton
 public class Keys {
 
@@ -22,10 +22,10 @@ public class Keys {
     private record Key(byte[] sha256, Caller caller) {}
 
     /**
-     * Somebody who may call some tasks.
+     * A caller, and the tasks that it may call.
      *
-     * @param patterns task names; a trailing {@code *} stands for any rest
-     * @param admin whether it also sees what concerns those who run the server
+     * @param patterns task names; a trailing {@code *} matches any rest
+     * @param admin whether the caller is an operator, and also sees details for operators
      */
     public record Caller(String name, List<String> patterns, boolean admin) {
 
@@ -33,7 +33,7 @@ public class Keys {
             return new TaskPatterns(patterns).fit(task);
         }
 
-        /** @throws SoftcallException {@code FORBIDDEN} */
+        /** @throws SoftcallException {@code FORBIDDEN} when this caller may not call the task */
         public void require(TaskName task) {
             if (!mayCall(task)) {
                 throw new SoftcallException(
@@ -41,25 +41,24 @@ public class Keys {
             }
         }
 
-        /** @throws SoftcallException {@code FORBIDDEN} */
+        /** @throws SoftcallException {@code FORBIDDEN} when this caller is no operator */
         public void requireAdmin() {
             if (!admin) {
                 throw new SoftcallException(
                         Reason.FORBIDDEN,
-                        "API key \"%s\" is not for those who run the server (softcall.http.keys.NAME.admin)"
-                                .formatted(name));
+                        "API key \"%s\" has no admin rights (softcall.http.keys.NAME.admin)".formatted(name));
             }
         }
 
         /**
-         * For jobs, whose rows may name any task.
+         * Requires the right to call all tasks, as jobs do: their rows may name any task.
          *
-         * @throws SoftcallException {@code FORBIDDEN}
+         * @throws SoftcallException {@code FORBIDDEN} when this caller may not call all tasks
          */
         public void requireAll() {
             if (!patterns.contains("*")) {
                 throw new SoftcallException(
-                        Reason.FORBIDDEN, "API key \"%s\" may not call all tasks, as jobs need".formatted(name));
+                        Reason.FORBIDDEN, "API key \"%s\" may not call all tasks, as jobs require".formatted(name));
             }
         }
     }
@@ -75,9 +74,9 @@ public class Keys {
     }
 
     /**
-     * Who sent this {@code Authorization} header.
+     * Returns the caller that sent this {@code Authorization} header.
      *
-     * @throws SoftcallException {@code UNAUTHENTICATED} when keys are configured and this is none of them
+     * @throws SoftcallException {@code UNAUTHENTICATED} when keys are configured and the header contains none of them
      */
     public Caller caller(Optional<String> authorization) {
         if (keys.isEmpty()) {
@@ -89,7 +88,7 @@ public class Keys {
                 .orElseThrow(() -> new SoftcallException(
                         Reason.UNAUTHENTICATED, "an API key is needed: send the header `Authorization: Bearer <key>`"));
         byte[] sha256 = Sha256.digest().digest(token.getBytes(StandardCharsets.UTF_8));
-        // Every key is compared, in constant time each, so that time tells nothing.
+        // Every key is compared, each in constant time, so that timing reveals nothing about the keys.
         Caller found = null;
         for (Key key : keys) {
             found = MessageDigest.isEqual(key.sha256(), sha256) ? key.caller() : found;
@@ -98,7 +97,7 @@ public class Keys {
                 .orElseThrow(() -> new SoftcallException(Reason.UNAUTHENTICATED, "the API key is not known"));
     }
 
-    /** Whether the sender of this {@code Authorization} header may see what concerns those who run the server. */
+    /** Returns whether the sender of this {@code Authorization} header may see the details for operators. */
     public boolean isAdmin(Optional<String> authorization) {
         try {
             return caller(authorization).admin();

@@ -1,2 +1,2 @@
-/** Entry points, one package a protocol, and what they share: who calls, what is admitted, which error is told. */
+/** Entry points with one package a protocol, and what they share: authorisation, admission, the error table. */
 package io.softcall.api;

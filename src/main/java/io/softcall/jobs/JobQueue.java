@@ -18,7 +18,7 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 
-/** Runs the work of events on a few threads. An event that is under way already is joined, not done twice. */
+/** Does the work of events on a few threads. An event that arrives again while it is in progress shares that work. */
 final class JobQueue {
 
     private static final Duration RETRY_AFTER = Duration.ofSeconds(30);
@@ -28,8 +28,8 @@ final class JobQueue {
     private final Map<Event, CompletableFuture<Optional<Manifest>>> underWay = new ConcurrentHashMap<>();
 
     /**
-     * @param concurrent events whose work is done at once
-     * @param capacity events that may wait
+     * @param concurrent maximum number of events in progress
+     * @param capacity maximum number of waiting events
      */
     JobQueue(int concurrent, int capacity, MeterRegistry metrics) {
         this.capacity = capacity;
@@ -47,9 +47,10 @@ final class JobQueue {
     }
 
     /**
-     * Does the work of an event, or waits until somebody else here has done it.
+     * Does the work of an event, or waits for the same event that is already in progress.
      *
-     * @throws SoftcallException what the work threw; {@code OVERLOADED} when too many events wait; {@code STOPPING}
+     * @throws SoftcallException the exception of the work; {@code OVERLOADED} when too many events wait;
+     *     {@code STOPPING} when the server stops
      */
     Optional<Manifest> run(Event event, Callable<Optional<Manifest>> work) {
         CompletableFuture<Optional<Manifest>> mine = new CompletableFuture<>();
@@ -84,7 +85,7 @@ final class JobQueue {
         } catch (RejectedExecutionException e) {
             underWay.remove(event);
             done.completeExceptionally(SoftcallException.overloaded(
-                    "%d events wait for a job to end, as many as allowed (softcall.jobs.waiting)".formatted(capacity),
+                    "%d events wait for a job to end, which is the limit (softcall.jobs.waiting)".formatted(capacity),
                     RETRY_AFTER));
         }
     }

@@ -13,12 +13,12 @@ import java.util.Optional;
 import java.util.UUID;
 
 /**
- * How a job ended: its manifest without the list of parts.
+ * The outcome of a job: its manifest without the list of parts.
  *
- * @param job its id; null, as all that follows from it, where it could not begin
+ * @param job the job's id; null when the job could not begin, and then etag, output, rows, errors and tasks are null
  * @param output the folder of its results
  * @param tasks the version of each task that answered
- * @param error why there is no result; null when there is
+ * @param error why there is no result; null when there is one
  */
 @RegisterForReflection
 @JsonInclude(JsonInclude.Include.NON_NULL)
@@ -34,8 +34,8 @@ public record JobReport(
         Error error) {
 
     /**
-     * @param code {@code bad_file}, {@code input_gone} or {@code cancelled}; of what could not even begin, a type of the table of
-     *     errors
+     * @param code {@code bad_file}, {@code input_gone} or {@code cancelled}; when the job could not begin, a type of
+     *     docs/errors.md
      */
     @RegisterForReflection
     public record Error(String code, String message) {}
@@ -44,7 +44,7 @@ public record JobReport(
         return error != null;
     }
 
-    /** Of the event that tells this: the job's, or one of its own for what could not begin. */
+    /** Returns the id of the event that reports this: the job's id, or a derived one when the job could not begin. */
     public String id() {
         return job != null
                 ? job
@@ -52,7 +52,7 @@ public record JobReport(
                         .toString();
     }
 
-    /** The report on an event for which nothing could be done. */
+    /** Returns the report on an event that failed before its job began. */
     static JobReport of(Event event, SoftcallException problem) {
         Optional<Event.Created> created = event instanceof Event.Created known ? Optional.of(known) : Optional.empty();
         return new JobReport(

@@ -9,26 +9,29 @@ import java.util.UUID;
 import java.util.stream.Collectors;
 
 /**
- * What became of the files that an event named.
+ * The outcomes of the files that an event names.
  *
- * @param reports in the order of the event's records; none for what is of no concern, or goes on elsewhere
- * @param several whether the event named more than one
+ * @param reports in the order of the event's records; a record that is irrelevant, or continues elsewhere, has none
+ * @param several whether the event names more than one file
  */
 @RegisterForReflection
 public record JobReports(
         List<JobReport> reports, @JsonIgnore boolean several) {
 
-    /** What is answered: the report of the one file, or all of several as {@code {"reports": [...]}}; empty when there is none. */
+    /**
+     * Returns the answer: the report of the only file, or {@code {"reports": [...]}} for several; empty when there is
+     * none.
+     */
     public Optional<Object> body() {
         return reports.isEmpty() ? Optional.empty() : Optional.of(several ? this : reports.getFirst());
     }
 
-    /** Whether no file has a result. */
+    /** Returns whether every file has failed. */
     public boolean hasFailed() {
         return reports.stream().allMatch(JobReport::hasFailed);
     }
 
-    /** Of the event that tells this: the same however often it is told. */
+    /** Returns the id of the event that reports this: the same at each delivery. */
     public String id() {
         if (reports.size() == 1) {
             return reports.getFirst().id();
@@ -37,7 +40,7 @@ public record JobReports(
         return UUID.nameUUIDFromBytes(ids.getBytes(StandardCharsets.UTF_8)).toString();
     }
 
-    /** The key of the one file. */
+    /** Returns the key of the file when there is only one. */
     public Optional<String> subject() {
         return reports.size() == 1 ? Optional.ofNullable(reports.getFirst().key()) : Optional.empty();
     }

@@ -9,12 +9,12 @@ import io.softcall.jobs.run.Manifest;
 import io.softcall.jobs.run.Plan;
 
 /**
- * How far a job is.
+ * The progress of a job.
  *
  * @param state {@code running}, {@code completed}, {@code failed} or {@code cancelled}
- * @param parts of the job; null where they show only while the file is read
- * @param partsDone parts that are stored
- * @param report how it ended; null while it runs
+ * @param parts number of parts; null when it is unknown until the file has been read
+ * @param partsDone number of stored parts
+ * @param report the outcome; null while the job runs
  */
 @RegisterForReflection
 @JsonInclude(JsonInclude.Include.NON_NULL)

@@ -24,8 +24,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Classifies the rows of stored files. Any event may come any number of times, to any number of instances; each job has one
- * result: docs/jobs.md says why.
+ * Classifies the rows of stored files. An event may arrive any number of times, at any number of instances; each job
+ * still has one result. docs/jobs.md explains why.
  */
 @Singleton
 public class Jobs {
@@ -40,7 +40,7 @@ public class Jobs {
         this.queue = new JobQueue(config.concurrent(), config.waiting(), metrics);
     }
 
-    /** Validates the configuration of jobs at startup, where jobs are on. */
+    /** Validates the jobs configuration at startup, when jobs are on. */
     static void check(@Observes StartupEvent start, JobsConfig config, Instance<Jobs> jobs) {
         if (config.output().isPresent()) {
             jobs.get();
@@ -50,14 +50,15 @@ public class Jobs {
     /**
      * Does the work of an event, one record after the other, and waits until all are done.
      *
-     * @param data of a storage event, or of one that {@code softcall.jobs.broker} delivers
-     * @return how the jobs ended that have; none when others go on with them, or when there is nothing to do
-     * @throws SoftcallException {@code INVALID_REQUEST} and {@code FORBIDDEN} for events of which nothing can ever be done; {@code
-     *     OVERLOADED}, {@code STORE_UNAVAILABLE} and others where one of the records should come again
+     * @param data the data of a storage event, or of an event from {@code softcall.jobs.broker}
+     * @return the outcomes of the jobs that have ended; none when other instances continue them, or when there is
+     *     nothing to do
+     * @throws SoftcallException {@code INVALID_REQUEST} and {@code FORBIDDEN} for final failures; {@code OVERLOADED},
+     *     {@code STORE_UNAVAILABLE} and others when at least one record should be retried
      */
     public JobReports handle(JsonNode data) {
         JobRunner jobs = runner.orElseThrow(
-                () -> SoftcallException.invalid("jobs are off: softcall.jobs.output says where results go"));
+                () -> SoftcallException.invalid("jobs are off: set softcall.jobs.output to where results go"));
         List<Event> events = Event.of(data);
         List<JobReport> reports = new ArrayList<>();
         List<SoftcallException> problems = new ArrayList<>();
@@ -69,7 +70,7 @@ public class Jobs {
                 reports.add(JobReport.of(event, e));
             }
         }
-        // The records that are done are not done again when the whole event comes again.
+        // Records that are done are not repeated when the whole event is delivered again.
         Optional<SoftcallException> transientProblem =
                 problems.stream().filter(problem -> !isFinal(problem)).findFirst();
         if (transientProblem.isPresent() || !problems.isEmpty() && problems.size() == events.size()) {
@@ -94,7 +95,7 @@ public class Jobs {
     }
 
     /**
-     * How far a job is.
+     * Returns the progress of a job.
      *
      * @param id {@code key/etag}
      * @throws SoftcallException {@code NOT_FOUND} when it has not begun
@@ -105,11 +106,11 @@ public class Jobs {
     }
 
     /**
-     * Ends a job that has not ended: at once where it runs here, at their next part where others work on it. The parts that are
-     * stored stay.
+     * Cancels a job that has not ended. The cancellation takes effect at once in this process, and in other processes
+     * at their next part. Stored parts are kept.
      *
      * @param id {@code key/etag}
-     * @return how it ended, which may have been before
+     * @return the outcome; a job that had ended before keeps its outcome
      * @throws SoftcallException {@code NOT_FOUND} when it has not begun
      */
     public JobStatus cancel(String id) {

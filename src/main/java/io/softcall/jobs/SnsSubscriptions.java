@@ -21,9 +21,9 @@ import java.util.regex.Pattern;
 import org.jboss.logging.Logger;
 
 /**
- * Subscriptions of SNS's topics to {@code POST /v1/jobs}. SNS sends nothing before the receiver has confirmed that it wants the
- * topic. That is done for topics that the operator names, and never at the address that the message gives: whoever can call this
- * server could else have it call anybody.
+ * Confirms subscriptions of SNS topics to {@code POST /v1/jobs}: SNS sends nothing before the receiver has confirmed
+ * the subscription. Only topics that the operator names are confirmed. The request never goes to the address in the
+ * message, because then every caller could make this server send requests to any address.
  *
  * @see <a href="https://docs.aws.amazon.com/sns/latest/dg/sns-http-https-endpoint-as-subscriber.html">SNS and HTTP endpoints</a>
  */
@@ -47,17 +47,18 @@ public class SnsSubscriptions {
         for (String topic : topics) {
             if (!TOPIC.matcher(topic).matches()) {
                 throw new IllegalArgumentException(
-                        "softcall.jobs.sns-topics: \"%s\" is no topic, expected arn:aws:sns:REGION:ACCOUNT:NAME"
+                        "softcall.jobs.sns-topics: \"%s\" is not a topic, expected arn:aws:sns:REGION:ACCOUNT:NAME"
                                 .formatted(topic));
             }
         }
     }
 
     /**
-     * Handles what SNS says of the subscription itself.
+     * Handles messages about the subscription.
      *
-     * @return false when the message is something else
-     * @throws SoftcallException {@code FORBIDDEN} when the topic is not among those that are named
+     * @return false when the message is of another kind
+     * @throws SoftcallException {@code FORBIDDEN} when the topic is not configured; {@code INVALID_REQUEST} when the
+     *     confirmation is malformed; {@code STORE_UNAVAILABLE} when SNS does not accept it
      */
     public boolean handle(JsonNode message) {
         return switch (message.path("Type").asText()) {
@@ -73,7 +74,7 @@ public class SnsSubscriptions {
     private void confirm(String topic, String token) {
         Matcher parts = TOPIC.matcher(topic);
         if (!parts.matches() || !TOKEN.matcher(token).matches()) {
-            throw SoftcallException.invalid("the confirmation of a subscription has no TopicArn and Token of SNS's");
+            throw SoftcallException.invalid("the confirmation of a subscription has no valid TopicArn and Token");
         }
         if (!topics.contains(topic)) {
             throw new SoftcallException(
@@ -91,7 +92,7 @@ public class SnsSubscriptions {
         LOG.infof("the subscription to %s is confirmed", topic);
     }
 
-    /** Another one as AWS's own tools are told of it. */
+    /** Returns the endpoint of SNS, which the settings of AWS's own tools can replace. */
     private static String endpoint(String partition, String region) {
         return Optional.ofNullable(System.getProperty("aws.endpointUrlSns"))
                 .or(() -> Optional.ofNullable(System.getenv("AWS_ENDPOINT_URL_SNS")))

@@ -1,2 +1,2 @@
-/** Classification of stored files. docs/jobs.md says why each job has one complete result. */
+/** Classification of stored files. docs/jobs.md explains why each job has one complete result. */
 package io.softcall.jobs;

@@ -77,7 +77,7 @@ class BadInputTest {
             {"model": "sentiment", "input": []}                  | input has 0 texts, expected 1 to 64
             {"model": "sentiment", "input": "x", "scores": 1}    | scores is the number 1
             {"model": "sentiment", "input": "x", "trunkate": 1}  | field "trunkate" is not known
-            {"model": "sentiment", "model": "x", "input": "x"}   | field "model" stands in an object twice
+            {"model": "sentiment", "model": "x", "input": "x"}   | field "model" appears twice in an object
             {"model": "sentiment", "input": "x", "truncate_prompt_tokens": 0} | truncate_prompt_tokens is 0
             """)
     void malformedRequests(String body, String message) {

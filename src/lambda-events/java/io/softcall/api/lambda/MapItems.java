@@ -29,15 +29,15 @@ import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
- * Items of a Step Functions Distributed Map, in batches: rows, as those of a job's file. A row that is wrong has an error for an
- * answer; where a failure may pass, the call fails, and the state machine tries it again. As a stream, so that the rows' ids stay as
- * they were written.
+ * Handles the items of a Step Functions Distributed Map, in batches. Items are rows, in the same format as in a job's
+ * file. A row with a final failure has an error as its answer. A transient failure fails the whole call, and the state
+ * machine retries it. The event is read as a stream, so that the ids of rows stay as they were written.
  */
 @Named("items")
 @Singleton
 public class MapItems implements RequestStreamHandler {
 
-    /** More than Lambda hands over. */
+    /** Maximum size of an event, more than Lambda delivers. */
     private static final int MAX_BYTES = 8 << 20;
 
     private static final int MAX_DEPTH = 64;
@@ -52,13 +52,13 @@ public class MapItems implements RequestStreamHandler {
     }
 
     /**
-     * What the state {@code Map} sends with an {@code ItemBatcher}.
+     * The event that the state {@code Map} sends with an {@code ItemBatcher}.
      *
-     * @param task {@code BatchInput.task}: the task of rows without one
+     * @param task {@code BatchInput.task}: the task of rows that name none
      */
     private record Batch(Optional<List<Row>> rows, Optional<String> task) {}
 
-    /** What is asked for a row, or what is wrong with it. */
+    /** The request in a row, or the row's problem. */
     private sealed interface Asked {
 
         RowId id();
@@ -68,7 +68,10 @@ public class MapItems implements RequestStreamHandler {
         record Bad(RowId id, SoftcallException problem) implements Asked {}
     }
 
-    /** @throws SoftcallException what may pass; {@code INVALID_REQUEST} when these are no items */
+    /**
+     * @throws SoftcallException the transient failure of a row; {@code INVALID_REQUEST} when the event contains no
+     *     items
+     */
     @Override
     public void handleRequest(InputStream event, OutputStream answer, Context context) throws IOException {
         Batch batch = read(event.readNBytes(MAX_BYTES));
@@ -82,11 +85,11 @@ public class MapItems implements RequestStreamHandler {
         List<ClassificationRequest> calls = new ArrayList<>();
         asked.forEach(one -> {
             if (one instanceof Asked.Good good) {
-                calls.add(good.call());
+                calls.add(good.classification());
             }
         });
         List<Coalescer.Outcome> outcomes = coalescer.classify(calls);
-        // Complete before anything of it leaves: a call that fails has no answer.
+        // The answer is complete before any of it is sent: a call that fails must have no answer.
         ByteArrayOutputStream complete = new ByteArrayOutputStream();
         write(asked, outcomes, complete);
         complete.writeTo(answer);
@@ -115,7 +118,7 @@ public class MapItems implements RequestStreamHandler {
                 event.skipChildren();
             }
         }
-        // A list, which is no batch.
+        // Skips a list, which is not a batch.
         event.skipChildren();
         return new Batch(rows, task);
     }

@@ -20,8 +20,8 @@ import java.util.Set;
 import org.jboss.logging.Logger;
 
 /**
- * Messages of SQS. A body is a request, as {@code /v1/classify} takes it; its answer, as {@code /v1/classify} gives it, goes to
- * the queue of results. Messages without an answer are returned as failed, and only these come back.
+ * Handles messages of SQS. The body of a message is a request of {@code /v1/classify}; its answer, in the same format,
+ * goes to the queue of results. Messages without an answer are reported as failed, and SQS delivers only these again.
  */
 @Named("sqs")
 @Singleton
@@ -37,10 +37,10 @@ public class QueueMessages implements RequestHandler<SQSEvent, SQSBatchResponse>
         this.results = results;
     }
 
-    /** A message with the request in it. */
+    /** A message and the request that it contains. */
     private record Asked(SQSEvent.SQSMessage message, ClassifyRequest request) {}
 
-    /** @throws SoftcallException {@code INVALID_REQUEST} when the event is none of SQS */
+    /** @throws SoftcallException {@code INVALID_REQUEST} when the event does not come from SQS */
     @Override
     public SQSBatchResponse handleRequest(SQSEvent event, Context context) {
         if (event.getRecords() == null) {
@@ -76,7 +76,9 @@ public class QueueMessages implements RequestHandler<SQSEvent, SQSBatchResponse>
         return failures.response();
     }
 
-    /** Sends the answers; what follows a failure in its group fails too, or the group would lose its order. */
+    /**
+     * Sends the answers. Messages after a failure in the same group fail too; otherwise the group would lose its order.
+     */
     private void deliver(List<SQSEvent.SQSMessage> messages, List<ResultsQueue.Result> answers, Failures failures) {
         failures.spread(messages);
         List<ResultsQueue.Result> due = answers.stream()
@@ -90,19 +92,21 @@ public class QueueMessages implements RequestHandler<SQSEvent, SQSBatchResponse>
         }
     }
 
-    /** The group of a FIFO queue. */
+    /** Returns the group of a message from a FIFO queue. */
     private static Optional<String> group(SQSEvent.SQSMessage message) {
         return Optional.ofNullable(message.getAttributes()).map(attributes -> attributes.get("MessageGroupId"));
     }
 
-    /** The ids of messages that come back. */
+    /** The ids of messages that SQS should deliver again. */
     private static final class Failures {
 
         private final Set<String> ids = new HashSet<>();
         private final List<SQSBatchResponse.BatchItemFailure> items = new ArrayList<>();
 
         void add(SQSEvent.SQSMessage message, SoftcallException problem) {
-            LOG.warnf("message %s comes back: %s: %s", message.getMessageId(), problem.reason(), problem.getMessage());
+            LOG.warnf(
+                    "message %s fails and will be delivered again: %s: %s",
+                    message.getMessageId(), problem.reason(), problem.getMessage());
             add(message.getMessageId());
         }
 
@@ -115,7 +119,7 @@ public class QueueMessages implements RequestHandler<SQSEvent, SQSBatchResponse>
             return ids.contains(id);
         }
 
-        /** Adds what follows a failure in the same group. */
+        /** Adds the messages that follow a failure in the same group. */
         void spread(List<SQSEvent.SQSMessage> messages) {
             Set<String> stopped = new HashSet<>();
             for (SQSEvent.SQSMessage message : messages) {

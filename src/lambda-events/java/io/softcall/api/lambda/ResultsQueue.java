@@ -19,13 +19,13 @@ import software.amazon.awssdk.services.sqs.model.BatchResultErrorEntry;
 import software.amazon.awssdk.services.sqs.model.MessageAttributeValue;
 import software.amazon.awssdk.services.sqs.model.SendMessageBatchRequestEntry;
 
-/** The queue for answers to messages. Region, credentials and endpoint come as for every AWS tool. */
+/** The queue of answers to messages. Region, credentials and endpoint are configured as for every AWS tool. */
 @Singleton
 class ResultsQueue {
 
     private static final Logger LOG = Logger.getLogger(ResultsQueue.class);
 
-    /** What SQS takes at once. */
+    /** Limits of SQS for one request: entries here, bytes below. */
     private static final int ENTRIES = 10;
 
     private static final int BYTES = 1 << 20;
@@ -40,18 +40,19 @@ class ResultsQueue {
     }
 
     /**
-     * An answer.
+     * An answer to a message.
      *
-     * @param id of the message that it answers
-     * @param group of that message, in a FIFO queue
+     * @param id the message's id
+     * @param group the message's group in a FIFO queue
      */
     record Result(String id, Optional<String> group, ClassifyResponse answer) {}
 
     /**
-     * Sends answers in order, as many at once as SQS takes. After a failure nothing of the same group is sent.
+     * Sends answers in order, as many in one request as SQS accepts. After a failure, no further answers of the same
+     * group are sent.
      *
-     * @return the ids of those that the queue has
-     * @throws IllegalStateException when the configuration names no queue
+     * @return the ids of the messages whose answers were sent
+     * @throws IllegalStateException when no queue is configured
      */
     Set<String> send(List<Result> results) {
         String queue = url.orElseThrow(() -> new IllegalStateException(
@@ -93,11 +94,11 @@ class ResultsQueue {
             for (BatchResultErrorEntry error : client().sendMessageBatch(
                             request -> request.queueUrl(queue).entries(sending))
                     .failed()) {
-                LOG.warnf("%s does not take an answer: %s: %s", queue, error.code(), error.message());
+                LOG.warnf("%s does not accept an answer: %s: %s", queue, error.code(), error.message());
                 failed.add(Integer.valueOf(error.id()));
             }
         } catch (SdkException e) {
-            LOG.warnf("%s takes no answers: %s", queue, e.getMessage());
+            LOG.warnf("%s accepts no answers: %s", queue, e.getMessage());
             for (int i = 0; i < batch.size(); i++) {
                 failed.add(i);
             }
@@ -124,7 +125,7 @@ class ResultsQueue {
                                 .stringValue(result.id())
                                 .build()));
         if (queue.endsWith(".fifo")) {
-            // The same answer again, after a redelivery, is dropped by the queue.
+            // With this id the queue drops a duplicate answer after a redelivery.
             entry.messageGroupId(result.group().orElse("softcall")).messageDeduplicationId(result.id());
         }
         return entry.build();
@@ -134,11 +135,11 @@ class ResultsQueue {
         try {
             return json.writeValueAsString(result.answer());
         } catch (JsonProcessingException e) {
-            throw new IllegalStateException("answers are JSON", e);
+            throw new IllegalStateException("an answer can always be written as JSON", e);
         }
     }
 
-    /** Made when first used: the other handlers need none. */
+    /** Returns the client, created at its first use: the other handlers need none. */
     private synchronized SqsClient client() {
         if (client.isEmpty()) {
             client = Optional.of(SqsClient.create());

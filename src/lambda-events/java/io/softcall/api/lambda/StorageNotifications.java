@@ -7,7 +7,10 @@ import io.softcall.jobs.Jobs;
 import jakarta.inject.Named;
 import jakarta.inject.Singleton;
 
-/** Notifications of S3: files that landed in a bucket. The answer says how the jobs ended; a failure is Lambda's to try again. */
+/**
+ * Handles notifications of S3 about stored files. The answer contains the outcomes of the jobs; Lambda retries after a
+ * failure.
+ */
 @Named("s3")
 @Singleton
 public class StorageNotifications implements RequestHandler<JsonNode, Object> {

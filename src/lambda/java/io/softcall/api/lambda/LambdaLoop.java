@@ -19,8 +19,8 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 
 /**
- * Fetches events from Lambda's runtime API, one after the other, and posts what Quarkus's handler makes of each. Quarkus
- * starts this loop of its own in native executables alone; docs/lambda.md says why it is started here too.
+ * Fetches events from Lambda's runtime API, one after the other, and posts the answers of Quarkus's handler. Quarkus
+ * itself starts this loop only in native executables; docs/lambda.md explains why it is started here too.
  */
 @Singleton
 class LambdaLoop {
@@ -28,7 +28,7 @@ class LambdaLoop {
     private final Deque<Runnable> atShutdown = new ArrayDeque<>();
 
     void start(@Observes StartupEvent event) {
-        // In tests and in dev mode Quarkus does.
+        // In tests and in development mode, Quarkus starts the loop.
         if (LaunchMode.current() == LaunchMode.NORMAL) {
             new Loop().startPollLoop(new ShutdownContext() {
                 @Override
@@ -48,7 +48,7 @@ class LambdaLoop {
         atShutdown.forEach(Runnable::run);
     }
 
-    /** Hands streams to the handler, whichever it is; it reads and writes JSON itself. */
+    /** Passes streams to the configured handler, which reads and writes JSON itself. */
     private static final class Loop extends AbstractLambdaPollLoop {
 
         Loop() {
@@ -72,17 +72,17 @@ class LambdaLoop {
 
         @Override
         protected Object processRequest(Object input, AmazonLambdaContext context) {
-            throw new UnsupportedOperationException("events are streams here");
+            throw new UnsupportedOperationException("events are read as streams");
         }
 
         @Override
         protected LambdaInputReader<?> getInputReader() {
-            throw new UnsupportedOperationException("events are streams here");
+            throw new UnsupportedOperationException("events are read as streams");
         }
 
         @Override
         protected LambdaOutputWriter getOutputWriter() {
-            throw new UnsupportedOperationException("events are streams here");
+            throw new UnsupportedOperationException("events are read as streams");
         }
     }
 }

@@ -27,8 +27,9 @@ import java.util.Locale;
 import java.util.concurrent.CompletionException;
 
 /**
- * {@code classify}: lines of standard input are texts (of a task on pairs: two, with a tab between them), and each becomes a line
- * of JSON, in order. No port is opened. Ends with 0 when every line was classified, 1 when not, 2 when called wrongly.
+ * The command {@code classify}. Each line of standard input is a text, or two texts with a tab between them for a task
+ * on pairs. For each line it writes a line of JSON, in order. It opens no port. The exit status is 0 when every line
+ * was classified, 1 when not, and 2 for wrong options.
  */
 @Singleton
 @Unremovable
@@ -48,7 +49,7 @@ public class ClassifyLines implements QuarkusApplication {
         this.chunk = config.limits().texts();
     }
 
-    /** Quarkus's settings for a process that talks over standard input and output. */
+    /** Configures Quarkus for a process that uses standard input and output. */
     public static void configure() {
         System.setProperty("quarkus.http.host-enabled", "false");
         System.setProperty("quarkus.log.console.stderr", "true");
@@ -75,7 +76,7 @@ public class ClassifyLines implements QuarkusApplication {
         }
     }
 
-    /** Whether every line was classified. */
+    /** Returns whether every line was classified. */
     boolean run(ClassifyOptions options, BufferedReader in, PrintStream out) throws IOException {
         boolean good = true;
         for (List<String> lines = next(in); !lines.isEmpty(); lines = next(in)) {
@@ -94,7 +95,7 @@ public class ClassifyLines implements QuarkusApplication {
         return good;
     }
 
-    /** Lines that are there, as many as share a run; waits for the first. */
+    /** Waits for a line, then returns the lines that are available, at most as many as share a batch. */
     private List<String> next(BufferedReader in) throws IOException {
         List<String> lines = new ArrayList<>();
         String line = in.readLine();

@@ -7,17 +7,17 @@ import java.util.List;
 import java.util.OptionalInt;
 
 /**
- * What {@code classify} is asked for.
+ * The options of {@code classify}.
  *
- * @param scores whether answers name every label's probability
- * @param truncate cut texts to this many tokens; empty: refuse long texts
+ * @param scores whether answers contain the probability of every label
+ * @param truncate maximum number of tokens, to which texts are cut; empty when long texts are refused
  */
 record ClassifyOptions(TaskName task, boolean scores, OptionalInt truncate) {
 
     static final String USAGE =
             "classify --task TASK [--scores] [--truncate TOKENS] < lines.txt (--truncate -1: as many tokens as are accepted)";
 
-    /** @throws SoftcallException {@code INVALID_REQUEST}, with the usage */
+    /** @throws SoftcallException {@code INVALID_REQUEST}, with the usage, when the options are wrong */
     static ClassifyOptions parse(String... arguments) {
         TaskName task = null;
         boolean scores = false;

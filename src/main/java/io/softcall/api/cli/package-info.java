@@ -1,2 +1,2 @@
-/** The command {@code classify}, for devices without a port. Contract: docs/edge.md. */
+/** The command {@code classify}, for devices without a port. docs/edge.md describes it. */
 package io.softcall.api.cli;

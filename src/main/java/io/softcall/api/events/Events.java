@@ -22,8 +22,9 @@ import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 
 /**
- * Does what CloudEvents ask for: those of type {@code io.softcall.classify} carry a request, all others the notification of a
- * stored file, since each way to deliver such a notification has a type of its own. Answers and errors: docs/events.md.
+ * Handles CloudEvents. An event of type {@code io.softcall.classify} contains a request. Every other event contains the
+ * notification of a stored file, because each delivery mechanism has its own event type. docs/events.md describes
+ * answers and errors.
  */
 @Singleton
 public class Events {
@@ -32,7 +33,7 @@ public class Events {
     public static final String CLASSIFIED = "io.softcall.classified";
     public static final String COMPLETED = "io.softcall.job.completed";
     static final String JOB_FAILED = "io.softcall.job.failed";
-    /** In a batch, in place of the status that the event would have had alone. */
+    /** Type of an error event in a batch. An event that comes alone gets an HTTP status instead. */
     static final String FAILED = "io.softcall.failed";
 
     private final Endpoint endpoint;
@@ -50,11 +51,11 @@ public class Events {
     }
 
     /**
-     * Does what one event asks for.
+     * Handles one event.
      *
      * @param cancellation completes when nobody waits for the answer any more
-     * @return the answer; empty when there is nothing to tell
-     * @throws SoftcallException whatever stands in the way
+     * @return the answer; empty when there is nothing to report
+     * @throws SoftcallException when the event cannot be handled
      */
     Optional<CloudEvent> handle(
             Optional<String> authorization, ReceivedEvent event, CompletableFuture<Void> cancellation) {
@@ -71,10 +72,10 @@ public class Events {
     }
 
     /**
-     * Does what each of several events asks for; the texts of one task share runs.
+     * Handles a batch of events; the texts of one task share forward passes.
      *
-     * @return an answer an event, in order, without those that there is nothing to tell of
-     * @throws SoftcallException when one of them should come again, after all others were done
+     * @return one answer for each event, in order, without the events that have nothing to report
+     * @throws SoftcallException when an event has a transient failure, after all others were handled
      */
     List<CloudEvent> handle(Optional<String> authorization, List<JsonNode> batch) {
         if (batch.isEmpty() || batch.size() > mostEvents) {
@@ -87,18 +88,18 @@ public class Events {
         return all.answers();
     }
 
-    /** Events that came together. */
+    /** A batch of events in progress. */
     private final class Batch {
 
         private final Optional<String> authorization;
-        /** Empty where there is no answer yet, or none at all. */
+        /** An answer is empty as long as it is not known, or when there is nothing to report. */
         private final List<Optional<CloudEvent>> answers = new ArrayList<>();
 
-        private final List<Asked> asked = new ArrayList<>();
-        private Optional<SoftcallException> again = Optional.empty();
+        private final List<Admitted> admitted = new ArrayList<>();
+        private Optional<SoftcallException> transientFailure = Optional.empty();
 
-        /** A request in the event at a place of the batch. */
-        private record Asked(int place, ReceivedEvent event, ClassifyRequest request) {}
+        /** A classification request, with its event's position in the batch. */
+        private record Admitted(int place, ReceivedEvent event, ClassifyRequest request) {}
 
         Batch(Optional<String> authorization, List<JsonNode> batch) {
             this.authorization = authorization;
@@ -108,13 +109,13 @@ public class Events {
             }
         }
 
-        /** Parses a request; does everything else. */
+        /** Parses an event. A classification request is kept for later; everything else is handled at once. */
         private void begin(int place, JsonNode message) {
             Optional<ReceivedEvent> event = Optional.empty();
             try {
                 event = Optional.of(endpoint.counted(() -> ReceivedEvent.structured(message)));
                 if (event.get().type().equals(CLASSIFY)) {
-                    asked.add(new Asked(place, event.get(), admit(authorization, event.get())));
+                    admitted.add(new Admitted(place, event.get(), admit(authorization, event.get())));
                 } else {
                     answers.set(place, job(authorization, event.get()));
                 }
@@ -125,10 +126,10 @@ public class Events {
 
         void classify() {
             List<ClassificationRequest> calls =
-                    asked.stream().map(one -> one.request().classification()).toList();
+                    admitted.stream().map(one -> one.request().classification()).toList();
             List<Coalescer.Outcome> outcomes = coalescer.classify(calls);
             for (int i = 0; i < outcomes.size(); i++) {
-                Asked one = asked.get(i);
+                Admitted one = admitted.get(i);
                 switch (outcomes.get(i)) {
                     case Coalescer.Answered(var answer) -> {
                         endpoint.countAnswer();
@@ -146,7 +147,7 @@ public class Events {
 
         private void fail(int place, Optional<ReceivedEvent> event, SoftcallException problem) {
             if (!Errors.isFinal(problem)) {
-                again = Optional.of(problem);
+                transientFailure = Optional.of(problem);
                 return;
             }
             Errors.Body body = Errors.body(problem, keys.isAdmin(authorization));
@@ -158,7 +159,7 @@ public class Events {
         }
 
         List<CloudEvent> answers() {
-            again.ifPresent(problem -> {
+            transientFailure.ifPresent(problem -> {
                 throw problem;
             });
             return answers.stream().flatMap(Optional::stream).toList();
@@ -169,7 +170,7 @@ public class Events {
         return event.reply(event.key(), CLASSIFIED, Optional.empty(), response);
     }
 
-    /** The id is the job's, however often its end is told. */
+    /** Handles a storage event. The reply's id is the job's id, the same at each delivery. */
     private Optional<CloudEvent> job(Optional<String> authorization, ReceivedEvent event) {
         keys.caller(authorization).requireAll();
         JobReports ended = jobs.handle(event.data());

@@ -17,7 +17,7 @@ import java.util.List;
 import java.util.Optional;
 import org.jboss.resteasy.reactive.RestResponse;
 
-/** A sink of CloudEvents. */
+/** The HTTP endpoint that receives CloudEvents. */
 @Path(Paths.EVENTS_PATH)
 @RunOnVirtualThread
 class EventsResource {

@@ -34,20 +34,23 @@ final class HttpEvents {
 
     private HttpEvents() {}
 
-    /** What a request carries; its answer has the same form. */
+    /** The content of a request; its answer has the same form. */
     sealed interface Message {
 
         /** One event. */
         record One(ReceivedEvent event, boolean structured) implements Message {}
 
-        /** Events in their order, each still as it came: one that is wrong does not spoil the others. */
+        /** Events in their order, not yet parsed: an invalid event must not fail the others. */
         record Batch(List<JsonNode> events) implements Message {}
     }
 
-    /** A body with its headers. */
+    /** A body and its headers. */
     record Encoded(Map<String, String> headers, byte[] body) {}
 
-    /** @throws SoftcallException {@code INVALID_REQUEST} or {@code UNSUPPORTED_MEDIA_TYPE} when there is no event in it */
+    /**
+     * @throws SoftcallException {@code INVALID_REQUEST} or {@code UNSUPPORTED_MEDIA_TYPE} when the request contains no
+     *     event
+     */
     static Message read(MultivaluedMap<String, String> headers, byte[] body) {
         Map<String, String> lowerCase = new LinkedHashMap<>();
         headers.forEach((name, values) -> lowerCase.put(name.toLowerCase(Locale.ROOT), values.getFirst()));
@@ -61,7 +64,8 @@ final class HttpEvents {
         if (type.startsWith(EVENTS)) {
             throw new SoftcallException(
                     Reason.UNSUPPORTED_MEDIA_TYPE,
-                    "events in this format are not read, expected %s, %s or ce- headers".formatted(STRUCTURED, BATCH));
+                    "events in this format are not supported, expected %s, %s or ce- headers"
+                            .formatted(STRUCTURED, BATCH));
         }
         if (!lowerCase.containsKey(PREFIX + "specversion")) {
             throw SoftcallException.invalid(
@@ -76,7 +80,7 @@ final class HttpEvents {
 
     private static Message batch(JsonNode events) {
         if (!events.isArray()) {
-            throw SoftcallException.invalid("the batch is no list of events");
+            throw SoftcallException.invalid("the batch is not a list of events");
         }
         List<JsonNode> batch = new ArrayList<>();
         events.forEach(batch::add);
@@ -96,7 +100,7 @@ final class HttpEvents {
                 body);
     }
 
-    /** @param structured as the event that it answers was */
+    /** @param structured whether the event that it answers was in structured mode */
     static Encoded write(CloudEvent event, boolean structured) {
         Map<String, String> headers = new LinkedHashMap<>();
         ByteArrayOutputStream body = new ByteArrayOutputStream();

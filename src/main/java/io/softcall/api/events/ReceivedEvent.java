@@ -21,10 +21,10 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
- * A CloudEvent as it came, whatever carried it. The CloudEvents SDK reads its attributes; its data is JSON whatever its content
- * type says: senders leave that out, or name their own.
+ * A CloudEvent from any protocol. The CloudEvents SDK reads its attributes. Its data is read as JSON regardless of the
+ * declared content type, because senders often omit that type or use their own.
  *
- * @param attributes of the event, without its data
+ * @param attributes the event without its data
  */
 public record ReceivedEvent(CloudEvent attributes, JsonNode data) {
 
@@ -33,7 +33,7 @@ public record ReceivedEvent(CloudEvent attributes, JsonNode data) {
     private static final String DATA = "data";
     private static final String DATA_BASE64 = "data_base64";
 
-    /** Softcall as the source of the events that it answers with. */
+    /** The source of the events that Softcall sends as answers. */
     private static final URI SOFTCALL = URI.create("softcall");
 
     private static final JsonMapper JSON = JsonMapper.builder()
@@ -44,13 +44,13 @@ public record ReceivedEvent(CloudEvent attributes, JsonNode data) {
             .build();
 
     /**
-     * An event in the JSON format.
+     * Reads an event in the JSON format.
      *
-     * @throws SoftcallException {@code INVALID_REQUEST} when it is none
+     * @throws SoftcallException {@code INVALID_REQUEST} when the message is not a valid event
      */
     public static ReceivedEvent structured(JsonNode message) {
         if (!(message instanceof ObjectNode fields)) {
-            throw SoftcallException.invalid("the event is no JSON object");
+            throw SoftcallException.invalid("the event is not a JSON object");
         }
         require(name -> Optional.ofNullable(fields.path(name).textValue()));
         JsonNode data = fields.remove(DATA);
@@ -70,11 +70,11 @@ public record ReceivedEvent(CloudEvent attributes, JsonNode data) {
     }
 
     /**
-     * An event whose attributes stand beside its data.
+     * Reads an event whose attributes are separate from its data.
      *
-     * @param attributes looks one up by its name
+     * @param attributes returns an attribute by its name
      * @param reader reads all attributes, and no data
-     * @throws SoftcallException {@code INVALID_REQUEST} when it is none
+     * @throws SoftcallException {@code INVALID_REQUEST} when they are not a valid event
      */
     public static ReceivedEvent binary(
             Function<String, Optional<String>> attributes, Supplier<MessageReader> reader, byte[] data) {
@@ -95,14 +95,14 @@ public record ReceivedEvent(CloudEvent attributes, JsonNode data) {
         try {
             return reading.call();
         } catch (Exception e) {
-            // Its message may repeat a value.
+            // The exception's message may repeat a value.
             throw SoftcallException.invalid(
-                    "the event is no CloudEvent of version 1.0 or 0.3: source must be a URI, time as RFC 3339 has it,"
-                            + " extensions texts, integers or truth values");
+                    "the event is not a CloudEvent of version 1.0 or 0.3: source must be a URI, time must follow RFC 3339,"
+                            + " and extensions must be texts, integers or Booleans");
         }
     }
 
-    /** JSON in a text is what a sender makes of a content type that is not JSON's. */
+    /** Parses JSON inside a JSON text: senders produce that when the content type is not JSON. */
     private static JsonNode unquoted(JsonNode data) {
         return data.isTextual() ? RequestJson.read("the event's data", data.textValue()) : data;
     }
@@ -111,23 +111,24 @@ public record ReceivedEvent(CloudEvent attributes, JsonNode data) {
         return attributes.getType();
     }
 
-    /** What names this event, wherever it comes from: its source and its id. */
+    /** Returns the source and the id, which identify this event among all. */
     public String key() {
         return attributes.getSource() + "#" + attributes.getId();
     }
 
     /**
-     * An event that answers this one: it keeps the subject and all extensions, among them partition key and trace.
+     * Returns an event that answers this one. It keeps the subject and all extensions, including the partition key and
+     * trace context.
      *
-     * @param id the same however often this event comes
-     * @param subject of its own, in place of this one's
-     * @param data becomes JSON
+     * @param id must be the same at each delivery of this event
+     * @param subject replaces this event's subject when present
+     * @param data is written as JSON
      */
     public CloudEvent reply(String id, String type, Optional<String> subject, Object data) {
         return complete(CloudEventBuilder.v1(attributes), id, type, subject, data);
     }
 
-    /** The same for what came without an event around it. */
+    /** Returns an event that answers a request without a CloudEvent around it. */
     public static CloudEvent replyToNone(String id, String type, Optional<String> subject, Object data) {
         return complete(CloudEventBuilder.v1(), id, type, subject, data);
     }
@@ -147,7 +148,7 @@ public record ReceivedEvent(CloudEvent attributes, JsonNode data) {
         try {
             return JSON.writeValueAsBytes(data);
         } catch (JsonProcessingException e) {
-            throw new IllegalStateException("an answer is always JSON", e);
+            throw new IllegalStateException("an answer can always be written as JSON", e);
         }
     }
 }

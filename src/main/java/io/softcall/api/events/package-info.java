@@ -1,2 +1,2 @@
-/** CloudEvents over HTTP. Contract: docs/events.md. */
+/** CloudEvents over HTTP. docs/events.md describes them. */
 package io.softcall.api.events;

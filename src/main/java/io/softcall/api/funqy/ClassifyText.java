@@ -15,8 +15,9 @@ import jakarta.enterprise.context.ApplicationScoped;
 import java.util.concurrent.ExecutorService;
 
 /**
- * Classification as a Funqy function over plain HTTP, {@code POST /classify-text}. Request, answer, headers and errors are those of
- * {@code /v1/classify}: {@link Admission} reads the request of both, {@link RouterErrors} gives errors their statuses.
+ * Classification as a Funqy function over plain HTTP, {@code POST /classify-text}. Its requests, answers, headers and
+ * errors are those of {@code /v1/classify}: {@link Admission} reads the requests of both, and {@link RouterErrors} maps
+ * errors to statuses.
  */
 @ApplicationScoped
 public class ClassifyText {
@@ -32,7 +33,7 @@ public class ClassifyText {
         this.executor = executor;
     }
 
-    /** @param body was read already, by {@link Admission} */
+    /** @param body unused, because {@link Admission} has read it already */
     @Funq(Paths.CLASSIFY_FUNCTION)
     public Uni<ClassifyResponse> classifyText(JsonNode body) {
         RoutingContext context = request.getCurrent();

@@ -14,9 +14,9 @@ import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 
 /**
- * Reads, checks and admits requests before they come to REST or Funqy, in one way for both. Small ones on the event loop, before
- * they cost a thread: under overload most are refused, and what is refused shall not slow down what is not. Large ones would hold
- * up the event loop.
+ * Parses, validates and admits requests before REST or Funqy handle them, in the same way for both. Small requests are
+ * handled on the event loop, before they cost a thread: under overload most requests are refused, and refusals must not
+ * slow down the others. Large requests would block the event loop, and are handled on another thread.
  */
 @Singleton
 public class Admission {
@@ -67,9 +67,10 @@ public class Admission {
     }
 
     /**
-     * The request of a call that was admitted.
+     * Returns the request of an admitted call.
      *
-     * @throws SoftcallException {@code NOT_FOUND} at a path that is only nearly one of ours, as with a parameter behind a semicolon
+     * @throws SoftcallException {@code NOT_FOUND} at a path that REST matches, but this server does not have, for
+     *     example one with a parameter after a semicolon
      */
     public static ClassifyRequest of(RoutingContext context) {
         ClassifyRequest admitted = context.get(KEY);

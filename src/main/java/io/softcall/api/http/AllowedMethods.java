@@ -8,8 +8,8 @@ import io.vertx.ext.web.RoutingContext;
 import java.util.List;
 
 /**
- * Refuses methods that a path does not have, and names those that it has (RFC 9110, 15.5.6), before anything else of the request
- * is looked at. Answers {@code OPTIONS}.
+ * Refuses a method that a path does not have, before anything else of the request is checked. The answer names the
+ * allowed methods (RFC 9110, 15.5.6). Also answers {@code OPTIONS}.
  */
 final class AllowedMethods {
 

@@ -3,7 +3,7 @@ package io.softcall.api.http;
 import io.vertx.ext.web.RoutingContext;
 import java.util.concurrent.CompletableFuture;
 
-/** Notices callers that close their connection before they are answered, for REST and functions alike. */
+/** Detects callers that close their connection before they are answered, for REST and functions. */
 public final class Cancellations {
 
     private static final String KEY = Cancellations.class.getName();
@@ -21,7 +21,7 @@ public final class Cancellations {
         context.next();
     }
 
-    /** Completes when the caller of this request hangs up. */
+    /** Returns a future that completes when the caller cancels this request by closing the connection. */
     public static CompletableFuture<Void> of(RoutingContext context) {
         return context.get(KEY);
     }

@@ -6,9 +6,9 @@ import io.vertx.ext.web.RoutingContext;
 import jakarta.inject.Singleton;
 
 /**
- * The end of a server, from the signal on: readiness is down, calls under way are answered, new ones are told to come again, to
- * another instance. Quarkus then waits for what is under way ({@code quarkus.shutdown.timeout}); by itself it would take new calls
- * meanwhile, and cut them off.
+ * Drains the server after the signal to stop: readiness is down, calls in progress are answered, and new ones are
+ * refused, so that callers retry with another instance. Quarkus then waits for the calls in progress
+ * ({@code quarkus.shutdown.timeout}). Without this class, Quarkus would meanwhile accept new calls, and cut them off.
  */
 @Singleton
 public class Draining {
@@ -17,7 +17,7 @@ public class Draining {
 
     private volatile boolean begun;
 
-    /** Begins; there is no way back. */
+    /** Begins draining, which cannot be undone. */
     public void begin() {
         begun = true;
     }
@@ -38,7 +38,7 @@ public class Draining {
             }
         });
         if (begun && !context.normalizedPath().startsWith(HEALTH)) {
-            throw new SoftcallException(Reason.STOPPING, "this server is stopping: come again");
+            throw new SoftcallException(Reason.STOPPING, "this server is stopping: send the request again");
         }
         context.next();
     }

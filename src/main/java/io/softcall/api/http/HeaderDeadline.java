@@ -15,22 +15,22 @@ import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Closes connections on which the headers of a request do not arrive in time, counted from their first byte, and of a connection's
- * first request from its opening. Vert.x has no such bound: its idle time begins anew with each byte. So this stands in Netty's way
- * of extending a server ({@code -Dio.netty.bootstrap.extensions=serviceload}, which {@code Server} sets). It also installs {@link
- * MalformedRequests} on each connection.
+ * Closes connections on which the headers of a request do not arrive in time. The time begins when a connection opens,
+ * and for later requests with their first byte. Vert.x has no such bound: its idle timeout restarts with each byte. So
+ * this class is a Netty server extension ({@code -Dio.netty.bootstrap.extensions=serviceload}, which {@code Server}
+ * sets). It also installs {@link MalformedRequests} on each connection.
  */
 public final class HeaderDeadline extends ChannelInitializerExtension {
 
-    /** As Vert.x names it. */
+    /** Vert.x's name of the handler. */
     private static final String DECODER = "httpDecoder";
 
     private static final String ENCODER = "httpEncoder";
 
-    /** Netty makes the instance, before there is a configuration. */
+    /** Static, because Netty creates the instance before the configuration exists. */
     private static volatile Duration limit = Duration.ofSeconds(30);
 
-    /** Tells it the configured time. */
+    /** Sets the configured time at startup. */
     @Singleton
     static final class Setting {
 
@@ -44,7 +44,7 @@ public final class HeaderDeadline extends ChannelInitializerExtension {
         connection.pipeline().addFirst(new Clock());
     }
 
-    /** Sees a connection's bytes as they come. */
+    /** Sees the bytes of a connection as they arrive. */
     private static final class Clock extends ChannelInboundHandlerAdapter {
 
         private Future<?> deadline;
@@ -87,7 +87,7 @@ public final class HeaderDeadline extends ChannelInitializerExtension {
             }
         }
 
-        /** Sees what the bytes mean. */
+        /** Sees the decoded messages. */
         private final class Headers extends ChannelInboundHandlerAdapter {
 
             @Override

@@ -9,7 +9,7 @@ import jakarta.inject.Singleton;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** Answers requests that {@link Admission} has admitted, for REST and Funqy alike. */
+/** Answers requests that {@link Admission} has admitted, for REST and Funqy. */
 @Singleton
 public class HttpClassification {
 
@@ -19,13 +19,13 @@ public class HttpClassification {
         this.endpoint = endpoint;
     }
 
-    /** An answer, and the response headers that say where the time went. */
+    /** An answer, and the response headers with the version and the time of each stage. */
     public record Answer(ClassifyResponse body, Map<String, String> headers) {}
 
     /**
-     * Classifies what a call asks for. Blocks.
+     * Classifies the inputs of an admitted request. Blocks.
      *
-     * @throws io.softcall.SoftcallException why there is no answer
+     * @throws io.softcall.SoftcallException when there is no answer
      */
     public Answer answer(RoutingContext context) {
         ClassifyRequest request = Admission.of(context);
@@ -46,7 +46,7 @@ public class HttpClassification {
         return headers;
     }
 
-    /** Milliseconds with two decimals. Not with a {@code Formatter}, whose cost would show at six headers a call. */
+    /** Returns milliseconds with two decimals. A {@code Formatter} would be measurably slow at six headers a call. */
     private static String ms(long nanos) {
         long hundredths = (nanos + 5_000) / 10_000;
         return hundredths / 100 + (hundredths % 100 < 10 ? ".0" : ".") + hundredths % 100;

@@ -10,7 +10,10 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/** Callers choose methods and paths; of the metrics of requests these are labels, and each new value would stay for ever. */
+/**
+ * Bounds the labels of request metrics: callers choose methods and paths, and each new value would stay in memory for
+ * ever.
+ */
 final class HttpMetrics {
 
     private static final String SERVER = "http.server.";
@@ -19,7 +22,7 @@ final class HttpMetrics {
     private static final Set<String> METHODS =
             Set.of("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH");
 
-    /** The paths of Quarkus's own, and its names for requests that have none. */
+    /** Quarkus's own paths, and its names for requests without a path. */
     private static final Set<String> OTHER_PATHS = Set.of(
             "/q/health",
             "/q/health/live",

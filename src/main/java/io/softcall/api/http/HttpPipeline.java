@@ -11,17 +11,17 @@ import jakarta.inject.Singleton;
 import java.util.Optional;
 
 /**
- * What a request passes before REST or Funqy see it, in this order. {@link HeaderDeadline} and {@link MalformedRequests} come before
- * all of it, on the connection.
+ * The handlers that a request passes before REST or Funqy, in this order. {@link HeaderDeadline} and
+ * {@link MalformedRequests} come before all of them, on the connection.
  *
- * <p>A request for classification is admitted twice. Here, on the event loop, before it costs a thread: under overload most requests
- * are refused, and their refusal must be cheap. And again when it is classified, because the queue may have filled meanwhile, and
- * because other protocols come without this pipeline.
+ * <p>A classification request is admitted twice. The first time is here on the event loop, before the request costs a
+ * thread: under overload most requests are refused, and their refusal must be cheap. The second time is when it is
+ * classified, because the queue may have filled in between, and because other protocols do not use this pipeline.
  */
 @Singleton
 class HttpPipeline {
 
-    /** Health, metrics and the OpenAPI document. */
+    /** Paths of health, metrics and the OpenAPI document. */
     private static final String OPERATORS = "/q/*";
 
     private final RouterErrors errors;
@@ -51,7 +51,7 @@ class HttpPipeline {
         router.get(OpenApi.PATH).produces(OpenApi.YAML).produces(OpenApi.JSON).handler(OpenApi::answer);
     }
 
-    /** Health is open: load balancers have no key. */
+    /** Requires an operator's key, except for health: load balancers have no key. */
     private void requireAdmin(RoutingContext context) {
         if (!context.normalizedPath().startsWith(Draining.HEALTH)) {
             keys.caller(Optional.ofNullable(context.request().getHeader(HttpHeaders.AUTHORIZATION)))
@@ -61,8 +61,9 @@ class HttpPipeline {
     }
 
     /**
-     * Just before Quarkus's own handler of bodies, which has the same place and is registered later; and behind the handler that
-     * looks for changed code in development, for that sends the request to another router.
+     * Places a route just before Quarkus's own body handler, which has the same order and is registered later. The
+     * route still comes after the handler that checks for changed code in development, which sends the request to
+     * another router.
      */
     private static Route first(Route route) {
         return route.order(Integer.MIN_VALUE + 1);

@@ -20,8 +20,9 @@ import io.vertx.core.json.JsonObject;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Answers what the decoder cannot read as HTTP with the body of every error, and closes the connection; Vert.x's answer has none.
- * Behind requests that still wait for their answers Vert.x gives its own, in order.
+ * Answers data that cannot be decoded as HTTP with the same body as every error, and closes the connection; the answer
+ * of Vert.x has no body. While earlier requests still wait for their answers, the answer of Vert.x is used, because it
+ * keeps the order.
  */
 final class MalformedRequests extends ChannelDuplexHandler {
 
@@ -54,7 +55,7 @@ final class MalformedRequests extends ChannelDuplexHandler {
         SoftcallException problem = SoftcallException.invalid(
                 cause instanceof TooLongFrameException
                         ? "the request's line or headers are longer than accepted"
-                        : "the request is no HTTP/1.1");
+                        : "the request is not HTTP/1.1");
         FullHttpResponse response = new DefaultFullHttpResponse(
                 HttpVersion.HTTP_1_1,
                 HttpResponseStatus.valueOf(Errors.status(problem.reason())),

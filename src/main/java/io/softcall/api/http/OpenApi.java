@@ -6,7 +6,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 
-/** Answers with the OpenAPI document that the build wrote: YAML, or JSON for those who ask for it. */
+/** Answers with the OpenAPI document that the build wrote: as YAML, or as JSON on request. */
 final class OpenApi {
 
     static final String PATH = "/q/openapi";

@@ -6,7 +6,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 
-/** The paths of this server. {@code META-INF/openapi.yaml} describes what they take and give. */
+/** The paths of this server. {@code META-INF/openapi.yaml} describes their requests and answers. */
 public enum Paths {
     EVENTS(Paths.EVENTS_PATH, Methods.POSTED),
     CLASSIFY(Paths.CLASSIFY_PATH, Methods.POSTED),
@@ -28,7 +28,7 @@ public enum Paths {
     public static final String JOBS_PATH = "/v1/jobs";
     public static final String MODELS_PATH = "/v1/models";
 
-    /** Constants of an enum are made before its static fields. */
+    /** Holds the lists in a class, because the constants of an enum are created before its static fields. */
     private static final class Methods {
         static final List<String> POSTED = List.of("POST", "OPTIONS");
         static final List<String> READ = List.of("GET", "HEAD", "OPTIONS");
@@ -46,7 +46,7 @@ public enum Paths {
         this.methods = methods;
     }
 
-    /** The path, with a name in braces where any text may stand. */
+    /** Returns the path, with a name in braces in place of a variable part. */
     String template() {
         return template;
     }
@@ -55,12 +55,15 @@ public enum Paths {
         return methods;
     }
 
-    /** All templates, as metrics name the paths of requests. */
+    /** Returns all templates; metrics use them as the paths of requests. */
     static Set<String> templates() {
         return Arrays.stream(values()).map(Paths::template).collect(Collectors.toUnmodifiableSet());
     }
 
-    /** The path of a request, with a slash behind it or without; empty where it is not ours. */
+    /**
+     * Returns the entry for a request's path, with or without a trailing slash; empty when this server has no such
+     * path.
+     */
     static Optional<Paths> of(String path) {
         String resource = path.length() > 1 && path.endsWith("/") ? path.substring(0, path.length() - 1) : path;
         return Arrays.stream(values()).filter(known -> known.matches(resource)).findFirst();

@@ -18,8 +18,9 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 
 /**
- * Reads the bodies of requests whole before anything else looks at them, so that every entry point has the same bounds: on a
- * body's bytes, on the time that it takes to arrive, and on the bytes of all bodies together. A body without a byte is refused.
+ * Reads the whole body of a request before any other handler, so that every entry point has the same bounds: on the
+ * bytes of a body, on the time it takes to arrive, and on the bytes of all bodies together. An empty body of a POST is
+ * refused.
  */
 @Singleton
 class RequestBodies {
@@ -57,11 +58,11 @@ class RequestBodies {
         }
         if ("100-continue".equalsIgnoreCase(request.getHeader(HttpHeaders.EXPECT))) {
             context.response().writeContinue();
-            // Else REST would write it once more.
+            // Otherwise REST would write it again.
             request.headers().remove(HttpHeaders.EXPECT);
         }
         Reading reading = new Reading(context);
-        // Quarkus resumes a request with its first handler, unless somebody has paused it.
+        // Quarkus resumes a request when its first handler is set, unless it was paused explicitly.
         request.pause();
         request.exceptionHandler(reading::broken);
         request.endHandler(reading::end);
@@ -74,7 +75,7 @@ class RequestBodies {
         return length == null ? request.headers().contains(HttpHeaders.TRANSFER_ENCODING) : !length.equals("0");
     }
 
-    /** As the header has it; 0 where a body comes in chunks. */
+    /** Returns the value of Content-Length; 0 when the body is chunked. */
     private static long declaredBytes(HttpServerRequest request) {
         String length = request.getHeader(HttpHeaders.CONTENT_LENGTH);
         try {
@@ -84,14 +85,14 @@ class RequestBodies {
         }
     }
 
-    /** Says that the request is answered without its body, if it has one. */
+    /** Marks the request's body, if there is one, as not read: the answer is sent without it. */
     static void leaveUnread(RoutingContext context) {
         if (hasBody(context.request())) {
             context.put(CUT_OFF, true);
         }
     }
 
-    /** Whether a part of the request's body was not read. */
+    /** Returns whether a part of the request's body was not read. */
     static boolean isCutOff(RoutingContext context) {
         return context.get(CUT_OFF) != null;
     }
@@ -100,7 +101,7 @@ class RequestBodies {
         return new SoftcallException(Reason.BODY_TOO_LARGE, "the body is larger than softcall.http.max-body-bytes");
     }
 
-    /** One body on its way. Everything happens on the event loop of its connection. */
+    /** One body that is arriving. Everything happens on the event loop of its connection. */
     private final class Reading {
 
         private final RoutingContext context;
@@ -144,12 +145,12 @@ class RequestBodies {
             stop();
             RoutingContextInternal request = (RoutingContextInternal) context;
             request.setBody(body);
-            // Else Quarkus's own handler of bodies would wait for what was read here.
+            // Otherwise Quarkus's own body handler would wait for the bytes that were read here.
             request.visitHandler(RoutingContextInternal.BODY_HANDLER);
             context.next();
         }
 
-        /** The connection was closed, or what comes is no HTTP. */
+        /** Handles a closed connection, and data that is not HTTP. */
         void broken(Throwable problem) {
             fail(
                     problem instanceof HttpClosedException

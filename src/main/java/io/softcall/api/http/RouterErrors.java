@@ -15,13 +15,14 @@ import java.util.Optional;
 import org.jboss.logging.Logger;
 
 /**
- * Errors outside REST: bodies that are cut off, calls that are not admitted, and functions. Funqy fails a request with 500 whatever
- * was thrown; failures that reach the router are unwrapped here, and answered from the same table as everywhere.
+ * Answers errors outside REST: bodies that were not read, requests that are not admitted, and errors of functions.
+ * Funqy turns every exception into status 500. Here the original exception is unwrapped, and answered from the same
+ * table as everywhere.
  */
 @Singleton
 public class RouterErrors {
 
-    /** An answer needs a moment to reach a caller that is still sending. */
+    /** Time for the answer to reach a caller that is still sending, before the connection is closed. */
     static final long CLOSE_AFTER_MS = 200;
 
     private static final Logger LOG = Logger.getLogger(RouterErrors.class);
@@ -48,7 +49,7 @@ public class RouterErrors {
             response.putHeader("connection", "close");
         }
         response.setStatusCode(Errors.status(problem.reason()))
-                // Quarkus's binding for Lambda knows a text by this spelling alone.
+                // Quarkus's binding for Lambda recognises a text only by this spelling.
                 .putHeader("Content-Type", "application/json")
                 .end(JsonObject.mapFrom(Errors.body(
                                 problem,
@@ -56,7 +57,7 @@ public class RouterErrors {
                                         Optional.ofNullable(context.request().getHeader(HttpHeaders.AUTHORIZATION)))))
                         .toBuffer());
         if (unread) {
-            // What is still on its way is not read. Not at once: the answer must reach a caller that is still sending.
+            // The rest of the body is not read. The delay lets the answer reach a caller that is still sending.
             context.vertx().setTimer(CLOSE_AFTER_MS, timer -> context.request()
                     .connection()
                     .close());
@@ -68,7 +69,7 @@ public class RouterErrors {
         if (context.failure() != null && !callersFault) {
             return Errors.unwrap(context.failure());
         }
-        // Vert.x's words for it, which repeat nothing of the request.
+        // Messages of Vert.x repeat nothing of the request.
         String why = context.failure() instanceof VertxException known ? ": " + known.getMessage() : "";
         return new SoftcallException(
                 Errors.reason(context.statusCode()),

@@ -1,2 +1,2 @@
-/** The HTTP server around REST and Funqy: the handlers that every request passes, in {@code HttpPipeline}'s order. */
+/** The HTTP server around REST and Funqy. {@code HttpPipeline} defines the order of the handlers. */
 package io.softcall.api.http;

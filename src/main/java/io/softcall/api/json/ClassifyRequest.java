@@ -16,13 +16,14 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * A request in vLLM's shape, checked. Fields that vLLM documents are taken: what they ask for is done where it can be, passed over
- * where it has no say in the answer, and refused where the answer would be another. {@code null} is no value.
+ * A validated request in vLLM's format. All fields that vLLM documents are accepted by name. A field takes effect where
+ * Softcall supports it. It is ignored when it cannot change the answer, and refused when it asks for an answer that
+ * Softcall cannot give. A value of {@code null} counts as absent.
  *
- * @param scores whether the answer names every label's probability
- * @param logits whether the answer carries the label logits
- * @param activation whether {@code probs} are probabilities; else they are the logits
- * @param id the caller's own for this request
+ * @param scores whether the answer contains the probability of every label
+ * @param logits whether the answer contains the label logits
+ * @param activation whether {@code probs} are probabilities; otherwise they are logits
+ * @param id the caller's id of this request
  */
 public record ClassifyRequest(
         ClassificationRequest classification, boolean scores, boolean logits, boolean activation, Optional<String> id) {
@@ -30,14 +31,14 @@ public record ClassifyRequest(
     private static final String REQUEST_ID = "request_id";
     private static final int MAX_ID = 200;
 
-    /** What the switch of the activation was and is called. */
+    /** vLLM's current and former names of the switch for the activation. */
     private static final List<String> ACTIVATION = List.of("use_activation", "activation", "softmax");
 
-    /** Of vLLM's: how it schedules, caches and pads. */
-    private static final Set<String> WITHOUT_A_SAY =
+    /** Fields of vLLM that control scheduling, caching and padding, and do not change the answer. */
+    private static final Set<String> IGNORED =
             Set.of("user", "priority", "cache_salt", "padding", "mm_processor_kwargs");
 
-    private static final Set<String> WITH_A_SAY = Set.of(
+    private static final Set<String> USED = Set.of(
             "model",
             "input",
             "scores",
@@ -47,7 +48,7 @@ public record ClassifyRequest(
             "add_special_tokens",
             REQUEST_ID);
 
-    private static final Set<String> FIELDS = Stream.of(WITH_A_SAY, ACTIVATION, WITHOUT_A_SAY)
+    private static final Set<String> FIELDS = Stream.of(USED, ACTIVATION, IGNORED)
             .flatMap(Collection::stream)
             .collect(Collectors.toCollection(TreeSet::new));
 
@@ -78,10 +79,11 @@ public record ClassifyRequest(
                 id(body.path(REQUEST_ID)));
     }
 
-    /** Prompts were trained on texts without special tokens, and cut at their end. */
+    /** Refuses other tokens than those of training: texts had no special tokens, and were cut at their end. */
     private static void refuseOtherTokens(JsonNode body, boolean truncate) {
         if (flag(body, "add_special_tokens", false)) {
-            throw SoftcallException.invalid("add_special_tokens is true, expected false: texts have none here");
+            throw SoftcallException.invalid(
+                    "add_special_tokens is true, expected false: prompts are trained without them");
         }
         JsonNode side = body.path("truncation_side");
         if (isGiven(side) && !List.of("left", "right").contains(side.asText())) {
@@ -115,7 +117,7 @@ public record ClassifyRequest(
         return new TaskName(model.textValue());
     }
 
-    /** A text, a list of texts, or a list of pairs. */
+    /** Reads a text, a list of texts, or a list of pairs. */
     private static List<List<String>> items(JsonNode input) {
         if (input.isTextual()) {
             return List.of(List.of(input.textValue()));

@@ -12,12 +12,12 @@ import java.util.Map;
 import java.util.UUID;
 
 /**
- * An answer in vLLM's shape, with the version of the task that gave it.
+ * An answer in vLLM's format, with the version of the task that gave it.
  *
  * @param created seconds since 1970
  * @param model the task
- * @param version the store's word for the prompt that answered
- * @param staleMs only where the store could not be asked: how long ago the version was last validated
+ * @param version the store's identifier of the prompt that answered
+ * @param staleMs milliseconds since the version was last validated; only present when the store could not be reached
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
 public record ClassifyResponse(
@@ -31,12 +31,12 @@ public record ClassifyResponse(
         Usage usage) {
 
     /**
-     * One text's answer.
+     * The answer for one text.
      *
-     * @param label null where the task abstains
-     * @param probs by label index; the logits, where the request asks for no activation
+     * @param label null when the task abstains
+     * @param probs by label index: probabilities, or logits when the request turns the activation off
      * @param score the best label's probability
-     * @param scores by label name, on request
+     * @param scores probabilities by label name, on request
      * @param logits by label index, before the temperature, on request
      */
     record Item(
@@ -49,7 +49,7 @@ public record ClassifyResponse(
             @JsonInclude(JsonInclude.Include.NON_NULL) Map<String, Double> scores,
             @JsonInclude(JsonInclude.Include.NON_NULL) float[] logits) {}
 
-    /** Tokens of all texts with their template; prompts are not counted, they cost next to nothing. */
+    /** Tokens of all texts with their template. Prompt vectors are not counted, because they cost next to nothing. */
     record Usage(
             @JsonProperty("prompt_tokens") int promptTokens,
             @JsonProperty("total_tokens") int totalTokens,
@@ -74,7 +74,7 @@ public record ClassifyResponse(
                 new Usage(tokens, tokens, 0));
     }
 
-    /** The same answer under another id. */
+    /** Returns the same answer with another id. */
     public ClassifyResponse withId(String id) {
         return new ClassifyResponse(id, object, created, model, version, staleMs, data, usage);
     }

@@ -5,10 +5,10 @@ import io.softcall.SoftcallException;
 import io.softcall.StrictJson;
 import io.softcall.Surrogates;
 
-/** JSON that callers and brokers send, with the bounds of all entry points. */
+/** Reads JSON from callers and brokers, with the same bounds at all entry points. */
 public final class RequestJson {
 
-    /** Notifications lie in envelopes. */
+    /** Notifications are nested in envelopes. */
     private static final int MAX_DEPTH = 32;
 
     private static final long MAX_TOKENS = 200_000;
@@ -18,10 +18,10 @@ public final class RequestJson {
     private RequestJson() {}
 
     /**
-     * A text that the answer repeats, in UTF-8.
+     * Checks a text that the answer repeats: UTF-8 must be able to encode it.
      *
-     * @param what it is, for the message: "id"
-     * @throws SoftcallException {@code INVALID_REQUEST} when none could
+     * @param what names the text in the message, for example "id"
+     * @throws SoftcallException {@code INVALID_REQUEST} when the text has an unpaired surrogate
      */
     public static String repeatable(String what, String text) {
         if (Surrogates.hasHalf(text)) {
@@ -32,8 +32,8 @@ public final class RequestJson {
     }
 
     /**
-     * @param what it is, for the message: "the body"
-     * @throws SoftcallException {@code INVALID_REQUEST} when this is no JSON
+     * @param what names the document in the message, for example "the body"
+     * @throws SoftcallException {@code INVALID_REQUEST} when this is not JSON, or exceeds a bound
      */
     public static JsonNode read(String what, byte[] utf8) {
         try {
@@ -43,7 +43,7 @@ public final class RequestJson {
         }
     }
 
-    /** The same for text. */
+    /** Reads text that is already decoded, as {@link #read(String, byte[])} does. */
     public static JsonNode read(String what, String text) {
         try {
             return JSON.read(text);

@@ -1,2 +1,2 @@
-/** Requests and answers of classification as JSON, which several protocols carry. */
+/** JSON of classification requests and answers, which several protocols share. */
 package io.softcall.api.json;

@@ -12,12 +12,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/** The topics that this process reads. */
+/** The topics that this process consumes. */
 @Singleton
 class Kafka {
 
     private static final Duration BETWEEN_POLLS = Duration.ofMillis(5);
-    /** Jobs take seconds to hours. */
+    /** Longer, because jobs take seconds to hours. */
     private static final Duration BETWEEN_POLLS_OF_JOBS = Duration.ofMillis(100);
 
     private final List<KafkaLoop<?>> loops = new ArrayList<>();
@@ -40,7 +40,7 @@ class Kafka {
         config.files().ifPresent(name -> {
             if (jobsConfig.output().isEmpty()) {
                 throw new IllegalArgumentException(
-                        "softcall.kafka.files is %s, but jobs are off: softcall.jobs.output says where results go"
+                        "softcall.kafka.files is %s, but jobs are off: set softcall.jobs.output to where results go"
                                 .formatted(name));
             }
             KafkaTopic files = new KafkaTopic(

@@ -29,7 +29,9 @@ import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.jboss.logging.Logger;
 
-/** Writes what was done for the records of a topic, and dead letters of those for which nothing could be. For one thread. */
+/**
+ * Writes the answers to the records of a topic, and dead letters for records that cannot be answered. Not thread-safe.
+ */
 final class KafkaAnswers implements AutoCloseable {
 
     private static final Logger LOG = Logger.getLogger(KafkaAnswers.class);
@@ -41,16 +43,16 @@ final class KafkaAnswers implements AutoCloseable {
     private final MeterRegistry metrics;
     private final Producer<byte[], byte[]> producer;
 
-    /** @param client settings of the connection */
+    /** @param client connection settings */
     KafkaAnswers(KafkaTopic topic, Map<String, Object> client, MeterRegistry metrics) {
         Map<String, Object> settings = new HashMap<>(client);
         settings.put(ProducerConfig.ACKS_CONFIG, "all");
         settings.put(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG, true);
-        // An answer that was given up on would leave a gap, and the one behind it would come first.
+        // If delivery of an answer timed out, later answers would overtake it.
         settings.put(ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG, Integer.MAX_VALUE);
-        // A topic that is not there: the session ends, and health says so.
+        // Bounds the wait for a missing topic: the session ends, and health reports it.
         settings.putIfAbsent(ProducerConfig.MAX_BLOCK_MS_CONFIG, MAX_BLOCK.toMillis());
-        // What is too large is for the topic to say.
+        // The topic decides which records are too large.
         settings.put(ProducerConfig.MAX_REQUEST_SIZE_CONFIG, Integer.MAX_VALUE);
         settings.put(ProducerConfig.LINGER_MS_CONFIG, 0);
         this.topic = topic;
@@ -61,9 +63,9 @@ final class KafkaAnswers implements AutoCloseable {
     private record Sent(KafkaChunk.Outcome outcome, List<Future<RecordMetadata>> acknowledged) {}
 
     /**
-     * Writes them in order, and returns when the broker has acknowledged all.
+     * Writes outcomes in order, and returns when the broker has acknowledged all of them.
      *
-     * @throws KafkaException when it refuses one; those before it may have been written
+     * @throws KafkaException when the broker refuses one; earlier ones may have been written
      */
     void write(List<KafkaChunk.Outcome> outcomes) {
         List<KafkaChunk.Outcome> refused = send(outcomes);
@@ -73,17 +75,17 @@ final class KafkaAnswers implements AutoCloseable {
                 .toList());
         if (!send(refused).isEmpty()) {
             throw new KafkaException(
-                    "topic %s refuses a dead letter as too large: its max.message.bytes must be some KB more than that of %s"
+                    "topic %s refuses a dead letter as too large: its max.message.bytes must be a few KB larger than that of %s"
                             .formatted(topic.deadLetters(), topic.name()));
         }
     }
 
-    /** One line for all: whoever writes to the topic does not decide how long the log is. */
+    /** Logs one line for all dead letters, so that the senders of records cannot flood the log. */
     private static void log(List<KafkaChunk.DeadLetter> letters) {
         if (!letters.isEmpty()) {
             ConsumerRecord<byte[], byte[]> first = letters.getFirst().message();
             LOG.warnf(
-                    "%d records become dead letters, the first is %s/%d/%d: %s",
+                    "%d records become dead letters; the first is %s/%d/%d: %s",
                     letters.size(),
                     first.topic(),
                     first.partition(),
@@ -92,7 +94,7 @@ final class KafkaAnswers implements AutoCloseable {
         }
     }
 
-    /** @return dead letters for those that the topic refuses as too large */
+    /** @return dead letters for the outcomes that the topic refuses as too large */
     private List<KafkaChunk.Outcome> send(List<KafkaChunk.Outcome> outcomes) {
         List<Sent> sent = new ArrayList<>();
         for (KafkaChunk.Outcome outcome : outcomes) {
@@ -102,23 +104,23 @@ final class KafkaAnswers implements AutoCloseable {
         producer.flush();
         List<KafkaChunk.Outcome> refused = new ArrayList<>();
         for (Sent one : sent) {
-            if (areTaken(one.acknowledged())) {
+            if (areAccepted(one.acknowledged())) {
                 count(one.outcome());
             } else {
                 refused.add(new KafkaChunk.DeadLetter(
                         one.outcome().message(),
                         new SoftcallException(
                                 Reason.INVALID_REQUEST,
-                                "the answer is larger than a record of %s may be: ask for fewer texts a record"
+                                "the answer is larger than topic %s accepts: send fewer texts in a record"
                                         .formatted(topic.answers()))));
             }
         }
         return refused;
     }
 
-    /** @return false when the topic refuses one as too large */
-    private static boolean areTaken(List<Future<RecordMetadata>> acknowledged) {
-        boolean taken = true;
+    /** @return false when the topic refuses a message as too large */
+    private static boolean areAccepted(List<Future<RecordMetadata>> acknowledged) {
+        boolean accepted = true;
         for (Future<RecordMetadata> one : acknowledged) {
             try {
                 one.get();
@@ -126,12 +128,12 @@ final class KafkaAnswers implements AutoCloseable {
                 if (!(e.getCause() instanceof RecordTooLargeException)) {
                     throw new KafkaException("the broker refuses an answer: " + e.getCause(), e.getCause());
                 }
-                taken = false;
+                accepted = false;
             } catch (InterruptedException e) {
                 throw new InterruptException(e);
             }
         }
-        return taken;
+        return accepted;
     }
 
     private List<ProducerRecord<byte[], byte[]>> messages(KafkaChunk.Outcome outcome) {
@@ -154,7 +156,7 @@ final class KafkaAnswers implements AutoCloseable {
         ProducerRecord<byte[], byte[]> message = new ProducerRecord<>(
                 topic.deadLetters(),
                 partition(topic.deadLetters(), request),
-                // Not the request's: old ones would leave their topic as soon as they come.
+                // Without the request's timestamp: the retention time of the topic would delete an old one at once.
                 null,
                 request.key(),
                 request.value(),
@@ -169,7 +171,7 @@ final class KafkaAnswers implements AutoCloseable {
         return message;
     }
 
-    /** One partition goes to one partition: its order is kept, whatever the keys. */
+    /** Maps each partition to one partition, which keeps its order whatever the keys are. */
     private int partition(String name, ConsumerRecord<byte[], byte[]> request) {
         return request.partition() % producer.partitionsFor(name).size();
     }

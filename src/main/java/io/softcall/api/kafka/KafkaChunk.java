@@ -19,27 +19,27 @@ import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
 
 /**
- * Records that were polled together, and what becomes of each. What may pass is waited for.
+ * Records that were polled together, and their outcomes. Transient failures are retried.
  *
- * @param <R> what a record asks for
+ * @param <R> the parsed request of a record
  */
 final class KafkaChunk<R> {
 
     private static final Logger LOG = Logger.getLogger(KafkaChunk.class);
 
-    /** A fault of ours may be the record's doing all the same. */
+    /** Attempts at a record that causes an internal error: the record itself may be the cause. */
     private static final int ATTEMPTS_AFTER_A_FAULT = 6;
 
     private static final Duration FIRST_WAIT = Duration.ofMillis(100);
     private static final Duration LONGEST_WAIT = Duration.ofSeconds(10);
 
-    /** What becomes of a record. */
+    /** The outcome of a record. */
     sealed interface Outcome {
 
         ConsumerRecord<byte[], byte[]> message();
     }
 
-    /** @param events what is told of it; none where there is nothing to tell */
+    /** @param events the answers to the record; empty when there is nothing to report */
     record Answer(ConsumerRecord<byte[], byte[]> message, List<CloudEvent> events) implements Outcome {}
 
     record DeadLetter(ConsumerRecord<byte[], byte[]> message, SoftcallException problem) implements Outcome {}
@@ -61,7 +61,7 @@ final class KafkaChunk<R> {
 
     private record Open<R>(int index, R request) {}
 
-    /** Resolves every record, however long it takes. */
+    /** Resolves every record, and retries transient failures as long as they last. */
     void resolve(KafkaWork<R> work) throws InterruptedException {
         List<Open<R>> open = new ArrayList<>();
         for (int i = 0; i < outcomes.length; i++) {
@@ -81,11 +81,11 @@ final class KafkaChunk<R> {
         }
     }
 
-    /** @return those that may have another outcome later */
+    /** @return the records that are still unresolved, because their failures are transient */
     private List<Open<R>> attempt(KafkaWork<R> work, List<Open<R>> open, int attempt) {
         List<KafkaWork.Result> results = results(work, open);
-        List<Open<R>> again = new ArrayList<>();
-        Optional<SoftcallException> inTheWay = Optional.empty();
+        List<Open<R>> remaining = new ArrayList<>();
+        Optional<SoftcallException> transientFailure = Optional.empty();
         for (int i = 0; i < results.size(); i++) {
             int index = open.get(i).index();
             ConsumerRecord<byte[], byte[]> message = messages.get(index);
@@ -94,18 +94,21 @@ final class KafkaChunk<R> {
                 case KafkaWork.Failed(var problem)
                 when isFinal(problem, attempt) -> outcomes[index] = new DeadLetter(message, problem);
                 case KafkaWork.Failed(var problem) -> {
-                    again.add(open.get(i));
-                    inTheWay = Optional.of(problem);
+                    remaining.add(open.get(i));
+                    transientFailure = Optional.of(problem);
                 }
             }
         }
-        inTheWay.ifPresent(problem -> LOG.warnf(
-                "%d records of Kafka wait, attempt %d: %s: %s",
-                again.size(), attempt, problem.reason(), problem.getMessage()));
-        return again;
+        transientFailure.ifPresent(problem -> LOG.warnf(
+                "%d Kafka records are retried after attempt %d: %s: %s",
+                remaining.size(), attempt, problem.reason(), problem.getMessage()));
+        return remaining;
     }
 
-    /** A fault that nobody expected concerns the record that it comes from: then each is tried alone. */
+    /**
+     * Returns the results of all records. An unexpected exception may come from one record, so each is then tried
+     * alone.
+     */
     private static <R> List<KafkaWork.Result> results(KafkaWork<R> work, List<Open<R>> open) {
         try {
             return work.attempt(open.stream().map(Open::request).toList());
@@ -122,19 +125,19 @@ final class KafkaChunk<R> {
         return Errors.isFinal(problem) || (problem.reason() == Reason.INTERNAL && attempt == ATTEMPTS_AFTER_A_FAULT);
     }
 
-    /** Forgets the records of partitions that are another process's now. */
+    /** Drops the records of partitions that this process has lost. */
     void drop(Collection<TopicPartition> partitions) {
         dropped.addAll(partitions);
     }
 
-    /** In the order of the partitions' offsets; to be asked for when all are resolved. */
+    /** Returns the outcomes in the order of their offsets; valid once all records are resolved. */
     List<Outcome> outcomes() {
         return List.of(outcomes).stream()
                 .filter(outcome -> !dropped.contains(partition(outcome.message())))
                 .toList();
     }
 
-    /** Where the partitions go on after this chunk. */
+    /** Returns the offsets to commit, those after the last record of each partition. */
     Map<TopicPartition, OffsetAndMetadata> offsets() {
         Map<TopicPartition, OffsetAndMetadata> next = new HashMap<>();
         for (Outcome outcome : outcomes()) {

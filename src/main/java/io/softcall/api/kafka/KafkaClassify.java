@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Optional;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 
-/** Classification: a request a record, a call for all records of one task. */
+/** Classifies records: each contains a request, and the requests for one task share a call. */
 final class KafkaClassify implements KafkaWork<KafkaRequest> {
 
     private final Coalescer coalescer;
@@ -26,11 +26,11 @@ final class KafkaClassify implements KafkaWork<KafkaRequest> {
     public List<Result> attempt(List<KafkaRequest> requests) {
         List<Coalescer.Outcome> outcomes = coalescer.classify(
                 requests.stream().map(one -> one.request().classification()).toList());
-        List<Result> told = new ArrayList<>();
+        List<Result> results = new ArrayList<>();
         for (int i = 0; i < outcomes.size(); i++) {
-            told.add(outcome(requests.get(i), outcomes.get(i)));
+            results.add(outcome(requests.get(i), outcomes.get(i)));
         }
-        return told;
+        return results;
     }
 
     private static Result outcome(KafkaRequest request, Coalescer.Outcome outcome) {

@@ -4,7 +4,7 @@ import io.smallrye.config.ConfigMapping;
 import io.smallrye.config.WithDefault;
 import java.util.Optional;
 
-/** Which topics are read and written, once {@code kafka.bootstrap.servers} says where they are. */
+/** Names of the topics. Kafka is used when {@code kafka.bootstrap.servers} is set. */
 @ConfigMapping(prefix = "softcall.kafka")
 public interface KafkaConfig {
 
@@ -20,18 +20,18 @@ public interface KafkaConfig {
     @WithDefault("softcall.dead-letters")
     String deadLetters();
 
-    /** The topic of storage events, whose files are classified. None: files are not read from Kafka. */
+    /** The topic of storage events, whose files are classified. When absent, no files are read from Kafka. */
     Optional<String> files();
 
-    /** The topic that is told how jobs ended. */
+    /** The topic of the outcomes of jobs. */
     @WithDefault("softcall.jobs")
     String jobs();
 
-    /** Processes of one group share the partitions. */
+    /** The consumer group, whose members share the partitions. */
     @WithDefault("softcall")
     String group();
 
-    /** Records under way at once, and so the most that a crash repeats. */
+    /** Maximum number of records in progress, which bounds the number of repeated answers after a crash. */
     @WithDefault("384")
     int recordsInFlight();
 }

@@ -14,12 +14,12 @@ import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 
-/** What a record of Kafka holds: a CloudEvent in binary or structured mode, or plain JSON. */
+/** The content of a Kafka record: a CloudEvent in binary or structured mode, or plain JSON. */
 sealed interface KafkaContent {
 
     JsonNode data();
 
-    /** An event that answers it, as {@link ReceivedEvent#reply}. */
+    /** Returns an event that answers the record, as {@link ReceivedEvent#reply} does. */
     CloudEvent reply(String id, String type, Optional<String> subject, Object data);
 
     record Plain(JsonNode data) implements KafkaContent {
@@ -43,7 +43,7 @@ sealed interface KafkaContent {
         }
     }
 
-    /** @throws SoftcallException {@code INVALID_REQUEST} when it holds none of these */
+    /** @throws SoftcallException {@code INVALID_REQUEST} when the record contains neither */
     static KafkaContent of(ConsumerRecord<byte[], byte[]> message) {
         if (message.value() == null) {
             throw SoftcallException.invalid("the record has no value, expected a request in JSON");
@@ -66,7 +66,7 @@ sealed interface KafkaContent {
         return new Plain(RequestJson.read("the record", message.value()));
     }
 
-    /** Headers that are attributes: a name of other characters is somebody else's. */
+    /** Returns the headers that are attributes of the event. Headers with other characters in their names are not. */
     private static Headers attributes(Headers headers) {
         Headers attributes = new RecordHeaders();
         headers.forEach(header -> {

@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Optional;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 
-/** Jobs: a storage event a record, as {@link Events} takes it over HTTP. */
+/** Runs jobs: each record contains a storage event, in the same form as {@link Events} accepts over HTTP. */
 final class KafkaJobs implements KafkaWork<KafkaContent> {
 
     private final Jobs jobs;
@@ -23,7 +23,7 @@ final class KafkaJobs implements KafkaWork<KafkaContent> {
         return KafkaContent.of(message);
     }
 
-    /** One after the other: a job fills the model's runs alone. */
+    /** Handles one event after the other: a single job keeps the model busy. */
     @Override
     public List<Result> attempt(List<KafkaContent> events) {
         return events.stream().map(this::attempt).toList();
@@ -32,14 +32,14 @@ final class KafkaJobs implements KafkaWork<KafkaContent> {
     private Result attempt(KafkaContent event) {
         try {
             return new Done(jobs.handle(event.data()).reports().stream()
-                    .map(report -> told(event, report))
+                    .map(report -> reply(event, report))
                     .toList());
         } catch (SoftcallException e) {
             return new Failed(e);
         }
     }
 
-    private static CloudEvent told(KafkaContent event, JobReport report) {
+    private static CloudEvent reply(KafkaContent event, JobReport report) {
         return event.reply(report.id(), Events.jobEnded(report.hasFailed()), Optional.ofNullable(report.key()), report);
     }
 }

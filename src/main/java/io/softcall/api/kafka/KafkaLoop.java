@@ -31,16 +31,16 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.jboss.logging.Logger;
 
 /**
- * Reads a topic and writes to others what was done, a few chunks of records at a time. One thread talks to the broker; the work
- * is done beside it. What this guarantees: docs/kafka.md.
+ * Consumes a topic and writes the answers to others, a few chunks of records at a time. One thread talks to the broker;
+ * records are processed on other threads. docs/kafka.md describes the guarantees.
  *
- * @param <R> what a record asks for
+ * @param <R> the parsed request of a record
  */
 final class KafkaLoop<R> {
 
     private static final Logger LOG = Logger.getLogger(KafkaLoop.class);
 
-    /** Of which one is nearly done, one runs, and one waits. */
+    /** Number of chunks in progress: one is about to finish, one is being processed, and one waits. */
     static final int CHUNKS = 3;
 
     private static final int MAX_FETCH_BYTES = 16 << 20;
@@ -51,13 +51,13 @@ final class KafkaLoop<R> {
     private static final Duration LAG_LIMIT = Duration.ofMillis(500);
 
     private static final Duration BETWEEN_SESSIONS = Duration.ofSeconds(2);
-    /** A session that lasts so long, counted from its first partition, has got past what ended the one before. */
+    /** A session counts as recovered when it lasts this long after its first assignment. */
     private static final Duration RECOVERED_AFTER = Duration.ofSeconds(10);
 
-    /** Of more processes than partitions some get none. */
+    /** A session without partitions counts as recovered after this time: some members of a large group get none. */
     private static final Duration WITHOUT_PARTITIONS = Duration.ofMinutes(2);
 
-    /** What is under way when the server stops may end in that time; the next owner does the rest again. */
+    /** Time for work in progress to end when the server stops; the next owner of the partitions repeats the rest. */
     private static final Duration STOP_LIMIT = Duration.ofSeconds(5);
 
     private final KafkaTopic topic;
@@ -67,12 +67,12 @@ final class KafkaLoop<R> {
     private final Gauge lagGauge;
     private final Thread thread;
     private volatile boolean stopping;
-    /** NaN while it is not known. */
+    /** Records not committed yet; NaN while unknown. */
     private volatile double lag = Double.NaN;
-    /** When sessions began to fail one after the other. */
+    /** The start of the current series of failing sessions. */
     private volatile Optional<Instant> failingSince = Optional.empty();
 
-    /** @param client settings of the connection */
+    /** @param client connection settings */
     KafkaLoop(KafkaTopic topic, KafkaWork<R> work, Map<String, Object> client, MeterRegistry metrics) {
         this.topic = topic;
         this.work = work;
@@ -90,12 +90,12 @@ final class KafkaLoop<R> {
         thread.start();
     }
 
-    /** Asks for the end; {@link #awaitEnd} waits for it. */
+    /** Requests the end; {@link #awaitEnd} waits for it. */
     void stop() {
         stopping = true;
     }
 
-    /** Ends what is under way, if that is soon done, and leaves the group. */
+    /** Waits a limited time for work in progress, and leaves the group. */
     void awaitEnd() {
         metrics.remove(lagGauge);
         try {
@@ -107,7 +107,7 @@ final class KafkaLoop<R> {
         }
     }
 
-    /** Sessions, one after the other: whatever breaks one, the next begins where the last has committed. */
+    /** Runs one session after the other. After a failure, the next session begins at the last committed offsets. */
     private void run() {
         while (!stopping) {
             try (Session session = new Session()) {
@@ -116,8 +116,7 @@ final class KafkaLoop<R> {
                 if (!stopping) {
                     lag = Double.NaN;
                     failingSince = failingSince.or(() -> Optional.of(Instant.now()));
-                    LOG.errorf(
-                            e, "reading %s failed, begins again in %d s", topic.name(), BETWEEN_SESSIONS.toSeconds());
+                    LOG.errorf(e, "reading %s failed; retrying in %d s", topic.name(), BETWEEN_SESSIONS.toSeconds());
                     pause(BETWEEN_SESSIONS);
                 }
             }
@@ -128,12 +127,12 @@ final class KafkaLoop<R> {
         return topic.name();
     }
 
-    /** For how long nothing could be read or written; empty while all is well, and while the broker is away. */
+    /** Returns how long reading or writing has failed; empty while all is well, and while the broker is unavailable. */
     Optional<Duration> failingFor() {
         return failingSince.map(since -> Duration.between(since, Instant.now()));
     }
 
-    /** Whether its thread is there, unless it was not started or is stopping. */
+    /** Returns whether the loop's thread runs, has not been started yet, or is stopping. */
     boolean isAlive() {
         return stopping || thread.getState() == Thread.State.NEW || thread.isAlive();
     }
@@ -159,7 +158,7 @@ final class KafkaLoop<R> {
         return settings;
     }
 
-    /** A member of the group, from joining to leaving. */
+    /** One membership of the group, from joining to leaving. */
     private final class Session implements ConsumerRebalanceListener, AutoCloseable {
 
         private record UnderWay<R>(KafkaChunk<R> chunk, Future<?> resolved) {}
@@ -168,14 +167,14 @@ final class KafkaLoop<R> {
         private final KafkaAnswers answers = new KafkaAnswers(topic, client, metrics);
         private final Consumer<byte[], byte[]> consumer =
                 new KafkaConsumer<>(consumerSettings(), new ByteArrayDeserializer(), new ByteArrayDeserializer());
-        /** In the order of their records. */
+        /** Chunks in progress, in the order of their records. */
         private final Deque<UnderWay<R>> underWay = new ArrayDeque<>();
-        /** Answered, and to be committed. */
+        /** Offsets of answered records that are not committed yet. */
         private final Map<TopicPartition, OffsetAndMetadata> due = new HashMap<>();
 
         private long recoveredNanos = System.nanoTime() + WITHOUT_PARTITIONS.toNanos();
         private long lagMeasuredNanos = System.nanoTime() - LAG_EVERY.toNanos();
-        /** It ends because it could not go on: what was not committed is its successor's. */
+        /** Whether the session has failed; the next session then repeats everything that is not committed. */
         private boolean broken;
 
         void run() {
@@ -189,7 +188,7 @@ final class KafkaLoop<R> {
 
         private void read() {
             consumer.subscribe(List.of(topic.name()), this);
-            LOG.infof("reads %s as a member of group %s", topic.name(), topic.group());
+            LOG.infof("reading %s as a member of group %s", topic.name(), topic.group());
             while (!stopping) {
                 if (underWay.size() >= CHUNKS) {
                     consumer.pause(consumer.assignment());
@@ -220,7 +219,7 @@ final class KafkaLoop<R> {
             }
         }
 
-        /** Writes what is ready, oldest first, then commits. */
+        /** Writes the outcomes of resolved chunks, oldest first, then commits. */
         private void deliver() {
             while (!underWay.isEmpty() && underWay.getFirst().resolved().isDone()) {
                 UnderWay<R> oldest = underWay.getFirst();
@@ -236,7 +235,7 @@ final class KafkaLoop<R> {
             try {
                 resolved.get();
             } catch (ExecutionException e) {
-                throw new KafkaException("the work of some records broke off", e.getCause());
+                throw new KafkaException("processing some records failed", e.getCause());
             } catch (InterruptedException e) {
                 throw new KafkaException("the server is stopping", e);
             }
@@ -249,13 +248,13 @@ final class KafkaLoop<R> {
                     due.clear();
                     failingSince = Optional.empty();
                 } catch (RebalanceInProgressException | CommitFailedException e) {
-                    // The next poll ends the rebalance, and takes away from what is due the partitions that are lost.
-                    LOG.debugf(e, "to be committed after the rebalance: %s", due);
+                    // The next poll completes the rebalance, and removes lost partitions from the offsets to commit.
+                    LOG.debugf(e, "these offsets will be committed after the rebalance: %s", due);
                 }
             }
         }
 
-        /** What is ready is written while the partitions still are ours. */
+        /** Writes resolved chunks while this process still owns the partitions. */
         @Override
         public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
             if (!broken) {
@@ -278,11 +277,14 @@ final class KafkaLoop<R> {
         public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
             if (!partitions.isEmpty()) {
                 recoveredNanos = System.nanoTime() + RECOVERED_AFTER.toNanos();
-                LOG.infof("took over %s", partitions);
+                LOG.infof("assigned the partitions %s", partitions);
             }
         }
 
-        /** Asks the broker, now and then: what the client knows of the ends is old while partitions are paused. */
+        /**
+         * Asks the broker for the end offsets from time to time; those that the client knows are outdated while
+         * partitions are paused.
+         */
         private void measureLag() {
             if (System.nanoTime() - lagMeasuredNanos < LAG_EVERY.toNanos()) {
                 return;
@@ -298,7 +300,7 @@ final class KafkaLoop<R> {
                         + underWay.stream().mapToLong(one -> one.chunk().size()).sum();
             } catch (TimeoutException e) {
                 lag = Double.NaN;
-                LOG.debug("the broker does not say in time where the partitions end", e);
+                LOG.debug("the broker did not return the end offsets in time", e);
             }
         }
 

@@ -12,8 +12,9 @@ import org.eclipse.microprofile.health.HealthCheckResponseBuilder;
 import org.eclipse.microprofile.health.Readiness;
 
 /**
- * Ready while every topic that is to be read can be read. A broker that is away is waited for, as a store is: it must not take every
- * instance out of service at once. One that refuses what is read or written for a while needs somebody to look.
+ * Ready while every topic can be read. An unavailable broker does not change readiness, as with a store: it must not
+ * take every instance out of service at once. A broker that refuses reads or writes for a while does, because an
+ * operator has to act.
  */
 @Readiness
 @Singleton
@@ -40,7 +41,7 @@ class KafkaReads implements HealthCheck {
                     && failing.filter(time -> time.compareTo(TOLERATED) > 0).isEmpty();
             response.withData(
                     loop.topic(),
-                    failing.map(time -> "fails since %d s".formatted(time.toSeconds()))
+                    failing.map(time -> "has failed for %d s".formatted(time.toSeconds()))
                             .orElse("read"));
             up &= reads;
         }

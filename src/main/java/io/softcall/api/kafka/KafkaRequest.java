@@ -10,14 +10,14 @@ import java.util.Optional;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 
 /**
- * A request in a record of Kafka.
+ * A classification request in a Kafka record.
  *
- * @param id the request's own, or its place where it has none
- * @param answerId of the event that answers it: the same each time, and no other request's
+ * @param id the request's id, or the record's topic, partition and offset when it has none
+ * @param answerId the id of the event that answers it: the same at each delivery, and different for each request
  */
 public record KafkaRequest(KafkaContent content, String id, String answerId, ClassifyRequest request) {
 
-    /** @throws SoftcallException {@code INVALID_REQUEST} when it holds none */
+    /** @throws SoftcallException {@code INVALID_REQUEST} when the record contains no valid request */
     public static KafkaRequest parse(ConsumerRecord<byte[], byte[]> message) {
         return switch (KafkaContent.of(message)) {
             case KafkaContent.Event content -> event(content);
@@ -41,7 +41,7 @@ public record KafkaRequest(KafkaContent content, String id, String answerId, Cla
         String id = Optional.ofNullable(fields.remove("id").textValue())
                 .filter(value -> !value.isEmpty())
                 .map(value -> RequestJson.repeatable("id", value))
-                .orElseThrow(() -> SoftcallException.invalid("id is no text, or empty"));
+                .orElseThrow(() -> SoftcallException.invalid("id is empty or not a text"));
         return new KafkaRequest(content, id, message.topic() + "#" + id, ClassifyRequest.of(fields));
     }
 }

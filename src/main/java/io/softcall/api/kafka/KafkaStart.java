@@ -8,7 +8,7 @@ import jakarta.inject.Singleton;
 import java.util.Optional;
 import org.eclipse.microprofile.config.inject.ConfigProperty;
 
-/** Reads from Kafka where a broker is named. Elsewhere no client is made. */
+/** Starts the consumers when a broker is configured. Otherwise no Kafka client is created. */
 @Singleton
 class KafkaStart {
 

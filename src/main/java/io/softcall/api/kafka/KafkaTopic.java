@@ -3,12 +3,12 @@ package io.softcall.api.kafka;
 import java.time.Duration;
 
 /**
- * A topic that is read, and where that leads.
+ * A topic to consume, and the topics of its answers and dead letters.
  *
- * @param answers the topic that is told what was done
- * @param deadLetters the topic of records for which nothing can be done
- * @param group of those that share the partitions
- * @param records that are polled at once
- * @param busyPoll how long to wait for more while some are under way: as much later than they may their answers leave
+ * @param answers the topic of answers
+ * @param deadLetters the topic of records that cannot be answered
+ * @param group the consumer group
+ * @param records maximum number of records in one poll
+ * @param busyPoll time limit of a poll while records are in progress; it bounds the added latency of their answers
  */
 record KafkaTopic(String name, String answers, String deadLetters, String group, int records, Duration busyPoll) {}

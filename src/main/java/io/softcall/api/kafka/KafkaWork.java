@@ -6,22 +6,26 @@ import java.util.List;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 
 /**
- * What the records of a topic ask for, and how it is done.
+ * How to parse and process the records of a topic.
  *
- * @param <R> what one record asks for
+ * @param <R> the parsed request of a record
  */
 interface KafkaWork<R> {
 
-    /** @throws SoftcallException when the record asks for nothing that can ever be done */
+    /** @throws SoftcallException when the record can never be processed */
     R parse(ConsumerRecord<byte[], byte[]> message);
 
-    /** Tries what several records ask for, together. @return a result each, in their order */
+    /**
+     * Tries to process several requests together.
+     *
+     * @return one result for each, in their order
+     */
     List<Result> attempt(List<R> requests);
 
-    /** What became of an attempt. */
+    /** The result of an attempt. */
     sealed interface Result {}
 
-    /** @param events that tell what was done, in order; none where there is nothing to tell */
+    /** @param events the answers, in order; empty when there is nothing to report */
     record Done(List<CloudEvent> events) implements Result {}
 
     record Failed(SoftcallException problem) implements Result {}

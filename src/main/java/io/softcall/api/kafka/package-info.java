@@ -1,2 +1,2 @@
-/** Kafka: requests and storage events from topics. Contract: docs/kafka.md. */
+/** Kafka: classification requests and storage events from topics. docs/kafka.md describes them. */
 package io.softcall.api.kafka;

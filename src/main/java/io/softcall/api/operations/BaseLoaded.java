@@ -8,8 +8,8 @@ import org.eclipse.microprofile.health.HealthCheckResponse;
 import org.eclipse.microprofile.health.Readiness;
 
 /**
- * Ready once the base is loaded, which start-up waits for, until the server stops. The store is not
- * asked: one that blinks must not take every instance out of service at once.
+ * Ready from the end of the start, which loads the base, until the server stops. Readiness does not depend on the
+ * store: a short outage must not take every instance out of service at once.
  */
 @Readiness
 @Singleton

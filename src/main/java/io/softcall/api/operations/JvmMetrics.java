@@ -6,7 +6,10 @@ import io.micrometer.core.instrument.binder.jvm.JvmThreadMetrics;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 
-/** What {@code /q/metrics} says of the JVM. Quarkus would also bind the heap's pressure, which is slow to set up at each start. */
+/**
+ * Binds the JVM's metrics in {@code /q/metrics}. Quarkus would also bind the heap's pressure, which slows down each
+ * start.
+ */
 final class JvmMetrics {
 
     @Produces

@@ -14,7 +14,7 @@ import org.jboss.logging.Logger;
 import org.jboss.resteasy.reactive.RestResponse;
 import org.jboss.resteasy.reactive.server.ServerExceptionMapper;
 
-/** Errors of REST endpoints. */
+/** Maps exceptions of REST endpoints to answers. */
 @Singleton
 class ErrorMappers {
 
@@ -36,7 +36,7 @@ class ErrorMappers {
         return response.build();
     }
 
-    /** What the framework itself refuses: unknown paths, methods, media types, bodies. */
+    /** Maps refusals by the framework: unknown paths, methods, media types, bodies. */
     @ServerExceptionMapper
     RestResponse<Errors.Body> map(WebApplicationException e, UriInfo uri, HttpHeaders headers) {
         int status = e.getResponse().getStatus();

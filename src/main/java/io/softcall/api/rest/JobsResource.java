@@ -22,7 +22,10 @@ import jakarta.ws.rs.core.MediaType;
 import java.util.Optional;
 import org.jboss.resteasy.reactive.RestResponse;
 
-/** Jobs over plain HTTP: how far one is, its end before its time, and storage events from those who do not speak CloudEvents. */
+/**
+ * Jobs over plain HTTP: their progress, their cancellation, and storage events from senders that do not use
+ * CloudEvents.
+ */
 @Path(Paths.JOBS_PATH)
 @RunOnVirtualThread
 @Produces(MediaType.APPLICATION_JSON)
@@ -34,7 +37,7 @@ class JobsResource {
     private final Keys keys;
     private final Jobs jobs;
     private final SnsSubscriptions subscriptions;
-    /** A folder on a disk that hangs would hold the carriers of all calls. */
+    /** Without these, a folder on a hanging disk would occupy the carrier threads of all calls. */
     private final Workers workers = new Workers("requests about jobs", REQUESTS_AT_ONCE, REQUESTS_WAITING);
 
     JobsResource(Keys keys, Jobs jobs, SnsSubscriptions subscriptions) {

@@ -32,13 +32,13 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletionException;
 
-/** The tasks that the store holds, in the shape of OpenAI's {@code /v1/models}. */
+/** The tasks in the store, in the format of OpenAI's {@code /v1/models}. */
 @Path(Paths.MODELS_PATH)
 @RunOnVirtualThread
 @Produces(MediaType.APPLICATION_JSON)
 class ModelsResource {
 
-    /** What fewer threads than cores do leaves calls their cores. */
+    /** A small limit leaves the other cores to classification. */
     private static final int LISTINGS_AT_ONCE = 2;
 
     private static final int LISTINGS_WAITING = 64;
@@ -56,7 +56,7 @@ class ModelsResource {
         this.json = mapper.writerFor(Models.class);
     }
 
-    /** @param nextAfter the {@code after} of the page that follows */
+    /** @param nextAfter the {@code after} parameter of the next page */
     @RegisterForReflection
     @JsonInclude(JsonInclude.Include.NON_NULL)
     record Models(
@@ -74,7 +74,7 @@ class ModelsResource {
         }
     }
 
-    /** @param created when the task was stored, in seconds of Unix */
+    /** @param created when the task was stored, in seconds since 1970 */
     @RegisterForReflection
     record Model(
             String id,
@@ -87,7 +87,7 @@ class ModelsResource {
         }
     }
 
-    /** @param task the artifact's own metadata */
+    /** @param task the metadata of the artifact */
     record Details(
             String id,
             String object,
@@ -110,7 +110,7 @@ class ModelsResource {
         }
     }
 
-    /** The store is asked, and a long page written, where neither holds up calls. */
+    /** Lists the store, and writes a page, on other threads than those of calls: both may take long. */
     @GET
     public byte[] list(
             @HeaderParam(HttpHeaders.AUTHORIZATION) Optional<String> authorization,
@@ -125,7 +125,7 @@ class ModelsResource {
         try {
             return json.writeValueAsBytes(models);
         } catch (JsonProcessingException e) {
-            throw new IllegalStateException("names and numbers cannot fail to be written", e);
+            throw new IllegalStateException("names and numbers can always be written as JSON", e);
         }
     }
 

@@ -1,2 +1,2 @@
-/** REST resources. Contract: META-INF/openapi.yaml. */
+/** REST resources. META-INF/openapi.yaml describes them. */
 package io.softcall.api.rest;

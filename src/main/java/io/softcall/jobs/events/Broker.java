@@ -11,7 +11,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.time.Duration;
 
-/** Hands out parts as CloudEvents, in binary mode over HTTP, as Knative's sinks take them. */
+/** Sends parts to a broker, as CloudEvents in binary mode over HTTP, which Knative's sinks accept. */
 public final class Broker {
 
     static final String PART_TYPE = "io.softcall.job.part";
@@ -28,7 +28,11 @@ public final class Broker {
         this.retryPolicy = retryPolicy;
     }
 
-    /** @throws SoftcallException {@code STORE_UNAVAILABLE} when the broker does not take it */
+    /**
+     * Sends one part to the broker.
+     *
+     * @throws SoftcallException {@code STORE_UNAVAILABLE} when the broker still does not accept it after all retries
+     */
     public void hand(String job, int part) {
         String data = JsonNodeFactory.instance
                 .objectNode()
@@ -59,7 +63,7 @@ public final class Broker {
             return null;
         } catch (IOException e) {
             throw new SoftcallException(
-                    Reason.STORE_UNAVAILABLE, "the broker %s does not take parts: %s".formatted(uri, e), e);
+                    Reason.STORE_UNAVAILABLE, "the broker %s does not accept parts: %s".formatted(uri, e), e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new SoftcallException(Reason.STOPPING, "the server is stopping", e);

@@ -3,7 +3,10 @@ package io.softcall.jobs.events;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 
-/** Attributes of CloudEvents as HTTP headers carry them: what is not printable ASCII, and space, quote and percent, in percent. */
+/**
+ * Encodes attributes of CloudEvents as HTTP headers. Bytes that are not printable ASCII, spaces, quotes and percent
+ * signs are percent-encoded.
+ */
 public final class CloudEventText {
 
     private CloudEventText() {}
@@ -17,7 +20,10 @@ public final class CloudEventText {
         return encoded.toString();
     }
 
-    /** What {@link #encode} made, and what others encode; a percent sign that begins no byte stands for itself. */
+    /**
+     * Decodes the output of {@link #encode} and of other encoders; a percent sign without two hexadecimal digits is
+     * kept.
+     */
     public static String decode(String header) {
         String value = unquoted(header);
         byte[] bytes = value.getBytes(StandardCharsets.UTF_8);
@@ -35,7 +41,7 @@ public final class CloudEventText {
         return decoded.toString(StandardCharsets.UTF_8);
     }
 
-    /** Old senders put values in double quotes. */
+    /** Removes double quotes around a value, which old senders add. */
     private static String unquoted(String header) {
         boolean quoted = header.length() > 1 && header.startsWith("\"") && header.endsWith("\"");
         return quoted ? header.substring(1, header.length() - 1).replaceAll("\\\\(.)", "$1") : header;

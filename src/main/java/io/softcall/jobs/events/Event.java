@@ -14,13 +14,15 @@ import java.util.OptionalLong;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
-/** Something that a job has to do with. */
+/** An event about a job. */
 public sealed interface Event {
 
     /**
-     * @param keys the object's key; two where it can be read in two ways, the more usual one first
-     * @param etag empty where the sender does not say
-     * @param bytes of the object; empty where the sender does not say
+     * A stored object.
+     *
+     * @param keys the object's key; two when it can be decoded in two ways, the more usual one first
+     * @param etag empty when the sender omits it
+     * @param bytes size of the object; empty when the sender omits it
      */
     record Created(String bucket, List<String> keys, Optional<String> etag, OptionalLong bytes) implements Event {
 
@@ -29,19 +31,19 @@ public sealed interface Event {
         }
     }
 
-    /** A part of a split job, as {@link Broker} hands it out. */
+    /** A part of a split job, sent by {@link Broker}. */
     record Part(String job, int part) implements Event {}
 
-    /** A record that asks for nothing that could be done. It hides none of those beside it. */
+    /** A record that can never be processed. The other records of its notification still are. */
     record Impossible(SoftcallException problem) implements Event {}
 
-    /** Wrappers around a notification. */
+    /** Maximum number of nested wrappers around a notification. */
     int MAX_DEPTH = 4;
 
-    /** Records of one notification, in all wrappers together. */
+    /** Maximum number of records in one notification, over all wrappers. */
     int MAX_RECORDS = 1_000;
 
-    /** What no form leaves as it is. */
+    /** A character that form encoding never leaves as it is, so that a key with it is not encoded. */
     Pattern NEVER_ENCODED = Pattern.compile("[^!-~]");
 
     int MAX_JSON_DEPTH = 64;
@@ -49,11 +51,11 @@ public sealed interface Event {
     StrictJson JSON = new StrictJson(MAX_JSON_DEPTH, MAX_JSON_TOKENS);
 
     /**
-     * What an event's data says, an event for each of its records. Understood are S3's notifications as they are and as SNS, SQS,
-     * EventBridge and Knative's sources wrap them.
+     * Parses an event's data, and returns one event for each of its records. Accepts notifications of S3, plain or
+     * wrapped by SNS, SQS, EventBridge and Knative's sources.
      *
-     * @return empty when it is of no concern: deletions, {@code s3:TestEvent}
-     * @throws SoftcallException {@code INVALID_REQUEST} when it has too many records
+     * @return empty for notifications that are ignored: deletions, {@code s3:TestEvent}
+     * @throws SoftcallException {@code INVALID_REQUEST} when there are too many records
      */
     static List<Event> of(JsonNode data) {
         List<Event> events = new ArrayList<>();
@@ -101,7 +103,7 @@ public sealed interface Event {
                 .findFirst()
                 .map(text -> parse(text.textValue()))
                 .orElseThrow(() -> SoftcallException.invalid(
-                        "the event's data is no notification of S3, nor one that SNS, SQS or EventBridge wraps"));
+                        "the event's data is not a notification of S3, nor one that SNS, SQS or EventBridge wraps"));
     }
 
     private static JsonNode parse(String json) {
@@ -112,7 +114,7 @@ public sealed interface Event {
         }
     }
 
-    /** One record of an S3 notification. */
+    /** Parses one record of an S3 notification. */
     private static Optional<Event> record(JsonNode entry) {
         if (!entry.path("eventName").asText().contains("ObjectCreated:")) {
             return Optional.empty();
@@ -122,7 +124,7 @@ public sealed interface Event {
                 text(entry.at("/s3/bucket"), "name"), readings(text(object, "key")), object.path("eTag"), object));
     }
 
-    /** EventBridge gives keys as they are. */
+    /** Parses a notification of EventBridge, which does not encode keys. */
     private static Optional<Event> eventBridge(JsonNode event) {
         if (!event.path("detail-type").asText().equals("Object Created")) {
             return Optional.empty();
@@ -146,9 +148,9 @@ public sealed interface Event {
     }
 
     /**
-     * How a key can be meant: AWS and MinIO encode it as in a form, versitygw and Ceph give it as it is.
+     * Returns the possible keys: AWS and MinIO form-encode a key in notifications, versitygw and Ceph do not.
      *
-     * @return one, where only one is possible; else the encoded one first
+     * @return one key when only one is possible; otherwise the decoded key first
      */
     private static List<String> readings(String key) {
         if (NEVER_ENCODED.matcher(key).find()) {

@@ -5,13 +5,13 @@ import java.io.IOException;
 import java.io.InputStream;
 import org.apache.commons.compress.compressors.gzip.GzipCompressorInputStream;
 
-/** What is around a file, by the end of its name. */
+/** The compression of a file, by the suffix of its name. */
 public enum Compression {
     NONE(""),
     GZIP(".gz"),
     ZSTD(".zst");
 
-    /** What is behind the place that is unpacked, and held outside the heap: 32 MB, which zstd's levels up to 20 stay within. */
+    /** Limit of zstd's window, which is held outside the heap: 32 MB, enough for zstd's levels up to 20. */
     private static final int MAX_ZSTD_WINDOW_LOG = 25;
 
     private final String suffix;
@@ -28,11 +28,11 @@ public enum Compression {
         return key.substring(0, key.length() - suffix.length());
     }
 
-    /** @param in one or more streams behind one another, and nothing else */
+    /** @param in one or more concatenated streams, and nothing else */
     public InputStream open(InputStream in) throws IOException {
         return switch (this) {
             case NONE -> in;
-            // Java's own takes what is no further stream for the end.
+            // Java's own class treats data that is not another stream as the end.
             case GZIP ->
                 GzipCompressorInputStream.builder()
                         .setInputStream(in)

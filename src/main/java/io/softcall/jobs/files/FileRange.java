@@ -4,7 +4,7 @@ import io.softcall.store.Bucket;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 
-/** One version of a file, of which any bytes may be asked for. */
+/** One version of a file, with random access to its bytes. */
 public record FileRange(Bucket bucket, Input input) {
 
     public long bytes() {
@@ -12,15 +12,15 @@ public record FileRange(Bucket bucket, Input input) {
     }
 
     /**
-     * Bytes of the file, in blocks.
+     * Reads bytes of the file, block by block.
      *
-     * @throws JobFailure when they are not in the file, which is then at fault: a store that is asked for them refuses, or waits
+     * @throws JobFailure when they are not within the file. The file's content is then at fault, and the store is not
+     *     asked, because it would refuse, or not answer
      */
     public ByteBuffer read(long from, int length) throws IOException {
         if (from < 0 || length < 0 || length > bytes() - from) {
             throw JobFailure.badFile(
-                    "the file has %d bytes, but says of itself that there are %d from byte %d on",
-                    bytes(), length, from);
+                    "the file has %d bytes, but its content refers to %d bytes from byte %d on", bytes(), length, from);
         }
         ByteBuffer bytes = ByteBuffer.allocate(length);
         while (bytes.hasRemaining()) {

@@ -16,7 +16,7 @@ public record Input(String bucket, String key, String etag, long bytes) {
         }
     }
 
-    /** The job's id, and the folder of its results. */
+    /** Returns the job's id, which is also the folder of its results. */
     public String job() {
         return key + "/" + etag;
     }

@@ -4,21 +4,21 @@ import io.softcall.Printable;
 import java.io.IOException;
 import java.util.Locale;
 
-/** Why a job has no result, whoever tries again: its message names the file's fault. */
+/** The final failure of a job, which a retry would not change. The message names the fault of the file. */
 public final class JobFailure extends IOException {
 
     private static final long serialVersionUID = 1L;
 
-    /** What is at fault; docs/errors.md is for calls, these are for jobs. */
+    /** The codes of failed jobs; docs/errors.md lists those of calls. */
     public enum Code {
-        /** The file cannot be read: damaged, of an unknown format, or without a text. */
+        /** The file cannot be read: it is damaged, of an unknown format, or without a column of texts. */
         BAD_FILE,
-        /** This version of the file is no longer there. */
+        /** This version of the file no longer exists. */
         INPUT_GONE,
-        /** Somebody wanted no more of it. */
+        /** A caller cancelled the job. */
         CANCELLED;
 
-        /** As manifests and reports write it. */
+        /** Returns the code as manifests and reports write it. */
         public String text() {
             return name().toLowerCase(Locale.ROOT);
         }
@@ -43,7 +43,7 @@ public final class JobFailure extends IOException {
     }
 
     public static JobFailure cancelled() {
-        return new JobFailure(Code.CANCELLED, "the job was cancelled; without its folder it would begin anew");
+        return new JobFailure(Code.CANCELLED, "the job was cancelled; delete its folder to run it again");
     }
 
     public Code code() {

@@ -1,11 +1,11 @@
 package io.softcall.jobs.files;
 
 /**
- * How much of a file is read.
+ * Limits of the part of a file that is read.
  *
- * @param rowBytes of a row, or characters
- * @param bytes of the whole file, unpacked
- * @param rows of the whole file
+ * @param rowBytes bytes of a row, or characters in CSV
+ * @param bytes uncompressed bytes of the whole file
+ * @param rows rows of the whole file
  */
 public record Limits(int rowBytes, long bytes, long rows) {
 

@@ -4,7 +4,10 @@ import io.softcall.store.Bucket;
 import java.io.IOException;
 import java.io.InputStream;
 
-/** One version of an object as a stream. Blocks are asked for one by one: none is open while rows are classified. */
+/**
+ * One version of an object as a stream. Each block is a request of its own, so no request is open while rows are
+ * classified.
+ */
 public final class ObjectStream extends InputStream {
 
     public static final int BLOCK_BYTES = 1 << 20;
@@ -40,7 +43,7 @@ public final class ObjectStream extends InputStream {
         return read;
     }
 
-    /** Not 0 before the end: readers take that for it. */
+    /** Returns more than 0 before the end, because some readers take 0 for the end. */
     @Override
     public int available() {
         return (int) Math.min(Integer.MAX_VALUE, block.length - used + input.bytes() - position);

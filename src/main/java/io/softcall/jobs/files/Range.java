@@ -6,12 +6,12 @@ import io.quarkus.runtime.annotations.RegisterForReflection;
 @RegisterForReflection
 public record Range(long from, long to) {
 
-    /** Parts of one job; a larger file has larger parts. */
+    /** Maximum number of parts of one job; a larger file has larger parts. */
     public static final int MAX_PARTS = 10_000;
 
     public Range {
         if (from < 0 || from > to) {
-            throw new IllegalArgumentException("a part's range is impossible");
+            throw new IllegalArgumentException("a part's range must not be negative or reversed");
         }
     }
 }

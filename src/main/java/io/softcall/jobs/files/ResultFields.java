@@ -7,7 +7,9 @@ import io.softcall.task.TaskName;
 import java.io.IOException;
 import java.util.List;
 
-/** Writes what became of a row, in the fields that all results of rows have: those of files, of items, of lines. */
+/**
+ * Writes the outcome of a row, in the fields that all results share: those of files, of Lambda's items, and of lines.
+ */
 public final class ResultFields {
 
     private ResultFields() {}
@@ -21,7 +23,7 @@ public final class ResultFields {
         out.writeStringField("task", task.value());
     }
 
-    /** {@code version}, then {@link #label}. */
+    /** Writes {@code version}, then {@link #label}. */
     public static void answer(JsonGenerator out, Task task, Classification.Prediction row, boolean scores)
             throws IOException {
         out.writeStringField("version", task.version());
@@ -29,7 +31,8 @@ public final class ResultFields {
     }
 
     /**
-     * {@code label}, which is null where the task abstains, {@code score}, and on request {@code scores} by label.
+     * Writes {@code label}, which is null when the task abstains, {@code score}, and on request {@code scores} by
+     * label.
      *
      * @param scores whether every label's probability is written
      */
@@ -47,7 +50,7 @@ public final class ResultFields {
         }
     }
 
-    /** @param code a type of the table of errors */
+    /** @param code a type of docs/errors.md */
     public static void error(JsonGenerator out, String code, String message) throws IOException {
         out.writeObjectFieldStart("error");
         out.writeStringField("code", code);

@@ -10,10 +10,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** One row of a file: texts to classify, or a problem of this row alone. */
+/** One row of a file: texts to classify, or a problem of this row only. */
 public sealed interface Row {
 
-    /** The row's own id. */
+    /** Returns the row's id. */
     RowId id();
 
     /** @param texts one, or two for a task on pairs */
@@ -26,11 +26,11 @@ public sealed interface Row {
     }
 
     /**
-     * A row as an object of JSON with the fields {@code id}, {@code task}, {@code text}, {@code text1}, {@code text2}; others are
-     * passed over.
+     * Reads a row from a JSON object with the fields {@code id}, {@code task}, {@code text}, {@code text1},
+     * {@code text2}; other fields are ignored.
      *
-     * @param at stands at the row's first token, and afterwards at its last
-     * @throws IOException where it is no JSON
+     * @param at is at the row's first token, and afterwards at its last
+     * @throws IOException when it is not JSON
      */
     static Row of(JsonParser at) throws IOException {
         if (at.currentToken() != JsonToken.START_OBJECT) {
@@ -73,7 +73,7 @@ public sealed interface Row {
         };
     }
 
-    /** The fields of a row on its way in, whatever its file is written in. What is wrong first is what is told. */
+    /** Collects the fields of a row, for all file formats. The first problem is the one that is reported. */
     final class Fields {
 
         public static final List<String> TEXTS = List.of("task", "text", "text1", "text2");
@@ -90,7 +90,7 @@ public sealed interface Row {
             }
         }
 
-        /** @param literal a number as JSON has it */
+        /** @param literal a number as JSON writes it */
         public void numberAsId(String literal) {
             try {
                 id = RowId.number(literal);

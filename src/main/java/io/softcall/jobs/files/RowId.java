@@ -5,12 +5,12 @@ import io.softcall.SoftcallException;
 import io.softcall.Surrogates;
 
 /**
- * A row's own id: a text or a number, or nothing. It is kept as it was written, since whoever reads it back as a number of Java's
- * may find another one: {@code 1e400} is infinite there, {@code 0.10000000000000000555} a tenth, and {@code 1e2} prints as 100.0.
+ * The id of a row: a text, a number, or nothing. It is kept as it was written, because a number in Java may differ:
+ * there {@code 1e400} is infinite, {@code 0.10000000000000000555} is a tenth, and {@code 1e2} prints as 100.0.
  */
 public final class RowId {
 
-    /** Characters of an id. */
+    /** Maximum number of characters of an id. */
     public static final int MAX_CHARACTERS = 1_000;
 
     public static final RowId NONE = new RowId("null");
@@ -21,11 +21,11 @@ public final class RowId {
         this.json = json;
     }
 
-    /** @throws SoftcallException when it is too long */
+    /** @throws SoftcallException {@code INVALID_REQUEST} when it is too long */
     public static RowId text(String text) {
         StringBuilder quoted = new StringBuilder("\"");
         JsonStringEncoder.getInstance().quoteAsString(bounded(text), quoted);
-        // Halves of pairs are no UTF-8, but an escape has them back.
+        // UTF-8 cannot encode an unpaired surrogate, but an escape of JSON can.
         for (int at = Surrogates.indexOfHalf(quoted, 0); at >= 0; at = Surrogates.indexOfHalf(quoted, at)) {
             quoted.replace(at, at + 1, "\\u%04x".formatted((int) quoted.charAt(at)));
         }
@@ -33,8 +33,8 @@ public final class RowId {
     }
 
     /**
-     * @param literal a number as JSON has it
-     * @throws SoftcallException when it is too long
+     * @param literal a number as JSON writes it
+     * @throws SoftcallException {@code INVALID_REQUEST} when it is too long
      */
     public static RowId number(String literal) {
         return new RowId(bounded(literal));
@@ -48,7 +48,7 @@ public final class RowId {
         return id;
     }
 
-    /** As a value of JSON. */
+    /** Returns the id as a JSON value. */
     public String json() {
         return json;
     }

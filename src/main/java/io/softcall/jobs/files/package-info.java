@@ -1,2 +1,2 @@
-/** A stored file as a sequence of rows, and what results of rows look like. */
+/** A stored file as a sequence of rows, and the format of their results. */
 package io.softcall.jobs.files;

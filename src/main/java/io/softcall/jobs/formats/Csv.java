@@ -15,8 +15,8 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * Comma separated values as RFC 4180 has them, in UTF-8; the first record names the columns. Empty fields are absent. FastCSV reads
- * each record alone: in a whole file it could not go on behind one that is no CSV.
+ * The rows of a CSV file (RFC 4180) in UTF-8; the first record names the columns. Empty fields count as absent. FastCSV
+ * parses each record on its own, because within a whole file it could not continue after an invalid record.
  */
 final class Csv implements Rows {
 
@@ -27,15 +27,15 @@ final class Csv implements Rows {
     private final List<String> header;
 
     /**
-     * @param maxCharacters a longer row is an error
-     * @throws JobFailure when there is no column for a text, or it is not UTF-8
+     * @param maxCharacters limit of a row; a longer row is an error
+     * @throws JobFailure when there is no column for a text, or the file is not UTF-8
      */
     Csv(InputStream in, int maxCharacters) throws IOException {
         this.records = new CsvRecords(in, maxCharacters);
         this.header = header();
     }
 
-    /** Its messages repeat nothing: in a file without a header this is a row. */
+    /** Reads the names of the columns. Its messages repeat no name: in a file without a header these are texts. */
     private List<String> header() throws IOException {
         List<String> names = records.next().flatMap(Csv::fields).orElse(List.of());
         Set<String> found = new HashSet<>();
@@ -46,8 +46,7 @@ final class Csv implements Rows {
         }
         if (!found.contains("text") && !(found.contains("text1") && found.contains("text2"))) {
             throw JobFailure.badFile(
-                    "the first line does not name the columns: of its %d none is text, nor are there text1 and text2",
-                    names.size());
+                    "the first line names %d columns, expected one called text, or text1 and text2", names.size());
         }
         return names;
     }
@@ -84,7 +83,7 @@ final class Csv implements Rows {
         return row.row();
     }
 
-    /** Empty where it is not valid. */
+    /** Returns the fields of a record; empty when it is invalid. */
     private static Optional<List<String>> fields(CsvRecords.Raw record) {
         if (record.problem().isPresent()) {
             return Optional.empty();
@@ -94,7 +93,7 @@ final class Csv implements Rows {
         } catch (CsvParseException e) {
             return Optional.empty();
         } catch (IOException e) {
-            throw new UncheckedIOException("a text is read without input", e);
+            throw new UncheckedIOException("reading from a string needs no input", e);
         }
     }
 

@@ -11,9 +11,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 
 /**
- * The records of a CSV file as they are written: lines, of which one that ends within quotes goes on in the next. A record that is
- * no CSV, or is too long, costs the line in which it begins, and reading goes on with the next: a stray quote does not take the rows
- * behind it along.
+ * Splits a CSV file into records: lines, where a line that ends within quotes continues on the next one. When a record
+ * is malformed or too long, only the line in which it begins is lost, and reading continues with the next line: a stray
+ * quote does not lose the rows after it.
  */
 final class CsvRecords implements Closeable {
 
@@ -23,22 +23,23 @@ final class CsvRecords implements Closeable {
     private final Reader in;
     private final int maxCharacters;
     private char[] window = new char[2 * BLOCK];
-    /** Where the next record begins in the window. */
+    /** Index in the window at which the next record begins. */
     private int from;
 
     private int filled;
 
     /**
-     * How far somebody has read who stood within quotes at the end of each line until then, and where that ended. Whoever begins in
-     * between, and stands within quotes at the end of a line, comes to the same: so quotes that are not closed cost one pass together.
+     * Result of the longest scan that failed: the position it reached, while every line end on its way was within
+     * quotes. A later scan that is within quotes at one of these line ends would go the same way, so it jumps to the
+     * end. Unclosed quotes thus cost one pass over the text together.
      */
     private int aheadTo;
 
     private State ahead = State.QUOTED;
 
-    /** @param maxCharacters of a record */
+    /** @param maxCharacters limit of a record */
     CsvRecords(InputStream in, int maxCharacters) throws IOException {
-        // Given a decoder, and not a charset, it reports what is malformed.
+        // A reader with a decoder reports malformed input; one with a charset would replace it.
         this.in = new InputStreamReader(in, StandardCharsets.UTF_8.newDecoder());
         this.maxCharacters = maxCharacters;
         if (has(0) && at(0) == BYTE_ORDER_MARK) {
@@ -47,18 +48,18 @@ final class CsvRecords implements Closeable {
     }
 
     /**
-     * A record as it is written, without its end; or what is wrong with the line that should have begun one.
+     * The text of a record without its line end, or the problem of the line at which no record could be read.
      *
      * @param problem continues "the row"
      */
     record Raw(String text, Optional<String> problem) {}
 
-    /** Where a reader of CSV stands behind a character. */
+    /** The state of a CSV parser after a character. */
     private enum State {
         FIELD_START,
         DATA,
         QUOTED,
-        /** Behind a quote within a quoted field: its end, or the first half of an escaped quote. */
+        /** After a quote within a quoted field: the field's end, or the first half of an escaped quote. */
         QUOTE,
         MALFORMED;
 
@@ -74,7 +75,7 @@ final class CsvRecords implements Closeable {
     }
 
     /**
-     * The next record that is not blank; empty at the end.
+     * Returns the next record that is not blank; empty at the end.
      *
      * @throws JobFailure when the file is not UTF-8
      */
@@ -115,9 +116,9 @@ final class CsvRecords implements Closeable {
             ahead = state;
         }
         String problem = state == State.MALFORMED
-                ? "is not valid CSV: more follows behind a closing quote"
+                ? "is not valid CSV: more text follows a closing quote"
                 : state == State.QUOTED && (firstLine >= 0 || length <= maxCharacters)
-                        ? "is not valid CSV: a quote that opens here is not closed, nor within %d characters (softcall.jobs.row-bytes)"
+                        ? "is not valid CSV: a quote that opens here is not closed within %d characters (softcall.jobs.row-bytes)"
                                 .formatted(maxCharacters)
                         : "has more than %d characters, which is the limit (softcall.jobs.row-bytes)"
                                 .formatted(maxCharacters);
@@ -142,7 +143,7 @@ final class CsvRecords implements Closeable {
         return window[from + offset];
     }
 
-    /** Whether there is such a character, counted from the record's begin, which is then in the window. */
+    /** Returns whether the record has a character at this offset from its beginning, and reads it into the window. */
     private boolean has(int offset) throws IOException {
         while (from + offset >= filled) {
             if (window.length - filled < BLOCK) {

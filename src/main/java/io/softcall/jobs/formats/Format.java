@@ -5,7 +5,7 @@ import io.softcall.jobs.files.JobFailure;
 import java.util.Arrays;
 import java.util.List;
 
-/** How a file holds its rows, by its name. */
+/** The format of a file, by the suffix of its name. */
 public enum Format {
     JSONL(".jsonl", ".ndjson"),
     CSV(".csv"),
@@ -17,7 +17,7 @@ public enum Format {
         this.suffixes = List.of(suffixes);
     }
 
-    /** @throws JobFailure when the name ends in none that is known */
+    /** @throws JobFailure when the name has no known suffix */
     static Format of(String key) throws JobFailure {
         Compression compression = Compression.of(key);
         String name = compression.strip(key);

@@ -9,7 +9,7 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.util.Optional;
 
-/** JSON objects, one a line; blank lines are none. */
+/** The rows of a file with one JSON object in each line; blank lines are ignored. */
 final class JsonLines implements Rows {
 
     private static final int MAX_NESTING = 64;
@@ -24,16 +24,16 @@ final class JsonLines implements Rows {
     private final byte[] buffer = new byte[1 << 16];
     private int used;
     private int filled;
-    /** Of the next byte, in the file. */
+    /** Position of the next byte in the file. */
     private long position;
 
     private final ByteArrayOutputStream line = new ByteArrayOutputStream();
 
     /**
-     * The lines whose first byte lies in [{@code from}, {@code end}).
+     * Reads the lines whose first byte is in [{@code from}, {@code end}).
      *
-     * @param in begins one byte before {@code from}, or at 0: only so can it be seen whether a line begins there
-     * @param maxBytes a longer line is an error
+     * @param in begins one byte before {@code from}, or at 0: that byte shows whether a line begins at {@code from}
+     * @param maxBytes limit of a line; a longer line is an error
      */
     JsonLines(InputStream in, long from, long end, int maxBytes) throws IOException {
         this.in = in;
@@ -75,7 +75,7 @@ final class JsonLines implements Rows {
     }
 
     /**
-     * Reads up to the next line feed, or a byte more than a line may have, into {@link #line}, which is then without the feed.
+     * Reads into {@link #line} up to the next line feed, which is dropped, or one byte more than a line may have.
      *
      * @return false at the end of the file
      */
@@ -96,7 +96,7 @@ final class JsonLines implements Rows {
         return line.size() > 0;
     }
 
-    /** Passes over the rest of a line, but not over the end: no row of what follows begins in this part. */
+    /** Skips the rest of a line, but nothing after {@code end}: no row of this part begins there. */
     private void skipLine() throws IOException {
         while (position < end && fill()) {
             int feed = feed((int) Math.min(filled, used + (end - position)));
@@ -108,7 +108,7 @@ final class JsonLines implements Rows {
         }
     }
 
-    /** Where the next line feed lies in the buffer, or {@code limit}. */
+    /** Returns the index of the next line feed in the buffer, or {@code limit}. */
     private int feed(int limit) {
         int feed = used;
         while (feed < limit && buffer[feed] != '\n') {

@@ -22,7 +22,10 @@ import java.util.List;
 import java.util.Optional;
 import org.xerial.snappy.SnappyError;
 
-/** A job's file: how it is split, and the rows of a part. Whatever a decoder throws is the file's fault. For one thread. */
+/**
+ * The file of a job: how it is split, and the rows of its parts. Failures of decoders are the file's fault. Not
+ * thread-safe.
+ */
 public final class Source {
 
     private final FileRange file;
@@ -45,9 +48,10 @@ public final class Source {
     }
 
     /**
-     * Where the file can be read from: parts that anybody can read without the others.
+     * Splits the file into parts that can be read independently.
      *
-     * @return empty when it can only be read from its start
+     * @return empty when the file can only be read from its start
+     * @throws JobFailure when the file is at fault, or exceeds a limit
      */
     public Optional<List<Range>> split(long partBytes, int partRows, Limits limits) throws JobFailure {
         if (format == Format.PARQUET) {
@@ -76,26 +80,26 @@ public final class Source {
 
     private ParquetFooter footer() throws JobFailure {
         if (footer.isEmpty()) {
-            footer = Optional.of(blaming(() -> ParquetFooter.read(file)));
+            footer = Optional.of(decode(() -> ParquetFooter.read(file)));
         }
         return footer.get();
     }
 
-    /** The rows of one part. */
+    /** Returns the rows of one part. */
     public Reading read(Range range, Limits limits) throws JobFailure {
         if (format == Format.PARQUET) {
             return new Reading(new Parquet(file, footer(), range, limits), limits);
         }
         return new Reading(
-                blaming(() -> new JsonLines(
+                decode(() -> new JsonLines(
                         stream(Math.max(0, range.from() - 1)), range.from(), range.to(), limits.rowBytes())),
                 limits);
     }
 
-    /** All rows of a file that is not split. */
+    /** Returns all rows of a file that is not split. */
     public Reading readWhole(Limits limits) throws JobFailure {
         return new Reading(
-                blaming(() -> {
+                decode(() -> {
                     InputStream in = new Bounded(compression.open(stream(0)), limits);
                     return format == Format.CSV
                             ? new Csv(in, limits.rowBytes())
@@ -108,7 +112,7 @@ public final class Source {
         return new ObjectStream(file.bucket(), file.input(), from);
     }
 
-    /** Of what a small file unpacks to, nobody knows the end. */
+    /** Bounds the uncompressed bytes: a small compressed file can become very large. */
     private static final class Bounded extends FilterInputStream {
 
         private final Limits limits;
@@ -136,7 +140,7 @@ public final class Source {
         }
     }
 
-    /** Rows with a look at the next one. */
+    /** The rows of a file or part, with a lookahead of one row. */
     public static final class Reading implements AutoCloseable {
 
         private final Rows rows;
@@ -161,7 +165,7 @@ public final class Source {
         }
 
         private Optional<Row> readNext() throws JobFailure {
-            Optional<Row> read = blaming(rows::next);
+            Optional<Row> read = decode(rows::next);
             if (read.isPresent() && ++count > limits.rows()) {
                 throw limits.tooManyRows();
             }
@@ -170,7 +174,7 @@ public final class Source {
 
         @Override
         public void close() throws JobFailure {
-            blaming(() -> {
+            decode(() -> {
                 rows.close();
                 return null;
             });
@@ -181,7 +185,7 @@ public final class Source {
         T run() throws IOException;
     }
 
-    private static <T> T blaming(Decoding<T> decoding) throws JobFailure {
+    private static <T> T decode(Decoding<T> decoding) throws JobFailure {
         try {
             return decoding.run();
         } catch (JobFailure | SoftcallException e) {
@@ -189,8 +193,7 @@ public final class Source {
         } catch (LinkageError | SnappyError e) {
             throw new SoftcallException(
                     Reason.INTERNAL,
-                    "what the file is compressed with cannot be read here, where a library is missing (java.io.tmpdir must be writable): "
-                            + e,
+                    "the library for the file's compression cannot be loaded (java.io.tmpdir must be writable): " + e,
                     e);
         } catch (IOException | RuntimeException e) {
             throw JobFailure.badFile("the file cannot be read to its end: %s", e);

@@ -14,15 +14,15 @@ import java.time.Duration;
 import java.util.Locale;
 
 /**
- * The tasks of jobs, each in the version that was stored when its job used it first. A copy lies in the job's folder, so the
- * version holds whatever becomes of the task.
+ * The tasks of jobs. A job uses each task in the version that was stored at its first use. The job's folder keeps a
+ * copy, so the version stays fixed whatever happens to the task.
  */
 public final class FixedTasks {
 
-    /** Parsed artifacts of the jobs under way. */
+    /** Memory for the parsed artifacts of jobs in progress. */
     private static final long CACHE_BYTES = 64 << 20;
 
-    /** For which an unused task is kept: its job may have ended, and reading the copy again costs milliseconds. */
+    /** Time until an unused task is dropped: its job may have ended, and reading the copy again takes milliseconds. */
     private static final Duration KEPT = Duration.ofMinutes(1);
 
     private static final int ERROR_BYTES = 1_024;
@@ -38,12 +38,12 @@ public final class FixedTasks {
 
     private record Key(String job, TaskName task) {}
 
-    /** What a job has for a task. */
+    /** A task as a job uses it. */
     sealed interface Version {
 
         record Present(Task task) implements Version {}
 
-        /** Every row of it is this error. */
+        /** A task without a usable version: all its rows have this error. */
         record Absent(String code, String message) implements Version {}
 
         private int bytes() {
@@ -58,7 +58,7 @@ public final class FixedTasks {
         this.retryPolicy = retryPolicy;
     }
 
-    /** The version that a job uses, which this call fixes if it is the first. */
+    /** Returns the version that a job uses; the first call fixes it. */
     Version get(Folder folder, TaskName name) {
         return cache.get(new Key(folder.job(), name), key -> {
             Fixed fixed = folder.read(folder.fixed(name), Fixed.class)
@@ -67,7 +67,7 @@ public final class FixedTasks {
         });
     }
 
-    /** Gives up the versions of a job that has ended. Kept any longer, those of many small jobs would fill the heap. */
+    /** Drops the versions of a job that has ended: those of many small jobs would fill the heap. */
     void forget(String job) {
         cache.asMap().keySet().removeIf(key -> key.job().equals(job));
     }
@@ -86,7 +86,7 @@ public final class FixedTasks {
         }
     }
 
-    /** Whatever an artifact does to its reader, it does to the rows of its task alone. */
+    /** Reads an artifact. Any failure affects only the rows of its task. */
     private Task read(Tasks.Artifact artifact) {
         try {
             return tasks.read(artifact);
@@ -114,7 +114,7 @@ public final class FixedTasks {
         }
     }
 
-    /** How results and manifests write a reason. */
+    /** Returns a reason as results and manifests write it. */
     public static String code(Reason reason) {
         return reason.name().toLowerCase(Locale.ROOT);
     }

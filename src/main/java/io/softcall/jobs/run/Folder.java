@@ -21,9 +21,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * A job's folder: the names of what lies in it, and how one version of each comes to lie there. docs/jobs.md has the list.
+ * A job's folder: the names of its objects, and how each object is created exactly once. docs/jobs.md lists them.
  *
- * @param output where all jobs' results go
+ * @param output the folder of all jobs' results
  * @param job the job's id
  */
 public record Folder(Bucket output, String job) {
@@ -34,9 +34,9 @@ public record Folder(Bucket output, String job) {
 
     private static final String PART = "part-";
     private static final Pattern PART_NAME = Pattern.compile(".*/part-([0-9]{5,9})\\.jsonl");
-    /** Parts that one listing looks at. */
+    /** Maximum number of parts in one listing. */
     public static final int MAX_LISTED = 100_000;
-    /** Of a plan, or a manifest, of that many parts. */
+    /** Maximum size of a plan or manifest with that many parts. */
     private static final long MAX_JSON_BYTES = 32 << 20;
 
     private static final JsonMapper JSON = JsonMapper.builder()
@@ -45,7 +45,7 @@ public record Folder(Bucket output, String job) {
             .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
             .build();
 
-    /** Which copy of a prompt a job uses; or why it has none. */
+    /** The version of a prompt that a job uses, or the reason why it has none. */
     @RegisterForReflection
     record Fixed(String version, String code, String message) {
 
@@ -76,7 +76,7 @@ public record Folder(Bucket output, String job) {
         return "tasks/%s/_VERSION".formatted(task);
     }
 
-    /** Numbers of the parts that are finished, ascending. */
+    /** Returns the numbers of the finished parts, ascending. */
     public List<Integer> parts() {
         return output.list(key(PART), MAX_LISTED).stream()
                 .map(PART_NAME::matcher)
@@ -86,19 +86,19 @@ public record Folder(Bucket output, String job) {
     }
 
     /**
-     * The plan of the job, if it was made.
+     * Returns the plan of the job, if there is one.
      *
-     * @throws SoftcallException {@code INTERNAL} when it is damaged, or that of another file
+     * @throws SoftcallException {@code INTERNAL} when it is damaged, or belongs to another file
      */
     public Optional<Plan> plan() {
         Optional<Plan> stored = read(PLAN, Plan.class);
         if (stored.isPresent() && !stored.get().input().job().equals(job)) {
-            throw damaged(PLAN, "it is that of another job");
+            throw damaged(PLAN, "it belongs to another job");
         }
         return stored;
     }
 
-    /** How the job ended, if it has. */
+    /** Returns the outcome of the job, if it has ended. */
     public Optional<Manifest> ended() {
         return read(SUCCESS, Manifest.class).or(() -> read(FAILED, Manifest.class));
     }
@@ -114,18 +114,18 @@ public record Folder(Bucket output, String job) {
         return output.stat(key(name)).isPresent();
     }
 
-    /** @throws SoftcallException {@code INTERNAL} when what is stored is not what was */
+    /** @throws SoftcallException {@code INTERNAL} when the stored object was changed */
     public <T> Optional<T> read(String name, Class<T> type) {
         return open(name).map(in -> {
             try (in) {
                 if (in.available() > MAX_JSON_BYTES) {
-                    throw damaged(name, "it is larger than any was");
+                    throw damaged(name, "it is larger than expected");
                 }
                 return Objects.requireNonNull(JSON.readValue(in, type), "it holds null");
             } catch (SoftcallException e) {
                 throw e;
             } catch (IOException | RuntimeException e) {
-                throw damaged(name, e instanceof JsonProcessingException ? "it is not what was written" : e.toString());
+                throw damaged(name, e instanceof JsonProcessingException ? "it was changed" : e.toString());
             }
         });
     }
@@ -140,22 +140,23 @@ public record Folder(Bucket output, String job) {
         });
     }
 
-    /** The stored object as a stream; empty when there is none. */
+    /** Returns the stored object as a stream; empty when it does not exist. */
     Optional<ObjectStream> open(String name) {
         return output.stat(key(name))
                 .map(now ->
                         new ObjectStream(output, new Input(output.uri(), key(name), now.version(), now.bytes()), 0));
     }
 
-    /** The failure of whoever finds that an object of this folder is gone, or another: the event's sender is not at fault. */
+    /**
+     * Returns the failure for a missing or changed object of this folder, which is not the fault of the event's sender.
+     */
     public SoftcallException damaged(String name, String how) {
         return new SoftcallException(
                 Reason.INTERNAL,
-                "%s%s cannot be read (%s): without the job's folder the job would begin anew"
-                        .formatted(uri(), name, how));
+                "%s%s cannot be read (%s): delete the job's folder to run the job again".formatted(uri(), name, how));
     }
 
-    /** Creates an object, or finds the one that somebody else created: in either case what is stored from now on. */
+    /** Creates an object, unless it exists. Returns the stored object, which does not change any more. */
     public <T> T agree(String name, T proposal, Class<T> type) {
         output.create(key(name), json(proposal));
         return read(name, type).orElseThrow(() -> damaged(name, "it was deleted"));

@@ -13,7 +13,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.ConcurrentHashMap;
 
-/** The files that events name: opens their buckets, and finds the object that is meant. */
+/** Opens the buckets that events name, and finds their objects. */
 final class InputFiles {
 
     private final Buckets buckets;
@@ -25,21 +25,27 @@ final class InputFiles {
         this.retryPolicy = retryPolicy;
     }
 
-    /** @param name as events have it: of an S3 bucket, or {@code file:/dir} */
+    /** @param name the name in the event: an S3 bucket, or {@code file:/dir} */
     Bucket bucket(String name) {
         return opened.computeIfAbsent(
                 name,
                 bucket -> new RetryingBucket(buckets.open("softcall.jobs.buckets", Location.uri(bucket)), retryPolicy));
     }
 
-    /** The version that the event's sender knows. A folder's versions are our own, and no sender knows them. */
+    /**
+     * Returns the version in the event. Events about files in folders have none: Softcall defines these versions
+     * itself.
+     */
     static Optional<String> etag(Event.Created created) {
         return created.etag().filter(known -> !Location.isFolder(created.bucket()));
     }
 
     private record Found(String key, Bucket.Stat stat) {}
 
-    /** The key of the object that is meant. Of several readings of a key it is the one that exists and fits the event. */
+    /**
+     * Returns the object's key. When a key can be decoded in several ways, it is the one that exists and matches the
+     * event.
+     */
     static String key(Bucket bucket, Event.Created created) {
         List<String> keys = created.keys();
         if (keys.size() == 1) {

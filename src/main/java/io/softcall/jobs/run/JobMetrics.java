@@ -6,7 +6,7 @@ import io.softcall.Printable;
 import io.softcall.jobs.files.JobFailure;
 import org.jboss.logging.Logger;
 
-/** What was done of jobs, as metrics and lines of the log. */
+/** Records the progress of jobs, in metrics and in the log. */
 final class JobMetrics {
 
     private static final Logger LOG = Logger.getLogger(JobMetrics.class);

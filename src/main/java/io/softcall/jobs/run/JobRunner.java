@@ -23,7 +23,7 @@ import java.util.Optional;
 import java.util.Set;
 import org.jboss.logging.Logger;
 
-/** Plans a job, does its parts or hands them out, and ends it. */
+/** Plans jobs, does their parts or sends them to a broker, and writes their outcomes. */
 public final class JobRunner {
 
     private static final Logger LOG = Logger.getLogger(JobRunner.class);
@@ -36,7 +36,7 @@ public final class JobRunner {
     private final PartRunner parts;
     private final JobMetrics metrics;
 
-    /** @param output where results go, {@code softcall.jobs.output} */
+    /** @param output the folder of results, {@code softcall.jobs.output} */
     public JobRunner(
             JobsConfig config,
             String output,
@@ -55,15 +55,16 @@ public final class JobRunner {
         this.metrics = new JobMetrics(metrics);
     }
 
-    /** The folder of a job, which may have nothing in it. */
+    /** Returns the folder of a job, which may be empty. */
     public Folder folder(String job) {
         return new Folder(output, job);
     }
 
     /**
-     * Checks an event before anything is done for it.
+     * Validates an event before any work is done for it.
      *
-     * @throws SoftcallException {@code FORBIDDEN} or {@code INVALID_REQUEST}
+     * @throws SoftcallException {@code FORBIDDEN} when the bucket is not configured; {@code INVALID_REQUEST} when no
+     *     reading of the key is possible
      */
     public void check(Event.Created created) {
         rules.requireListed(created.bucket());
@@ -73,9 +74,9 @@ public final class JobRunner {
     }
 
     /**
-     * Plans the job of a file that was stored, and does its parts or hands them out.
+     * Plans the job of a stored file, and does its parts or sends them to a broker.
      *
-     * @return how it ended; empty when others go on with it, or when the file is not to be classified
+     * @return the outcome; empty when other instances continue the job, or when the file is not classified
      */
     public Optional<Manifest> created(Event.Created created) {
         Bucket bucket = inputs.bucket(created.bucket());
@@ -98,7 +99,7 @@ public final class JobRunner {
         return folder.ended().or(() -> begin(folder, new Begun(bucket, input, started)));
     }
 
-    /** Results are no input, wherever they lie. */
+    /** Returns whether the file is a result: results are never classified, wherever they are stored. */
     private boolean isResult(Bucket bucket, String key) {
         return (bucket.uri() + key).startsWith(output.uri());
     }
@@ -150,14 +151,14 @@ public final class JobRunner {
     }
 
     /**
-     * Does a part that was handed out. Its job was planned before.
+     * Does a part that a broker delivered. Its job was planned before.
      *
-     * @return how the job ended, if this was its last part or it had ended before
+     * @return the outcome when this was the last part, or when the job had ended before
      * @throws SoftcallException {@code INVALID_REQUEST} when there is no such part
      */
     public Optional<Manifest> part(Event.Part event) {
         if (!KeyRules.isId(event.job())) {
-            throw SoftcallException.invalid("job \"%s\" is no job's id", event.job());
+            throw SoftcallException.invalid("\"%s\" is not the id of a job", event.job());
         }
         Folder folder = folder(event.job());
         Optional<Manifest> ended = folder.ended();
@@ -180,7 +181,7 @@ public final class JobRunner {
         });
     }
 
-    /** Ends a job that was planned: at once where it runs here, at their next part where other instances work on it. */
+    /** Cancels a planned job: at once in this process, and in other processes at their next part. */
     public void cancel(Folder folder, Plan plan) {
         Manifests.fail(folder, plan.input(), plan.started(), JobFailure.cancelled());
         LOG.warnf("job %s: cancelled", Printable.of(folder.job()));
@@ -212,7 +213,11 @@ public final class JobRunner {
         }
     }
 
-    /** Reads a file from its start to its end. @return the number of its parts */
+    /**
+     * Reads a file from its start to its end.
+     *
+     * @return the number of its parts
+     */
     private int whole(Folder folder, Plan plan, Source source) throws JobFailure {
         Set<Integer> done = new HashSet<>(folder.parts());
         try (Source.Reading rows = source.readWhole(plan.limits())) {
@@ -238,7 +243,7 @@ public final class JobRunner {
         metrics.part(folder, plan, part, done, (System.nanoTime() - began) / 1e9);
     }
 
-    /** Writes the manifest of a split job, if all its parts are there. */
+    /** Writes the manifest of a split job, if all its parts are stored. */
     private Optional<Manifest> finish(Folder folder, Plan plan) throws JobFailure {
         int all = plan.parts().size();
         return folder.parts().size() < all ? Optional.empty() : Optional.of(succeed(folder, plan, all));

@@ -9,76 +9,82 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** Which files are classified, with which tasks, and where results go. */
+/** Which files jobs classify, with which tasks, and where results go. */
 @ConfigMapping(prefix = "softcall.jobs")
 public interface JobsConfig {
 
-    /** {@code s3://bucket/prefix} or {@code file:/dir} for results. None: jobs are off. */
+    /** {@code s3://bucket/prefix} or {@code file:/dir} for results. When absent, jobs are off. */
     Optional<String> output();
 
     /** The only buckets that are read or written: names of S3 buckets, or {@code file:/dir}. */
     Optional<List<String>> buckets();
 
-    /** Pattern of the keys whose files are classified, in which {@code *} stands for any characters; others are passed over. */
+    /** Pattern of the keys whose files are classified; {@code *} matches any characters. Other files are ignored. */
     @WithDefault("*")
     String keys();
 
-    /** Tasks by a name of your choice; the first whose pattern fits a key is that of rows without a task. */
+    /**
+     * Rules by a name that the operator chooses. The first rule that matches a key gives the task of rows that name
+     * none.
+     */
     Map<String, Rule> rules();
 
-    /** Topics of SNS whose subscriptions to {@code POST /v1/jobs} are confirmed. */
+    /** SNS topics whose subscriptions to {@code POST /v1/jobs} are confirmed. */
     Optional<List<String>> snsTopics();
 
-    /** Where parts are handed out as events. None: the instance does all parts itself. */
+    /** URL to which parts are sent as events. When absent, the instance does all parts itself. */
     Optional<URI> broker();
 
-    /** Whether results name every label's probability. */
+    /** Whether results contain the probability of every label. */
     @WithDefault("false")
     boolean scores();
 
-    /** Cuts texts to this many tokens; -1: to as many as are accepted; 0: long texts are errors of their rows. */
+    /** Number of tokens to which texts are cut; -1: as many as are accepted; 0: long texts are errors of their rows. */
     @WithDefault("0")
     int truncatePromptTokens();
 
-    /** A part of uncompressed JSONL. */
+    /** Size of a part of an uncompressed JSONL file. */
     @WithDefault("1M")
     MemorySize partBytes();
 
-    /** Rows of a part of any other file. */
+    /** Rows in a part of any other file. */
     @WithDefault("10000")
     int partRows();
 
-    /** A longer row is an error. */
+    /** Maximum size of a row; a longer row is an error. */
     @WithDefault("1M")
     MemorySize rowBytes();
 
-    /** A file that unpacks to more is bad. */
+    /** Maximum uncompressed size of a file; a larger file is refused. */
     @WithDefault("64G")
     MemorySize maxBytes();
 
-    /** A file with more rows is bad; one that is split by its bytes, if a part of it has more. */
+    /**
+     * Maximum number of rows in a file; for a file that is split by bytes, in each part. A file with more rows is
+     * refused.
+     */
     @WithDefault("100000000")
     long maxRows();
 
-    /** Rows of one job that wait or run at once. */
+    /** Maximum number of rows of one job that wait or are classified at a time. */
     @WithDefault("384")
     int rowsInFlight();
 
-    /** Jobs, or parts of jobs, that run at once. */
+    /** Maximum number of jobs, or parts of jobs, in progress. */
     @WithDefault("2")
     int concurrent();
 
-    /** Events that may wait for their turn; more are answered 429. */
+    /** Maximum number of waiting events; more are refused with 429. */
     @WithDefault("1000")
     int waiting();
 
-    /** How long a job goes on asking a store that does not answer. */
+    /** How long a job retries requests to a store that does not answer. */
     @WithDefault("30s")
     Duration storePatience();
 
-    /** A task for the rows of some files. */
+    /** The task of the rows in some files. */
     interface Rule {
-        /** Pattern of keys, in which {@code *} stands for any characters. */
+        /** Pattern of keys; {@code *} matches any characters. */
         String keys();
 
         String task();

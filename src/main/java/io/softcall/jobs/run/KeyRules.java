@@ -10,11 +10,14 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 
-/** Which files jobs read, and with which task: the buckets and patterns of the configuration, and what any key may look like. */
+/**
+ * Decides which files jobs read, and with which task: by the configured buckets and patterns, and by what a key may
+ * contain.
+ */
 public final class KeyRules {
 
     private static final int MAX_KEY_LENGTH = 1_024;
-    /** A key with its version. */
+    /** Length of a key, a slash and a version. */
     private static final int MAX_ID_LENGTH = MAX_KEY_LENGTH + 100;
 
     private static final Pattern IMPOSSIBLE_KEY =
@@ -24,10 +27,10 @@ public final class KeyRules {
 
     private final List<String> buckets;
     private final Pattern keys;
-    /** By the name that the configuration gives them. */
+    /** Rules by their configured names. */
     private final Map<String, Rule> rules = new TreeMap<>();
 
-    /** @throws IllegalArgumentException when the output is in no listed bucket, or a rule's task has an impossible name */
+    /** @throws IllegalArgumentException when the output's bucket is not listed, or a rule's task has an invalid name */
     public KeyRules(JobsConfig config) {
         this.buckets = config.buckets().orElse(List.of());
         this.keys = pattern(config.keys());
@@ -37,7 +40,7 @@ public final class KeyRules {
                         rules.put(name, new Rule(pattern(rule.keys()), new TaskName(rule.task()).value())));
     }
 
-    /** A pattern in which {@code *} stands for any characters. */
+    /** Returns a pattern in which {@code *} matches any characters. */
     private static Pattern pattern(String keys) {
         return Pattern.compile(
                 List.of(keys.split("\\*", -1)).stream()
@@ -55,7 +58,7 @@ public final class KeyRules {
         }
     }
 
-    /** @throws SoftcallException {@code FORBIDDEN} when the bucket is not among those of the configuration */
+    /** @throws SoftcallException {@code FORBIDDEN} when the bucket is not configured */
     void requireListed(String bucket) {
         if (!buckets.contains(bucket)) {
             throw new SoftcallException(
@@ -63,12 +66,12 @@ public final class KeyRules {
         }
     }
 
-    /** Whether the file of this key is to be classified. Folders are not. */
+    /** Returns whether the file with this key is classified. Folders are not. */
     boolean include(String key) {
         return !key.endsWith("/") && keys.matcher(key).matches();
     }
 
-    /** The task of rows that name none; of several rules that fit, the one whose name comes first. */
+    /** Returns the task of rows that name none. When several rules match, the one whose name sorts first is used. */
     Optional<String> task(String key) {
         return rules.values().stream()
                 .filter(rule -> rule.keys().matcher(key).matches())
@@ -81,7 +84,7 @@ public final class KeyRules {
                 && (key.endsWith("/") || !IMPOSSIBLE_KEY.matcher(key).matches());
     }
 
-    /** @throws SoftcallException {@code INVALID_REQUEST} */
+    /** @throws SoftcallException {@code INVALID_REQUEST} when the key is not possible */
     static void requirePossible(String key) {
         if (!isPossible(key)) {
             throw SoftcallException.invalid(
@@ -90,7 +93,7 @@ public final class KeyRules {
         }
     }
 
-    /** Whether this may be the id of a job: a key, a slash, an ETag. */
+    /** Returns whether this may be the id of a job: a key, a slash, an ETag. */
     public static boolean isId(String id) {
         return id.length() <= MAX_ID_LENGTH && !IMPOSSIBLE_KEY.matcher(id).matches();
     }

@@ -8,12 +8,12 @@ import java.util.List;
 import java.util.SortedMap;
 
 /**
- * What became of a job: {@code _SUCCESS}, or {@code _FAILED}.
+ * The outcome of a job: {@code _SUCCESS}, or {@code _FAILED}.
  *
  * @param output the folder of the results
- * @param errors rows that are errors
+ * @param errors number of rows with an error
  * @param tasks the version of each task that answered
- * @param error why there is no result; null when there is
+ * @param error why there is no result; null when there is one
  */
 @RegisterForReflection
 @JsonInclude(JsonInclude.Include.NON_NULL)
@@ -32,7 +32,7 @@ public record Manifest(
     public Manifest {
         boolean complete = rows != null && errors != null && tasks != null && parts != null;
         if (job == null || input == null || output == null || complete == (error != null)) {
-            throw new IllegalArgumentException("a manifest is that of a result, or of a failure");
+            throw new IllegalArgumentException("a manifest has either a result or an error");
         }
     }
 

@@ -19,14 +19,18 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.TreeMap;
 
-/** Writes the last word on a job: counted and hashed from what is stored, not from what was meant to be. */
+/** Writes the outcome of a job. Its counts and hashes are computed from the stored parts. */
 public final class Manifests {
 
     private static final JsonMapper JSON = new JsonMapper();
 
     private Manifests() {}
 
-    /** Creates {@code _SUCCESS}. @return the one that is stored, whoever created it */
+    /**
+     * Creates {@code _SUCCESS}.
+     *
+     * @return the stored manifest, which another instance may have created
+     */
     public static Manifest succeed(Folder folder, Plan plan, int parts) {
         TreeMap<String, String> tasks = new TreeMap<>();
         List<Manifest.Part> stored = new ArrayList<>();
@@ -47,12 +51,12 @@ public final class Manifests {
         return folder.agree(Folder.SUCCESS, manifest, Manifest.class);
     }
 
-    /** Creates {@code _FAILED}, if the failure holds for whoever tries again. */
+    /** Creates {@code _FAILED} for a final failure. */
     public static Manifest fail(Folder folder, Input input, Instant started, JobFailure failure) {
         Manifest.Failure error = new Manifest.Failure(failure.code().text(), failure.getMessage());
         Manifest manifest =
                 new Manifest(folder.job(), input, folder.uri(), null, null, null, null, error, started, now());
-        // A file that is gone may come back; a bad one stays as it is, and what was cancelled stays cancelled.
+        // A missing file may be stored again. A bad file stays bad, and a cancelled job stays cancelled.
         return failure.code() == JobFailure.Code.INPUT_GONE
                 ? manifest
                 : folder.agree(Folder.FAILED, manifest, Manifest.class);
@@ -80,7 +84,7 @@ public final class Manifests {
             return new Manifest.Part(
                     name, rows, errors, counted.bytes, HexFormat.of().formatHex(sha256.digest()));
         } catch (JsonProcessingException e) {
-            throw folder.damaged(name, "it is not what was written");
+            throw folder.damaged(name, "it was changed");
         } catch (IOException e) {
             throw folder.damaged(name, e.toString());
         }

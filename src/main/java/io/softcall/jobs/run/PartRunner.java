@@ -26,21 +26,21 @@ import java.util.OptionalInt;
 import java.util.Set;
 
 /**
- * Classifies the rows of one part and stores their results. A few chunks of rows are under way at once, so that runs are full
- * while the oldest chunk is waited for and the next one is read.
+ * Classifies the rows of one part and stores their results. A few chunks of rows are in progress at a time, so that
+ * batches stay full while the oldest chunk finishes and the next one is read.
  */
 public final class PartRunner {
 
-    /** Of which one is nearly done, one runs, and one waits. */
+    /** Number of chunks in progress: one is about to finish, one is being classified, and one waits. */
     private static final int CHUNKS = 3;
 
-    /** Characters of one chunk, give or take its last row. */
+    /** Approximate number of characters in a chunk: the last row may exceed it. */
     private static final int CHUNK_CHARACTERS = 1 << 20;
 
-    /** Tasks that one part may name. */
+    /** Maximum number of tasks that one part may name. */
     private static final int MAX_TASKS = 1_000;
 
-    /** Of older ones, the job's folder tells at the next part. */
+    /** Maximum number of cancelled jobs in memory; older ones are found in the job's folder at the next part. */
     private static final int MAX_CANCELLED = 1_000;
 
     private static final Set<Reason> OF_THE_ROWS =
@@ -58,14 +58,14 @@ public final class PartRunner {
         this.chunkRows = Math.max(1, rowsInFlight / CHUNKS);
     }
 
-    /** What was done. */
+    /** The counts of a finished part. */
     public record Done(int rows, int errors) {}
 
     /**
-     * Classifies rows and creates the part, unless somebody else has meanwhile.
+     * Classifies rows and creates the part, unless another instance has created it in the meantime.
      *
-     * @param maxRows rows of the part; fewer only at the end of the file
-     * @throws JobFailure when the file is at fault
+     * @param maxRows number of rows in the part; only the last part of a file has fewer
+     * @throws JobFailure when the file is at fault, or the job was cancelled
      */
     public Done run(Folder folder, Plan plan, int part, Source.Reading rows, int maxRows) throws JobFailure {
         try (Results results = new Results(part, plan.scores())) {
@@ -75,17 +75,17 @@ public final class PartRunner {
         }
     }
 
-    /** Ends what is under way of a job, here and now: whoever asks for another chunk of its rows is told. */
+    /** Stops the work on a job in this process: its next chunk of rows is not classified. */
     public void cancel(String job) {
         cancelled.put(job, true);
     }
 
-    /** A job begins, as it does when the folder of a cancelled one was deleted. */
+    /** Notes that a job begins: when the folder of a cancelled job was deleted, the job may run again. */
     public void begin(String job) {
         cancelled.invalidate(job);
     }
 
-    /** A job has ended; nobody asks for its tasks any more. */
+    /** Notes that a job has ended, and drops its tasks. */
     public void end(String job) {
         tasks.forget(job);
     }
@@ -103,15 +103,15 @@ public final class PartRunner {
         }
 
         void start(Classifier classifier, OptionalInt truncateTokens) {
-            refusing(() -> started = Optional.of(classifier.start(task, texts, truncateTokens)));
+            orRefuseRows(() -> started = Optional.of(classifier.start(task, texts, truncateTokens)));
         }
 
         void await() {
-            refusing(() -> started.ifPresent(running -> outcomes = running.await()));
+            orRefuseRows(() -> started.ifPresent(running -> outcomes = running.await()));
         }
 
-        /** A task that cannot be served, as it turns out only now, costs its rows. */
-        private void refusing(Runnable step) {
+        /** Runs a step. When the task turns out to be unusable, its rows become errors. */
+        private void orRefuseRows(Runnable step) {
             try {
                 step.run();
             } catch (SoftcallException e) {
@@ -124,7 +124,7 @@ public final class PartRunner {
         }
     }
 
-    /** Where the result of a row comes from. */
+    /** The source of a row's result. */
     private sealed interface Entry {
 
         record Waiting(RowId id, Group group, int index) implements Entry {}

@@ -12,15 +12,15 @@ import java.util.List;
 import java.util.OptionalInt;
 
 /**
- * A job as it was begun: every setting that has a say in its results. Whoever works on the job follows the one that is stored.
+ * The plan of a job: every setting that affects its results. All instances follow the stored plan.
  *
- * @param task for rows that name none; null: there is none
- * @param scores whether results name every label's probability
- * @param truncate tokens to which texts are cut; -1: as many as are accepted; 0: not
- * @param partRows rows of a part where the file is read whole
- * @param maxBytes of the file, unpacked; 0, in plans of old: no bound
- * @param maxRows of the file; 0, in plans of old: no bound
- * @param parts null where the file can only be read from its start, so that parts show while it is read
+ * @param task the task of rows that name none; null when there is none
+ * @param scores whether results contain the probability of every label
+ * @param truncate number of tokens to which texts are cut; -1: as many as are accepted; 0: texts are not cut
+ * @param partRows number of rows in a part of a file that is not split
+ * @param maxBytes maximum uncompressed size of the file; 0 in old plans: no bound
+ * @param maxRows maximum number of rows in the file; 0 in old plans: no bound
+ * @param parts null when the file can only be read from its start; its parts are then found while it is read
  */
 @RegisterForReflection
 @JsonInclude(JsonInclude.Include.NON_NULL)
@@ -46,7 +46,7 @@ public record Plan(
 
     private static void require(boolean condition, String what) {
         if (!condition) {
-            throw new IllegalArgumentException(what + " is missing, or impossible");
+            throw new IllegalArgumentException(what + " is missing or impossible");
         }
     }
 

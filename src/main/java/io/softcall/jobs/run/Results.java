@@ -17,8 +17,8 @@ import java.nio.file.Path;
 import java.util.Optional;
 
 /**
- * The results of one part, on their way into a file of this machine: what is stored at once must be complete before. All methods
- * throw {@code TEMPORARY_FOLDER_UNAVAILABLE} where that machine has no room for them.
+ * The results of one part, collected in a local file, because a part is stored in one step once it is complete. All
+ * methods throw {@code TEMPORARY_FOLDER_UNAVAILABLE} when the machine has no space for them.
  */
 final class Results implements AutoCloseable {
 
@@ -107,17 +107,17 @@ final class Results implements AutoCloseable {
         rows++;
     }
 
-    /** The complete file, which goes with this object. */
+    /** Completes the file and returns it; {@link #close} deletes it. */
     Path finish() {
         write(out::close);
         return file;
     }
 
-    /** Leaves nothing behind, whatever could not be written. */
+    /** Deletes the file, even after a failed write. */
     @Override
     public void close() {
         try {
-            // Not the generator, which would write what it still has.
+            // The generator is not closed here, because it would write what it still holds.
             bytes.close();
         } catch (IOException e) {
             throw noRoom(e);

@@ -316,7 +316,7 @@ class EventsTest {
     @Test
     void batchesAreBounded() throws Exception {
         assertRefused(post(BATCH, JSON.createArrayNode()), 400, "0 events, expected 1 to");
-        assertRefused(post(BATCH, JSON.createObjectNode()), 400, "no list of events");
+        assertRefused(post(BATCH, JSON.createObjectNode()), 400, "not a list of events");
         ArrayNode many = JSON.createArrayNode();
         for (int i = 0; i < 257; i++) {
             many.add(i);

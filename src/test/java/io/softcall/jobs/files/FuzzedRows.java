@@ -38,8 +38,8 @@ public final class FuzzedRows {
                     + "|the row has (?:no text|text[12]?(?: and text[12])*), expected text, or text1 and text2"
                     + "|task name \".*\"(?: \\(\\d+ characters\\))?: expected segments of .*"
                     + "|the row has (?:more than )?\\d+ (?:bytes|characters), (?:which is the limit|at most \\d+ are accepted) \\(softcall.jobs.row-bytes\\)"
-                    + "|the row is not valid CSV(?:: more follows behind a closing quote"
-                    + "|: a quote that opens here is not closed, nor within \\d+ characters \\(softcall.jobs.row-bytes\\))?"
+                    + "|the row is not valid CSV(?:: more text follows a closing quote"
+                    + "|: a quote that opens here is not closed within \\d+ characters \\(softcall.jobs.row-bytes\\))?"
                     + "|the row has \\d+ fields, expected \\d+ as the first line has"
                     + "|(?:id|task|text[12]?) is not UTF-8"
                     + "|the row (?:" + Reasons.MALFORMED_JSON + ")",

@@ -73,7 +73,7 @@ class CsvTest {
         List<Row> rows = rows(Files.readAllBytes(CASES.resolve("quote_row.csv")));
         assertEquals(3, rows.size());
         assertEquals("fine", text(rows.get(0)));
-        assertEquals("the row is not valid CSV: more follows behind a closing quote", problem(rows.get(1)));
+        assertEquals("the row is not valid CSV: more text follows a closing quote", problem(rows.get(1)));
         assertEquals("fine too", text(rows.get(2)));
     }
 
@@ -136,12 +136,10 @@ class CsvTest {
     @Test
     void nothingOfAFileWithoutAHeaderIsRepeated() {
         String fault = fault("17,CUSTOMERTEXT,x\n18,b,y\n");
-        assertEquals(
-                "the first line does not name the columns: of its 3 none is text, nor are there text1 and text2",
-                fault);
+        assertEquals("the first line names 3 columns, expected one called text, or text1 and text2", fault);
         assertFalse(fault("\"CUSTOMERTEXT\" b\n").contains("CUSTOMER"));
         assertTrue(fault("text,id,text\na,b,c\n").contains("names the column text twice"));
-        assertTrue(fault("").contains("of its 0"));
+        assertTrue(fault("").contains("names 0 columns"));
     }
 
     @Test

@@ -74,7 +74,7 @@ class ArtifactBoundsTest {
     void aNameTwiceIsRefused() {
         String softcall = "{\"schema\": 1, \"schema\": 1}";
         assertTrue(refusal(EditedArtifact.of("sentiment").rawMetadata(softcall))
-                .contains("\"schema\" stands in an object twice"));
+                .contains("\"schema\" appears twice in an object"));
     }
 
     /** JSON can name it, and an answer that repeats a label or the metadata could not be written. */

@@ -7,8 +7,8 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 
 /**
- * Thrift's compact protocol, in which Parquet writes what it says about itself. Nothing is built from a length before its bytes are
- * seen to be there, and what is not asked for is passed over.
+ * Reads Thrift's compact protocol, in which Parquet files store their metadata. Memory is only reserved for bytes that
+ * are present, whatever length the data claims. Fields that are not needed are skipped.
  */
 final class CompactProtocol {
 
@@ -38,9 +38,9 @@ final class CompactProtocol {
     interface Field {
 
         /**
-         * Reads its value, if it is of interest.
+         * Reads the field's value when it is needed.
          *
-         * @return whether it was read
+         * @return whether the value was read; otherwise it is skipped
          */
         boolean read(int id, int type) throws JobFailure;
     }
@@ -50,12 +50,12 @@ final class CompactProtocol {
         void read(int type) throws JobFailure;
     }
 
-    /** Bytes that were read. */
+    /** Returns the number of bytes that were read. */
     int position() {
         return in.position();
     }
 
-    /** @throws JobFailure when the bytes are no struct, or end before it does */
+    /** @throws JobFailure when the bytes are not a complete struct */
     void struct(Field field) throws JobFailure {
         if (++depth > MAX_DEPTH) {
             throw malformed("is nested more than %d deep".formatted(MAX_DEPTH));
@@ -84,7 +84,7 @@ final class CompactProtocol {
         require(type == LIST || type == SET);
         int head = in.get() & 0xff;
         long size = head >>> 4 == 0xf ? varint() : head >>> 4;
-        // Each takes a byte at least, and no more is built than was there.
+        // Each element takes at least one byte, so the list cannot be longer than the bytes that remain.
         require(size <= in.remaining());
         for (long i = 0; i < size; i++) {
             element.read(head & 0xf);
@@ -96,7 +96,7 @@ final class CompactProtocol {
         return type == BYTE ? in.get() : zigzag();
     }
 
-    /** A number of bytes, rows or values. */
+    /** Reads a number of bytes, rows or values. */
     long count(int type) throws JobFailure {
         long count = integer(type);
         require(count >= 0);
@@ -130,7 +130,7 @@ final class CompactProtocol {
     }
 
     private void skipElement(int type) throws JobFailure {
-        // Other than in a field, a truth value has a byte of its own here.
+        // In a list, a Boolean has a byte of its own; in a field, its type is the value.
         if (type == TRUE || type == FALSE) {
             in.get();
         } else {
@@ -168,7 +168,7 @@ final class CompactProtocol {
         return value;
     }
 
-    /** An unsigned number, seven bits a byte. */
+    /** Reads an unsigned number with seven bits in each byte. */
     static long unsigned(ByteBuffer in) throws JobFailure {
         long value = 0;
         for (int shift = 0; shift < MAX_VARINT_BITS; shift += 7) {
@@ -183,11 +183,11 @@ final class CompactProtocol {
 
     private static void require(boolean condition) throws JobFailure {
         if (!condition) {
-            throw malformed("has a type or a length that cannot be");
+            throw malformed("has an impossible type or length");
         }
     }
 
     private static JobFailure malformed(String problem) {
-        return JobFailure.badFile("the file is not valid Parquet: what it says about itself %s", problem);
+        return JobFailure.badFile("the file is not valid Parquet: its metadata %s", problem);
     }
 }

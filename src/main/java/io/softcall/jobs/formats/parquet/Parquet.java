@@ -14,10 +14,10 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Rows of a Parquet file: the columns {@code id}, {@code task}, {@code text}, {@code text1}, {@code text2} of it.
+ * The rows of a Parquet file, from its columns {@code id}, {@code task}, {@code text}, {@code text1}, {@code text2}.
  *
- * <p>The format is read here because the readers that there are believe what a file says about itself: they make room for as many
- * values as a page claims, unpack thousands of rows at once however large these are, and take what is missing for zeros.
+ * <p>Softcall has its own reader, because existing ones trust the file's metadata: they reserve memory for as many
+ * values as a page claims, decompress thousands of rows at once whatever their size, and read missing values as zeros.
  */
 public final class Parquet implements Rows {
 
@@ -25,7 +25,7 @@ public final class Parquet implements Rows {
     private final ParquetFooter footer;
     private final Limits limits;
     private final ParquetPages.Memory memory;
-    /** Of the next row, and of the one behind the last. */
+    /** The next row, and the row after the last one. */
     private long row;
 
     private final long end;
@@ -34,7 +34,7 @@ public final class Parquet implements Rows {
     private List<ParquetPages> pages = List.of();
     private long bytes;
 
-    /** Rows [{@code from}, {@code to}) of the file. */
+    /** Reads the rows [{@code from}, {@code to}) of the file. */
     public Parquet(FileRange file, ParquetFooter footer, Range range, Limits limits) {
         this.file = file;
         this.footer = footer;
@@ -44,7 +44,10 @@ public final class Parquet implements Rows {
         this.end = range.to();
     }
 
-    /** Runs of as many rows. */
+    /**
+     * Splits the rows into ranges of equal length; there are at most {@link Range#MAX_PARTS}, so they may exceed
+     * {@code partRows}.
+     */
     public static List<Range> split(ParquetFooter footer, int partRows) {
         long size = Math.max(partRows, Math.ceilDiv(footer.rows(), Range.MAX_PARTS));
         List<Range> parts = new ArrayList<>();
@@ -68,7 +71,7 @@ public final class Parquet implements Rows {
 
     private void openGroup() throws IOException {
         if (++group == footer.groups().size()) {
-            throw JobFailure.badFile("the file has %d rows, and not the %d of its job", footer.rows(), end);
+            throw JobFailure.badFile("the file has %d rows, but its job expects %d", footer.rows(), end);
         }
         ParquetFooter.Group next = footer.groups().get(group);
         long begin = groupEnd;

@@ -9,25 +9,25 @@ import java.util.List;
 import java.util.zip.GZIPInputStream;
 import org.xerial.snappy.Snappy;
 
-/** What the pages of a Parquet file are packed with. */
+/** The compression of the pages in a Parquet file. */
 enum ParquetCodec {
     UNCOMPRESSED(1),
     SNAPPY(22),
     GZIP(1_032),
     ZSTD(1 << 15);
 
-    /** By their numbers in Parquet. */
+    /** Names by Parquet's numbers. */
     private static final List<String> NAMES =
             List.of("UNCOMPRESSED", "SNAPPY", "GZIP", "LZO", "BROTLI", "LZ4", "ZSTD", "LZ4_RAW");
 
-    /** Bytes that one packed byte can stand for at most. */
+    /** Maximum number of uncompressed bytes for each compressed byte. */
     private final int most;
 
     ParquetCodec(int most) {
         this.most = most;
     }
 
-    /** @throws JobFailure when it is none that is read here */
+    /** @throws JobFailure when the codec is not supported */
     static ParquetCodec of(String column, int number) throws JobFailure {
         String name = number >= 0 && number < NAMES.size() ? NAMES.get(number) : "an unknown codec, " + number;
         for (ParquetCodec codec : values()) {
@@ -36,15 +36,15 @@ enum ParquetCodec {
             }
         }
         throw JobFailure.badFile(
-                "column %s is compressed with %s, which is not read here; expected one of %s",
+                "column %s is compressed with %s, which is not supported; expected one of %s",
                 column, name, List.of(values()));
     }
 
     /**
-     * Unpacks a page.
+     * Decompresses a page.
      *
-     * @param size of the page, as its header has it
-     * @throws IOException when it has another size, or is damaged
+     * @param size the page's uncompressed size in bytes, from its header
+     * @throws IOException when the page has another size, or is damaged
      */
     byte[] unpack(ByteBuffer packed, int size) throws IOException {
         byte[] in = packed.array();

@@ -17,17 +17,17 @@ import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A column of ours in a Parquet file.
+ * A column of a Parquet file that jobs read.
  *
- * @param leaf its place among the columns that hold values
- * @param width bytes of a value; 0 where they differ
+ * @param leaf its index among the columns that contain values
+ * @param width bytes of a value; 0 when values differ in length
  * @param optional whether values may be missing
  */
 record ParquetColumn(String name, int leaf, Physical physical, int width, boolean optional, Meaning meaning) {
 
     private static final int MAX_SCALE = 1_000;
 
-    /** How values lie in the file, in Parquet's order. */
+    /** The physical types, in Parquet's order. */
     enum Physical {
         BOOLEAN(0),
         INT32(4),
@@ -45,10 +45,10 @@ record ParquetColumn(String name, int leaf, Physical physical, int width, boolea
         }
     }
 
-    /** What values stand for: a logical type, or the older converted type. */
+    /** The meaning of values: a logical type, or the older converted type. */
     sealed interface Meaning {
 
-        /** Nothing but what they are. */
+        /** The physical type without a further meaning. */
         record Plain() implements Meaning {}
 
         record Text() implements Meaning {}
@@ -59,12 +59,12 @@ record ParquetColumn(String name, int leaf, Physical physical, int width, boolea
 
         record Date() implements Meaning {}
 
-        /** @param utc whether it is a moment, or what a clock showed somewhere */
+        /** @param utc whether values are instants in UTC; otherwise they are local times */
         record Timestamp(TimeUnit unit, boolean utc) implements Meaning {}
 
         record Uuid() implements Meaning {}
 
-        /** Nothing that could be an id, by Parquet's name. */
+        /** A type that cannot be an id, with Parquet's name for it. */
         record Other(String name) implements Meaning {}
     }
 
@@ -72,7 +72,7 @@ record ParquetColumn(String name, int leaf, Physical physical, int width, boolea
         return physical == Physical.BYTE_ARRAY && (meaning instanceof Meaning.Plain || meaning instanceof Meaning.Text);
     }
 
-    /** Why no value of this column can be an id; empty when it can. */
+    /** Returns why values of this column cannot be ids; empty when they can. */
     Optional<String> whyNoId() {
         boolean possible =
                 switch (meaning) {
@@ -102,9 +102,9 @@ record ParquetColumn(String name, int leaf, Physical physical, int width, boolea
     }
 
     /**
-     * Reads a value as a row's id, as it was written.
+     * Reads a value as a row's id, without loss.
      *
-     * @throws SoftcallException {@code INVALID_REQUEST} when it is none
+     * @throws SoftcallException {@code INVALID_REQUEST} when it cannot be an id
      */
     void readId(ByteBuffer value, Row.Fields row) {
         ByteBuffer bytes = value.slice().order(ByteOrder.LITTLE_ENDIAN);
@@ -133,7 +133,7 @@ record ParquetColumn(String name, int leaf, Physical physical, int width, boolea
             }
             case Meaning.Plain plain when physical == Physical.BYTE_ARRAY -> row.textAsId(text(bytes));
             case Meaning.Plain plain -> row.numberAsId(number(bytes));
-            case Meaning.Other other -> throw new IllegalStateException("whyNoId says so");
+            case Meaning.Other other -> throw new IllegalStateException("whyNoId excludes this type");
         }
     }
 

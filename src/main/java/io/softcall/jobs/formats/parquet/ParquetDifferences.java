@@ -3,7 +3,7 @@ package io.softcall.jobs.formats.parquet;
 import io.softcall.jobs.files.JobFailure;
 import java.nio.ByteBuffer;
 
-/** Numbers by the differences between them. */
+/** Numbers in Parquet's encoding DELTA_BINARY_PACKED, which stores differences between consecutive numbers. */
 final class ParquetDifferences {
 
     private static final int MAX_MINIBLOCKS = 1 << 12;
@@ -22,8 +22,8 @@ final class ParquetDifferences {
     private int bit;
 
     /**
-     * @param in is left behind the numbers once all are read
-     * @param most that there may be
+     * @param in is positioned after the numbers once all of them are read
+     * @param most maximum number of numbers
      */
     ParquetDifferences(ByteBuffer in, long most) throws JobFailure {
         this.in = in;
@@ -47,7 +47,7 @@ final class ParquetDifferences {
         this.miniblock = miniblocks;
     }
 
-    /** Passes over all numbers that are left. */
+    /** Skips all remaining numbers. */
     void skip() throws JobFailure {
         while (read < total) {
             next();

@@ -18,9 +18,9 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
 /**
- * What a Parquet file says about our columns, held against the file's size and against itself.
+ * The metadata of a Parquet file about the columns that jobs read, checked for consistency and against the file's size.
  *
- * @param wrongId why the column {@code id} gives no ids; empty when it does, or when there is none
+ * @param wrongId why the column {@code id} cannot be used; empty when it can, or does not exist
  */
 public record ParquetFooter(List<ParquetColumn> columns, String wrongId, List<Group> groups, long rows) {
 
@@ -28,17 +28,21 @@ public record ParquetFooter(List<ParquetColumn> columns, String wrongId, List<Gr
     private static final int TAIL_BYTES = Integer.BYTES + MAGIC.length;
     private static final int MAX_BYTES = 16 << 20;
 
-    /** Some rows, whose values of a column lie together. @param chunks one a column, in their order */
+    /**
+     * A row group: some rows, stored column by column.
+     *
+     * @param chunks one for each column, in their order
+     */
     record Group(long rows, List<Chunk> chunks) {}
 
     /**
-     * A group's values of a column: bytes [{@code from}, {@code to}) of the file.
+     * The values of a column in a row group: bytes [{@code from}, {@code to}) of the file.
      *
-     * @param unpackedBytes as the file has it
+     * @param unpackedBytes the uncompressed size that the file claims
      */
     record Chunk(ParquetCodec codec, long from, long to, long unpackedBytes) {}
 
-    /** @throws JobFailure when it is not Parquet, contradicts itself, or has no column for a text */
+    /** @throws JobFailure when the file is not Parquet, contradicts itself, or has no column for a text */
     public static ParquetFooter read(FileRange file) throws IOException {
         long size = file.bytes();
         if (size < MAGIC.length + TAIL_BYTES || !ByteBuffer.wrap(MAGIC).equals(file.read(0, MAGIC.length))) {
@@ -47,7 +51,7 @@ public record ParquetFooter(List<ParquetColumn> columns, String wrongId, List<Gr
         ByteBuffer tail = file.read(size - TAIL_BYTES, TAIL_BYTES).order(ByteOrder.LITTLE_ENDIAN);
         int length = tail.getInt();
         if (!ByteBuffer.wrap(MAGIC).equals(tail)) {
-            throw JobFailure.badFile("the file is not Parquet, or not all of it: it does not end with PAR1");
+            throw JobFailure.badFile("the file is not Parquet, or is truncated: it does not end with PAR1");
         }
         if (length <= 0 || length > MAX_BYTES || length > size - MAGIC.length - TAIL_BYTES) {
             throw JobFailure.badFile(
@@ -58,7 +62,7 @@ public record ParquetFooter(List<ParquetColumn> columns, String wrongId, List<Gr
         return new Reader(new CompactProtocol(file.read(end, length)), end).read();
     }
 
-    /** Unpacked bytes of our columns, as the file claims. */
+    /** Returns the uncompressed bytes of these columns, as the file claims. */
     public long unpackedBytes() {
         return groups.stream()
                 .flatMap(group -> group.chunks().stream())
@@ -66,11 +70,11 @@ public record ParquetFooter(List<ParquetColumn> columns, String wrongId, List<Gr
                 .reduce(0, (a, b) -> a + b < 0 ? Long.MAX_VALUE : a + b);
     }
 
-    /** Reads a footer; fields are by the numbers of Parquet's {@code parquet.thrift}. */
+    /** Reads a footer. The numbers of fields are those of Parquet's {@code parquet.thrift}. */
     private static final class Reader {
 
         private final CompactProtocol in;
-        /** Where the values of all columns end. */
+        /** Position in the file at which the values of all columns end. */
         private final long end;
 
         private long version;
@@ -78,7 +82,7 @@ public record ParquetFooter(List<ParquetColumn> columns, String wrongId, List<Gr
         private int leaves;
         private final List<ParquetColumn> columns = new ArrayList<>();
         private String wrongId = "";
-        /** Groups that still miss elements of the schema, innermost last. */
+        /** For each open group of the schema, the number of elements still to come; the innermost group is last. */
         private final Deque<Long> open = new ArrayDeque<>();
 
         private boolean hasSchema;
@@ -121,12 +125,12 @@ public record ParquetFooter(List<ParquetColumn> columns, String wrongId, List<Gr
             List<String> names = columns.stream().map(ParquetColumn::name).toList();
             if (!names.contains("text") && !(names.contains("text1") && names.contains("text2"))) {
                 throw JobFailure.badFile(
-                        "none of the file's %d columns is text, nor are there text1 and text2", leaves);
+                        "the file has %d columns, expected one called text, or text1 and text2", leaves);
             }
             require(names.stream().distinct().count() == names.size(), "it names a column twice");
         }
 
-        /** An element of the schema, as it comes. */
+        /** The fields of a schema element, collected while it is read. */
         private static final class Element {
             private int type = -1;
             private int length;
@@ -285,12 +289,12 @@ public record ParquetFooter(List<ParquetColumn> columns, String wrongId, List<Gr
         }
 
         private void groups(int type) throws JobFailure {
-            require(hasSchema && !hasGroups, "its row groups stand before its schema, or twice");
+            require(hasSchema && !hasGroups, "its row groups come before its schema, or twice");
             in.list(type, element -> groups.add(group(element)));
             hasGroups = true;
         }
 
-        /** A column's values in a group, as they come. */
+        /** The fields of a column chunk, collected while it is read. */
         private static final class Values {
             private boolean elsewhere;
             private int type = -1;
@@ -369,14 +373,14 @@ public record ParquetFooter(List<ParquetColumn> columns, String wrongId, List<Gr
 
         private Chunk chunk(ParquetColumn column, Values values, long groupRows) throws JobFailure {
             String name = column.name();
-            require(!values.elsewhere, "column %s is encrypted, or lies in another file".formatted(name));
+            require(!values.elsewhere, "column %s is encrypted, or is in another file".formatted(name));
             require(
                     values.type == column.physical().ordinal() && values.path.equals(List.of(name)),
                     "a row group has another column in place of %s".formatted(name));
             require(
                     values.count == groupRows,
                     "a row group claims %d rows, and %d values of %s".formatted(groupRows, values.count, name));
-            // A dictionary lies before the values, if there is one.
+            // A dictionary, if there is one, comes before the values.
             long from = values.dictionary > 0 ? values.dictionary : values.data;
             require(
                     values.unpacked >= 0

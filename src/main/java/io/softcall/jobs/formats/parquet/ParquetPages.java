@@ -15,11 +15,11 @@ import java.util.zip.CRC32;
 /** The values of a column in a row group, row by row. At most one page and one dictionary are in memory. */
 final class ParquetPages {
 
-    /** Of the pages and dictionaries that are open at once, in all columns. */
+    /** Maximum size of the open pages and dictionaries of all columns together. */
     private static final int MAX_OPEN_BYTES = 64 << 20;
 
     private static final int WINDOW_BYTES = 1 << 16;
-    /** Of a page's header, which holds statistics too. */
+    /** Maximum size of a page's header, which also contains statistics. */
     private static final int MAX_HEADER_BYTES = 1 << 20;
 
     private static final int DATA = 0;
@@ -28,7 +28,7 @@ final class ParquetPages {
 
     private static final ByteBuffer NOTHING = ByteBuffer.allocate(0);
 
-    /** What the pages of all columns of a group take, and how much was unpacked in all. */
+    /** Counts the memory of the pages of all columns in a group, and the bytes decompressed so far. */
     public static final class Memory {
 
         private final Limits limits;
@@ -43,7 +43,7 @@ final class ParquetPages {
             bytes = 0;
         }
 
-        /** @throws JobFailure when there is more than the file may have, whatever its footer says */
+        /** @throws JobFailure when the pages decompress to more than a file may have, whatever the footer claims */
         private void unpack(long more) throws JobFailure {
             unpacked += more;
             if (unpacked > limits.bytes()) {
@@ -51,7 +51,7 @@ final class ParquetPages {
             }
         }
 
-        /** @return whether there is room for a page, and what it is unpacked from, in place of another */
+        /** @return whether there is room for a page and its compressed bytes, once another page is released */
         private boolean hasRoom(long packed, long unpacked, long before) {
             return packed >= 0 && unpacked >= 0 && packed <= MAX_OPEN_BYTES - (bytes - before) - unpacked;
         }
@@ -61,7 +61,7 @@ final class ParquetPages {
     private final ParquetColumn column;
     private final Chunk chunk;
     private final Memory memory;
-    /** Rows that no page has given yet. */
+    /** Rows of the group that are in no page opened so far. */
     private long rowsLeft;
 
     private long position;
@@ -77,8 +77,8 @@ final class ParquetPages {
     };
 
     /**
-     * @param rows of the group
-     * @param skipped rows to pass over
+     * @param rows number of rows in the group
+     * @param skipped number of rows to skip
      */
     ParquetPages(FileRange file, ParquetColumn column, Chunk chunk, Memory memory, long rows, long skipped)
             throws IOException {
@@ -97,7 +97,10 @@ final class ParquetPages {
         }
     }
 
-    /** The value of the next row, which there must be; empty where it has none. It holds until the next call. */
+    /**
+     * Returns the value of the next row, which must exist; empty when the row has none. The buffer is valid until the
+     * next call.
+     */
     Optional<ByteBuffer> next() throws IOException {
         while (inPage == 0) {
             open(0);
@@ -108,14 +111,14 @@ final class ParquetPages {
                 return Optional.empty();
             }
             ByteBuffer value = values.next();
-            require(column.width() == 0 || value.remaining() == column.width(), "a value has another width");
+            require(column.width() == 0 || value.remaining() == column.width(), "a value has the wrong width");
             return Optional.of(value);
         } catch (BufferUnderflowException e) {
             throw malformed("a page has too few values");
         }
     }
 
-    /** What a page says of itself. */
+    /** The header of a page. */
     private static final class Header {
         private int type = -1;
         private long unpacked = -1;
@@ -130,10 +133,10 @@ final class ParquetPages {
     }
 
     /**
-     * Goes on to the next page.
+     * Opens the next page.
      *
-     * @param skipped rows to pass over, which may be the whole page: it is not even fetched then
-     * @return rows that were passed over, of a page that was
+     * @param skipped number of rows to skip; a page that is skipped completely is not even fetched
+     * @return the number of rows in a page that was skipped completely; otherwise 0
      */
     private long open(long skipped) throws IOException {
         Header header = header();
@@ -180,7 +183,7 @@ final class ParquetPages {
     private void hold(Header header, long before, long now) throws JobFailure {
         if (!memory.hasRoom(header.packed, now, before)) {
             throw JobFailure.badFile(
-                    "the file has pages of %d bytes, and of %d unpacked: those of all columns together may have %d at once",
+                    "the file has a page of %d bytes, %d unpacked: the open pages of all columns together may have %d bytes",
                     header.packed, header.unpacked, MAX_OPEN_BYTES);
         }
         memory.unpack(header.unpacked);
@@ -191,7 +194,7 @@ final class ParquetPages {
         return ByteBuffer.wrap(chunk.codec().unpack(packed, (int) size)).order(ByteOrder.LITTLE_ENDIAN);
     }
 
-    /** A page with its values. */
+    /** Opens a page of values. */
     private void openData(Header header, ByteBuffer body) throws IOException {
         ByteBuffer levels;
         ByteBuffer data;
@@ -215,7 +218,7 @@ final class ParquetPages {
                 };
     }
 
-    /** By Parquet's numbers of encodings. */
+    /** Returns a reader for the page's encoding, by Parquet's numbers of encodings. */
     private ParquetValues values(Header header, ByteBuffer data) throws JobFailure {
         Physical type = column.physical();
         boolean fits =
@@ -253,7 +256,7 @@ final class ParquetPages {
         if (header.checksum.isPresent()) {
             CRC32 checksum = new CRC32();
             checksum.update(body.duplicate());
-            require((int) checksum.getValue() == header.checksum.get(), "a page's checksum is another");
+            require((int) checksum.getValue() == header.checksum.get(), "a page does not match its checksum");
         }
         return body;
     }
@@ -314,7 +317,10 @@ final class ParquetPages {
         return field == 1 || field == encoding;
     }
 
-    /** Bytes of the column, {@code more} of them where they have to be fetched and there are so many. */
+    /**
+     * Returns bytes of the column. With {@code more}, fetches that many if possible, and returns all that are in
+     * memory.
+     */
     private ByteBuffer bytes(long from, int length, int more) throws IOException {
         long end = windowFrom + window.capacity();
         if (from < windowFrom || from + length > end) {

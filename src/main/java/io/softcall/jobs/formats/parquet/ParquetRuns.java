@@ -4,7 +4,9 @@ import io.softcall.jobs.files.JobFailure;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
-/** Runs of equal numbers, and of numbers of a few bits each. */
+/**
+ * Numbers in Parquet's RLE/bit-packing hybrid encoding: runs of equal numbers, and runs of numbers of a few bits each.
+ */
 final class ParquetRuns {
 
     private final ByteBuffer in;

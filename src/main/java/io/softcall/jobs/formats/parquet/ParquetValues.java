@@ -7,26 +7,26 @@ import java.nio.ByteOrder;
 import java.util.Arrays;
 
 /**
- * Values of a page, one by one: however many a page claims and however long a run of equal ones is, nothing is built but the one
- * that is asked for.
+ * The values of a page, decoded one by one. Only the requested value is built, however many values a page claims, and
+ * however long a run of equal values is.
  */
 interface ParquetValues {
 
     /**
-     * The next value, little-endian where it is a number, until the one after it is asked for.
+     * Returns the next value; numbers are little-endian. The buffer is valid until the next call.
      *
-     * @throws JobFailure when there is none
-     * @throws BufferUnderflowException likewise
+     * @throws JobFailure when there are no more values
+     * @throws BufferUnderflowException when the page's bytes end
      */
     ByteBuffer next() throws JobFailure;
 
-    /** @param width bytes of each value; 0: each has its length before it */
+    /** @param width bytes of each value; 0 when each value is preceded by its length */
     static ParquetValues plain(ByteBuffer data, int width) {
         ByteBuffer in = data.slice().order(ByteOrder.LITTLE_ENDIAN);
         return () -> take(in, width > 0 ? width : in.getInt());
     }
 
-    /** The next bytes, which are passed over. */
+    /** Returns the next bytes, and advances the buffer past them. */
     static ByteBuffer take(ByteBuffer in, int length) throws JobFailure {
         if (length < 0 || length > in.remaining()) {
             throw malformed("a value of %d bytes where %d are left".formatted(length, in.remaining()));
@@ -36,7 +36,7 @@ interface ParquetValues {
         return value;
     }
 
-    /** Of each value the first byte, then of each the second, and so on. */
+    /** Decodes BYTE_STREAM_SPLIT: the first byte of every value, then the second byte of every value, and so on. */
     static ParquetValues split(ByteBuffer data, int width) {
         int values = data.remaining() / width;
         ByteBuffer value = ByteBuffer.allocate(width).order(ByteOrder.LITTLE_ENDIAN);
@@ -53,16 +53,16 @@ interface ParquetValues {
         };
     }
 
-    /** The values of a dictionary's page. */
+    /** The values of a dictionary page. */
     final class Dictionary {
 
         private final ByteBuffer data;
-        /** Of a length before each value. */
+        /** Bytes of the length before each value; 0 when all values have the same width. */
         private final int lengthBytes;
 
         private final int[] begins;
 
-        /** @param count as the page has it */
+        /** @param count the number of values that the page claims */
         Dictionary(ByteBuffer data, int width, long count) throws JobFailure {
             int smallest = width > 0 ? width : Integer.BYTES;
             if (count > data.remaining() / smallest) {
@@ -77,7 +77,7 @@ interface ParquetValues {
             }
         }
 
-        /** Values that are places in the dictionary, the first byte telling the bits of each. */
+        /** Decodes indices into the dictionary; their first byte is the number of bits of each. */
         ParquetValues at(ByteBuffer places) throws JobFailure {
             ParquetRuns runs = new ParquetRuns(places, places.get());
             return () -> {
@@ -91,14 +91,14 @@ interface ParquetValues {
         }
     }
 
-    /** @param most values that there may be */
+    /** @param most maximum number of values */
     static ParquetValues differences(ByteBuffer data, int width, long most) throws JobFailure {
         ParquetDifferences numbers = new ParquetDifferences(data.slice(), most);
         ByteBuffer value = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
         return () -> value.clear().putLong(0, numbers.next()).limit(width);
     }
 
-    /** Texts behind the lengths of all of them. */
+    /** Decodes DELTA_LENGTH_BYTE_ARRAY: the lengths of all texts, then the texts. */
     static ParquetValues lengthsFirst(ByteBuffer data, long most) throws JobFailure {
         ByteBuffer in = data.slice();
         ParquetDifferences lengths = new ParquetDifferences(in.duplicate(), most);
@@ -106,7 +106,7 @@ interface ParquetValues {
         return () -> take(in, within(lengths.next()));
     }
 
-    /** Texts, of each of which the first bytes are those of the one before. */
+    /** Decodes DELTA_BYTE_ARRAY: each text shares a prefix with the text before it. */
     static ParquetValues prefixesFirst(ByteBuffer data, long most) throws JobFailure {
         ByteBuffer in = data.slice();
         ParquetDifferences prefixes = new ParquetDifferences(in.duplicate(), most);
@@ -120,7 +120,7 @@ interface ParquetValues {
             if (prefix < 0 || prefix > length[0]) {
                 throw malformed("%d bytes of a value that has %d".formatted(prefix, length[0]));
             }
-            // No longer than all that was read of the page.
+            // The text cannot be longer than all bytes of the page that were read.
             length[0] = prefix + rest.remaining();
             if (length[0] > text[0].length) {
                 text[0] = Arrays.copyOf(text[0], Math.max(length[0], 2 * text[0].length));

@@ -1,2 +1,2 @@
-/** Parquet, read by pages, with bounds that are checked before anything is built. */
+/** A Parquet reader that works page by page, and checks all bounds before it reserves memory. */
 package io.softcall.jobs.formats.parquet;
