@@ -352,7 +352,7 @@ class BatcherTest {
             List<String> lines = log.lines(Level.INFO);
             assertTrue(
                     lines.contains(
-                            "io.softcall.inference.batching.Batcher: a run of 2 rows failed: OUT_OF_MEMORY: no memory"),
+                            "io.softcall.inference.batching.BatchRunner: a batch of 2 inputs failed: OUT_OF_MEMORY: no memory"),
                     lines::toString);
             // The first row's run, too, and nothing else.
             assertEquals(2, lines.size(), lines::toString);
