@@ -87,7 +87,7 @@ public final class PagedPrefixes implements PrefixForm {
             if (taken.cardinality() + tokens > pages) {
                 throw new SoftcallException(
                         Reason.OUT_OF_MEMORY,
-                        "a prefix needs %d pages, but %d of %d are in use (softcall.prefix.cache-bytes)"
+                        "a prefix needs %d pages, but %d of %d are taken (softcall.prefix.cache-bytes)"
                                 .formatted(tokens, taken.cardinality(), pages));
             }
             int[] own = new int[tokens];
