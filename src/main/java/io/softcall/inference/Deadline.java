@@ -41,8 +41,7 @@ final class Deadline {
      * Waits for a result until the call ends.
      *
      * @param from the source of the result, as error messages name it
-     * @throws SoftcallException {@code DEADLINE_EXCEEDED}, {@code CANCELLED}, {@code STOPPING}, or the failure of {@code
-     *     future}
+     * @throws SoftcallException {@code DEADLINE_EXCEEDED}, {@code CANCELLED}, {@code STOPPING}, or the failure of the result
      */
     <T> T await(CompletableFuture<T> future, String from) {
         try {

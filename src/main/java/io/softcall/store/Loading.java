@@ -53,7 +53,7 @@ public final class Loading {
             try {
                 if (!room.tryAcquire(wanted, timeout.toNanos(), TimeUnit.NANOSECONDS)) {
                     throw SoftcallException.overloaded(
-                            "other artifacts are being loaded, which takes all memory for loading", timeout);
+                            "other artifacts are being loaded, and take all memory for loading", timeout);
                 }
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();

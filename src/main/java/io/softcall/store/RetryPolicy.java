@@ -7,8 +7,8 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Supplier;
 
 /**
- * Retries operations on a store or a broker that is unavailable, with exponential backoff. Each pause is a random part of its
- * interval, so that instances do not retry at the same time.
+ * Retries operations on a store or a broker that is unavailable, with exponential backoff. Each pause is a random time from
+ * half of its interval to all of it, so that instances do not retry at the same time.
  *
  * @param limit how long to retry; after that the caller gets the failure
  */

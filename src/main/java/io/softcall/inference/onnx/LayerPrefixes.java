@@ -20,7 +20,7 @@ public final class LayerPrefixes implements PrefixForm {
         this.names = names(bundle, "past_key_values.");
     }
 
-    /** Returns the names of the graph's keys and values, in order: those that begin with {@code start}. */
+    /** Returns the names of the graph's keys and values, in order. Each name begins with {@code start}. */
     static List<String> names(Bundle bundle, String start) {
         List<String> names = new ArrayList<>();
         for (int layer = 0; layer < bundle.layers(); layer++) {

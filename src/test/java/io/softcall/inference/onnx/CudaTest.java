@@ -144,7 +144,8 @@ class CudaTest {
     }
 
     private static OnnxModel open(Bundle bundle, Trunk trunk, PrefixForm form) {
-        return new OnnxModel(bundle, PartitionedTrunk.single(trunk), Device.CUDA, form, RESOURCES, Duration.ofSeconds(1));
+        return new OnnxModel(
+                bundle, PartitionedTrunk.single(trunk), Device.CUDA, form, RESOURCES, Duration.ofSeconds(1));
     }
 
     private Prompt prompt() {
