@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.sun.management.ThreadMXBean;
 import java.lang.management.ManagementFactory;
 
-/** Holds work on an input to the memory that inputs of its size may take. */
+/** Bounds the memory that work on an input allocates by the size of the input. */
 public final class Allocation {
 
     private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
@@ -13,8 +13,8 @@ public final class Allocation {
     private Allocation() {}
 
     /**
-     * @param <T> what the work gives
-     * @param <E> what it throws
+     * @param <T> the result of the work
+     * @param <E> the exception of the work
      */
     @FunctionalInterface
     public interface Work<T, E extends Exception> {
@@ -22,8 +22,8 @@ public final class Allocation {
     }
 
     /**
-     * Runs the work, which allocates at most so many bytes on this thread, whether it succeeds or fails. When it has taken more it
-     * runs once again: the first time it may have loaded classes.
+     * Runs the work, and checks that it allocates at most {@code bytes} on this thread, whether it succeeds or fails. If it has
+     * allocated more, it runs once again, because the first time it may have loaded classes.
      */
     public static <T, E extends Exception> T within(long bytes, Work<T, E> work) throws E {
         long before = THREADS.getCurrentThreadAllocatedBytes();

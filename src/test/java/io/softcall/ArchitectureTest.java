@@ -21,7 +21,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
-/** Holds docs/architecture.md: arrows point one way, and a library is known to the packages that are there for it. */
+/** Checks docs/architecture.md: dependencies point one way, and a library is used only by its packages. */
 @AnalyzeClasses(packages = "io.softcall", importOptions = DoNotIncludeTests.class)
 class ArchitectureTest {
 
@@ -71,7 +71,7 @@ class ArchitectureTest {
     static final ArchRule NO_CYCLES =
             slices().matching("io.softcall.(*.**)").should().beFreeOfCycles();
 
-    /** Nobody but those who open the model knows what computes. */
+    /** Only the packages that open the model depend on the runtime that computes. */
     @ArchTest
     static final ArchRule MODEL_IS_THE_SEAM = noClasses()
             .that()
@@ -132,7 +132,7 @@ class ArchitectureTest {
         }
     }
 
-    /** Every package says what it is for. */
+    /** Every package has a description. */
     @Test
     void aPackageHasADescription() throws IOException {
         try (Stream<Path> folders = Files.walk(SOURCES)) {

@@ -8,7 +8,7 @@ import java.util.logging.LogRecord;
 import java.util.logging.Logger;
 import org.jboss.logmanager.formatters.PatternFormatter;
 
-/** What the server logs from now on, traces included. */
+/** The lines that the server logs from now on, with stack traces. */
 public final class CapturedLog implements AutoCloseable {
 
     private static final PatternFormatter FORMATTER = new PatternFormatter("%s");
@@ -20,7 +20,7 @@ public final class CapturedLog implements AutoCloseable {
     private final Handler handler = new Handler() {
         @Override
         public void publish(LogRecord logged) {
-            // The message is put together now: its parts may change.
+            // The message is formatted now, because its arguments may change.
             lines.add(new Line(logged.getLevel(), line(logged)));
         }
 
@@ -36,7 +36,7 @@ public final class CapturedLog implements AutoCloseable {
         Logger.getLogger("").addHandler(handler);
     }
 
-    /** Lines of this level or a graver one. */
+    /** Returns the lines of this level or a higher one. */
     public List<String> lines(Level least) {
         return lines.stream()
                 .filter(line -> line.level().intValue() >= least.intValue())

@@ -7,12 +7,12 @@ import io.smallrye.config.SmallRyeConfigBuilder;
 import java.time.Duration;
 import java.util.Map;
 
-/** Configuration for tests without a server. */
+/** Creates configurations for tests without a server. */
 public final class ConfigMappings {
 
     private ConfigMappings() {}
 
-    /** The defaults, and these over them. */
+    /** Returns the defaults, with these settings instead of theirs. */
     public static <T> T of(Class<T> mapping, Map<String, String> settings) {
         return new SmallRyeConfigBuilder()
                 .addDiscoveredConverters()

@@ -23,13 +23,13 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
-/** Connections of the packaged server: how it ends them when it stops, and which it closes. */
+/** The connections of the packaged server: how it ends them when it stops, and which ones it closes. */
 class ConnectionsIT {
 
     private static final String BODY = "{\"model\": \"sentiment\", \"input\": \"A joy.\"}";
     private static final int CALLERS = 8;
 
-    /** An instance as a balancer sees it. */
+    /** Calls an instance as a load balancer does. */
     private static HttpResponse<String> call(HttpClient client, URI server) throws IOException, InterruptedException {
         return client.send(
                 HttpRequest.newBuilder(server.resolve("/v1/classify"))
@@ -40,8 +40,8 @@ class ConnectionsIT {
     }
 
     /**
-     * A rolling update: callers go to the next instance when one refuses a connection, or says 503. No call is lost, and none is
-     * cut off.
+     * Simulates a rolling update. Callers go to the next instance if one refuses a connection or answers 503. No call is lost
+     * or cut off.
      */
     @Test
     void aServerThatStopsLosesNoCall() throws Exception {
@@ -96,9 +96,9 @@ class ConnectionsIT {
                     assertEquals(
                             "close", answer.headers().firstValue("connection").orElse(""));
                 } catch (java.net.ConnectException e) {
-                    // Gone for good.
+                    // This instance has ended.
                 } catch (IOException e) {
-                    // A kept connection that the server has closed between two calls: HTTP says to try again.
+                    // The server has closed an idle connection between two calls. HTTP allows a retry then.
                     assertTrue(isClosedBetweenCalls(e), e.toString());
                 }
                 turnedAway++;
@@ -121,7 +121,7 @@ class ConnectionsIT {
                         .version(HttpClient.Version.HTTP_1_1)
                         .build();
                 Socket slow = new Socket("localhost", server.uri().getPort())) {
-            // A call under way: its body comes slowly.
+            // A call is in progress, because its body arrives slowly.
             String head = "POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
                     + BODY.length() + "\r\n\r\n";
             slow.getOutputStream().write((head + BODY.substring(0, 10)).getBytes(StandardCharsets.US_ASCII));
@@ -142,7 +142,7 @@ class ConnectionsIT {
         }
     }
 
-    /** These reach no router: what stands behind Netty's decoder answers. */
+    /** These requests do not reach a router. A handler behind Netty's decoder answers them. */
     @Test
     void whatIsNoHttpIsToldSo() throws Exception {
         try (PackagedServer server = new PackagedServer(Map.of())) {
@@ -159,7 +159,7 @@ class ConnectionsIT {
             assertRefused("longer than accepted", send(server, longLine));
             String longHeader = "GET /v1/models HTTP/1.1\r\nHost: x\r\nA: " + "x".repeat(100_000) + "\r\n\r\n";
             assertRefused("longer than accepted", send(server, longHeader));
-            // In order, behind what came before on the same connection.
+            // The answer comes in order, after that to the previous request on the same connection.
             String two = send(server, "GET /q/health/live HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nbad\0\r\n\r\n");
             assertTrue(two.matches("(?s)HTTP/1.1 200 .*HTTP/1.[01] 400 .*"), two);
         }
@@ -171,7 +171,7 @@ class ConnectionsIT {
         assertTrue(answer.toLowerCase(java.util.Locale.ROOT).contains("connection: close"), answer);
     }
 
-    /** @return all that comes back until the connection is closed */
+    /** @return everything that the server sends until it closes the connection */
     private static String send(PackagedServer server, String request) throws IOException {
         try (Socket socket = new Socket("localhost", server.uri().getPort())) {
             socket.setSoTimeout(10_000);
@@ -180,7 +180,7 @@ class ConnectionsIT {
         }
     }
 
-    /** One byte now and then would keep a connection for ever, if each began the time anew. */
+    /** If each byte restarted the limit, one byte now and then would keep a connection open for ever. */
     @Test
     void headersThatDoNotEndAreCutOff() throws Exception {
         try (PackagedServer server = new PackagedServer(Map.of("softcall.http.header-time", "1s"));
@@ -195,7 +195,7 @@ class ConnectionsIT {
             for (int i = 0; i < 100 && !cut; i++) {
                 try {
                     dripping.getOutputStream().write(request.charAt(i % 10));
-                    // The second request of a connection that is kept has no more time than the first.
+                    // The second request on a connection has the same time limit as the first.
                     second.getOutputStream().write('G');
                     Thread.sleep(100);
                 } catch (SocketException e) {
@@ -216,7 +216,7 @@ class ConnectionsIT {
             socket.setSoTimeout(10_000);
             while (socket.getInputStream().read() >= 0) {}
         } catch (SocketException e) {
-            // Closed while we were writing.
+            // The server closed the connection while this test was writing.
         }
     }
 
@@ -234,7 +234,7 @@ class ConnectionsIT {
                 try {
                     closed += socket.getInputStream().read() < 0 ? 1 : 0;
                 } catch (java.net.SocketTimeoutException e) {
-                    // Kept.
+                    // The connection is still open.
                 } catch (SocketException e) {
                     closed++;
                 }

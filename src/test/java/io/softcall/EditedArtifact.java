@@ -10,7 +10,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.function.Consumer;
 
-/** A tiny task's artifact with something changed: as somebody makes one who means no good, or makes a mistake. */
+/** The artifact of a tiny task with something changed, as an attacker or a mistake may produce it. */
 public final class EditedArtifact {
 
     private static final JsonMapper JSON = new JsonMapper();
@@ -49,19 +49,19 @@ public final class EditedArtifact {
         }
     }
 
-    /** Puts this in place of the {@code softcall} metadata. */
+    /** Replaces the {@code softcall} metadata. */
     public EditedArtifact rawMetadata(String softcall) {
         ((ObjectNode) header.get(METADATA)).put(SOFTCALL, softcall);
         return this;
     }
 
-    /** Adds to the metadata beside {@code softcall}. */
+    /** Adds to the metadata next to {@code softcall}. */
     public EditedArtifact header(String name, String value) {
         ((ObjectNode) header.get(METADATA)).put(name, value);
         return this;
     }
 
-    /** Sets all elements of a tensor that is there, of type F32. */
+    /** Sets all elements of an existing tensor of type F32. */
     public EditedArtifact fill(String tensor, float value) {
         int begin = header.at("/" + tensor + "/data_offsets/0").intValue();
         int end = header.at("/" + tensor + "/data_offsets/1").intValue();
@@ -82,7 +82,7 @@ public final class EditedArtifact {
         return floats;
     }
 
-    /** Adds a tensor of two bytes an element, all of which are {@code value}. */
+    /** Adds a tensor with two bytes per element, all of which are {@code value}. */
     public EditedArtifact tensor(String name, String dtype, short value, int... shape) {
         ObjectNode tensor = header.putObject(name).put("dtype", dtype);
         int elements = 1;

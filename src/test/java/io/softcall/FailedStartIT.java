@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** The packaged server says why it cannot start and ends in good order, though the base is being opened at that moment. */
+/** The packaged server reports why it cannot start, and ends in good order, even while the base is being opened. */
 class FailedStartIT {
 
     private static final int LIMIT_S = 30;

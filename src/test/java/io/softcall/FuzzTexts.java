@@ -5,19 +5,19 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Texts out of the bytes of a fuzzer: UTF-8, with the byte FF, which UTF-8 never has, between them. So every change of a byte gives
- * texts again. Two characters for private use stand for the halves of a surrogate pair, which UTF-8 cannot carry.
+ * Texts from the bytes of a fuzzer: UTF-8, separated by the byte FF, which UTF-8 never has. So every change of a byte gives
+ * texts again. Two characters for private use stand for the halves of a surrogate pair, which UTF-8 cannot encode.
  */
 public final class FuzzTexts {
 
-    /** A dictionary for documents of JSON. */
+    /** The dictionary for JSON documents. */
     public static final String JSON_WORDS = "/io/softcall/json.dict";
 
     private static final byte SEPARATOR = (byte) 0xff;
 
     private FuzzTexts() {}
 
-    /** At least one; malformed UTF-8 becomes U+FFFD. */
+    /** Returns at least one text. Malformed UTF-8 becomes U+FFFD. */
     public static List<String> of(byte[] bytes) {
         List<String> texts = new ArrayList<>();
         int from = 0;
@@ -32,7 +32,7 @@ public final class FuzzTexts {
         return texts;
     }
 
-    /** Whether a text has no half of a surrogate pair: then it survives UTF-8. */
+    /** Returns whether a text has no half of a surrogate pair, so that it survives UTF-8. */
     public static boolean isUnicode(String text) {
         return StandardCharsets.UTF_8.newEncoder().canEncode(text);
     }

@@ -24,7 +24,7 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
-/** A real Kafka broker with Softcall's topics, started by the repository's script; tests get it injected by its type. */
+/** A real Kafka broker with Softcall's topics, started by the repository's script. Tests get it injected by its type. */
 public final class KafkaBroker implements QuarkusTestResourceLifecycleManager {
 
     public static final String REQUESTS = "softcall.classify";
@@ -89,7 +89,7 @@ public final class KafkaBroker implements QuarkusTestResourceLifecycleManager {
         return Map.of("bootstrap.servers", address);
     }
 
-    /** Where the topic's partitions end now: what comes later is read from there. */
+    /** Returns the current ends of the topic's partitions, from which later records are read. */
     public Map<TopicPartition, Long> ends(String topic) {
         try (Consumer<byte[], byte[]> consumer = consumer()) {
             return consumer.endOffsets(consumer.partitionsFor(topic).stream()
@@ -98,7 +98,7 @@ public final class KafkaBroker implements QuarkusTestResourceLifecycleManager {
         }
     }
 
-    /** Reads a topic until what was read is enough, or the time is up. */
+    /** Reads a topic until enough was read, or the time limit has passed. */
     public List<ConsumerRecord<byte[], byte[]>> read(
             Map<TopicPartition, Long> from, Duration limit, Predicate<List<ConsumerRecord<byte[], byte[]>>> enough) {
         List<ConsumerRecord<byte[], byte[]>> records = new ArrayList<>();

@@ -16,8 +16,8 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A function as it is packaged for Lambda, behind AWS's own runtime interface emulator, on the tiny base. The first event
- * starts it, as in Lambda.
+ * A function as it is packaged for Lambda, on the tiny base, in AWS's own runtime interface emulator. The first event starts
+ * it, as in Lambda.
  */
 public final class Lambda implements AutoCloseable {
 
@@ -31,7 +31,7 @@ public final class Lambda implements AutoCloseable {
 
     /**
      * @param build the Maven profile: {@code lambda-http} or {@code lambda-events}
-     * @param environment on top of that of the tiny base
+     * @param environment in addition to that of the tiny base
      */
     public Lambda(String build, Map<String, String> environment) throws IOException {
         Path script = Path.of("target", build, "quarkus-app", "softcall-server").toAbsolutePath();
@@ -61,12 +61,12 @@ public final class Lambda implements AutoCloseable {
         }
     }
 
-    /** Hands the function an event; returns its answer, or what it reports as its error ({@code errorType}, {@code errorMessage}). */
+    /** Sends the function an event. Returns its answer, or its reported error ({@code errorType}, {@code errorMessage}). */
     public JsonNode invoke(Object event) throws IOException, InterruptedException {
         return JSON.readTree(invokeRaw(JSON.writeValueAsString(event)));
     }
 
-    /** The same, with the event and the answer as they are written. */
+    /** Sends the function an event as raw text, and returns the raw answer. */
     public String invokeRaw(String event) throws IOException, InterruptedException {
         HttpRequest request = HttpRequest.newBuilder(URI.create(INVOCATIONS.formatted(port)))
                 .timeout(START)
@@ -79,7 +79,7 @@ public final class Lambda implements AutoCloseable {
                     return client.send(request, HttpResponse.BodyHandlers.ofString())
                             .body();
                 } catch (java.net.ConnectException e) {
-                    // The emulator itself is still being built, or starts.
+                    // The emulator is still being built, or is starting.
                     if (!process.isAlive() || System.nanoTime() > end) {
                         throw new IOException("the emulator does not listen: " + Files.readString(log), e);
                     }
@@ -89,12 +89,12 @@ public final class Lambda implements AutoCloseable {
         }
     }
 
-    /** What emulator and function have written. */
+    /** Returns the output of the emulator and the function. */
     public String log() throws IOException {
         return Files.readString(log);
     }
 
-    /** Ends the emulator with the function, which is a child of it. */
+    /** Ends the emulator and the function, which is its child process. */
     @Override
     public void close() throws IOException {
         List<ProcessHandle> children = process.descendants().toList();

@@ -13,7 +13,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** The packaged server on the tiny base, as a process of its own at a free port. */
+/** The packaged server on the tiny base, as a separate process on a free port. */
 public final class PackagedServer implements AutoCloseable {
 
     private static final Pattern LISTENS = Pattern.compile("Listening on: http://[^:]+:([0-9]+)");
@@ -23,10 +23,10 @@ public final class PackagedServer implements AutoCloseable {
     private final URI uri;
 
     /**
-     * Starts it, and waits until it listens.
+     * Starts the server, and waits until it listens.
      *
-     * @param settings beside those of {@link Tiny}
-     * @throws IllegalStateException when it ends before; the message has its log
+     * @param settings in addition to those of {@link Tiny}
+     * @throws IllegalStateException if it ends before it listens; the message contains its log
      */
     public PackagedServer(Map<String, String> settings) throws IOException {
         ProcessBuilder builder = new ProcessBuilder("target/quarkus-app/softcall-server", "-XX:TieredStopAtLevel=1");
@@ -75,9 +75,9 @@ public final class PackagedServer implements AutoCloseable {
     }
 
     /**
-     * The status with which it ends.
+     * Waits for the end of the server, and returns its exit status.
      *
-     * @throws IllegalStateException when it goes on for longer
+     * @throws IllegalStateException if it runs for longer
      */
     public int awaitEnd(int seconds) throws InterruptedException {
         if (!process.waitFor(seconds, TimeUnit.SECONDS)) {

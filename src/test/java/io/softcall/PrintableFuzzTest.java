@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.code_intelligence.jazzer.junit.FuzzTest;
 import java.nio.charset.StandardCharsets;
 
-/** Whatever comes from outside stays on its line, is seen, and is short. */
+/** Any text from outside becomes one visible, short line. */
 class PrintableFuzzTest {
 
     private static final String CUT = "...";

@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Foreign text in logs and messages: one line, visible, bounded. */
+/** Foreign text in logs and messages becomes one visible line of bounded length. */
 class PrintableTest {
 
     @ParameterizedTest

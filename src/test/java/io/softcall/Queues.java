@@ -16,7 +16,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 
-/** A real queue server that speaks SQS's protocol, started by the repository's script, and read without an SDK. */
+/** A real queue server with SQS's protocol, started by the repository's script. Tests read it without an SDK. */
 public final class Queues implements AutoCloseable {
 
     private static final JsonMapper JSON = new JsonMapper();
@@ -49,7 +49,7 @@ public final class Queues implements AutoCloseable {
         }
     }
 
-    /** What a function needs to know of them. */
+    /** Returns the environment that a function needs to use the queues. */
     public Map<String, String> environment(String queueUrl) {
         return Map.of(
                 "AWS_ENDPOINT_URL_SQS",
@@ -62,7 +62,7 @@ public final class Queues implements AutoCloseable {
                 queueUrl);
     }
 
-    /** Makes a queue; returns its URL. One whose name ends with {@code .fifo} is such. */
+    /** Creates a queue, and returns its URL. A name that ends with {@code .fifo} makes a FIFO queue. */
     public String create(String name) throws IOException, InterruptedException {
         Map<String, Object> request = new TreeMap<>(Map.of("QueueName", name));
         if (name.endsWith(".fifo")) {
@@ -71,10 +71,10 @@ public final class Queues implements AutoCloseable {
         return call("CreateQueue", request).get("QueueUrl").textValue();
     }
 
-    /** A message that was taken from a queue. */
+    /** A message that was received from a queue. */
     public record Message(String requestId, JsonNode body) {}
 
-    /** Takes all messages, in the order in which the queue gives them. */
+    /** Receives all messages, in the order in which the queue returns them. */
     public List<Message> drain(String url) throws IOException, InterruptedException {
         List<Message> messages = new ArrayList<>();
         while (true) {

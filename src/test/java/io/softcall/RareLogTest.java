@@ -7,7 +7,7 @@ import java.util.logging.Level;
 import org.jboss.logging.Logger;
 import org.junit.jupiter.api.Test;
 
-/** A thing that goes wrong with each call is one short line a minute. */
+/** A failure that happens with each call is logged as one short line a minute. */
 class RareLogTest {
 
     private static final String NAME = "io.softcall.RareLogTest";

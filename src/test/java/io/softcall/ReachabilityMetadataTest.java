@@ -18,7 +18,7 @@ import java.util.stream.Collectors;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
 
-/** What the native executable is told to keep exists, and is all that ONNX Runtime's native library looks up. */
+/** The entries of the native executable's metadata exist, and cover all that ONNX Runtime's native library looks up. */
 class ReachabilityMetadataTest {
 
     private static final String FILE = "META-INF/native-image/io.softcall/softcall/reachability-metadata.json";
@@ -59,7 +59,7 @@ class ReachabilityMetadataTest {
         }
     }
 
-    /** Its C code names a class by a string with slashes, which the library therefore contains. */
+    /** The C code names a class by a string with slashes, so the library contains this string. */
     @Test
     void everyClassThatOnnxRuntimeLooksUp() throws IOException {
         String library = "ai/onnxruntime/native/linux-x64/libonnxruntime4j_jni.so";

@@ -10,8 +10,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The real base, which {@code make base} makes, and a file store with the shipped tasks and with two plain PEFT folders that
- * went through {@code softcall push}.
+ * The real base, which {@code make base} builds, and a file store with the shipped tasks and two plain PEFT folders that were
+ * stored with {@code softcall push}.
  */
 public final class RealBase implements QuarkusTestResourceLifecycleManager {
 
@@ -21,13 +21,13 @@ public final class RealBase implements QuarkusTestResourceLifecycleManager {
 
     public static final Path BASE = Path.of("build/base").toAbsolutePath();
 
-    /** Where packed weights go. */
+    /** The folder for packed weights. */
     public static final Path PACKED = Path.of("target/packed").toAbsolutePath();
 
     private String variant = "fp32";
     private ScratchFolder folder;
 
-    /** {@code variant}: which one is served. */
+    /** Reads the argument {@code variant}, the name of the served variant. */
     @Override
     public void init(Map<String, String> arguments) {
         variant = arguments.getOrDefault("variant", variant);
@@ -50,7 +50,8 @@ public final class RealBase implements QuarkusTestResourceLifecycleManager {
             for (String folder : PEFT_FOLDERS) {
                 push(PEFT.resolve(folder), "peft/" + folder, store);
             }
-            // 32 texts of 256 tokens take ten seconds on two idle cores, and tests run beside others.
+            // The time limit is long, because 32 texts of 256 tokens take ten seconds on two idle cores, and other
+            // tests run too.
             return Map.of(
                     "softcall.base.dir",
                     BASE.toString(),

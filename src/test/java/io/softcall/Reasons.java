@@ -10,10 +10,10 @@ import java.util.Set;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
 
-/** What every reason is that somebody is told: printable, short, and of whoever sent what is wrong. */
+/** The properties of every reason that a sender reads: it is printable and short, and its category blames the sender. */
 public final class Reasons {
 
-    /** What {@link StrictJson} says, whatever it has read. Only the name of a field is repeated. */
+    /** The messages of {@link StrictJson} for any content. They repeat only names of fields. */
     public static final String MALFORMED_JSON = "is not UTF-8|is empty, expected JSON|is not valid JSON: (?:"
             + "(?:it cannot be parsed|it ends too early|more text follows its end"
             + "|the field \".*\" appears twice in an object)(?: at line \\d+, column \\d+)?"
@@ -24,14 +24,18 @@ public final class Reasons {
 
     private Reasons() {}
 
-    /** Holds a refusal to what a sender may be told. @return its message */
+    /**
+     * Checks that a sender may read a refusal.
+     *
+     * @return its message
+     */
     public static String ofTheSender(SoftcallException refusal) {
         assertTrue(OF_THE_SENDER.contains(refusal.reason()), () -> refusal.reason() + ": " + refusal.getMessage());
         printable(refusal.detail());
         return printable(refusal.publicMessage());
     }
 
-    /** What is read, or nothing where that is refused for a reason that the sender may be told. */
+    /** Returns the result of reading; empty if it is refused with a reason that the sender may read. */
     public static <T> Optional<T> unlessRefused(Supplier<T> reading) {
         try {
             return Optional.of(reading.get());
@@ -41,13 +45,17 @@ public final class Reasons {
         }
     }
 
-    /** @return the message */
+    /**
+     * Checks that a message is printable.
+     *
+     * @return the message
+     */
     public static String printable(String message) {
         assertEquals(Printable.of(message), message);
         return message;
     }
 
-    /** @param expected all that the message may be: it repeats nothing else */
+    /** @param expected the pattern of the whole message, which therefore repeats nothing else */
     public static void repeatsNothing(Pattern expected, String message) {
         assertTrue(expected.matcher(printable(message)).matches(), message);
     }

@@ -19,7 +19,7 @@ import software.amazon.awssdk.core.sync.RequestBody;
 import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.services.s3.S3Client;
 
-/** A real S3 server with the tiny tasks in it, started by the repository's script; tests get it injected by its type. */
+/** A real S3 server with the tiny tasks, started by the repository's script. Tests get it injected by its type. */
 public final class S3Server implements QuarkusTestResourceLifecycleManager {
 
     public static final String BUCKET = "softcall-tests";
@@ -68,8 +68,7 @@ public final class S3Server implements QuarkusTestResourceLifecycleManager {
                 "aws.secretAccessKey",
                 SECRET_KEY));
         config.putAll(arguments);
-        // The AWS SDK reads no configuration but its own, and that of this process, where the server is not one of its
-        // own.
+        // The AWS SDK reads only its own configuration, and that of this process if the server runs in it.
         config.keySet().stream().filter(S3Server::isForAws).forEach(name -> System.setProperty(name, config.get(name)));
         return config;
     }
@@ -113,7 +112,7 @@ public final class S3Server implements QuarkusTestResourceLifecycleManager {
                 .replace("\"", "");
     }
 
-    /** For objects that are no tasks. */
+    /** Stores an object that is not a task. */
     public S3Client client() {
         return client;
     }
@@ -126,13 +125,13 @@ public final class S3Server implements QuarkusTestResourceLifecycleManager {
         return PREFIX + task + "/adapter_model.safetensors";
     }
 
-    /** Ends the server's process, as a crash would. */
+    /** Ends the server's process, as a crash does. */
     public void kill() {
         process.destroyForcibly();
         process.onExit().join();
     }
 
-    /** Starts it again, at the same address and with the same data. */
+    /** Starts the server again, at the same address and with the same data. */
     public void restart() {
         try {
             run(endpoint.getPort());
@@ -141,7 +140,7 @@ public final class S3Server implements QuarkusTestResourceLifecycleManager {
         }
     }
 
-    /** Suspends the server's process: connections open, nothing answers. */
+    /** Suspends the server's process, so that connections open but nothing answers. */
     public void pause() {
         signal("-STOP");
     }
@@ -166,7 +165,7 @@ public final class S3Server implements QuarkusTestResourceLifecycleManager {
         }
     }
 
-    /** The statuses of the GETs of a task's artifact in the server's own access log. */
+    /** Returns the statuses of the GETs of a task's artifact from the server's own access log. */
     public List<Integer> statuses(String task) {
         List<Integer> statuses = new ArrayList<>();
         try {

@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * A folder that is gone, with all that is in it, when it is closed: that of a test resource, which outlives a test class as
- * JUnit's {@code @TempDir} does not, or one that a test loses.
+ * A folder that is deleted with its contents when it is closed. Test resources use it, because they outlive a test class while
+ * JUnit's {@code @TempDir} does not, and so do tests whose folder disappears.
  */
 public record ScratchFolder(Path path) implements AutoCloseable {
 

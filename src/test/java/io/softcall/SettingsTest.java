@@ -27,7 +27,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** A setting that is none, or out of its range, is named with what would be accepted. */
+/** An unknown setting, or one out of its range, is reported by name, with what would be accepted. */
 class SettingsTest {
 
     private static final List<Class<?>> CONFIGURATIONS =
@@ -44,7 +44,7 @@ class SettingsTest {
         return problems(Map.of(name, value), Map.of());
     }
 
-    /** Whoever adds a setting says what it may be. */
+    /** Every setting must have a range. */
     @Test
     void knowsEverySetting() {
         Set<String> code = new TreeSet<>(Set.of("softcall.lambda.results-queue"));
@@ -126,7 +126,7 @@ class SettingsTest {
         }
     }
 
-    /** The ranges above are all that there are. */
+    /** The ranges above cover all settings. */
     @Test
     void noRangeIsLeftOut() throws IOException {
         String tests = Files.readString(Path.of("src/test/java/io/softcall/SettingsTest.java"));
@@ -179,7 +179,7 @@ class SettingsTest {
         assertEquals(List.of(), problems(Map.of(), Map.of(name, "x")));
     }
 
-    /** The names that the command line and scripts read are known, or a server beside them would not start. */
+    /** The variables that the command line and scripts read are known. Otherwise a server beside them would not start. */
     @Test
     void knowsTheNamesOfTheCommandLine() throws IOException {
         Set<String> read = new TreeSet<>();

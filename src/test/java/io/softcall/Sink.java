@@ -13,7 +13,7 @@ import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** Where a broker would take events in. It reads them with the CloudEvents SDK, and keeps them for the test to deliver. */
+/** A receiver of events in place of a broker. It reads them with the CloudEvents SDK, and keeps them for the test. */
 public final class Sink implements QuarkusTestResourceLifecycleManager {
 
     private final List<CloudEvent> events = new CopyOnWriteArrayList<>();
@@ -46,7 +46,7 @@ public final class Sink implements QuarkusTestResourceLifecycleManager {
                 "http://127.0.0.1:" + server.getAddress().getPort());
     }
 
-    /** All events since the last call. */
+    /** Returns all events since the last call. */
     public List<CloudEvent> take() {
         List<CloudEvent> taken = List.copyOf(events);
         events.clear();

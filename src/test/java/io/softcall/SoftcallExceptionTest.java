@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.softcall.SoftcallException.Reason;
 import org.junit.jupiter.api.Test;
 
-/** What everybody may read, and what is for those who run the server. */
+/** The parts of an error that everybody may read, and those for operators only. */
 class SoftcallExceptionTest {
 
     private static final RuntimeException CAUSE = new RuntimeException("cause");

@@ -16,14 +16,14 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Function;
 
-/** An HTTP server that answers as a test tells it: a proxy's page in place of a store, or a service that hands out credentials. */
+/** An HTTP server with prepared answers: a proxy's page in place of a store, or a service that issues credentials. */
 public final class StandIn implements AutoCloseable {
 
     private final HttpServer server;
     private final ExecutorService threads = Executors.newCachedThreadPool();
     private final List<Request> requests = new CopyOnWriteArrayList<>();
 
-    /** What was asked. Names of headers as the JDK's server writes them: {@code If-none-match}. */
+    /** A request. The names of headers are as the JDK's server writes them: {@code If-none-match}. */
     public record Request(String method, URI uri, Map<String, List<String>> headers, String body) {
 
         public Optional<String> header(String name) {
@@ -32,9 +32,9 @@ public final class StandIn implements AutoCloseable {
     }
 
     /**
-     * What is answered.
+     * A prepared answer.
      *
-     * @param sized whether the body's length is told
+     * @param sized whether the answer states the length of its body
      */
     public record Reply(int status, Map<String, String> headers, byte[] body, boolean sized) {
 
@@ -42,7 +42,7 @@ public final class StandIn implements AutoCloseable {
             return new Reply(status, headers, body.getBytes(StandardCharsets.UTF_8), true);
         }
 
-        /** The same without a length, in chunks. */
+        /** Returns the same answer without a length, in chunks. */
         public Reply chunked() {
             return new Reply(status, headers, body, false);
         }

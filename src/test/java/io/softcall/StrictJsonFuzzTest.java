@@ -11,7 +11,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.regex.Pattern;
 
-/** Whatever is sent as JSON is read as everybody reads it, or refused with a reason that repeats nothing of it. */
+/** Any JSON is read as Jackson reads it, or is refused with a reason that repeats nothing of it. */
 class StrictJsonFuzzTest {
 
     private static final int DEPTH = 16;
@@ -20,7 +20,7 @@ class StrictJsonFuzzTest {
     private static final JsonMapper JACKSON = new JsonMapper();
     private static final Pattern EXPECTED = Pattern.compile(Reasons.MALFORMED_JSON, Pattern.DOTALL);
 
-    /** A number or an empty list is two characters of a document, and some objects here. */
+    /** The memory per byte of a document. A number or an empty list has two characters there, and is several objects here. */
     private static final int BYTES_EACH = 200;
 
     private static final int BYTES_ALWAYS = 16 << 20;

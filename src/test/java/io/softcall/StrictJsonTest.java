@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** JSON from strangers: bounded, in UTF-8, and never repeated in a message. */
+/** Untrusted JSON is bounded, in UTF-8, and never repeated in a message. */
 class StrictJsonTest {
 
     private static final StrictJson JSON = new StrictJson(4, 20);
@@ -38,7 +38,7 @@ class StrictJsonTest {
         assertEquals(1, JSON.read(" 1 ".getBytes(StandardCharsets.UTF_8)).intValue());
     }
 
-    /** Jackson takes zeros at the start for UTF-16 or UTF-32, and fails outside its own exceptions. */
+    /** Jackson takes zeros at the start for UTF-16 or UTF-32, and fails with exceptions of other types. */
     @ParameterizedTest
     @ValueSource(strings = {"UTF-16", "UTF-16LE", "UTF-32", "UTF-32LE", "ISO-8859-1"})
     void refusesOtherEncodings(String charset) {

@@ -12,19 +12,19 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** A tiny random base with a few tasks, and what PEFT computes with them. Made by training-exporter/tests/make_tiny.py. */
+/** A tiny random base with a few tasks, and PEFT's results for them. training-exporter/tests/make_tiny.py generates them. */
 public final class Tiny {
 
     private static final Path ROOT = Path.of("src/test/resources/tiny").toAbsolutePath();
 
     public static final Path BASE = ROOT.resolve("base");
-    /** Where its packed weights go: nothing is written into the sources. */
+    /** The folder for packed weights, so that nothing is written into the sources. */
     public static final Path PACKED = Path.of("target/packed").toAbsolutePath();
 
     public static final Path STORE = ROOT.resolve("tasks");
     public static final List<String> TASKS = List.of("sentiment", "acme/intent", "long", "pair");
 
-    /** A server's settings for this base and these tasks. */
+    /** Returns a server's settings for this base and these tasks. */
     public static final Map<String, String> SETTINGS = Map.of(
             "softcall.base.dir",
             BASE.toString(),
@@ -37,7 +37,7 @@ public final class Tiny {
 
     private Tiny() {}
 
-    /** Settings as the environment of a process has them: {@code aws.accessKeyId} is AWS_ACCESS_KEY_ID. */
+    /** Converts settings to environment variables: {@code aws.accessKeyId} becomes AWS_ACCESS_KEY_ID. */
     public static Map<String, String> environment(Map<String, String> settings) {
         Map<String, String> environment = new TreeMap<>();
         settings.forEach((name, value) -> environment.put(
@@ -48,10 +48,10 @@ public final class Tiny {
         return environment;
     }
 
-    /** What PEFT computes for one input. */
+    /** PEFT's results for one input. */
     public record Row(List<String> texts, long[] ids, float[] hidden, float[] logits, double[] probs) {
 
-        /** The input as a request carries it. */
+        /** Returns the input as a request has it. */
         public Object input() {
             return texts.size() == 1 ? texts.getFirst() : texts;
         }
@@ -63,22 +63,22 @@ public final class Tiny {
         return read(STORE.resolve(task).resolve("adapter_model.safetensors"));
     }
 
-    /** An artifact that nobody may serve. */
+    /** Returns an artifact that must not be served. */
     public static byte[] broken(String name) {
         return read(ROOT.resolve("broken").resolve(name + ".safetensors"));
     }
 
-    /** The sentiment task as it was signed "earlier" or "later". */
+    /** Returns the sentiment task, signed "earlier" or "later". */
     public static byte[] signed(String when) {
         return read(ROOT.resolve("signed").resolve(when + ".safetensors"));
     }
 
-    /** Of the key that signed them. */
+    /** Returns the public key of these signatures. */
     public static String publicKey() {
         return new String(read(ROOT.resolve("signed/key.txt")), StandardCharsets.UTF_8);
     }
 
-    /** Of the base. */
+    /** Returns the fingerprint of the base. */
     public static String fingerprint() {
         try {
             return new JsonMapper()

@@ -24,7 +24,7 @@ import software.amazon.awssdk.core.exception.SdkException;
 import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.services.s3.S3Client;
 
-/** versitygw, an S3 server that tells of new objects in its own way; what it tells is kept for the test to deliver. */
+/** versitygw, an S3 server with its own form of notifications about new objects. They are kept for the test to deliver. */
 public final class VersityGateway implements QuarkusTestResourceLifecycleManager {
 
     public static final String BUCKET = "inbox";
@@ -77,7 +77,7 @@ public final class VersityGateway implements QuarkusTestResourceLifecycleManager
                     "aws.region",
                     "us-east-1"));
             config.putAll(arguments);
-            // The AWS SDK reads no configuration but its own.
+            // The AWS SDK reads only its own configuration, so the settings are system properties too.
             config.forEach((name, value) -> {
                 if (name.startsWith("aws.")) {
                     System.setProperty(name, value);
@@ -142,7 +142,7 @@ public final class VersityGateway implements QuarkusTestResourceLifecycleManager
         return client;
     }
 
-    /** The notifications so far that are wanted, once there are so many. */
+    /** Waits until {@code count} wanted notifications have come, and returns them. */
     public List<String> notifications(Predicate<String> wanted, int count) throws InterruptedException {
         long end = System.nanoTime() + LIMIT.toNanos();
         while (true) {

@@ -15,7 +15,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
-/** Few at once, few waiting, and nobody else's thread. */
+/** The bounds on running and waiting work, and the threads that do it. */
 class WorkersTest {
 
     @Test
@@ -98,7 +98,7 @@ class WorkersTest {
                                 },
                                 Duration.ofMillis(10),
                                 () -> late)));
-        // It was interrupted: the thread is free again.
+        // The work was interrupted, so the thread is free again.
         assertEquals(2, workers.call(() -> 2));
         assertFalse(workers.call(() -> Thread.currentThread().isVirtual()));
     }

@@ -9,8 +9,8 @@ import java.util.Optional;
  * The answer to one call.
  *
  * @param task the version that answered
- * @param staleness present when the store could not be asked: how long ago the version was last validated
- * @param predictions one a text, in order
+ * @param staleness how long ago the version was last validated; present if the store could not be reached
+ * @param predictions one for each input, in order
  */
 public record Classification(Task task, Optional<Duration> staleness, List<Prediction> predictions, Timings timings) {
 
@@ -19,23 +19,24 @@ public record Classification(Task task, Optional<Duration> staleness, List<Predi
     }
 
     /**
-     * One text's answer.
+     * The answer to one input.
      *
-     * @param best index of the best label; the smallest of equals
-     * @param abstained whether the best probability lies below the task's threshold
+     * @param best index of the label with the highest logit; the smallest index if several are equal
+     * @param abstained whether the best probability is below the task's threshold
      * @param logits [labels], before the temperature
      * @param probabilities [labels]
-     * @param tokens of the text with its template, the prompt not counted
+     * @param tokens tokens of the input with its template, without the prompt
      */
     public record Prediction(int best, boolean abstained, float[] logits, double[] probabilities, int tokens) {}
 
     /**
-     * Where the time went, in nanoseconds. Stages overlap: the store is asked while the text runs.
+     * The duration of each stage, in nanoseconds. Stages overlap: the store revalidates the version while the batch is
+     * computed.
      *
-     * @param fetch until the store had validated or delivered the version
-     * @param prefix until the prefix was at hand
-     * @param queue longest wait of a row for its run
-     * @param infer the runs, one after the other
+     * @param fetch until the store has validated or delivered the version
+     * @param prefix until the prefix is available
+     * @param queue the longest wait of an input for its batch
+     * @param infer the forward passes, one after the other
      */
     public record Timings(long fetch, long tokenize, long prefix, long queue, long infer) {}
 }

@@ -5,9 +5,10 @@ import java.util.List;
 import java.util.OptionalInt;
 
 /**
- * What to classify, whatever protocol brought it.
+ * A request for classification, independent of its protocol.
  *
  * @param inputs each has one text, or two for a task on pairs
- * @param truncateTokens cut texts to this many tokens, template included; empty: refuse long texts
+ * @param truncateTokens the number of tokens, with the template, to which longer texts are cut; if empty, long texts are
+ *     refused
  */
 public record ClassificationRequest(TaskName task, List<List<String>> inputs, OptionalInt truncateTokens) {}

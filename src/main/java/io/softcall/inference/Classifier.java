@@ -19,7 +19,7 @@ import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Semaphore;
 
-/** Classifies requests: validates the task, tokenizes, fetches the prefix, computes, scores. */
+/** Classifies requests: revalidates the task, tokenizes, fetches the prefix, computes and scores. */
 @Singleton
 public class Classifier {
 
@@ -53,8 +53,9 @@ public class Classifier {
     /**
      * Classifies all inputs of a request with one version of the task, or fails.
      *
-     * @param cancellation completes when nobody waits for the answer any more; what has not begun is then dropped
-     * @throws SoftcallException why there is no answer
+     * @param cancellation completes when the caller no longer waits for the answer; inputs that are not in a batch yet are
+     *     then dropped
+     * @throws SoftcallException if there is no answer; its reason says why
      */
     public Classification classify(ClassificationRequest request, CompletableFuture<Void> cancellation) {
         admit(request);
@@ -77,16 +78,16 @@ public class Classifier {
     }
 
     /**
-     * Refuses a request that {@link #classify} would refuse now, before it has cost anything. Waits for nothing.
+     * Refuses a request that {@link #classify} would refuse now, before any work is done for it. Does not wait.
      *
-     * @throws SoftcallException {@code OVERLOADED}, or what is wrong with its texts
+     * @throws SoftcallException {@code OVERLOADED}, {@code INVALID_REQUEST} or {@code TEXT_TOO_LONG}
      */
     public void admit(ClassificationRequest request) {
         inputLimits.check(request);
         batcher.requireRoom(request.task(), request.inputs().size());
     }
 
-    /** The outcome of one input of {@link #start}: an answer, or a problem of this input alone. */
+    /** The outcome of one input of {@link #start}: an answer, or a problem with this input only. */
     public sealed interface Outcome {
 
         record Answered(Classification.Prediction prediction) implements Outcome {}
@@ -95,8 +96,9 @@ public class Classifier {
     }
 
     /**
-     * Classifies inputs with a version of a task that the caller holds; the store is not asked. The caller bounds how many inputs
-     * it has under way: they are never refused for want of places, and have no deadline. Blocks until the inputs are queued.
+     * Starts to classify inputs with a version of a task that the caller holds. The store does not revalidate it. The
+     * caller bounds the number of its inputs in progress, so they have no deadline and are never refused because the queue
+     * is full. Blocks until the inputs are queued.
      *
      * @param inputs each has one text, or two for a task on pairs
      * @param truncateTokens as in {@link ClassificationRequest}
@@ -110,12 +112,12 @@ public class Classifier {
         return started;
     }
 
-    /** Inputs under way, some of which may have been refused already. */
+    /** Inputs in progress, some of which may have been refused already. */
     public final class Started {
 
         private final Task task;
         private final List<long[]> ids = new ArrayList<>();
-        /** The problem of each input; empty for those that are computed. */
+        /** The problem of each input; empty for inputs that are computed. */
         private final List<Optional<SoftcallException>> problems = new ArrayList<>();
 
         private Optional<QueuedRequest> queued = Optional.empty();
@@ -148,10 +150,10 @@ public class Classifier {
         }
 
         /**
-         * Waits as long as it takes.
+         * Waits for the outcomes, without a deadline.
          *
-         * @return an outcome an input, in order
-         * @throws SoftcallException when a batch failed, or the server is stopping
+         * @return one outcome for each input, in order
+         * @throws SoftcallException if a batch failed, or the server is stopping
          */
         public List<Outcome> await() {
             List<Output> outputs = queued.map(waiting -> Deadline.awaitForever(waiting.outputs(), "the model"))
@@ -177,13 +179,13 @@ public class Classifier {
             }
         }
 
-        /** Drops inputs that are not in a batch yet. */
+        /** Drops the inputs that are not in a batch yet. */
         public void cancel() {
             queued.ifPresent(QueuedRequest::cancel);
         }
     }
 
-    /** A request's inputs with one version of the task; a failure is kept until somebody asks for the outcome. */
+    /** The inputs of a request with one version of the task. Keeps a failure until {@link #finish} is called. */
     private final class Attempt implements Speculation.Attempt {
 
         private final Task task;
@@ -232,7 +234,7 @@ public class Classifier {
                 } catch (SoftcallException e) {
                     throw new SoftcallException(e.reason(), "input[%d]: %s".formatted(i, e.getMessage()), e);
                 }
-                // Native code holds the carrier of this virtual thread: between inputs others have their turn.
+                // Native code blocks the carrier of this virtual thread, so other virtual threads run between inputs.
                 Thread.yield();
             }
         }

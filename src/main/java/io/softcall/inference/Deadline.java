@@ -8,7 +8,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
-/** The end of a call: its time is up, or its caller cancels it. */
+/** The end of a call: its time limit, or its cancellation by the caller. */
 final class Deadline {
 
     private final Duration limit;
@@ -16,8 +16,8 @@ final class Deadline {
     private final CompletableFuture<Void> cancellation;
 
     /**
-     * @param limit of the call, counted from now
-     * @param cancellation completes when nobody waits for the answer any more
+     * @param limit the time that the call may take from now
+     * @param cancellation completes when the caller no longer waits for the answer
      */
     Deadline(Duration limit, CompletableFuture<Void> cancellation) {
         this.limit = limit;
@@ -25,23 +25,23 @@ final class Deadline {
         this.cancellation = cancellation;
     }
 
-    /** In the clock of {@link System#nanoTime}. */
+    /** Returns the deadline as a value of {@link System#nanoTime}. */
     long endNanos() {
         return endNanos;
     }
 
-    /** @throws SoftcallException {@code CANCELLED} when the caller has cancelled the call */
+    /** @throws SoftcallException {@code CANCELLED} if the caller has cancelled the call */
     void check() {
         if (cancellation.isDone()) {
-            throw new SoftcallException(Reason.CANCELLED, "the caller hung up");
+            throw new SoftcallException(Reason.CANCELLED, "the caller cancelled the call");
         }
     }
 
     /**
      * Waits for a result until the call ends.
      *
-     * @param from whom the result comes, as an error names it
-     * @throws SoftcallException {@code DEADLINE_EXCEEDED}, {@code CANCELLED}, {@code STOPPING}, or why there is no result
+     * @param from the source of the result, as error messages name it
+     * @throws SoftcallException {@code DEADLINE_EXCEEDED}, {@code CANCELLED}, {@code STOPPING}, or the failure of the result
      */
     <T> T await(CompletableFuture<T> future, String from) {
         try {
@@ -61,7 +61,7 @@ final class Deadline {
         }
     }
 
-    /** As {@link #await}, without a deadline. */
+    /** Waits as {@link #await} does, but without a deadline. */
     static <T> T awaitForever(CompletableFuture<T> future, String from) {
         try {
             return future.get();

@@ -9,7 +9,7 @@ import io.softcall.task.Task;
 import java.util.List;
 import java.util.OptionalInt;
 
-/** What a request may have: inputs, characters, tokens. */
+/** The limits of a request: inputs, characters and tokens. */
 final class InputLimits {
 
     private final InferenceConfig.Limits limits;
@@ -37,7 +37,7 @@ final class InputLimits {
     /**
      * Checks the texts of one input.
      *
-     * @param name of the input in errors
+     * @param name the name of the input in error messages
      */
     void check(String name, List<String> texts) {
         for (String text : texts) {
@@ -54,10 +54,10 @@ final class InputLimits {
     }
 
     /**
-     * Tokens that one input of a task may have with its template.
+     * Returns how many tokens one input of a task may have with its template.
      *
      * @param truncateTokens as in {@link ClassificationRequest}
-     * @throws SoftcallException {@code ARTIFACT_REFUSED} when the template leaves no token for a text
+     * @throws SoftcallException {@code ARTIFACT_REFUSED} if the template leaves no token for a text
      */
     int tokens(Task task, OptionalInt truncateTokens) {
         int most = Math.min(limits.tokens(), maxPositions - task.prompt().tokens());

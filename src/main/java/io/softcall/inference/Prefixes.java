@@ -18,16 +18,21 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Function;
 
-/** The prefixes of the prompts that were called lately, each loaded or computed once a version, bounded in bytes. */
+/**
+ * A cache of the prefixes of recently called tasks, bounded in bytes. Each prefix is loaded or computed once per version.
+ */
 @Singleton
 class Prefixes {
 
-    /** A version of a task. Two tasks of equal content are two entries. */
+    /** A version of a task. Two tasks with equal content have two entries. */
     private record Key(TaskName name, String version) {}
 
     private final Model model;
     private final AsyncCache<Key, Prefix> cache;
-    /** Encoding holds a native thread for tens of milliseconds; a virtual thread would hold its carrier. */
+    /**
+     * A platform thread, because encoding is native code that would block the carrier of a virtual thread for tens of
+     * milliseconds.
+     */
     private final ExecutorService encoder = Executors.newSingleThreadExecutor(
             Thread.ofPlatform().name("encode-", 0).daemon().factory());
 
@@ -70,9 +75,10 @@ class Prefixes {
     }
 
     /**
-     * The task's prefix, loaded or computed if need be. The caller releases it when its last run has ended.
+     * Returns the task's prefix, which is loaded or computed if the cache lacks it. The caller holds a reference and must
+     * release it.
      *
-     * @param await how long to wait for it; others may wait for the same
+     * @param await waits for the future, which other callers may wait for too
      */
     Prefix acquire(Task task, Function<CompletableFuture<Prefix>, Prefix> await) {
         Key key = new Key(task.name(), task.version());
@@ -81,11 +87,14 @@ class Prefixes {
             if (prefix.retain()) {
                 return prefix;
             }
-            // Evicted between the two lines above: the cache no longer holds it, so this ends.
+            // The prefix was evicted between the two lines above. The cache no longer holds it, so the loop ends.
         }
     }
 
-    /** Gives up the prefix of a version that was replaced, whose place others have a use for. Whoever acquired it keeps it. */
+    /**
+     * Removes the prefix of a replaced version from the cache, which frees its space. Callers that acquired the prefix keep
+     * it.
+     */
     void forget(Task task) {
         cache.synchronous().invalidate(new Key(task.name(), task.version()));
     }

@@ -4,12 +4,14 @@ import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.task.Task;
 
-/** From a hidden row to a label. */
+/** Turns a hidden row into a prediction. */
 final class Scoring {
 
     private Scoring() {}
 
-    /** @throws SoftcallException {@code ARTIFACT_REFUSED} when the task's numbers are too large to be answered with */
+    /**
+     * @throws SoftcallException {@code ARTIFACT_REFUSED} if a logit is not finite, because the task's values are too large
+     */
     static Classification.Prediction score(Task task, float[] hidden, int tokens) {
         float[] logits = task.head().logits(hidden);
         for (int i = 0; i < logits.length; i++) {
@@ -34,7 +36,7 @@ final class Scoring {
         }
     }
 
-    /** {@code softmax(logits / temperature)}, with the largest logit taken out so that nothing overflows. */
+    /** Returns {@code softmax(logits / temperature)}. It subtracts the largest logit first, so that nothing overflows. */
     private static double[] softmax(float[] logits, double temperature) {
         double largest = Double.NEGATIVE_INFINITY;
         for (float logit : logits) {

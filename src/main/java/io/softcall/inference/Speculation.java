@@ -9,27 +9,28 @@ import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 
 /**
- * Works with the cached version of a task while the store validates it. If the store confirms that version, the work counts;
- * if it has another one, the work is cancelled and done again with that. A failure of work with a superseded version is nobody's.
+ * Works with the cached version of a task while the store revalidates it. If the store confirms the version, the result of
+ * the work is used. If the store has another version, the work is cancelled and repeated with that one. Failures of work
+ * with a superseded version are ignored.
  *
  * @param <A> work with one version
  */
 final class Speculation<A extends Speculation.Attempt> {
 
-    /** Work with one version of a task. It keeps a failure until somebody asks for its result. */
+    /** Work with one version of a task. It keeps a failure until its result is requested. */
     interface Attempt {
 
         Task task();
 
-        /** Gives up what has not begun. Without effect on work that is done. */
+        /** Cancels work that has not begun. Has no effect on finished work. */
         void cancel();
     }
 
     /**
-     * An attempt with the version that is stored.
+     * An attempt with the stored version.
      *
      * @param staleness as in {@link Tasks.Validated}
-     * @param fetchNanos until the store had validated or delivered the version
+     * @param fetchNanos the time until the store has validated or delivered the version
      */
     record Validated<A>(A attempt, Optional<Duration> staleness, long fetchNanos) {}
 
@@ -42,11 +43,12 @@ final class Speculation<A extends Speculation.Attempt> {
     }
 
     /**
-     * Runs attempts until one has the stored version, and returns the result of that one.
+     * Makes an attempt with the cached version, and another one if the store has another version. Returns the result of the
+     * attempt with the stored version.
      *
-     * @param begin begins an attempt; it throws nothing
+     * @param begin begins an attempt; it must not throw
      * @param finish waits for the result of the attempt with the stored version
-     * @throws io.softcall.SoftcallException why the version cannot be had, or what {@code finish} throws
+     * @throws io.softcall.SoftcallException if the stored version is unavailable, or if {@code finish} throws
      */
     <R> R run(TaskName task, Deadline deadline, Function<Task, A> begin, Function<Validated<A>, R> finish) {
         long began = System.nanoTime();
@@ -72,7 +74,7 @@ final class Speculation<A extends Speculation.Attempt> {
         }
     }
 
-    /** At once: what it has queued would only delay the attempt that follows. */
+    /** Cancels an attempt at once, because its queued inputs would delay the next attempt. */
     private void supersede(A attempt) {
         attempt.cancel();
         prefixes.forget(attempt.task());

@@ -4,7 +4,7 @@ import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
 import java.util.concurrent.TimeUnit;
 
-/** The stages of a call as metrics. */
+/** Records the durations of a call's stages as metrics. */
 final class StageTimers {
 
     private final Timer fetch;
@@ -14,9 +14,9 @@ final class StageTimers {
     private final Timer infer;
 
     StageTimers(MeterRegistry metrics) {
-        this.fetch = timer(metrics, "fetch", "until the store had validated or delivered the version");
+        this.fetch = timer(metrics, "fetch", "until the store has validated or delivered the version");
         this.tokenize = timer(metrics, "tokenize", "text to token ids");
-        this.prefix = timer(metrics, "prefix", "until the prefix was at hand");
+        this.prefix = timer(metrics, "prefix", "until the prefix is available");
         this.queue = timer(metrics, "queue", "longest wait of an input for its batch");
         this.infer = timer(metrics, "infer", "the model");
     }

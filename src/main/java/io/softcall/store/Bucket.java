@@ -6,43 +6,47 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * A bucket on S3, or a folder: what jobs read and write. All calls block. All throw {@link SoftcallException} with {@code
- * STORE_UNAVAILABLE} or {@code STORE_DENIED}.
+ * A bucket on S3, or a folder, which jobs read and write. All calls block. All throw {@link SoftcallException} with
+ * {@code STORE_UNAVAILABLE} or {@code STORE_DENIED}.
  */
 public interface Bucket {
 
     /**
-     * An object as it is now.
+     * The current state of an object.
      *
-     * @param version another one whenever the content is; fit for a key
+     * @param version an identifier of the content, which changes with the content, and can be a part of a key
+     * @param bytes the size of the content
      */
     record Stat(String version, long bytes) {}
 
-    /** Empty when there is no such object. */
+    /** Returns the state of an object; empty if there is no such object. */
     Optional<Stat> stat(String key);
 
     /**
-     * Bytes of exactly this version.
+     * Reads bytes of exactly this version.
      *
-     * @param from less than the object's size
-     * @param length at least 1; fewer bytes come only at the object's end
-     * @return empty when the object is gone, or another version by now
+     * @param from the offset of the first byte, less than the object's size
+     * @param length the number of bytes, at least 1; fewer are returned only at the end of the object
+     * @return empty if the object no longer exists or has another version
      */
     Optional<byte[]> read(String key, String version, long from, int length);
 
     /**
-     * Creates an object, unless there is one: of any number of callers at once, one succeeds.
+     * Creates an object, unless it exists. If several callers create it at the same time, exactly one succeeds.
      *
-     * @return whether it was created by this call
+     * @return whether this call created it
      */
     boolean create(String key, Path content);
 
-    /** The same, for small contents. */
+    /** Creates an object from a small content, as {@link #create(String, Path)} does. */
     boolean create(String key, byte[] content);
 
-    /** Keys that begin with {@code prefix}, in ascending order, {@code limit} at most; what was created before is among them. */
+    /**
+     * Lists at most {@code limit} keys that begin with {@code prefix}, in ascending order. Objects that were created before the
+     * call are included.
+     */
     List<String> list(String prefix, int limit);
 
-    /** The address as people write it, with a {@code /} at the end. */
+    /** Returns the address as people write it, with a {@code /} at the end. */
     String uri();
 }

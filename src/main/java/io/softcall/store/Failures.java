@@ -6,12 +6,16 @@ import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Path;
 
-/** What failures of folders mean, and what those of all stores are called. */
+/** Turns failures of stores into exceptions. */
 public final class Failures {
 
     private Failures() {}
 
-    /** @param uri of the store */
+    /**
+     * Returns the exception for a store that did not answer in time.
+     *
+     * @param uri the address of the store
+     */
     public static SoftcallException late(String uri) {
         return new SoftcallException(
                         Reason.STORE_UNAVAILABLE, "the store did not answer in time (softcall.store.timeout)")
@@ -19,8 +23,11 @@ public final class Failures {
     }
 
     /**
-     * @param uri of the store
-     * @param file that was to be read or written
+     * Returns the exception for a failure of a folder: {@code STORE_DENIED} if access was denied, otherwise
+     * {@code STORE_UNAVAILABLE}.
+     *
+     * @param uri the address of the store
+     * @param file the file that should be read or written
      */
     public static SoftcallException of(String uri, Path file, IOException e) {
         return e instanceof AccessDeniedException

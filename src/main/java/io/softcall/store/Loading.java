@@ -8,8 +8,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
 /**
- * Contents of objects on their way from a store to what is made of them: read, hashed, parsed. There is room for so many bytes at
- * once, that many large ones at the same moment do not fill the heap; and the work is done on threads of its own.
+ * Bounds the loading of objects: reading, hashing and parsing their contents. The bytes that are loaded at the same time are
+ * bounded, so that many large objects do not fill the heap. The work is done on threads of its own.
  */
 public final class Loading {
 
@@ -21,18 +21,18 @@ public final class Loading {
     private final Workers workers =
             new Workers("artifacts", Runtime.getRuntime().availableProcessors(), WAITING);
 
-    /** @param bytes of contents at once; a larger one has them all */
+    /** @param bytes the bound on the bytes that are loaded at the same time; a larger content is loaded alone */
     public Loading(long bytes) {
         permits = Math.clamp(bytes / PERMIT_BYTES, 1, Integer.MAX_VALUE);
         room = new Semaphore(permits);
     }
 
-    /** For one object; nothing is taken yet. Closed when its content is no longer needed. */
+    /** Returns a lease for one object, which takes no memory yet. The caller closes it when it no longer needs the content. */
     public Lease lease(Duration timeout) {
         return new Lease(timeout);
     }
 
-    /** Room for one object. Used by one thread at a time. */
+    /** Reserved memory for one object. Used by one thread at a time. */
     public final class Lease implements AutoCloseable {
 
         private final Duration timeout;
@@ -43,9 +43,9 @@ public final class Loading {
         }
 
         /**
-         * Takes room for a content, in place of what was taken before. Waits for others to leave.
+         * Reserves memory for a content, in place of what this lease had reserved before. Waits until other leases are closed.
          *
-         * @throws SoftcallException {@code OVERLOADED} when that takes too long
+         * @throws SoftcallException {@code OVERLOADED} if that takes too long
          */
         public void take(long bytes) {
             close();
@@ -53,22 +53,24 @@ public final class Loading {
             try {
                 if (!room.tryAcquire(wanted, timeout.toNanos(), TimeUnit.NANOSECONDS)) {
                     throw SoftcallException.overloaded(
-                            "other artifacts are being read, as many bytes of them as there is room for", timeout);
+                            "other artifacts are being loaded, and take all memory for loading", timeout);
                 }
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
                 throw new SoftcallException(
-                        SoftcallException.Reason.DEADLINE_EXCEEDED, "waiting for room was interrupted", e);
+                        SoftcallException.Reason.DEADLINE_EXCEEDED,
+                        "waiting for memory to load an artifact was interrupted",
+                        e);
             }
             taken = wanted;
         }
 
-        /** Does something with the content; see {@link Workers#call(Workers.Work)}. */
+        /** Runs work on the content, as {@link Workers#call(Workers.Work)} does. */
         public <T, E extends Exception> T run(Workers.Work<T, E> work) throws E {
             return workers.call(work);
         }
 
-        /** The same with a limit. */
+        /** Runs work on the content with a time limit. */
         public <T, E extends Exception> T run(Workers.Work<T, E> work, Duration limit, Supplier<SoftcallException> late)
                 throws E {
             return workers.call(work, limit, late);

@@ -6,18 +6,18 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Where objects lie: {@code s3://bucket/prefix} or {@code file:/dir}. */
+/** The location of objects: {@code s3://bucket/prefix} or {@code file:/dir}. */
 public sealed interface Location {
 
-    /** @param prefix empty, or a key prefix that ends in {@code /} */
+    /** @param prefix empty, or a key prefix that ends with {@code /} */
     record S3(String bucket, String prefix) implements Location {}
 
     record Folder(Path path) implements Location {}
 
     /**
-     * A local copy of another place: {@code mirror:s3://bucket/prefix?dir=/dir}.
+     * A local copy of another location: {@code mirror:s3://bucket/prefix?dir=/dir}.
      *
-     * @param folder where the copy is
+     * @param folder the folder of the copy
      */
     record Mirror(Location origin, Path folder) {
 
@@ -25,10 +25,10 @@ public sealed interface Location {
         private static final Pattern URI = Pattern.compile(SCHEME + "(.+)\\?dir=(.+)");
 
         /**
-         * Empty when the address is of another kind.
+         * Parses the address of a mirror; empty if the address is of another kind.
          *
-         * @param setting the configuration's name for it, for the message
-         * @throws IllegalArgumentException when it is of this kind, and incomplete
+         * @param setting the name of the setting that has the address, for the message
+         * @throws IllegalArgumentException if it is the address of a mirror, and incomplete
          */
         public static Optional<Mirror> of(String setting, String uri) {
             if (!uri.startsWith(SCHEME)) {
@@ -49,8 +49,10 @@ public sealed interface Location {
     Pattern S3_URI = Pattern.compile(S3_SCHEME + "([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*?))?/?");
 
     /**
-     * @param setting the configuration's name for it, for the message
-     * @throws IllegalArgumentException when the address is neither
+     * Parses an address.
+     *
+     * @param setting the name of the setting that has the address, for the message
+     * @throws IllegalArgumentException if the address is neither of S3 nor of a folder
      */
     public static Location of(String setting, String uri) {
         Matcher matcher = S3_URI.matcher(uri);
@@ -67,21 +69,22 @@ public sealed interface Location {
     }
 
     /**
-     * The bucket of an address, as events and lists of buckets name it: an S3 bucket's name, or a folder's address.
+     * Returns the bucket of an address, as events and lists of buckets name it: the name of an S3 bucket, or the address of a
+     * folder.
      *
      * @param setting as for {@link #of}
-     * @throws IllegalArgumentException when the address is neither
+     * @throws IllegalArgumentException if the address is neither of S3 nor of a folder
      */
     static String bucket(String setting, String uri) {
         return of(setting, uri) instanceof S3(String bucket, String prefix) ? bucket : uri;
     }
 
-    /** The address of a bucket that events name. */
+    /** Returns the address of a bucket that an event names. */
     static String uri(String bucket) {
         return isFolder(bucket) ? bucket : S3_SCHEME + bucket;
     }
 
-    /** Whether events name a folder by this. */
+    /** Returns whether the bucket that an event names is a folder. */
     static boolean isFolder(String bucket) {
         return bucket.startsWith(FOLDER_SCHEME);
     }

@@ -7,17 +7,21 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Supplier;
 
 /**
- * Asks a store, or a broker, again while it does not answer, at intervals that double, each a random share of itself so that
- * instances do not ask in step.
+ * Retries operations on a store or a broker that is unavailable, with exponential backoff. Each pause is a random time from
+ * half of its interval to all of it, so that instances do not retry at the same time.
  *
- * @param limit how long; after that the failure is the caller's
+ * @param limit how long to retry; after that the caller gets the failure
  */
 public record RetryPolicy(Duration limit) {
 
     private static final Duration FIRST = Duration.ofMillis(100);
     private static final Duration LONGEST = Duration.ofSeconds(5);
 
-    /** @throws SoftcallException what the last try threw; what is not {@code STORE_UNAVAILABLE}, at once */
+    /**
+     * Runs an operation until it succeeds, fails with another reason than {@code STORE_UNAVAILABLE}, or the limit has passed.
+     *
+     * @throws SoftcallException the failure of the last attempt; {@code STOPPING} if the thread is interrupted
+     */
     public <T> T call(Supplier<T> operation) {
         long end = System.nanoTime() + limit.toNanos();
         long intervalMs = FIRST.toMillis();

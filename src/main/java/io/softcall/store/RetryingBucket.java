@@ -4,7 +4,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
-/** A bucket that is asked again while it does not answer. */
+/** A bucket that retries transient failures. */
 public record RetryingBucket(Bucket bucket, RetryPolicy retryPolicy) implements Bucket {
 
     @Override
@@ -17,7 +17,9 @@ public record RetryingBucket(Bucket bucket, RetryPolicy retryPolicy) implements 
         return retryPolicy.call(() -> bucket.read(key, version, from, length));
     }
 
-    /** May say no of an object that it created itself, when the answer to that was lost. */
+    /**
+     * Creates an object. May return false for an object that this call created, if the answer to an earlier attempt was lost.
+     */
     @Override
     public boolean create(String key, Path content) {
         return retryPolicy.call(() -> bucket.create(key, content));

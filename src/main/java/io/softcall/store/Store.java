@@ -6,26 +6,26 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 
-/** A place that holds objects by key. All calls block; {@link #get} takes no longer than {@code softcall.store.timeout}. */
+/** A store of objects by key. All calls block. {@link #get} takes no longer than {@code softcall.store.timeout}. */
 public interface Store {
 
-    /** What the store says of one object. */
+    /** The store's answer about one object. */
     sealed interface Answer {}
 
-    /** The object still is the version that the caller knows. */
+    /** The object still has the version that the caller knows. */
     record Unchanged() implements Answer {}
 
     /**
-     * The object as it is now. The caller owns {@code bytes}.
+     * The current version of the object. The caller owns {@code bytes}.
      *
-     * @param modified when it was stored
+     * @param modified the time when it was stored
      */
     record Found(String version, Instant modified, byte[] bytes) implements Answer {}
 
-    /** The object exists and is larger than the store hands out; nothing was transferred. */
+    /** The object is larger than the limit of the store; its content was not transferred. */
     record TooLarge(String version, long bytes, long limit) implements Answer {}
 
-    /** The object is not what was stored: somebody, or a fault, has changed its bytes since. */
+    /** The object is not what was stored: its bytes were changed afterwards, on purpose or by a fault. */
     record Damaged(String version, String reason) implements Answer {}
 
     /** There is no such object. */
@@ -39,10 +39,10 @@ public interface Store {
     record Entry(String key, Instant modified) {}
 
     /**
-     * Objects in ascending order of their keys' UTF-8 bytes.
+     * A page of a listing, in ascending order of the keys' UTF-8 bytes.
      *
-     * @param next the key to pass as {@code after} for what follows, of which there may be nothing; empty at the end
-     * @param whole false where something could not be looked at: what is missing here may be there all the same
+     * @param next the {@code after} of the next page, which may be empty; no value at the end of the listing
+     * @param whole false if something could not be read, so that objects may exist that are not listed
      */
     record Page(List<Entry> entries, Optional<String> next, boolean whole) {
         public Page {
@@ -51,31 +51,33 @@ public interface Store {
     }
 
     /**
-     * Reads one object, unless it still is the version that the caller knows.
+     * Reads one object, unless it still has the version that the caller knows.
      *
-     * @param key path below the store's root, with {@code /} between segments
-     * @param known a version from an earlier {@link Found} for which {@link Unchanged} is a good answer
-     * @param lease takes room for the content, until the caller closes it
+     * @param key the path below the store's root, with {@code /} between segments
+     * @param known the version of an earlier {@link Found}; if the object still has it, the answer is {@link Unchanged}
+     * @param lease reserves memory for the content, until the caller closes it
      * @throws SoftcallException {@code STORE_UNAVAILABLE}, {@code STORE_DENIED} or {@code OVERLOADED}; from a mirror also {@code
      *     ARTIFACT_REFUSED}
      */
     Answer get(String key, Optional<String> known, Loading.Lease lease);
 
     /**
-     * Lists objects whose keys begin with {@code prefix} and end in {@code suffix}. What it costs depends on what it gives, not on
-     * what the store holds: it looks past a bounded number of other objects, and may give fewer than there are, or none.
+     * Lists objects whose keys begin with {@code prefix} and end with {@code suffix}. A call skips a bounded number of other
+     * objects, so its cost does not depend on the size of the store. It may therefore return fewer objects than exist, or none.
      *
-     * @param suffix {@code /} and a name: the last segment of the keys
-     * @param after only keys greater than this one; empty for all
-     * @param limit at most this many
+     * @param suffix {@code /} and the last segment of the keys
+     * @param after a key; only greater keys are listed; empty for all
+     * @param limit the largest number of objects
      * @throws SoftcallException {@code STORE_UNAVAILABLE} or {@code STORE_DENIED}
      */
     Page list(String prefix, String suffix, String after, int limit);
 
-    /** The store's address as people write it. */
+    /** Returns the store's address as people write it. */
     String uri();
 
-    /** How long ago {@link #get}'s answer about an object was true; empty for a store that is itself asked. */
+    /**
+     * Returns how long ago the answer of {@link #get} about an object was last validated; empty for a store that is not a copy.
+     */
     default Optional<Duration> age(String key) {
         return Optional.empty();
     }

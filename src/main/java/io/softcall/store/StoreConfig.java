@@ -7,15 +7,18 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 
-/** Where artifacts live, and how fresh they must be. */
+/** The store of artifacts, and the required freshness. */
 @ConfigMapping(prefix = "softcall.store")
 public interface StoreConfig {
 
-    /** {@code s3://bucket/prefix}, {@code file:/dir}, or a local copy of either: {@code mirror:s3://bucket/prefix?dir=/dir}. */
+    /**
+     * The address: {@code s3://bucket/prefix}, {@code file:/dir}, or a local copy of either,
+     * {@code mirror:s3://bucket/prefix?dir=/dir}.
+     */
     @WithDefault("file:tasks")
     String uri();
 
-    /** How long an answer of the store may be reused. 0 s: never, each call asks again. */
+    /** How long an answer of the store may be reused; 0 s: each call asks the store. */
     @WithDefault("0s")
     Duration maxAge();
 
@@ -23,30 +26,30 @@ public interface StoreConfig {
     @WithDefault("0s")
     Duration staleIfError();
 
-    /** Time for one question to the store, retries included. */
+    /** The time limit of one request to the store, with its retries. */
     @WithDefault("1500ms")
     Duration timeout();
 
-    /** Larger artifacts are refused without being transferred. */
+    /** The size of the largest artifact. Larger ones are refused before they are transferred. */
     @WithDefault("16M")
     MemorySize maxArtifactBytes();
 
-    /** Memory for parsed artifacts; the least used leave first. */
+    /** The bound on memory for parsed artifacts; the least used ones are evicted first. */
     @WithDefault("256M")
     MemorySize cacheBytes();
 
-    /** Ed25519 public keys, base64, one of which must have signed a prompt; none: signatures are not asked for. */
+    /** Ed25519 public keys in base64, one of which must have signed each prompt; none: signatures are not required. */
     Optional<List<String>> signedBy();
 
     Mirror mirror();
 
-    /** A local copy of a store. */
+    /** The settings of a local copy of a store. */
     interface Mirror {
-        /** How often the store is asked what is new. */
+        /** The interval at which the mirror asks the store for changes. */
         @WithDefault("60s")
         Duration interval();
 
-        /** Disk for copies; versions that were replaced leave first. */
+        /** The bound on disk space for copies; replaced versions are deleted first. */
         @WithDefault("256M")
         MemorySize maxBytes();
     }

@@ -2,7 +2,10 @@ package io.softcall.store;
 
 import java.util.Comparator;
 
-/** The order of keys in S3, which is that of their UTF-8 bytes, and so of their code points. Java's own is another beyond U+FFFF. */
+/**
+ * The order of keys in S3: that of their UTF-8 bytes, which equals that of their code points. The order of Java's strings
+ * differs beyond U+FFFF.
+ */
 public final class Utf8Order {
 
     public static final Comparator<String> COMPARATOR = Utf8Order::compare;

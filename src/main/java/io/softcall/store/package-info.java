@@ -1,2 +1,2 @@
-/** Where artifacts lie: bytes and versions. The contracts that every store keeps. */
+/** Stores of artifacts: bytes and versions. Defines the contracts of all stores. */
 package io.softcall.store;

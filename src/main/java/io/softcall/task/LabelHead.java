@@ -8,15 +8,15 @@ public final class LabelHead {
     private static final int STRING_BYTES = 56;
 
     private final List<String> labels;
-    /** [hidden, labels]: what one element of a hidden row adds to all logits lies side by side. */
+    /** The weights as [hidden, labels], so that all products with one element of a hidden row are adjacent. */
     private final float[] columns;
 
     private final float[] bias;
 
     /**
-     * @param labels names, distinct, in the order of the rows
+     * @param labels distinct names, in the order of the rows of {@code weights}
      * @param weights [labels, hidden], row-major
-     * @param bias [labels]; not to be changed
+     * @param bias [labels]; must not be changed afterwards
      */
     public LabelHead(List<String> labels, float[] weights, float[] bias) {
         if (bias.length != labels.size() || weights.length % bias.length != 0) {
@@ -39,7 +39,7 @@ public final class LabelHead {
         return columns;
     }
 
-    /** Memory that this takes. */
+    /** Estimates the bytes that this takes on the Java heap. */
     long heapBytes() {
         return (long) Float.BYTES * (columns.length + bias.length)
                 + labels.stream()
@@ -47,15 +47,15 @@ public final class LabelHead {
                         .sum();
     }
 
-    /** Names, in the order of the logits. */
+    /** Returns the names, in the order of the logits. */
     public List<String> labels() {
         return labels;
     }
 
     /**
-     * {@code weights @ hidden + bias}, summed in double precision.
+     * Computes {@code weights @ hidden + bias}, summed in double precision.
      *
-     * @param hidden the trunk's last row
+     * @param hidden the hidden row at the last token, [hidden]
      * @return [labels]
      */
     public float[] logits(float[] hidden) {
@@ -73,7 +73,9 @@ public final class LabelHead {
         return logits;
     }
 
-    /** Over labels, not over a row: their sums do not wait for one another, so the compiler uses vectors. */
+    /**
+     * Adds the products with one element. The loop goes over labels, whose sums are independent, so the compiler uses vectors.
+     */
     private void addColumn(double[] sums, int i, double times) {
         int column = i * sums.length;
         for (int label = 0; label < sums.length; label++) {

@@ -1,9 +1,9 @@
 package io.softcall.task;
 
 /**
- * What a ready prefix must look like for the variant that is served.
+ * The layout that a ready prefix must have for the served variant.
  *
- * @param variant its name in an artifact
- * @param digest of whatever scales keys and values
+ * @param variant the variant's name in an artifact
+ * @param digest a digest of everything that scales keys and values
  */
 public record PrefixLayout(String variant, String digest, int layers, int kvHeads, int headDim) {}

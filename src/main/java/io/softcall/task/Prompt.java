@@ -3,9 +3,9 @@ package io.softcall.task;
 /**
  * A soft prompt.
  *
- * @param tokens number of virtual tokens
- * @param hidden width of each
- * @param values [tokens, hidden], row-major; not to be changed
+ * @param tokens the number of virtual tokens
+ * @param hidden the width of each
+ * @param values [tokens, hidden], row-major; must not be changed afterwards
  */
 public record Prompt(int tokens, int hidden, float[] values) {
     public Prompt {

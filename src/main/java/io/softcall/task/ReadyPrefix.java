@@ -4,10 +4,11 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /**
- * A prompt's KV cache as the artifact carries it: half-precision floats, [layers, 2, kv_heads, tokens, head_dim], all
- * finite. It stays in its stored form, half as large as what the model needs.
+ * A prompt's KV cache from its artifact: half-precision floats, [layers, 2, kv_heads, tokens, head_dim], all finite. It is kept
+ * in the stored form, which takes half the memory of the model's form.
  *
- * <p>Arrays and no buffers: the first call of a process goes through all elements before these loops are compiled.
+ * <p>The values are in an array, not a buffer, because arrays are faster in loops that are not compiled yet. The first call of
+ * a process goes through all elements in such loops.
  */
 public final class ReadyPrefix {
 
@@ -16,10 +17,10 @@ public final class ReadyPrefix {
     private final short[] values;
 
     /**
-     * Copies the bytes, little-endian, so that they do not keep the artifact in memory.
+     * Copies the little-endian bytes, so that this does not keep the artifact in memory.
      *
-     * @param name of the tensor
-     * @throws RefusedException when a value is not finite
+     * @param name the name of the tensor
+     * @throws RefusedException if a value is not finite
      */
     public ReadyPrefix(String name, ByteBuffer bytes) throws RefusedException {
         values = new short[bytes.remaining() / Short.BYTES];
@@ -32,12 +33,12 @@ public final class ReadyPrefix {
         }
     }
 
-    /** How many values there are. */
+    /** Returns the number of values. */
     public int size() {
         return values.length;
     }
 
-    /** {@code count} values, beginning with the one at {@code from}. */
+    /** Returns {@code count} values, beginning with the one at index {@code from}. */
     public float[] floats(int from, int count) {
         float[] floats = new float[count];
         for (int i = 0; i < count; i++) {

@@ -2,7 +2,7 @@ package io.softcall.task;
 
 import io.softcall.Printable;
 
-/** An artifact that cannot be served; the message says which field, its value, and what would be accepted. */
+/** Thrown for an artifact that cannot be served. The message names the field, its value, and what would be accepted. */
 public final class RefusedException extends Exception {
 
     private static final long serialVersionUID = 1L;

@@ -3,14 +3,14 @@ package io.softcall.task;
 import java.util.Set;
 
 /**
- * What the served base demands of a task.
+ * The requirements of the served base for a task.
  *
- * @param baseName for messages
- * @param fingerprints the base's own, and others that the operator vouches for
- * @param hidden width of prompt vectors and label rows
- * @param maxPromptTokens longest prompt that is served
- * @param prefix what a prefix must be that is ready to use
- * @param encodes whether prefixes that are not ready can be computed here
+ * @param baseName the name of the base, for messages
+ * @param fingerprints the fingerprint of the base, and those of other bases whose prompts the operator accepts
+ * @param hidden the width of prompt vectors and label rows
+ * @param maxPromptTokens the length of the longest prompt that is served, in tokens
+ * @param prefix the layout of ready prefixes
+ * @param encodes whether this server can compute prefixes that are not ready
  */
 public record Requirements(
         String baseName,

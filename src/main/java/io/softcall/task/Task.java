@@ -5,16 +5,16 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 
 /**
- * A task as it was stored: everything that a call needs, checked. No half-valid task exists.
+ * A stored task with everything that a call needs. All parts were validated.
  *
- * @param version the store's word for this content
- * @param stored when this version was stored; empty for a copy that somebody keeps
- * @param readyPrefix the prompt's KV cache, where the artifact has one that fits the variant that is served
- * @param temperature divides the logits before the softmax; greater than 0
- * @param abstainThreshold an answer whose best probability lies below has no label
- * @param signedAt when it was signed; empty where nobody asks for signatures
- * @param metadata the artifact's {@code softcall} metadata, JSON, for people to see
- * @param artifactBytes size of the stored object
+ * @param version the store's identifier of this content
+ * @param stored the time when this version was stored; empty for a task that was read from a copy
+ * @param readyPrefix the prompt's KV cache; empty if the artifact has none that fits the served variant
+ * @param temperature the divisor of the logits before the softmax; greater than 0
+ * @param abstainThreshold the probability that the best label must reach; otherwise the answer has no label
+ * @param signedAt the time of the signature; empty if no signatures are required
+ * @param metadata the artifact's {@code softcall} metadata, as JSON for people to read
+ * @param artifactBytes the size of the stored object
  */
 public record Task(
         TaskName name,
@@ -30,25 +30,30 @@ public record Task(
         String metadata,
         long artifactBytes) {
 
-    /** What records, strings and lists take besides. */
+    /** An estimate of what records, strings and lists take besides the values. */
     private static final int OBJECT_BYTES = 2_048;
 
-    /** Memory that this takes, for caches. */
+    /** Estimates the bytes that this takes on the Java heap, as the weight in caches. */
     public long heapBytes() {
         return OBJECT_BYTES
                 + (long) Float.BYTES * prompt.values().length
                 + (long) Short.BYTES * readyPrefix.map(ReadyPrefix::size).orElse(0)
                 + head.heapBytes()
-                // Its source and its parts.
+                // The template keeps its source and its parts.
                 + 2L * Character.BYTES * template.toString().length()
                 + (long) Character.BYTES * metadata.length();
     }
 
-    /** @throws RefusedException when this was signed before {@code served}: nobody brings an old prompt back by storing it again */
+    /**
+     * Refuses this task if it was signed before the served version, so that nobody can bring back an old prompt by storing it
+     * again.
+     *
+     * @throws RefusedException if this was signed before {@code served}
+     */
     public void requireNotOlder(Task served) throws RefusedException {
         if (signedAt.isPresent() && signedAt.get().isBefore(served.signedAt().orElse(Instant.MIN))) {
             throw new RefusedException(
-                    "it was signed at %s, and the version that is served at %s",
+                    "it was signed at %s, before the served version, which was signed at %s",
                     signedAt.get(), served.signedAt().orElseThrow());
         }
     }

@@ -4,7 +4,7 @@ import io.softcall.SoftcallException;
 import java.util.Optional;
 import java.util.regex.Pattern;
 
-/** A valid task name: nothing else ever reaches a store. */
+/** A valid task name. Only valid names reach a store. */
 public record TaskName(String value) implements Comparable<TaskName> {
 
     public static final int MAX_LENGTH = 200;
@@ -13,7 +13,7 @@ public record TaskName(String value) implements Comparable<TaskName> {
 
     private static final Pattern VALID = Pattern.compile("[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*");
 
-    /** @throws SoftcallException {@code INVALID_REQUEST} */
+    /** @throws SoftcallException {@code INVALID_REQUEST} if the name is not valid */
     public TaskName {
         if (!isValid(value)) {
             throw SoftcallException.invalid(
@@ -27,21 +27,21 @@ public record TaskName(String value) implements Comparable<TaskName> {
         return value.length() <= MAX_LENGTH && VALID.matcher(value).matches();
     }
 
-    /** The key of the task's artifact in a store. */
+    /** Returns the key of the task's artifact in a store. */
     public String key() {
         return value + OBJECT;
     }
 
     /**
-     * The task whose artifact lies at a key.
+     * Returns the name of the task whose artifact has this key.
      *
-     * @throws SoftcallException {@code INVALID_REQUEST} when no task's does
+     * @throws SoftcallException {@code INVALID_REQUEST} if it is not the key of a task
      */
     public static TaskName ofKey(String key) {
         return new TaskName(key.substring(0, Math.max(0, key.length() - OBJECT.length())));
     }
 
-    /** The same; empty when the key is no task's: its name would be one that no caller could use. */
+    /** Returns the name of the task whose artifact has this key; empty if it is not the key of a task with a valid name. */
     public static Optional<TaskName> find(String key) {
         String value = key.endsWith(OBJECT) ? key.substring(0, key.length() - OBJECT.length()) : "";
         return isValid(value) ? Optional.of(new TaskName(value)) : Optional.empty();

@@ -4,9 +4,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Which tasks somebody may see and call.
+ * The patterns of the tasks that a caller may see and call.
  *
- * @param patterns each a task's name, or a prefix of names and a {@code *}
+ * @param patterns each is a task's name, or a prefix of names followed by {@code *}
  */
 public record TaskPatterns(List<String> patterns) {
 
@@ -16,7 +16,7 @@ public record TaskPatterns(List<String> patterns) {
         patterns = List.copyOf(patterns);
     }
 
-    /** Whether a name fits one of them. */
+    /** Returns whether a name matches one of the patterns. */
     public boolean fit(TaskName name) {
         return patterns.stream()
                 .anyMatch(pattern -> pattern.endsWith(ANY)
@@ -25,8 +25,8 @@ public record TaskPatterns(List<String> patterns) {
     }
 
     /**
-     * How the keys of these tasks begin: parts of a store that do not overlap, in ascending order. Other keys may begin so, too. A
-     * pattern without {@code *} is the part that begins with its task's key.
+     * Returns the prefixes of these tasks' keys, in ascending order. No prefix begins with another one, so they select parts of
+     * a store that do not overlap. Other keys may have these prefixes too. A pattern without {@code *} becomes its task's key.
      */
     public List<String> keyPrefixes() {
         List<String> all = patterns.stream()

@@ -8,8 +8,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The words around a text. Holds {@code {text}} once, or {@code {text1}} and {@code {text2}} once each; nothing else is
- * special.
+ * The text around an input. It contains {@code {text}} once, or {@code {text1}} and {@code {text2}} once each. Nothing else has
+ * a special meaning.
  */
 public final class Template {
 
@@ -21,7 +21,7 @@ public final class Template {
     private final List<String> literals = new ArrayList<>();
     private final List<Integer> order = new ArrayList<>();
 
-    /** @throws RefusedException when the fields are not as described */
+    /** @throws RefusedException if the fields are not as described above */
     public Template(String source) throws RefusedException {
         this.source = source;
         List<String> fields = new ArrayList<>();
@@ -42,27 +42,27 @@ public final class Template {
         }
     }
 
-    /** How many texts one row has: 1, or 2 for a task on pairs. */
+    /** Returns the number of texts of one input: 1, or 2 for a task on pairs. */
     public int fields() {
         return order.size();
     }
 
-    /** A text that was put in: code points [start, end) of {@link Filled#text()}. */
+    /** The place of an inserted text: code points [start, end) of {@link Filled#text()}. */
     public record Span(int start, int end) {}
 
     /**
-     * The template with its texts, in Unicode: half of a surrogate pair, which a cut in the wrong place leaves, is
-     * U+FFFD, and joins no other half.
+     * The template with its texts, as valid Unicode. U+FFFD replaces each half of a surrogate pair, which a cut in the wrong
+     * place leaves, so that it cannot join another half.
      *
-     * @param spans where each text lies, in the order in which the template names them
+     * @param spans the place of each text, in the order in which the template names them
      */
     public record Filled(String text, List<Span> spans) {}
 
     /**
-     * Puts texts in, in one pass: a text may itself contain <code>{text}</code>.
+     * Inserts texts in one pass, so a text may itself contain <code>{text}</code>.
      *
      * @param texts {@link #fields()} texts, {@code text1} first
-     * @throws SoftcallException {@code INVALID_REQUEST} when their number is another
+     * @throws SoftcallException {@code INVALID_REQUEST} if there are more or fewer texts
      */
     public Filled fill(List<String> texts) {
         if (texts.size() != fields()) {
@@ -86,8 +86,8 @@ public final class Template {
     }
 
     /**
-     * As the web does it (USVString of Web IDL): each is one code point before and after. The tokenizer would make three of it, and
-     * the halves of two texts would join.
+     * Replaces halves of surrogate pairs, as Web IDL's USVString does. Each is one code point before and after. The tokenizer
+     * would make three of it, and the halves of two texts would join.
      */
     private static String withoutHalves(String text) {
         if (!Surrogates.hasHalf(text)) {
@@ -100,7 +100,7 @@ public final class Template {
         return whole.toString();
     }
 
-    /** Which of a row's texts stands at the given place: the inverse of the order of {@link Filled#spans()}. */
+    /** Returns the index of the text at a place, which is an index into {@link Filled#spans()}. */
     public int textAt(int place) {
         return order.get(place);
     }

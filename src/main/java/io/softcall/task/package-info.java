@@ -1,2 +1,5 @@
-/** A task: its name, prompt, label head, template, and what a base requires of it. Contract: docs/task-artifact.md. */
+/**
+ * A task: its name, prompt, label head and template, and the requirements of a base. docs/task-artifact.md specifies the
+ * format.
+ */
 package io.softcall.task;

@@ -38,7 +38,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Whatever callers send and stores hold: a clear error, and nobody else notices. */
+/** Bad requests and bad artifacts get a clear error, and do not affect others. */
 @QuarkusTest
 @WithTestResource(
         value = S3Server.class,
@@ -179,7 +179,7 @@ class BadInputTest {
         classify(task, "x").statusCode(200).body("data[0].label", equalTo(label("sentiment")));
     }
 
-    /** Found with the first text: the tokens of a template are known only here. */
+    /** The error comes with the first text, because the tokens of a template are counted only then. */
     @Test
     void aTemplateThatLeavesNoTokenForATextIsRefused() {
         store.put(
@@ -194,7 +194,7 @@ class BadInputTest {
         assertRowsAreRefused("broken/template");
     }
 
-    /** JSON has no NaN. */
+    /** JSON cannot express NaN. */
     @Test
     void numbersThatAreTooLargeToAnswerWithAreRefused() {
         store.put(
@@ -205,7 +205,7 @@ class BadInputTest {
                 .body("error.type", is("artifact_refused"))
                 .body("error.message", containsString("values that are too large"));
         assertRowsAreRefused("broken/head");
-        // Large, and finite.
+        // The logits are large but finite.
         store.put(
                 "large/bias",
                 EditedArtifact.of("sentiment").fill("label_bias", 3e38f).bytes());
@@ -213,7 +213,7 @@ class BadInputTest {
         classify("sentiment", "x").statusCode(200);
     }
 
-    /** As a job asks: each row of such a task is an error, and the job goes on. */
+    /** Checks a job's way of calling: each row of such a task is an error, and the job continues. */
     private void assertRowsAreRefused(String task) {
         Task version = tasks.revalidate(new TaskName(task)).join().task();
         List<Classifier.Outcome> outcomes = classifier

@@ -6,10 +6,10 @@ import io.micrometer.core.instrument.DistributionSummary;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.util.function.DoubleSupplier;
 
-/** What the server's own metrics say of calls and their rows. */
+/** The server's own metrics of calls and their inputs. */
 public record CallMetrics(MeterRegistry metrics) {
 
-    /** Rows that wait for a run. */
+    /** Returns the number of inputs that wait for a batch. */
     public double waiting() {
         return metrics.get("softcall.queue.rows").gauge().value();
     }
@@ -23,7 +23,7 @@ public record CallMetrics(MeterRegistry metrics) {
         return rows.totalAmount();
     }
 
-    /** Waits up to five seconds. */
+    /** Waits for at most five seconds. */
     public static void await(double expected, DoubleSupplier value) throws InterruptedException {
         for (int i = 0; i < 500 && value.getAsDouble() != expected; i++) {
             Thread.sleep(10);

@@ -27,7 +27,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
-/** The prompt that answers is the one that the store holds when the call arrives. */
+/** The answering prompt is the one that the store has when the call arrives. */
 @QuarkusTest
 @WithTestResource(S3Server.class)
 class FreshnessTest {
@@ -88,7 +88,7 @@ class FreshnessTest {
                     while (!done.get()) {
                         int floor = stored.get();
                         String version = version("fresh/race");
-                        // A version may be answered before the overwrite that made it has returned to us.
+                        // A version may answer before the overwrite that created it has returned to this test.
                         int index = awaitIndex(versions, version);
                         assertTrue(index >= floor, () -> "version %d answered, %d was stored".formatted(index, floor));
                         answers.incrementAndGet();
@@ -127,7 +127,7 @@ class FreshnessTest {
         assertEquals(2, metrics.counter("softcall.prefix.encoded").count() - before);
     }
 
-    /** The sentiment task with the last value of its last tensor changed in the lowest bits. */
+    /** Returns the sentiment task with the lowest bits of the last value of its last tensor changed. */
     private static byte[] variant(int number) {
         byte[] artifact = Tiny.artifact("sentiment");
         artifact[artifact.length - 4] = (byte) number;
@@ -156,7 +156,7 @@ class FreshnessTest {
         return response;
     }
 
-    /** The server writes a line just after its answer. */
+    /** The server logs a line shortly after its answer. */
     private List<Integer> statuses(String task, int atLeast) throws InterruptedException {
         for (int i = 0; i < 100 && store.statuses(task).size() < atLeast; i++) {
             Thread.sleep(20);

@@ -7,12 +7,12 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 
-/** A server on the tiny base, whose runs wait while a test holds the gate shut. */
+/** A server on the tiny base, whose batches wait while a test keeps the gate shut. */
 public abstract class GatedProfile implements QuarkusTestProfile {
 
     private final Map<String, String> settings = new TreeMap<>(Tiny.SETTINGS);
 
-    /** With one setting of the test's own. */
+    /** A profile with one additional setting. */
     public GatedProfile(String name, String value) {
         settings.put(name, value);
     }

@@ -2,6 +2,6 @@ package io.softcall.api;
 
 import io.quarkus.test.junit.QuarkusIntegrationTest;
 
-/** The same of the packaged server, which is the native executable in the Maven profile {@code native}. */
+/** {@link GoldenTest} for the packaged server, which is the native executable in the Maven profile {@code native}. */
 @QuarkusIntegrationTest
 class GoldenIT extends GoldenTest {}

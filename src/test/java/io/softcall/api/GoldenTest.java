@@ -14,7 +14,7 @@ import java.util.Map;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.FieldSource;
 
-/** What the server answers equals what PEFT computes, through HTTP and an S3 store. */
+/** The server's answers equal PEFT's results, over HTTP and with an S3 store. */
 @QuarkusTest
 @WithTestResource(S3Server.class)
 class GoldenTest {

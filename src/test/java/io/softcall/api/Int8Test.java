@@ -21,7 +21,7 @@ import java.util.stream.IntStream;
 import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.Test;
 
-/** On the real base in 8 bits: the labels are those of PEFT in float32, and a row does not depend on those beside it. */
+/** The real base in 8 bits: the labels are those of PEFT in float32, and an input does not depend on others in its batch. */
 @QuarkusTest
 @WithTestResource(value = RealBase.class, initArgs = @ResourceArg(name = "variant", value = "int8"))
 class Int8Test {

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** API keys: who is not known gets 401, who may not call a task gets 403. */
+/** API keys: an unknown caller gets 401, and a caller that may not call a task gets 403. */
 @QuarkusTest
 @WithTestResource(
         value = S3Server.class,
@@ -150,7 +150,7 @@ class KeysTest {
                 .body(not(containsString("file:")));
     }
 
-    /** Where the store lies concerns those who run the server. */
+    /** Only operators may learn the address of the store. */
     @ParameterizedTest
     @ValueSource(strings = {"/v1/classify", "/classify-text", "/"})
     void errorsNameThePlaceOfTheStoreToThemAlone(String path) {

@@ -20,7 +20,7 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import software.amazon.awssdk.core.sync.RequestBody;
 
-/** A server with a mirror of a real bucket answers whatever becomes of the bucket, and says how old its knowledge is. */
+/** A server with a mirror of a real bucket always answers, and states how old its copy is. */
 @QuarkusTest
 @WithTestResource(
         value = S3Server.class,

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** A full queue refuses at once, however a call comes; whom it has accepted is answered. */
+/** A full queue refuses at once, for every way of calling. Accepted calls are answered. */
 @QuarkusTest
 @TestProfile(OverloadTest.SmallQueue.class)
 class OverloadTest {
@@ -35,7 +35,7 @@ class OverloadTest {
         }
     }
 
-    /** A task alone may have half of the queue. */
+    /** A single task may take half of the queue. */
     private static final int PLACES = 2;
 
     private static final String BODY = "{\"model\": \"sentiment\", \"input\": \"A joy.\"}";
@@ -66,7 +66,7 @@ class OverloadTest {
         client.close();
     }
 
-    /** How a call comes. */
+    /** A way of calling. */
     private record Way(String name, String path, HttpRequest.BodyPublisher body) {
 
         @Override
@@ -106,7 +106,7 @@ class OverloadTest {
         assertEquals(
                 "application/json",
                 answer.headers().firstValue("content-type").orElse("").split(";")[0]);
-        // Nothing is computed meanwhile, so the backlog is what it was when the call was refused.
+        // Nothing is computed meanwhile, so the backlog is the same as when the call was refused.
         long seconds = Math.clamp(Math.ceilDiv(batcher.backlog().toMillis(), 1_000L), 1, 60);
         assertEquals(seconds, answer.headers().firstValueAsLong("retry-after").orElseThrow());
         assertEquals(refused + 1, refused());

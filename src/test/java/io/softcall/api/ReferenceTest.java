@@ -20,7 +20,7 @@ import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
-/** The reference pages say what the code does: every setting with its default, every error with its status. */
+/** The reference pages match the code: every setting with its default, every error with its status. */
 class ReferenceTest {
 
     @Test
@@ -29,7 +29,7 @@ class ReferenceTest {
         for (Class<?> config : List.of(
                 StoreConfig.class, InferenceConfig.class, HttpConfig.class, JobsConfig.class, KafkaConfig.class)) {
             ConfigClass.configClass(config).getProperties().forEach((name, value) -> {
-                // A list appears a second time, by element.
+                // A list appears a second time, with its elements.
                 if (!name.contains("[")) code.put(name.replace("*", "NAME"), value == null ? "" : value);
             });
         }

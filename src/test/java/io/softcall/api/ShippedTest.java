@@ -23,8 +23,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.FieldSource;
 
 /**
- * On the real base: label logits served over HTTP equal PEFT's in float32, and a row of a call of 16 equals the row alone. The
- * golden values are made by training-exporter/tests/make_shipped_golden.py and make_peft_folders.py.
+ * The real base: label logits over HTTP equal those of PEFT in float32, and a text in a call of 16 gets the same logits as
+ * alone. training-exporter/tests/make_shipped_golden.py and make_peft_folders.py generate the golden values.
  */
 @QuarkusTest
 @WithTestResource(value = RealBase.class)
@@ -34,7 +34,7 @@ class ShippedTest {
     static final List<String> PEFT_FOLDERS = RealBase.PEFT_FOLDERS;
 
     private static final int CALL = 16;
-    /** Of each call so many rows are asked alone too: others wait for the machine. */
+    /** The number of texts of each call that are also called alone. More would take too long. */
     private static final int ALONE = 4;
 
     @JsonIgnoreProperties(ignoreUnknown = true)

@@ -13,7 +13,7 @@ import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
-/** A store that is away costs a quick 503, and nothing once it is back. */
+/** An unavailable store costs a quick 503, and nothing once it is available again. */
 @QuarkusTest
 @WithTestResource(value = S3Server.class)
 class StoreAwayTest {
@@ -42,14 +42,15 @@ class StoreAwayTest {
         classify("sentiment").statusCode(200);
     }
 
-    /** Known and unknown tasks alike, by many callers at once. */
+    /** Checks known and unknown tasks, with many concurrent callers. */
     private static void assertUnavailable() {
         IntStream.range(0, 16).parallel().forEach(i -> {
             long began = System.nanoTime();
             classify(i % 2 == 0 ? "sentiment" : "never/seen")
                     .statusCode(503)
                     .body("error.type", is("store_unavailable"));
-            // The timeout of 1,500 ms, and a quarter of it for those who wait behind the question that is in flight.
+            // The bound: the timeout of 1,500 ms, and a quarter of it for calls that wait for the revalidation in
+            // flight.
             assertTrue(System.nanoTime() - began < Duration.ofMillis(2_800).toNanos());
         });
         long began = System.nanoTime();
@@ -58,7 +59,7 @@ class StoreAwayTest {
         given().get("/q/health/ready").then().statusCode(200);
     }
 
-    /** A store that has just come up may need longer for its first answers than a call waits. */
+    /** A store that has just started may need longer for its first answers than a call waits. */
     private static void awaitAnswer(String task) {
         long end = System.nanoTime() + Duration.ofSeconds(20).toNanos();
         while (classify(task).extract().statusCode() != 200) {

@@ -11,7 +11,7 @@ import io.softcall.S3Server;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
-/** Wrong credentials are called wrong credentials. */
+/** Wrong credentials are reported as such. */
 @QuarkusTest
 @WithTestResource(
         value = S3Server.class,

@@ -17,10 +17,10 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
 
-/** A real model whose runs wait while a test holds the gate shut. */
+/** A real model whose forward passes wait while a test keeps the gate shut. */
 public final class GatedModel implements Model {
 
-    /** Puts the gate in front of a server's model. */
+    /** Puts the gate in front of the model of a server. */
     @Alternative
     public static final class Producer {
 
@@ -48,7 +48,7 @@ public final class GatedModel implements Model {
         this.model = model;
     }
 
-    /** From now on runs wait; counting down the latch lets through those that have come before the next call. */
+    /** Shuts the gate. Counting down the latch lets through the batches that arrive before the next call of this method. */
     public CountDownLatch shut() {
         gate = new CountDownLatch(1);
         atGate.drainPermits();
@@ -59,7 +59,7 @@ public final class GatedModel implements Model {
         gate.countDown();
     }
 
-    /** Lets those that stand before the gate through, and nobody else; the latch is that of {@link #shut}. */
+    /** Lets through the batches that wait at the gate, and no others. The returned latch is like that of {@link #shut}. */
     public CountDownLatch letThrough() {
         CountDownLatch before = gate;
         CountDownLatch next = shut();
@@ -67,7 +67,7 @@ public final class GatedModel implements Model {
         return next;
     }
 
-    /** Waits until a run stands before the gate. */
+    /** Waits until a batch is at the gate. */
     public void awaitRun() {
         try {
             atGate.acquire();
@@ -76,33 +76,33 @@ public final class GatedModel implements Model {
         }
     }
 
-    /** From now on each prompt waits, until the returned latch is counted down. */
+    /** Makes each prompt wait until the returned latch is counted down. */
     public CountDownLatch shutEncoder() {
         encoderGate = new CountDownLatch(1);
         return encoderGate;
     }
 
-    /** Rows of all runs so far, those before the gate included. */
+    /** Returns the number of sequences of all batches so far, including those at the gate. */
     public int rows() {
         return runs.stream().mapToInt(List::size).sum();
     }
 
-    /** From now on each run fails. */
+    /** Makes each batch fail. */
     public void breakDown() {
         breakDown(new IllegalStateException("broken by the test"));
     }
 
-    /** The same, in this way. */
+    /** Makes each batch fail with this exception. */
     public void breakDown(RuntimeException failure) {
         this.failure = Optional.of(failure);
     }
 
-    /** All runs so far, in order. */
+    /** Returns all batches so far, in order. */
     public List<List<Sequence>> runs() {
         return runs;
     }
 
-    /** Which of the runs so far had all cores, in order. */
+    /** Returns for each batch so far whether it was exclusive, in order. */
     public List<Boolean> exclusive() {
         return exclusive;
     }
@@ -132,7 +132,7 @@ public final class GatedModel implements Model {
     public float[][] forward(List<Sequence> batch, boolean exclusive) {
         runs.add(batch);
         this.exclusive.add(exclusive);
-        // Whoever knows of this run may shut the next gate, so it takes the one before which it stands first.
+        // A test that knows of this batch may shut the next gate, so the current gate is read first.
         CountDownLatch before = gate;
         atGate.release();
         await(before);

@@ -35,8 +35,8 @@ import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
 
 /**
- * Prefixes leave the cache while rows run behind them. Memory that were given back too early would crash the process, or hold
- * another prompt's keys and values; memory that were never given back would add up.
+ * Prefixes are evicted from the cache while batches use them. Memory that is freed too early would crash the process, or
+ * contain another prompt's keys and values. Memory that is never freed would add up.
  */
 class PrefixEvictionTest {
 
@@ -47,7 +47,7 @@ class PrefixEvictionTest {
     private static final int CALLS_OF_EACH = 150;
     private static final long[] IDS = {7, 8, 9};
 
-    private static final SessionResources MEANS = new SessionResources(1, 0, true);
+    private static final SessionResources RESOURCES = new SessionResources(1, 0, true);
 
     private final Bundle bundle = Bundle.open(Tiny.BASE, "fp32");
     private final SimpleMeterRegistry metrics = new SimpleMeterRegistry();
@@ -57,10 +57,10 @@ class PrefixEvictionTest {
         OnnxModel model = new OnnxModel(
                 bundle,
                 PartitionedTrunk.single(PackedWeights.of(bundle.served(), Optional.of(Tiny.PACKED))
-                        .open(bundle, MEANS)),
+                        .open(bundle, RESOURCES)),
                 Device.CPU,
                 new LayerPrefixes(bundle),
-                MEANS,
+                RESOURCES,
                 Duration.ofSeconds(1));
         float[][][] expected = new float[TASKS][VERSIONS][];
         long bytes = 0;

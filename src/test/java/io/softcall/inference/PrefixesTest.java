@@ -33,7 +33,7 @@ import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/** Whether a prefix is loaded or computed. */
+/** Prefixes are loaded or computed. */
 class PrefixesTest {
 
     private static final int TOKENS = 4;
@@ -82,7 +82,7 @@ class PrefixesTest {
         assertEquals(1, count("ready"));
     }
 
-    /** A task that is overwritten all the time has one prefix in the cache, and not one a version. */
+    /** A task that is overwritten all the time has one prefix in the cache, not one per version. */
     @Test
     void aVersionThatWasReplacedGivesUpItsPlace() throws Exception {
         serve(bundle);
@@ -127,7 +127,7 @@ class PrefixesTest {
         return task("task", "1", new Prompt(TOKENS, bundle.hiddenSize(), zeros), ready);
     }
 
-    /** A version of a task with this prompt. */
+    /** Returns a version of a task with this prompt. */
     static Task task(String name, String version, Prompt prompt, Optional<ReadyPrefix> ready) throws Exception {
         return new Task(
                 new TaskName(name),

@@ -13,7 +13,7 @@ import io.softcall.jobs.events.Event;
 import io.softcall.jobs.run.JobsConfig;
 import java.util.Map;
 
-/** Whatever comes as a message of SNS, nobody is called whom the operator has not named. */
+/** For any message of SNS, the server calls only addresses that the operator has named. */
 class SnsSubscriptionsFuzzTest {
 
     private static final SnsSubscriptions NOBODY_IS_NAMED =

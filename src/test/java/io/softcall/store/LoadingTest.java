@@ -13,7 +13,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
-/** Contents that are large at the same time wait for each other; small ones pass, and what is too large has all the room. */
+/** Large contents wait for each other, small ones do not wait, and one that exceeds the bound is loaded alone. */
 class LoadingTest {
 
     private static final Duration LONG = Duration.ofSeconds(60);
@@ -35,7 +35,7 @@ class LoadingTest {
         }
         try (Loading.Lease large = loading.lease(SHORT)) {
             large.take(900_000);
-            // Instead, not besides: as when a question is asked again.
+            // The second reservation replaces the first one, as when a request is retried.
             large.take(900_000);
         }
         try (Loading.Lease huge = loading.lease(SHORT)) {

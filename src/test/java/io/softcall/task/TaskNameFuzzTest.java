@@ -10,7 +10,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
-/** Whatever is asked for as a task is a name that stays within every store, or refused. */
+/** Any requested name is a valid key of every store, or is refused. */
 class TaskNameFuzzTest {
 
     private static final Path ROOT = Path.of("/store");

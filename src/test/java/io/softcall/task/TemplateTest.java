@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** What a text must be so that native code counts its characters as we do. */
+/** Texts become valid Unicode, so that native code counts their characters as Java does. */
 class TemplateTest {
 
     private static Template.Filled fill(String text) throws RefusedException {

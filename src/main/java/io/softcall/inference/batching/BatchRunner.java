@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.stream.IntStream;
 import org.jboss.logging.Logger;
 
-/** The threads that compute: each takes a batch from the {@link Batcher}, runs the model, and hands out the outputs. */
+/** The inference threads. Each takes a batch from the {@link Batcher}, runs the model, and distributes the outputs. */
 final class BatchRunner {
 
     private static final Logger LOG = Logger.getLogger(BatchRunner.class);
@@ -19,7 +19,7 @@ final class BatchRunner {
     private final List<Thread> threads;
     private volatile boolean closed;
 
-    /** @param threads batches that are computed at the same time */
+    /** @param threads the number of batches that are computed at the same time */
     BatchRunner(Batcher batcher, Model model, int threads, MeterRegistry metrics) {
         this.batcher = batcher;
         this.model = model;
@@ -36,7 +36,7 @@ final class BatchRunner {
         threads.forEach(Thread::start);
     }
 
-    /** Ends what waits with {@code STOPPING}, and waits for the batches that have begun. */
+    /** Fails waiting inputs with {@code STOPPING}, and waits for the batches that have begun. */
     void close() throws InterruptedException {
         closed = true;
         threads.forEach(Thread::interrupt);
@@ -76,13 +76,13 @@ final class BatchRunner {
             batcher.ended(batch, nanos).forEach(QueuedRequest::complete);
         } catch (RuntimeException | Error e) {
             log(batch.size(), e);
-            // The other inputs of these requests are of no use to anybody any more.
+            // A request fails as a whole, so its other inputs are dropped.
             batch.inputs().forEach(input -> batcher.fail(input.request(), e));
             batcher.ended(batch, System.nanoTime() - began);
         }
     }
 
-    /** Logs one line a batch, with a stack trace only where the cause is unknown. */
+    /** Logs one line per batch, with a stack trace only if the cause is unknown. */
     private static void log(int inputs, Throwable problem) {
         if (problem instanceof SoftcallException known) {
             LOG.warnf("a batch of %d inputs failed: %s: %s", inputs, known.reason(), known.getMessage());

@@ -10,25 +10,25 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * Selects the inputs of the next batch: the one whose turn it is, and those nearest to it in length whose prefixes have the same
- * number of tokens, as far as the bounds allow.
+ * Selects the inputs of the next batch. The input whose turn it is leads the batch. The inputs nearest to it in length join it,
+ * if their prefixes have the same number of tokens and the bounds allow it.
  *
- * @param maxTokens padded tokens of one batch; a longer input is computed alone
- * @param maxPaddingTokens tokens of padding in one batch
+ * @param maxTokens the bound on the padded tokens of one batch; a longer input is computed alone
+ * @param maxPaddingTokens the bound on the padding tokens of one batch
  */
 record BatchSelector(int maxTokens, int maxPaddingTokens) {
 
     /**
-     * A pure function: nothing is taken out.
+     * Selects inputs without removing them from the queue.
      *
-     * @param turns waiting inputs by task and by request, each in the order of turns; at least one input
-     * @param maxInputs of the batch, at least 1
-     * @return at least one input, whose turn it is; then the others
+     * @param turns waiting inputs by task and by request, both in the order of turns; at least one input
+     * @param maxInputs the bound on the inputs of the batch, at least 1
+     * @return the input whose turn it is, followed by those that join it
      */
     List<Input> select(List<List<Deque<Input>>> turns, int maxInputs) {
         List<Input> inTurn = interleave(turns.stream().map(BatchSelector::inTurn));
         Input leader = inTurn.getFirst();
-        // A stable sort: among equally near inputs, those whose turn comes earlier.
+        // The sort is stable, so among equally near inputs those with the earlier turn come first.
         List<Input> nearest = inTurn.stream()
                 .filter(input -> input.request().prefix().tokens()
                         == leader.request().prefix().tokens())
@@ -52,8 +52,9 @@ record BatchSelector(int maxTokens, int maxPaddingTokens) {
     }
 
     /**
-     * The inputs of one task. First one of each request, so that a small request does not wait for a large one; then request by
-     * request: a request is answered when its last input is computed, and only then its caller sends the next.
+     * Returns the inputs of one task in order. The first input of each request comes first, so that a small request does not
+     * wait for a large one. The remaining inputs follow request by request, because a caller sends its next request only after
+     * the last input of this one was computed.
      */
     private static List<Input> inTurn(List<Deque<Input>> requests) {
         return Stream.concat(
@@ -62,7 +63,7 @@ record BatchSelector(int maxTokens, int maxPaddingTokens) {
                 .toList();
     }
 
-    /** One of each, in turn, for as long as there are any. */
+    /** Merges the parts in turn: the first elements of all parts, then the second ones, and so on. */
     private static <T> List<T> interleave(Stream<? extends Collection<T>> parts) {
         Deque<Iterator<T>> turns = new ArrayDeque<>();
         parts.forEach(part -> turns.addLast(part.iterator()));

@@ -18,34 +18,35 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * Computes inputs that wait at the same time in one batch: inputs of any callers and tasks whose prefixes have one length.
+ * Computes waiting inputs in batches. Inputs of any callers and tasks may share a batch if their prefixes have the same length.
  *
- * <p>Several threads compute. On a processor each has some of the cores and takes its share of the inputs that wait; but an input
- * that comes alone gets all cores, and others wait for it. On a GPU one thread prepares while another waits. A lone input never waits
- * for company; cores that have just answered others do, for a moment. The guarantees that follow: docs/batching.md.
+ * <p>Several threads compute batches. On a processor each thread has some of the cores and takes its share of the waiting
+ * inputs. An input that arrives alone gets all cores, and later inputs wait for it. On a GPU one thread prepares a batch while
+ * another one computes. A lone input never waits for others. Cores that have just answered a batch wait for a short time for
+ * the next requests. docs/batching.md lists the guarantees.
  *
- * <p>This class is the monitor that all threads share: it decides which batch begins when. {@link FairQueue} knows the turns, {@link
- * BatchSelector} fills a batch, {@link BatchRunner} computes it.
+ * <p>This class is the monitor that all threads share. It decides when a batch begins. {@link FairQueue} keeps the turns,
+ * {@link BatchSelector} selects the inputs of a batch, and {@link BatchRunner} computes it.
  */
 @Singleton
 public class Batcher {
 
     private static final Duration FOREVER = Duration.ofDays(365);
-    /** The part of a batch's time for which its cores wait at most until the callers that it answered have come again. */
+    /** The longest wait for the next requests of answered callers, as a fraction of the batch's computing time. */
     private static final double LINGER = 1 / 20.0;
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition arrived = lock.newCondition();
-    /** Inputs have come, or a batch has ended. */
+    /** Signalled when inputs arrive and when a batch ends. */
     private final Condition changed = lock.newCondition();
 
-    /** Guarded by {@code lock}, as all fields below that change. */
+    /** Guarded by {@code lock}, like all mutable fields below. */
     private final FairQueue queue;
 
     private final DrainRate drainRate = new DrainRate();
     private int computing;
     private boolean computingExclusively;
-    /** When the last batch ended. */
+    /** The time when the last batch ended. */
     private long idleSinceNanos = System.nanoTime();
 
     private final int maxBatches;
@@ -74,12 +75,12 @@ public class Batcher {
     }
 
     /**
-     * Queues the inputs of one request: all of them or none.
+     * Queues all inputs of one request, or none of them.
      *
-     * @param prefix the KV cache before each text; the caller holds a reference, and may release it when this returns
-     * @param texts token ids, at least one text, at least one token each
-     * @param deadlineNanos {@link System#nanoTime} after which no input joins a batch any more
-     * @throws SoftcallException {@code OVERLOADED} when they do not fit
+     * @param prefix the KV cache before each input; the caller holds a reference, which it may release when this method returns
+     * @param texts the token ids of each input; at least one input with at least one token each
+     * @param deadlineNanos the value of {@link System#nanoTime} after which no input joins a batch
+     * @throws SoftcallException {@code OVERLOADED} if the queue has too few free places
      */
     public QueuedRequest submit(TaskName task, Prefix prefix, List<long[]> texts, long deadlineNanos) {
         QueuedRequest request = new QueuedRequest(this, task, prefix, texts, deadlineNanos, true);
@@ -94,9 +95,9 @@ public class Batcher {
     }
 
     /**
-     * Refuses inputs that {@link #submit} would refuse now, before they have cost anything.
+     * Refuses inputs that {@link #submit} would refuse now, before any work is done for them.
      *
-     * @throws SoftcallException {@code OVERLOADED}
+     * @throws SoftcallException {@code OVERLOADED} if the queue has too few free places
      */
     public void requireRoom(TaskName task, int inputs) {
         lock.lock();
@@ -108,10 +109,11 @@ public class Batcher {
     }
 
     /**
-     * Queues inputs of a caller that bounds by itself how many wait: they are never refused, have no deadline, and take no places
-     * from other callers. In the turns they are a request like any other.
+     * Queues inputs of a caller that bounds the number of its waiting inputs. They are never refused, have no deadline, and
+     * take no places from other callers. They take turns like any other request.
      *
-     * @param prefix and texts as for {@link #submit}
+     * @param prefix as for {@link #submit}
+     * @param texts as for {@link #submit}
      */
     public QueuedRequest submitBounded(TaskName task, Prefix prefix, List<long[]> texts) {
         QueuedRequest request =
@@ -134,7 +136,7 @@ public class Batcher {
         changed.signalAll();
     }
 
-    /** How long the inputs that wait now will take, by the pace of the latest batches. */
+    /** Estimates how long the waiting inputs will take, from the rate of the latest batches. */
     public Duration backlog() {
         lock.lock();
         try {
@@ -199,7 +201,10 @@ public class Batcher {
         return batch;
     }
 
-    /** Whether the one input that waits found no batch under way when it came. Else others come as often, and cores are shared. */
+    /**
+     * Returns whether exactly one input waits, and no batch was in progress when it arrived. Only then does an input get all
+     * cores.
+     */
     private boolean isSolitary() {
         return computing == 0 && queue.size() == 1 && queue.first().submittedNanos() - idleSinceNanos >= 0;
     }
@@ -210,12 +215,13 @@ public class Batcher {
             if (request.deadlineNanos() - now < 0) {
                 fail(
                         request,
-                        new SoftcallException(Reason.DEADLINE_EXCEEDED, "the call's time was up before its turn came"));
+                        new SoftcallException(
+                                Reason.DEADLINE_EXCEEDED, "the deadline of the call passed before its turn came"));
             }
         }
     }
 
-    /** Ends a batch. @return the requests that are complete with it */
+    /** Ends a batch. @return the requests whose last input was in it */
     List<QueuedRequest> ended(Batch batch, long nanos) {
         lock.lock();
         try {
@@ -237,8 +243,9 @@ public class Batcher {
     }
 
     /**
-     * Waits a moment for the callers that a batch has answered, while others are computed. They come again one after the other:
-     * without this, the first to come back would have the cores for itself, and an input alone costs more than its share of a batch.
+     * Waits for a short time for the next requests of the callers that a batch has answered, while other batches are computed.
+     * These requests arrive one after the other. Without the wait, the first one would be computed alone, which costs more than
+     * its share of a batch.
      */
     void awaitCallers(Batch answered, long batchNanos) throws InterruptedException {
         if (!partitioned) {
@@ -255,7 +262,7 @@ public class Batcher {
         }
     }
 
-    /** Fails what waits: the server is stopping. */
+    /** Fails all waiting inputs, because the server is stopping. */
     void stop() {
         waitingRequests()
                 .forEach(request -> fail(request, new SoftcallException(Reason.STOPPING, "the server is stopping")));

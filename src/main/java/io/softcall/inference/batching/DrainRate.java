@@ -2,7 +2,7 @@ package io.softcall.inference.batching;
 
 import java.time.Duration;
 
-/** How fast the latest batches were computed: sums in which each batch weighs 7/8 of the one after it. */
+/** The rate at which the latest batches were computed. Each batch weighs 7/8 of the one after it. */
 final class DrainRate {
 
     private static final double DECAY = 7 / 8.0;
@@ -15,7 +15,7 @@ final class DrainRate {
         this.nanos = DECAY * this.nanos + nanos;
     }
 
-    /** The time in which so many inputs are computed; zero before the first batch. */
+    /** Estimates the time in which {@code waiting} inputs are computed; zero before the first batch. */
     Duration timeFor(int waiting) {
         return Duration.ofNanos(inputs == 0 ? 0 : (long) (waiting * nanos / inputs));
     }

@@ -14,61 +14,62 @@ import java.util.SequencedMap;
 import java.util.function.IntFunction;
 
 /**
- * The requests that wait, in the order of their turns: tasks take turns, and so do the requests of one task. Bounds how many inputs
- * wait. Not safe for use by several threads.
+ * The waiting requests in the order of their turns. Tasks take turns, and so do the requests of one task. The number of waiting
+ * inputs is bounded. Not safe for use by several threads.
  */
 final class FairQueue {
 
     private final int capacity;
-    /** The requests that have inputs waiting, by task; both in the order in which their turns come. */
+    /** The requests with waiting inputs, by task. Tasks and requests are in the order of their turns. */
     private final SequencedMap<TaskName, Deque<QueuedRequest>> turns = new LinkedHashMap<>();
 
     private int size;
-    /** Places that inputs of callers take, all together and by task. */
+    /** The number of places that inputs take, in total; {@link #takenByTask} has it for each task. */
     private int taken;
 
     private final Map<TaskName, Integer> takenByTask = new HashMap<>();
 
-    /** @param capacity inputs of callers that may wait */
+    /** @param capacity the number of inputs that may wait, apart from those that take no places */
     FairQueue(int capacity) {
         this.capacity = capacity;
     }
 
-    /** Inputs that wait. */
+    /** Returns the number of waiting inputs. */
     int size() {
         return size;
     }
 
-    /** The requests that have inputs waiting. */
+    /** Returns the requests with waiting inputs. */
     List<QueuedRequest> requests() {
         return turns.values().stream().flatMap(Collection::stream).toList();
     }
 
-    /** The waiting inputs of each task, whose turn comes first; of each task by request, likewise. */
+    /** Returns the waiting inputs by task and by request, both in the order of their turns. */
     List<List<Deque<Input>>> turns() {
         return turns.values().stream()
                 .map(requests -> requests.stream().map(QueuedRequest::waiting).toList())
                 .toList();
     }
 
-    /** The request whose turn it is. */
+    /** Returns the request whose turn it is. */
     QueuedRequest first() {
         return turns.firstEntry().getValue().getFirst();
     }
 
     /**
-     * Admission control: a task may hold as many places as are free, so that one that floods the queue leaves room for others
-     * (Choudhury and Hahne 1998, Dynamic queue length thresholds).
+     * Applies admission control. A task may hold at most as many places as are free, so that a task that floods the queue
+     * leaves room for others (Choudhury and Hahne 1998, Dynamic queue length thresholds).
      *
-     * @param drainTime the time in which so many inputs are computed
-     * @throws SoftcallException {@code OVERLOADED} when so many more inputs find no places
+     * @param inputs the number of inputs that need a place
+     * @param drainTime returns the time in which a number of inputs is computed
+     * @throws SoftcallException {@code OVERLOADED} if there are too few places
      */
     void requirePlaces(TaskName task, int inputs, IntFunction<Duration> drainTime) {
         int free = capacity - taken;
         int own = takenByTask.getOrDefault(task, 0);
         if (own + inputs > free) {
             throw SoftcallException.overloaded(
-                    "task \"%s\" has %d rows waiting; with %d more it would have more than the %d that are free of %d (softcall.batch.queue-rows)"
+                    "task \"%s\" has %d waiting inputs; %d more would give it more than the %d of %d places that are free (softcall.batch.queue-rows)"
                             .formatted(task, own, inputs, free, capacity),
                     drainTime.apply(size));
         }
@@ -79,7 +80,7 @@ final class FairQueue {
         count(request, request.waiting().size());
     }
 
-    /** Takes the inputs of a batch out. The task and the request whose turn it was go behind the others. */
+    /** Removes the inputs of a batch. The task and the request whose turn it was go to the end of the order. */
     void take(List<Input> batch) {
         var turn = turns.pollFirstEntry();
         turn.getValue().addLast(turn.getValue().removeFirst());
@@ -91,7 +92,7 @@ final class FairQueue {
         removeEmpty();
     }
 
-    /** Takes all waiting inputs of a request out. @return how many they were */
+    /** Removes all waiting inputs of a request. @return how many it had */
     int remove(QueuedRequest request) {
         int removed = request.waiting().size();
         if (removed > 0) {
@@ -102,7 +103,7 @@ final class FairQueue {
         return removed;
     }
 
-    /** Counts inputs that have come, or, below zero, that wait no more. */
+    /** Adds to the counts of waiting inputs; {@code inputs} is negative for removed ones. */
     private void count(QueuedRequest request, int inputs) {
         size += inputs;
         if (request.takesPlaces()) {

@@ -3,10 +3,10 @@ package io.softcall.inference.batching;
 import io.softcall.inference.model.Model;
 
 /**
- * One input of a request: a sequence that waits for a batch.
+ * One input of a request, which waits for a batch.
  *
- * @param index its place among the request's inputs
- * @param ids token ids, at least one
+ * @param index its index among the request's inputs
+ * @param ids its token ids, at least one
  */
 record Input(QueuedRequest request, int index, long[] ids) {
 
@@ -14,7 +14,7 @@ record Input(QueuedRequest request, int index, long[] ids) {
         return ids.length;
     }
 
-    /** The sequence behind its prompt's KV cache, as the model computes it. */
+    /** Returns the input with its prefix, as the model takes it. */
     Model.Sequence sequence() {
         return new Model.Sequence(ids, request.prefix());
     }

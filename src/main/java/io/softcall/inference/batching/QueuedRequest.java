@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
 /**
- * The inputs of one request. They hold one reference to their prefix for as long as any of them waits or is computed. All fields but
- * {@link #outputs} are guarded by the lock of the {@link Batcher}.
+ * The inputs of one request. They hold one reference to their prefix while any of them waits or is computed. The lock of the
+ * {@link Batcher} guards all fields except {@link #outputs}.
  */
 public final class QueuedRequest {
 
@@ -27,9 +27,9 @@ public final class QueuedRequest {
     private final CompletableFuture<List<Output>> outputs = new CompletableFuture<>();
 
     /**
-     * @param texts token ids of each input
-     * @param deadlineNanos {@link System#nanoTime} after which no input joins a batch any more
-     * @param takesPlaces whether the inputs take places of the queue, of which callers may find none free
+     * @param texts the token ids of each input
+     * @param deadlineNanos the value of {@link System#nanoTime} after which no input joins a batch
+     * @param takesPlaces whether the inputs count towards the capacity of the queue
      */
     QueuedRequest(
             Batcher batcher,
@@ -50,12 +50,12 @@ public final class QueuedRequest {
         }
     }
 
-    /** Completes with one output an input, in order; exceptionally when one of the batches failed or the deadline passed. */
+    /** Completes with one output for each input, in order; exceptionally if a batch failed or the deadline passed. */
     public CompletableFuture<List<Output>> outputs() {
         return outputs;
     }
 
-    /** Takes the inputs that are not in a batch yet out of the queue. A batch that has begun goes on. */
+    /** Removes the inputs that are not in a batch yet from the queue. A batch that has begun continues. */
     public void cancel() {
         batcher.drop(this);
         outputs.cancel(false);
@@ -81,17 +81,21 @@ public final class QueuedRequest {
         return takesPlaces;
     }
 
-    /** The inputs that wait for a batch, in order; {@link FairQueue} takes them out. */
+    /** Returns the inputs that wait for a batch, in order; {@link FairQueue} removes them. */
     Deque<Input> waiting() {
         return waiting;
     }
 
-    /** Keeps an output until all are there. */
+    /** Keeps an output until all are present. */
     void put(Input input, Output output) {
         finished[input.index()] = output;
     }
 
-    /** Says that inputs are computed, or given up. @return whether they were the last; the prefix is released with them */
+    /**
+     * Records that inputs were computed or dropped, and releases the prefix with the last ones.
+     *
+     * @return whether they were the last ones
+     */
     boolean finish(int inputs) {
         unfinished -= inputs;
         if (unfinished > 0) {

@@ -1,2 +1,2 @@
-/** Batches of sequences from requests that wait at the same time. Guarantees: docs/batching.md. */
+/** Forms and computes batches of the inputs of waiting requests. docs/batching.md lists the guarantees. */
 package io.softcall.inference.batching;

@@ -12,7 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 
-/** A GPU that ONNX Runtime computes on. */
+/** A GPU on which ONNX Runtime computes. */
 public final class Cuda implements PageMemory.Source {
 
     private static final long STACK_BYTES = 64 << 20;
@@ -21,10 +21,10 @@ public final class Cuda implements PageMemory.Source {
     private final CudaRuntime runtime;
 
     /**
-     * Finds the GPU, on a thread with a large stack: where a library is missing, ONNX Runtime recurses so deeply over the reason that
-     * a stack of Java's usual size overflows, which ends the process.
+     * Opens the GPU, on a thread with a large stack. If a library is missing, ONNX Runtime reports it with a deep recursion
+     * that overflows a stack of Java's default size, which ends the process.
      *
-     * @throws IllegalStateException when there is no such GPU, or this build cannot use it; the message says why
+     * @throws IllegalStateException if there is no such GPU, or this build cannot use it; the message says why
      */
     public static Cuda open(InferenceConfig.Cuda config) {
         try {
@@ -40,7 +40,7 @@ public final class Cuda implements PageMemory.Source {
 
     private Cuda(InferenceConfig.Cuda config) {
         this.config = config;
-        // Before anything that logs: a provider that does not load says why through the environment.
+        // The environment must exist first, because it logs why a provider does not load.
         OrtEnvironment.getEnvironment();
         if (!OrtEnvironment.getAvailableProviders().contains(OrtProvider.CUDA)) {
             throw new IllegalStateException(
@@ -54,11 +54,12 @@ public final class Cuda implements PageMemory.Source {
         this.runtime = new CudaRuntime(config.device());
     }
 
-    /** Lets a session compute on this GPU. */
+    /** Configures a session to compute on this GPU. */
     public void configure(SessionOptions options) throws OrtException {
         try (OrtCUDAProviderOptions cuda = new OrtCUDAProviderOptions(config.device())) {
             cuda.add("gpu_mem_limit", Long.toString(config.memoryLimit().asLongValue()));
-            // As much as a run asks for, not the next power of two: the limit is there to be used.
+            // The arena grows by what a forward pass requests. Growth by powers of two would waste memory below the
+            // limit.
             cuda.add("arena_extend_strategy", "kSameAsRequested");
             cuda.add("use_tf32", config.tf32() ? "1" : "0");
             cuda.add("sdpa_kernel", Integer.toString(config.attention().bits));
@@ -66,7 +67,7 @@ public final class Cuda implements PageMemory.Source {
         }
     }
 
-    /** Memory of the GPU now, whoever uses it. */
+    /** Returns the current memory of the GPU, including that of other processes. */
     public CudaRuntime.Memory memory() {
         return runtime.memory();
     }
@@ -76,7 +77,7 @@ public final class Cuda implements PageMemory.Source {
         return new DeviceMemory(shape);
     }
 
-    /** What start-up says of it. */
+    /** Describes the GPU for the log of the startup. */
     @Override
     public String toString() {
         CudaRuntime.Memory now = memory();

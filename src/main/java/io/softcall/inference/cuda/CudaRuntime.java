@@ -16,7 +16,7 @@ import java.nio.file.Path;
 import java.util.Optional;
 import java.util.stream.Stream;
 
-/** What is needed of CUDA's runtime library, on one device. Safe for use by several threads. */
+/** The functions of CUDA's runtime library that Softcall calls, for one device. Safe for use by several threads. */
 final class CudaRuntime {
 
     private static final Linker LINKER = Linker.nativeLinker();
@@ -35,10 +35,10 @@ final class CudaRuntime {
     private final MethodHandle memGetInfo;
     private final MethodHandle errorString;
 
-    /** Memory of the device in bytes, whoever uses it. */
+    /** The memory of the device in bytes, including that of other processes. */
     public record Memory(long free, long total) {}
 
-    /** @throws IllegalStateException when the device cannot be used; the message says why */
+    /** @throws IllegalStateException if the device cannot be used; the message says why */
     CudaRuntime(int device) {
         this.device = device;
         library = SymbolLookup.libraryLookup(
@@ -57,7 +57,10 @@ final class CudaRuntime {
         memory();
     }
 
-    /** The file of a library that is in this process already. Linux tells; elsewhere there is no CUDA for us. */
+    /**
+     * Finds the file of a library that this process has loaded. Always empty on systems other than Linux, where this build has
+     * no CUDA.
+     */
     static Optional<Path> loaded(String name) {
         try (Stream<String> mapped = Files.lines(Path.of("/proc/self/maps"))) {
             return mapped.filter(line -> line.contains("/" + name))
@@ -80,7 +83,7 @@ final class CudaRuntime {
         }
     }
 
-    /** The device of CUDA's functions is a property of the thread. */
+    /** Selects the device for the current thread, because CUDA keeps one device per thread. */
     private void use() {
         check("cudaSetDevice", Native.call(() -> setDevice.invoke(device)));
     }
@@ -95,7 +98,7 @@ final class CudaRuntime {
         }
     }
 
-    /** @throws IllegalStateException when there is not so much memory */
+    /** @throws IllegalStateException if the device has too little free memory */
     MemorySegment allocate(long bytes) {
         use();
         try (Arena arena = Arena.ofConfined()) {
@@ -110,7 +113,10 @@ final class CudaRuntime {
         check("cudaFree", Native.call(() -> free.invoke(memory)));
     }
 
-    /** Returns when the bytes are there: runs have streams of their own, which would not wait for the copy. */
+    /**
+     * Copies bytes to the device, and waits until they are there. Sessions use streams of their own, which would not wait for
+     * the copy.
+     */
     void copyToDevice(long address, MemorySegment from) {
         use();
         check(

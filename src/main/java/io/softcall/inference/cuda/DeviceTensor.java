@@ -16,8 +16,9 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 
 /**
- * A tensor over memory of a device. ONNX Runtime's Java API makes tensors of host memory alone, so this one is made by its C
- * API; from then on it is a tensor as any other. Numbers below are indices into {@code OrtApi}, which only grows at its end.
+ * Creates tensors over memory of a device. ONNX Runtime's Java API can create tensors of host memory only, so this class calls
+ * the C API. The results can be used like other tensors. The numbers below are indices into {@code OrtApi}, which only grows at
+ * its end.
  */
 public final class DeviceTensor {
 
@@ -39,10 +40,11 @@ public final class DeviceTensor {
     private DeviceTensor() {}
 
     /**
-     * Half-precision numbers at an address.
+     * Creates a tensor of half-precision numbers at an address.
      *
-     * @param memory what ONNX Runtime calls it: {@code Cuda}, {@code Cpu}
-     * @param address stays the caller's own, and valid until the tensor is closed
+     * @param memory ONNX Runtime's name of the memory: {@code Cuda} or {@code Cpu}
+     * @param address memory of {@code bytes} bytes that the caller owns, and frees only after the tensor was closed
+     * @throws IllegalStateException if ONNX Runtime refuses, or its Java classes are not those that this code expects
      */
     public static OnnxTensor of(String memory, int device, MemorySegment address, long bytes, long... shape) {
         try (Arena arena = Arena.ofConfined()) {
@@ -84,12 +86,12 @@ public final class DeviceTensor {
         if (failure.address() != 0) {
             MethodHandle message = function(api, ERROR_MESSAGE, POINTER);
             MemorySegment text = (MemorySegment) Native.call(() -> message.invoke(failure));
-            throw new IllegalStateException("no tensor of device memory: "
+            throw new IllegalStateException("ONNX Runtime cannot create a tensor of device memory: "
                     + text.reinterpret(Integer.MAX_VALUE).getString(0));
         }
     }
 
-    /** Constructors that ONNX Runtime keeps to itself. */
+    /** Wraps a native tensor, through constructors that ONNX Runtime does not make public. */
     private static OnnxTensor wrap(long handle, long[] shape) {
         try {
             var info = TensorInfo.class.getDeclaredConstructor(long[].class, OnnxJavaType.class, OnnxTensorType.class);
@@ -102,7 +104,8 @@ public final class DeviceTensor {
                     info.newInstance(
                             shape, OnnxJavaType.FLOAT16, OnnxTensorType.ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16));
         } catch (ReflectiveOperationException e) {
-            throw new IllegalStateException("another version of ONNX Runtime than this was written for", e);
+            throw new IllegalStateException(
+                    "this version of ONNX Runtime lacks the constructors that this code needs", e);
         }
     }
 }

@@ -1,2 +1,2 @@
-/** CUDA: the execution provider's options and device memory. docs/cuda.md. */
+/** CUDA: the options of the execution provider, and device memory. docs/cuda.md explains them. */
 package io.softcall.inference.cuda;

@@ -12,7 +12,7 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.ByteOrder;
 
-/** Memory that the processor computes in. It comes from {@code calloc}: pages that were never written take none. */
+/** Memory of the host. It comes from {@code calloc}, so that pages that were never written take no physical memory. */
 public final class HostMemory implements PageMemory {
 
     private final Arena arena = Arena.ofShared();
@@ -31,7 +31,7 @@ public final class HostMemory implements PageMemory {
         } catch (OrtException e) {
             arena.close();
             throw new IllegalStateException(
-                    "no table of %,d bytes for prefixes: %s".formatted(bytes, e.getMessage()), e);
+                    "cannot create a table of %,d bytes for prefixes: %s".formatted(bytes, e.getMessage()), e);
         }
     }
 
@@ -44,7 +44,7 @@ public final class HostMemory implements PageMemory {
                 linker.defaultLookup().findOrThrow("free"), FunctionDescriptor.ofVoid(ValueLayout.ADDRESS));
         MemorySegment found = (MemorySegment) Native.call(() -> calloc.invoke(1L, bytes));
         if (found.address() == 0) {
-            throw new IllegalStateException("no %,d bytes of memory for prefixes".formatted(bytes));
+            throw new IllegalStateException("cannot allocate %,d bytes of memory for prefixes".formatted(bytes));
         }
         return found.reinterpret(bytes, arena, gone -> Native.call(() -> free.invoke(gone)));
     }

@@ -5,12 +5,12 @@ public final class Native {
 
     private Native() {}
 
-    /** What {@code MethodHandle.invoke} may throw as far as the compiler knows. */
+    /** A call of {@code MethodHandle.invoke}, which declares {@code Throwable}. */
     public interface Call {
         Object run() throws Throwable;
     }
 
-    /** Native functions throw nothing; a call that does not fit its handle is a fault of ours. */
+    /** Runs a call. Native functions throw nothing, so an exception means that the call does not fit its handle. */
     public static Object call(Call call) {
         try {
             return call.run();

@@ -3,16 +3,18 @@ package io.softcall.inference.memory;
 import ai.onnxruntime.OnnxTensor;
 import java.lang.foreign.MemorySegment;
 
-/** Memory that runs read without a copy, as one tensor. Safe for use by several threads, as long as they write elsewhere. */
+/**
+ * Memory that forward passes read without a copy, as one tensor. Several threads may use it, if they write to different places.
+ */
 public interface PageMemory extends AutoCloseable {
 
-    /** Where such memory comes from. */
+    /** Allocates such memory. */
     interface Source {
-        /** A tensor of half-precision numbers. */
+        /** Allocates a tensor of half-precision numbers. */
         PageMemory allocate(long... shape);
     }
 
-    /** What half-precision numbers of this shape take. */
+    /** Returns the bytes that half-precision numbers of this shape take. */
     static long bytes(long... shape) {
         long bytes = Short.BYTES;
         for (long dimension : shape) {
@@ -23,7 +25,7 @@ public interface PageMemory extends AutoCloseable {
 
     OnnxTensor tensor();
 
-    /** Copies into the memory; when this returns, runs that begin see it. */
+    /** Copies bytes into the memory at an offset in bytes. Forward passes that begin after this call see them. */
     void write(long offset, MemorySegment from);
 
     @Override

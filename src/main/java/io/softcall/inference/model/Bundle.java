@@ -14,13 +14,13 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 
 /**
- * What {@code base.json} says of a base bundle. Contract: docs/base-bundle.md.
+ * The contents of a base bundle's {@code base.json}. docs/base-bundle.md specifies the format.
  *
- * @param fingerprint of the full-precision weights; prompts are bound to it
- * @param hiddenSize width of embeddings and hidden rows
- * @param maxPositions prompt and text together
- * @param served the trunk that texts run through
- * @param encoder the full-precision trunk, which turns prompts into prefixes; empty where the bundle has none
+ * @param fingerprint the fingerprint of the full-precision weights; prompts are bound to it
+ * @param hiddenSize the width of embeddings and hidden rows
+ * @param maxPositions the bound on the tokens of prompt and text together
+ * @param served the variant that computes inputs
+ * @param encoder the full-precision variant, which turns prompts into prefixes; empty if the bundle has none
  */
 public record Bundle(
         String name,
@@ -42,18 +42,18 @@ public record Bundle(
     /**
      * One trunk of a bundle.
      *
-     * @param files sha256 by name, of the graph and of the weights beside it
-     * @param kvLayout digest of whatever scales keys and values
-     * @param golden a row computed by PyTorch, with this variant's weights and tolerance
+     * @param files SHA-256 digests by name, of the graph and of the weights beside it
+     * @param kvLayout a digest of everything that scales keys and values
+     * @param golden a row that PyTorch computed with this variant's weights, with this variant's tolerance
      */
     public record Variant(String name, Path graph, SortedMap<String, String> files, String kvLayout, Golden golden) {}
 
     /**
-     * One row that every correct runtime reproduces.
+     * A row that every correct runtime reproduces.
      *
      * @param promptEmbeds [prompt, hidden]
      * @param hidden [hidden]
-     * @param tolerance allowed difference, relative to the largest absolute value of {@code hidden}
+     * @param tolerance the allowed difference, relative to the largest absolute value of {@code hidden}
      */
     public record Golden(
             @JsonProperty("input_ids") long[] inputIds,
@@ -66,7 +66,7 @@ public record Bundle(
         }
     }
 
-    /** What a variant of lower precision gives instead of the bundle's own. */
+    /** The values of a variant of lower precision, which replace those of the bundle. */
     private record GoldenJson(float[] hidden, double tolerance) {}
 
     @JsonIgnoreProperties(ignoreUnknown = true)
@@ -108,8 +108,8 @@ public record Bundle(
     /**
      * Reads a bundle.
      *
-     * @param variants the first of these that the bundle has is served
-     * @throws IllegalArgumentException when the folder is no bundle that this server reads; the message says what to do
+     * @param variants names of variants; the first one that the bundle has is served
+     * @throws IllegalArgumentException if the folder is not a bundle that this server can read; the message says what to do
      */
     public static Bundle open(Path dir, List<String> variants) {
         Path file = dir.resolve("base.json");

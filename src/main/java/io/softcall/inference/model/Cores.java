@@ -7,22 +7,22 @@ import java.nio.file.Path;
 /**
  * The cores that this process may use.
  *
- * <p>Java counts what a container's quota and {@code taskset} leave of the machine's hardware threads. Two hardware threads of one
- * core share what multiplies matrices, so a core counts once. (ONNX Runtime, asked for its own choice, counts all cores of the
- * machine, and as many threads take turns on those that the process may use.)
+ * <p>Java counts the hardware threads that a container's quota and {@code taskset} allow. Two hardware threads of one core
+ * share the units that multiply matrices, so a core counts once. ONNX Runtime's own default would be all cores of the machine.
+ * Its threads would then take turns on the cores that the process may use.
  */
 public final class Cores {
 
     private Cores() {}
 
-    /** How many there are, at least one. */
+    /** Returns the number of usable cores, at least one. */
     public static int usable() {
         return usable(Path.of("/sys/devices/system/cpu"), Runtime.getRuntime().availableProcessors());
     }
 
     /**
-     * @param cpus Linux's description of the machine; where there is none, each hardware thread counts
-     * @param threads hardware threads that this process may use
+     * @param cpus Linux's folder that describes the processors; if it is missing, each hardware thread counts
+     * @param threads the number of hardware threads that this process may use
      */
     public static int usable(Path cpus, int threads) {
         try {
@@ -34,7 +34,7 @@ public final class Cores {
         }
     }
 
-    /** How many numbers a list such as {@code 0-3,8} names. */
+    /** Counts the numbers in a list such as {@code 0-3,8}. */
     private static int count(String list) {
         int count = 0;
         for (String range : list.strip().split(",")) {

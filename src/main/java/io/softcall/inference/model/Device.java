@@ -4,18 +4,21 @@ import java.util.List;
 import java.util.OptionalInt;
 import java.util.function.IntSupplier;
 
-/** What computes, and what suits it. */
+/** The kinds of device that compute, with the defaults that suit them. */
 public enum Device {
-    /** Cores that work on runs of their own never wait for each other; a lone row has them all. */
+    /** A processor: concurrent batches share its cores, and a lone input gets all of them. */
     CPU(List.of("int8"), 256, 16, 1024, () -> Math.min(Cores.usable(), 4), false),
-    /** The start of a run costs as much as thousands of tokens, and the first run of a shape as much as several others. */
+    /**
+     * A GPU: the start of a forward pass costs as much as thousands of tokens, and the first pass of a shape as much as
+     * several.
+     */
     CUDA(List.of("fp16", Bundle.FULL_PRECISION), 8192, 2048, 8192, () -> 2, true);
 
     private final List<String> variants;
     private final int tokens;
     private final int paddingTokens;
     private final int queueRows;
-    /** Asked when it runs: a native executable loads this class where it is compiled, on another machine's cores. */
+    /** Evaluated at runtime, because a native executable initializes this class on the machine that compiles it. */
     private final IntSupplier runs;
 
     private final boolean fewShapes;
@@ -30,21 +33,23 @@ public enum Device {
     }
 
     /**
-     * The bounds on runs: those that are set, else those that suit a device.
+     * The bounds on batches: the configured ones, or else the defaults of the device.
      *
-     * @param tokens padded tokens of one run
-     * @param paddingTokens tokens of a run that are only padding
-     * @param queueRows rows that may wait
-     * @param runs under way at once
+     * @param tokens the padded tokens of one batch
+     * @param paddingTokens the padding tokens of one batch
+     * @param queueRows the number of inputs that may wait
+     * @param runs the number of batches that are computed at the same time
      */
     public record Batching(int tokens, int paddingTokens, int queueRows, int runs) {}
 
-    /** Whether runs at the same time divide what computes among them: then each takes its share of the rows that wait. */
+    /** Returns whether concurrent batches partition the cores. Each batch then takes its share of the waiting inputs. */
     public boolean isPartitioned() {
         return this == CPU;
     }
 
-    /** The variants of which the first that a bundle has is served where none is named. */
+    /**
+     * Returns variants in order of preference. If the configuration names none, the first one that the bundle has is served.
+     */
     public List<String> variants() {
         return variants;
     }
@@ -61,17 +66,22 @@ public enum Device {
         return set.orElse(suitable);
     }
 
-    /** The rows with which so many are run: 1 to 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, ... 64, 80, 96, 112, ... */
+    /**
+     * Returns the padded size of a batch of {@code count} sequences: 1 to 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, ... 64, 80,
+     * 96, 112, ...
+     */
     public int rows(int count) {
         return fewShapes ? multiple(count, Math.min(step(count, 4), 16)) : count;
     }
 
-    /** The tokens with which the longest text of a run is run: 1 to 16, 18, 20, ... 32, 36, ... */
+    /**
+     * Returns the padded length of a batch whose longest sequence has {@code longest} tokens: 1 to 16, 18, 20, ... 32, 36, ...
+     */
     public int tokens(int longest) {
         return fewShapes ? multiple(longest, step(longest, 8)) : longest;
     }
 
-    /** Between so many sizes from a power of two to the next. */
+    /** Returns the step that gives {@code sizes} sizes from one power of two to the next. */
     private static int step(int size, int sizes) {
         return Math.max(1, Integer.highestOneBit(size) / sizes);
     }

@@ -10,16 +10,16 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 
-/** The base that is served, and the bounds on what it is asked. */
+/** The settings of the base, and the bounds on requests. */
 @ConfigMapping(prefix = "softcall")
 public interface InferenceConfig {
 
-    /** Where ONNX Runtime computes. */
+    /** The device on which ONNX Runtime computes. */
     enum Provider {
         CPU,
-        /** A GPU; a start without one fails. */
+        /** A GPU; startup fails without one. */
         CUDA,
-        /** A GPU where there is one, else the processor. */
+        /** A GPU if there is one, otherwise the processor. */
         AUTO
     }
 
@@ -30,18 +30,18 @@ public interface InferenceConfig {
 
     Cuda cuda();
 
-    /** Threads that runs share; 0: one a core. */
+    /** The number of threads that all batches share; 0: one per core. */
     @WithDefault("0")
     int threads();
 
     /**
-     * How long these threads spin for the next piece of a run before they sleep; 0: not at all. Between two pieces lie a few
-     * microseconds, and waking up takes longer.
+     * How long these threads spin for the next operation before they sleep, in microseconds; 0: they sleep at once. The next
+     * operation usually comes within a few microseconds, which is faster than waking up.
      */
     @WithDefault("20")
     int spinMicros();
 
-    /** Whether the memory of a run is kept for the next; else it goes back to the system. */
+    /** Whether the memory of a forward pass is kept for the next one; otherwise it is returned to the system. */
     @WithDefault("true")
     boolean keepMemory();
 
@@ -51,18 +51,20 @@ public interface InferenceConfig {
 
     Limits limits();
 
-    /** The GPU. */
+    /** The settings of the GPU. */
     interface Cuda {
         /** ONNX Runtime's kernels for attention. */
         enum Attention {
-            /** Memory-efficient attention, the faster one for short texts. */
+            /** Memory-efficient attention, which is faster for short texts. */
             EFFICIENT(2),
-            /** Flash attention: it computes blocks of 128 rows, of which a short text fills few. */
+            /** Flash attention, which computes blocks of 128 rows. A short text fills only a small part of a block. */
             FLASH(1);
 
             private static final int UNFUSED = 16;
 
-            /** Of the option {@code sdpa_kernel}: where this kernel cannot, attention is computed step by step. */
+            /**
+             * The bits of the option {@code sdpa_kernel}. Attention that this kernel cannot compute is computed step by step.
+             */
             public final int bits;
 
             Attention(int bit) {
@@ -70,15 +72,18 @@ public interface InferenceConfig {
             }
         }
 
-        /** Its number among those that CUDA sees. */
+        /** The number of the GPU among those that CUDA sees. */
         @WithDefault("0")
         int device();
 
-        /** Memory for weights and runs; that for prefixes is besides. */
+        /** The bound on memory for weights and forward passes; memory for prefixes is extra. */
         @WithDefault("4G")
         MemorySize memoryLimit();
 
-        /** Products of float32 in 10 bits instead of 23: faster, and no longer equal to PyTorch's. */
+        /**
+         * Whether products of float32 numbers use 10 bits of the mantissa instead of 23; faster, but no longer equal to
+         * PyTorch's.
+         */
         @WithDefault("false")
         boolean tf32();
 
@@ -89,69 +94,75 @@ public interface InferenceConfig {
 
     /** The exported model. */
     interface Base {
-        /** A base bundle: the folder that {@code softcall base} wrote. */
+        /** The folder of the base bundle, which {@code softcall base} wrote. */
         @WithDefault("base")
         Path dir();
 
-        /** Empty: the one that suits what computes. */
+        /** The variant that is served; empty: the one that suits the device. */
         Optional<String> variant();
 
-        /** A folder for weights as this processor wants them, which the next start maps; empty: beside the variant. */
+        /** A folder for weights that are packed for this processor, which the next start maps; empty: beside the variant. */
         Optional<Path> cacheDir();
 
-        /** Fingerprints of other bases whose prompts the operator vouches for. */
+        /** Fingerprints of other bases; the operator vouches that their prompts fit this base. */
         Optional<Set<String>> accept();
     }
 
     /** The KV caches of prompts. */
     interface Prefix {
-        /** Memory for prefixes, outside the Java heap, on a GPU if that computes; the least used leave first. */
+        /**
+         * The bound on memory for prefixes, outside the Java heap, or on the GPU if one computes; the least used ones are
+         * evicted first.
+         */
         @WithDefault("512M")
         MemorySize cacheBytes();
 
-        /** How long the full-precision trunk stays open after its last prompt, where another variant is served. */
+        /** How long the full-precision trunk stays open after its last prompt, if another variant is served. */
         @WithDefault("5s")
         Duration encoderIdle();
     }
 
-    /** Rows that share a run. What is empty follows what computes: {@link Device}. */
+    /** The bounds on batches. Empty settings have the defaults of the {@link Device}. */
     interface Batch {
-        /** Padded tokens of one run, prefixes not counted; a longer text runs alone. */
+        /** The padded tokens of one batch, without prefixes; a longer input is computed alone. */
         OptionalInt tokens();
 
-        /** Tokens of a run that are only padding: as many as another run would cost. */
+        /** The padding tokens of one batch; a good value is what the overhead of another batch costs, in tokens. */
         OptionalInt paddingTokens();
 
-        /** Rows that may wait, of one task as many as are free; more are answered 429 at once. */
+        /** The number of inputs that may wait; a task may have as many as places are free. Others are answered 429 at once. */
         OptionalInt queueRows();
 
-        /** Runs under way at once: on a processor they share its cores, on a GPU one is prepared while the other computes. */
+        /**
+         * The number of batches that are computed at the same time. On a processor they share the cores; on a GPU one is
+         * prepared while the other is computed.
+         */
         OptionalInt runs();
     }
 
-    /** Bounds on one call. */
+    /** The bounds on calls. */
     interface Limits {
-        /** Calls under way at once; more are answered 429. */
+        /** The number of calls in progress at the same time; others are answered 429. */
         @WithDefault("512")
         int calls();
 
-        /** Texts, or pairs, of one call. */
+        /** The number of inputs (texts or pairs) of one call. */
         @WithDefault("256")
         int texts();
 
-        /** Characters (UTF-16 units) of one text. */
+        /** The characters (UTF-16 units) of one text. */
         @WithDefault("65536")
         int characters();
 
-        /** Tokens of one text with its template, the prompt not counted. */
+        /** The tokens of one input with its template, without the prompt. */
         @WithDefault("1024")
         int tokens();
 
-        /** Tokens of a prompt. */
+        /** The tokens of a prompt. */
         @WithDefault("128")
         int promptTokens();
 
-        /** Time for one call. */
+        /** The time limit of one call. */
         @WithDefault("30s")
         @WithName("call-time")
         Duration callTime();

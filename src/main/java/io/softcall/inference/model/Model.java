@@ -4,34 +4,35 @@ import io.softcall.task.Prompt;
 import io.softcall.task.ReadyPrefix;
 import java.util.List;
 
-/** The frozen base: the one seam between Softcall and whatever computes. Safe for use by several threads. */
+/** The frozen base: the one seam between Softcall and the runtime that computes. Safe for use by several threads. */
 public interface Model extends AutoCloseable {
 
     /**
-     * A text to run.
+     * A sequence to compute.
      *
      * @param ids token ids, at least one
-     * @param prefix what stands before them; stays retained by the caller until the run ends
+     * @param prefix the KV cache before them; the caller retains it until the forward pass ends
      */
     record Sequence(long[] ids, Prefix prefix) {}
 
     Bundle bundle();
 
-    /** What texts run on. */
+    /** Returns the device that computes. */
     Device device();
 
-    /** Computes a prompt's KV cache at full precision, for which the bundle must have an encoder. The caller owns the one reference. */
+    /** Computes a prompt's KV cache at full precision. The bundle must have an encoder. The caller owns the only reference. */
     Prefix encode(Prompt prompt);
 
-    /** Takes over a KV cache that was computed before. The caller owns the one reference. */
+    /** Loads a KV cache that was computed before. The caller owns the only reference. */
     Prefix load(ReadyPrefix ready);
 
     /**
-     * Runs texts behind their prefixes.
+     * Computes a batch of sequences.
      *
-     * @param batch at least one; all prefixes have the same number of tokens
-     * @param exclusive no other run begins before this one has ended; it may take all cores, while runs at the same time share them
-     * @return the hidden row at each text's last token, [batch][hidden], in the order of the batch
+     * @param batch at least one sequence; all prefixes have the same number of tokens
+     * @param exclusive whether no other batch begins before this one has ended; an exclusive batch may use all cores, while
+     *     concurrent batches share them
+     * @return the hidden row at each sequence's last token, [batch][hidden], in the order of the batch
      */
     float[][] forward(List<Sequence> batch, boolean exclusive);
 

@@ -3,8 +3,9 @@ package io.softcall.inference.model;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * A prompt's KV cache in the memory of the model that made it. The cache that keeps it and every row that runs behind it
- * hold a reference; the memory is given back with the last one, because freeing it under a run would crash the process.
+ * A prompt's KV cache in the memory of the model that made it. The prefix cache and the requests that use the prefix hold
+ * references to it. The memory is freed with the last reference, because freeing it during a forward pass would crash the
+ * process.
  */
 public abstract class Prefix {
 
@@ -17,22 +18,22 @@ public abstract class Prefix {
         this.bytes = bytes;
     }
 
-    /** Positions that the prompt takes. */
+    /** Returns the number of the prompt's tokens, each of which takes a position. */
     public final int tokens() {
         return tokens;
     }
 
-    /** Memory outside the Java heap. */
+    /** Returns the bytes that the prefix takes outside the Java heap. */
     public final long bytes() {
         return bytes;
     }
 
-    /** Takes a reference; false when the last one is already gone. */
+    /** Takes a reference. @return false if the last one was already released */
     public final boolean retain() {
         return references.getAndUpdate(count -> count == 0 ? 0 : count + 1) > 0;
     }
 
-    /** Gives a reference back. */
+    /** Releases a reference. */
     public final void release() {
         int left = references.decrementAndGet();
         if (left < 0) {
@@ -43,6 +44,6 @@ public abstract class Prefix {
         }
     }
 
-    /** Gives the memory back. Called once. */
+    /** Frees the memory. Called once. */
     protected abstract void free();
 }

@@ -17,23 +17,27 @@ import java.util.List;
 import java.util.Map;
 import java.util.WeakHashMap;
 
-/** Text to token ids by the base's own {@code tokenizer.json}. Never adds special tokens. Rules: docs/task-artifact.md. */
+/**
+ * Turns text into token ids with the base's {@code tokenizer.json}. Never adds special tokens. docs/task-artifact.md has the
+ * rules.
+ */
 public final class Tokenizer implements AutoCloseable {
 
     static {
-        // Before DJL's first class is loaded: it would report home and may look for native libraries on the network.
+        // These must be set before DJL's first class is loaded. By default DJL reports its use, and may load native
+        // libraries from the network.
         System.setProperty("ai.djl.offline", "true");
         System.setProperty("OPT_OUT_TRACKING", "true");
-        // DJL asks for GPUs through JNA, which would unpack a library for it; without one DJL takes the tokenizer as
-        // there is.
+        // DJL looks for GPUs through JNA, which would unpack a native library. Without that library DJL uses the
+        // tokenizer that is present.
         System.setProperty("jna.noclasspath", "true");
     }
 
     private final HuggingFaceTokenizer tokenizer;
-    /** Tokens of templates without a text, for as long as their tasks are used. */
+    /** The token counts of templates with empty texts. Weak keys drop the templates of tasks that are no longer used. */
     private final Map<Template, Integer> templates = Collections.synchronizedMap(new WeakHashMap<>());
 
-    /** @throws IllegalArgumentException when the file cannot be read */
+    /** @throws IllegalArgumentException if the file cannot be read */
     public Tokenizer(Path file) {
         try {
             this.tokenizer = HuggingFaceTokenizer.builder()
@@ -48,7 +52,7 @@ public final class Tokenizer implements AutoCloseable {
         }
     }
 
-    /** How many tokens a template has around empty texts. Counted once. */
+    /** Returns how many tokens a template has with empty texts. Each template is tokenized once. */
     public int tokens(Template template) {
         Integer known = templates.get(template);
         if (known != null) {
@@ -67,17 +71,18 @@ public final class Tokenizer implements AutoCloseable {
     }
 
     /**
-     * The ids of a filled template.
+     * Returns the token ids of a filled template.
      *
-     * @param limit most tokens
-     * @param truncate whether to cut the texts (never the template) down to {@code limit}
-     * @throws SoftcallException {@code TEXT_TOO_LONG} when there are more tokens and nothing may or can be cut
+     * @param limit the largest number of tokens
+     * @param truncate whether to cut the texts, never the template, to {@code limit} tokens
+     * @throws SoftcallException {@code TEXT_TOO_LONG} if there are more tokens and cutting is not allowed, or cannot remove
+     *     enough
      */
     public long[] encode(Template template, List<String> texts, int limit, boolean truncate) {
         List<String> cut = texts;
         while (true) {
             Filled filled = template.fill(cut);
-            // Not tokenizer.encode, which also copies each token's string and six other things: a quarter of its time.
+            // tokenizer.encode would also copy each token's string and six other things, a quarter of its time.
             long encoding = TokenizersLibrary.LIB.encode(tokenizer.getHandle(), filled.text(), false);
             try {
                 long[] ids = TokenizersLibrary.LIB.getTokenIds(encoding);
@@ -87,7 +92,7 @@ public final class Tokenizer implements AutoCloseable {
                 if (!truncate) {
                     throw new SoftcallException(
                             Reason.TEXT_TOO_LONG,
-                            "the text has %d tokens with its template, at most %d are accepted; truncate_prompt_tokens cuts it"
+                            "the text has %d tokens with its template, at most %d are accepted; set truncate_prompt_tokens to cut it"
                                     .formatted(ids.length, limit));
                 }
                 CharSpan[] tokens = TokenizersLibrary.LIB.getTokenCharSpans(encoding);
@@ -118,7 +123,7 @@ public final class Tokenizer implements AutoCloseable {
             if (keep[longest] == 0) {
                 throw new SoftcallException(
                         Reason.TEXT_TOO_LONG,
-                        "the task's template alone is longer than %d tokens, to which the text was to be cut"
+                        "the task's template alone has more than the %d tokens to which the text should be cut"
                                 .formatted(limit));
             }
             keep[longest]--;

@@ -1,2 +1,2 @@
-/** The frozen base as the rest of Softcall sees it: the seam {@code Model}, its bundle, device, tokenizer and settings. */
+/** The frozen base as the rest of Softcall sees it: the interface {@code Model}, its bundle, device, tokenizer and settings. */
 package io.softcall.inference.model;

@@ -12,19 +12,22 @@ import java.util.function.Supplier;
 import org.jboss.logging.Logger;
 
 /**
- * A full-precision trunk that is opened when a prompt comes, and given back when none has come for a while. Start-up does not look at
- * its weights, which most servers need seldom: where they are damaged, prompts are told so, while all others go on.
+ * A full-precision trunk that is opened for a prompt, and closed when no prompt has come for a while. Startup does not read its
+ * weights, because most servers seldom need them. If they are damaged, only prompts without a ready prefix fail.
  */
 final class Encoder implements AutoCloseable {
 
     private static final Logger LOG = Logger.getLogger(Encoder.class);
 
-    /** How long nobody tries again what has failed: it costs as much as what works, and files are mended by people. */
+    /**
+     * How long a failure to open is not retried: a failed attempt costs as much as a successful one, and people must repair the
+     * files.
+     */
     private static final Duration PAUSE = Duration.ofSeconds(10);
 
     private final Supplier<Trunk> opener;
     private final Duration idle;
-    /** Null while closed. Guarded by this object, as the four below. */
+    /** Null while closed. Guarded by this object, like the four fields below. */
     private Trunk trunk;
 
     private boolean checked;
@@ -32,7 +35,7 @@ final class Encoder implements AutoCloseable {
     private long usedNanos;
     private Optional<Failure> failure = Optional.empty();
 
-    /** Why the trunk could not be opened, and when. */
+    /** The reason why the trunk could not be opened, and the time. */
     private record Failure(SoftcallException problem, long nanos) {
 
         boolean isRecent() {
@@ -46,10 +49,11 @@ final class Encoder implements AutoCloseable {
     }
 
     /**
-     * The golden row is checked when the trunk is opened for the first time.
+     * Computes a prompt's KV cache. The golden row is checked when the trunk is opened for the first time.
      *
-     * @param form of the trunk that texts run through
-     * @throws SoftcallException {@code BASE_UNAVAILABLE} when the trunk cannot be opened, or does not hold the golden row
+     * @param form the form in which the served trunk takes prefixes
+     * @throws SoftcallException {@code BASE_UNAVAILABLE} if the trunk cannot be opened or does not reproduce the golden row;
+     *     {@code STOPPING} if this is closed
      */
     synchronized Prefix encode(Prompt prompt, PrefixForm form) {
         if (ended) {
@@ -83,7 +87,7 @@ final class Encoder implements AutoCloseable {
         checked = true;
         failure = Optional.empty();
         closeIn(idle.toNanos());
-        LOG.infof("the full-precision trunk is open, %d ms", (System.nanoTime() - began) / 1_000_000);
+        LOG.infof("opened the full-precision trunk in %d ms", (System.nanoTime() - began) / 1_000_000);
     }
 
     private void closeIn(long nanos) {
@@ -106,7 +110,7 @@ final class Encoder implements AutoCloseable {
         }
     }
 
-    /** Whether the trunk is in memory now. */
+    /** Returns whether the trunk is open now. */
     synchronized boolean isOpen() {
         return trunk != null;
     }

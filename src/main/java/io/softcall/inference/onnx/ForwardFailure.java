@@ -5,23 +5,29 @@ import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import java.util.regex.Pattern;
 
-/** What a failed run resources. */
+/** Turns failed forward passes into exceptions. */
 public final class ForwardFailure {
 
-    /** How ONNX Runtime's arena, CUDA and cuBLAS say it: there is no code of its own for it. */
+    /**
+     * The messages of ONNX Runtime's arena, CUDA and cuBLAS when memory is exhausted; ONNX Runtime has no error code for it.
+     */
     private static final Pattern NO_MEMORY = Pattern.compile(
             "Failed to allocate memory|is smaller than requested bytes|out of memory|ALLOC_FAILED|bad_alloc|bad allocation");
 
     private ForwardFailure() {}
 
-    /** @return a {@link SoftcallException} {@code OUT_OF_MEMORY} where that is what happened */
-    public static RuntimeException of(int rows, OrtException e) {
+    /**
+     * Returns a {@link SoftcallException} {@code OUT_OF_MEMORY} if memory was exhausted, otherwise an
+     * {@link IllegalStateException}.
+     */
+    public static RuntimeException of(int sequences, OrtException e) {
         if (NO_MEMORY.matcher(e.getMessage()).find()) {
             return new SoftcallException(
                     Reason.OUT_OF_MEMORY,
-                    "a run of %d rows found no memory (softcall.cuda.memory-limit): %s".formatted(rows, e.getMessage()),
+                    "a batch of %d sequences ran out of memory (softcall.cuda.memory-limit): %s"
+                            .formatted(sequences, e.getMessage()),
                     e);
         }
-        return new IllegalStateException("a run of %d rows failed: %s".formatted(rows, e.getMessage()), e);
+        return new IllegalStateException("a batch of %d sequences failed: %s".formatted(sequences, e.getMessage()), e);
     }
 }

@@ -3,16 +3,20 @@ package io.softcall.inference.onnx;
 import ai.onnxruntime.OnnxModelMetadata;
 import java.util.Optional;
 
-/** In which order the pages of a trunk hold a key's elements, of which i and i + head_dim / 2 are rotated together. */
+/** The order of a key's elements in the pages of a trunk. Elements i and i + head_dim / 2 are rotated together. */
 enum KeyOrder {
-    /** As full precision gives them. */
+    /** The order of the full-precision trunk. */
     HALVES,
-    /** Those that are rotated together side by side. */
+    /** Elements that are rotated together are adjacent. */
     PAIRS;
 
     private static final String ENTRY = "key_order";
 
-    /** What the graph says. */
+    /**
+     * Reads the order from the metadata of a graph.
+     *
+     * @throws IllegalArgumentException if the server does not know the order
+     */
     static KeyOrder of(OnnxModelMetadata graph) {
         Optional<String> order = graph.getCustomMetadataValue(ENTRY);
         if (order.isEmpty()) {
@@ -25,7 +29,7 @@ enum KeyOrder {
                 "the trunk's %s is %s; this server knows pairs".formatted(ENTRY, order.get()));
     }
 
-    /** Where element {@code i} of a key's head as full precision gives it lies. */
+    /** Returns the index in a page of element {@code i} of a key's head, counted in the order of full precision. */
     int place(int i, int headDim) {
         int half = headDim / 2;
         return switch (this) {

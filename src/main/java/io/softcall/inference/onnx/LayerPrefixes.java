@@ -9,7 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 
-/** A tensor for the keys and one for the values of each layer, in memory of our own: docs/base-bundle.md. */
+/** Prefixes as one tensor for the keys and one for the values of each layer. docs/base-bundle.md names them. */
 public final class LayerPrefixes implements PrefixForm {
 
     private final Bundle bundle;
@@ -20,7 +20,7 @@ public final class LayerPrefixes implements PrefixForm {
         this.names = names(bundle, "past_key_values.");
     }
 
-    /** The names of keys and values in the graph, in their order. */
+    /** Returns the names of the graph's keys and values, in order. Each name begins with {@code start}. */
     static List<String> names(Bundle bundle, String start) {
         List<String> names = new ArrayList<>();
         for (int layer = 0; layer < bundle.layers(); layer++) {
@@ -35,7 +35,10 @@ public final class LayerPrefixes implements PrefixForm {
         return new OnnxPrefix(bundle, tokens, values);
     }
 
-    /** One prefix for all rows is passed as it is; the graph expands it. Several are laid side by side. */
+    /**
+     * Passes a prefix that all sequences share as it is, because the graph expands it. Different prefixes are copied side by
+     * side.
+     */
     @Override
     public void give(List<Prefix> prefixes, SessionInputs inputs) throws OrtException {
         OnnxPrefix first = (OnnxPrefix) prefixes.getFirst();
@@ -44,12 +47,12 @@ public final class LayerPrefixes implements PrefixForm {
             if (shared) {
                 inputs.put(names.get(i), first.tensor(i));
             } else {
-                sideBySide(prefixes, i, inputs);
+                copySideBySide(prefixes, i, inputs);
             }
         }
     }
 
-    private void sideBySide(List<Prefix> prefixes, int index, SessionInputs inputs) throws OrtException {
+    private void copySideBySide(List<Prefix> prefixes, int index, SessionInputs inputs) throws OrtException {
         long bytes = ((OnnxPrefix) prefixes.getFirst()).memory(index).byteSize();
         MemorySegment memory = inputs.allocate(bytes * prefixes.size());
         for (int row = 0; row < prefixes.size(); row++) {
@@ -66,7 +69,7 @@ public final class LayerPrefixes implements PrefixForm {
                 bundle.headDim());
     }
 
-    /** Gives a run no prefix. */
+    /** Passes no prefix. */
     static void giveNone(Bundle bundle, SessionInputs inputs) throws OrtException {
         List<String> names = names(bundle, "past_key_values.");
         OnnxTensor empty = inputs.add(

@@ -17,8 +17,8 @@ import java.util.Optional;
 import org.jboss.logging.Logger;
 
 /**
- * The base on ONNX Runtime. Texts run through the variant that is served; prompts are always encoded at full precision, by
- * the same trunk where that is the one, else by another that is open only while prompts come.
+ * The base on ONNX Runtime. The served variant computes inputs. Prompts are always encoded at full precision: by the served
+ * trunk if it has full precision, otherwise by another trunk that is open only while prompts come.
  */
 public final class OnnxModel implements Model {
 
@@ -27,7 +27,7 @@ public final class OnnxModel implements Model {
     private static final int WARM_PREFIX_TOKENS = 20;
     private static final int FIRST_WARM_TEXT_TOKENS = 8;
     private static final int LAST_WARM_TEXT_TOKENS = 64;
-    private static final int WARM_ROWS = 256;
+    private static final int LARGEST_WARM_BATCH = 256;
 
     private final Bundle bundle;
     private final PartitionedTrunk served;
@@ -36,10 +36,10 @@ public final class OnnxModel implements Model {
     private final Optional<Encoder> encoder;
 
     /**
-     * @param served the open trunk of the variant that is served, on {@code device}; closed with this
-     * @param form in which it takes prefixes; closed with this
-     * @param resources of the trunk that encodes prompts
-     * @param encoderIdle how long that one stays open when no prompt comes
+     * @param served the open trunk of the served variant, on {@code device}; closed with this model
+     * @param form the form in which it takes prefixes; closed with this model
+     * @param resources the resources of the trunk that encodes prompts
+     * @param encoderIdle how long that trunk stays open after its last prompt
      */
     public OnnxModel(
             Bundle bundle,
@@ -93,10 +93,11 @@ public final class OnnxModel implements Model {
     }
 
     /**
-     * Runs the shapes of short texts once, because the first run of a shape costs as much as several others on a GPU. Those for
-     * which there is no memory are left out: such a run will be answered that there is none.
+     * Computes batches of the usual shapes once, because on a GPU the first forward pass of a shape costs as much as several
+     * others. Shapes for which the memory does not suffice are skipped; later batches of such a shape fail with
+     * {@code OUT_OF_MEMORY}.
      *
-     * @param bounds on runs
+     * @param bounds the bounds on batches
      */
     public void warmUp(Device.Batching bounds) {
         List<SoftcallException> refused = new ArrayList<>();
@@ -104,7 +105,7 @@ public final class OnnxModel implements Model {
         try {
             for (Shape shape : warmShapes(bounds)) {
                 try {
-                    forward(Collections.nCopies(shape.rows, new Sequence(new long[shape.length], prefix)), true);
+                    forward(Collections.nCopies(shape.sequences, new Sequence(new long[shape.length], prefix)), true);
                 } catch (SoftcallException e) {
                     refused.add(e);
                 }
@@ -114,24 +115,28 @@ public final class OnnxModel implements Model {
         }
         if (!refused.isEmpty()) {
             LOG.warnf(
-                    "%d shapes could not be run at the start; the smallest: %s",
+                    "the warm-up skipped %d shapes of batches that failed; the smallest one: %s",
                     refused.size(), refused.getLast().getMessage());
         }
     }
 
-    private record Shape(int rows, int length) {
+    private record Shape(int sequences, int length) {
 
         int tokens() {
-            return rows * length;
+            return sequences * length;
         }
     }
 
-    /** The largest first: ONNX Runtime keeps the memory that it has taken, and finds room in it for all that is smaller. */
+    /**
+     * Returns the shapes, the largest first: ONNX Runtime keeps the memory that it has taken, and smaller shapes fit into it.
+     */
     private List<Shape> warmShapes(Device.Batching bounds) {
         List<Shape> shapes = new ArrayList<>();
         for (int length = FIRST_WARM_TEXT_TOKENS; length <= LAST_WARM_TEXT_TOKENS; length = device.tokens(length + 1)) {
-            for (int rows = 1; rows * length <= bounds.tokens() && rows <= WARM_ROWS; rows = device.rows(rows + 1)) {
-                shapes.add(new Shape(rows, length));
+            for (int size = 1;
+                    size * length <= bounds.tokens() && size <= LARGEST_WARM_BATCH;
+                    size = device.rows(size + 1)) {
+                shapes.add(new Shape(size, length));
             }
         }
         shapes.sort(Comparator.comparingInt(Shape::tokens).reversed());
@@ -142,7 +147,7 @@ public final class OnnxModel implements Model {
         try {
             return form.keep(tokens, (index, to) -> to.position(to.limit()));
         } catch (OrtException e) {
-            throw new IllegalStateException("keeping a prefix failed: " + e.getMessage(), e);
+            throw new IllegalStateException("allocating a prefix failed: " + e.getMessage(), e);
         }
     }
 

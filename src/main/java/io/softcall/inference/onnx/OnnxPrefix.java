@@ -12,7 +12,7 @@ import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Keys and values of all layers, [1, kv_heads, tokens, head_dim] each, in memory of our own. */
+/** The keys and values of all layers, [1, kv_heads, tokens, head_dim] each, in memory outside the Java heap. */
 final class OnnxPrefix extends Prefix {
 
     private final Arena arena = Arena.ofShared();

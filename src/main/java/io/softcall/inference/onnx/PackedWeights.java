@@ -15,10 +15,10 @@ import java.util.stream.Stream;
 import org.jboss.logging.Logger;
 
 /**
- * A variant's graph and weights as ONNX Runtime wants them on this processor. Making them costs each start time and
- * anonymous memory; so the first start saves them, and the next ones map the file.
+ * A variant's graph and weights, packed by ONNX Runtime for this processor. Packing costs time and anonymous memory at each
+ * start, so the first start saves the packed weights, and the next ones map the file.
  *
- * @param folder where they are or will be; empty where the processor cannot be told from others
+ * @param folder the folder of the packed weights; empty if the features of this processor are unknown
  */
 public record PackedWeights(Bundle.Variant variant, Optional<Path> folder) {
 
@@ -26,19 +26,22 @@ public record PackedWeights(Bundle.Variant variant, Optional<Path> folder) {
 
     private static final String GRAPH = "trunk.onnx";
 
-    /** Beside the graph. */
+    /** The file of the weights, beside the graph. */
     static final String WEIGHTS = "trunk.onnx.data";
 
     private static final int KEY_DIGITS = 16;
 
-    /** Whatever decides on the layout is in the folder's name: the weights, ONNX Runtime's version, the processor's features. */
+    /**
+     * Derives the folder's name from everything that determines the layout: the weights, ONNX Runtime's version and the
+     * processor's features.
+     */
     public static PackedWeights of(Bundle.Variant variant, Optional<Path> cacheDir) {
         Path parent = cacheDir.orElse(variant.graph().toAbsolutePath().getParent());
         return new PackedWeights(
                 variant, processorFeatures().map(features -> parent.resolve("prepacked-" + key(variant, features))));
     }
 
-    /** 16 hexadecimal digits that name the weights, the runtime and the processor that they were packed for. */
+    /** Returns 16 hexadecimal digits that identify the weights, the runtime and the processor that they were packed for. */
     private static String key(Bundle.Variant variant, String processorFeatures) {
         String packedFor = variant.files() + OrtEnvironment.getEnvironment().getVersion() + processorFeatures;
         return Sha256.of(packedFor.getBytes(StandardCharsets.UTF_8)).substring(0, KEY_DIGITS);
@@ -54,9 +57,9 @@ public record PackedWeights(Bundle.Variant variant, Optional<Path> folder) {
     }
 
     /**
-     * Opens the variant, from the saved weights if they hold the golden row, and saves them if there are none.
+     * Opens the variant. Uses the saved weights if they reproduce the golden row. Saves the weights if none are saved.
      *
-     * @throws IllegalStateException when the variant itself cannot be opened or does not hold the golden row
+     * @throws IllegalStateException if the variant itself cannot be opened, or does not reproduce the golden row
      */
     public Trunk open(Bundle bundle, SessionResources resources) {
         if (folder.isEmpty()) {
@@ -69,20 +72,20 @@ public record PackedWeights(Bundle.Variant variant, Optional<Path> folder) {
             return Trunk.saved(bundle, variant, resources, folder.get().resolve(GRAPH))
                     .checked();
         } catch (IllegalStateException e) {
-            LOG.warnf("%s; it is deleted, and this start does without", e.getMessage());
+            LOG.warnf("%s; the packed weights are deleted, and this start does not use them", e.getMessage());
             delete(folder.get());
             return Trunk.packed(bundle, variant, resources).checked();
         }
     }
 
-    /** Opens the saved weights once more; empty where there are none, and another copy would take memory of its own. */
+    /** Opens the saved weights once more; empty if none are saved, because another packed copy would take memory of its own. */
     public Optional<Trunk> openSaved(Bundle bundle, SessionResources resources) {
         return folder.map(saved -> saved.resolve(GRAPH))
                 .filter(Files::exists)
                 .map(graph -> Trunk.saved(bundle, variant, resources, graph).checked());
     }
 
-    /** Written elsewhere first: nobody maps half a file. */
+    /** Packs and saves the weights. They are written elsewhere first, so that no process maps an incomplete file. */
     private Trunk save(Bundle bundle, SessionResources resources, Path folder) {
         Path unfinished = folder.resolveSibling(
                 folder.getFileName() + "." + ProcessHandle.current().pid());
@@ -94,12 +97,14 @@ public record PackedWeights(Bundle.Variant variant, Optional<Path> folder) {
                     .checked();
         } catch (IOException | IllegalStateException e) {
             delete(unfinished);
-            LOG.infof("each start packs the weights anew (%s): softcall.base.cache-dir names a folder for them", e);
+            LOG.infof(
+                    "the packed weights cannot be saved (%s); softcall.base.cache-dir can name a writable folder for them",
+                    e);
             return Trunk.packed(bundle, variant, resources).checked();
         }
         try {
             Files.move(unfinished, folder, StandardCopyOption.ATOMIC_MOVE);
-            LOG.infof("the packed weights for the next start are in %s", folder);
+            LOG.infof("saved the packed weights for the next start in %s", folder);
         } catch (IOException e) {
             // Another process was faster.
             delete(unfinished);

@@ -16,8 +16,8 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * A table in the memory of whatever computes, in which a page holds one prompt token's keys and values in half precision
- * (docs/cuda.md). A prefix is copied there once; a run is told page numbers.
+ * A table of pages in the memory of the device. A page holds the keys and values of one prompt token in half precision
+ * (docs/cuda.md). A prefix is copied there once; a forward pass gets the numbers of its pages.
  */
 public final class PagedPrefixes implements PrefixForm {
 
@@ -28,12 +28,13 @@ public final class PagedPrefixes implements PrefixForm {
     private final KeyOrder order;
     private final PageMemory memory;
     private final int pages;
-    /** Pages in use. Guarded by itself. */
+    /** The pages in use. Guarded by itself. */
     private final BitSet taken = new BitSet();
 
     /**
-     * @param order of the trunk that takes them
-     * @param cacheBytes for prefixes in the cache; an eighth more is for those that have left it while rows run behind them
+     * @param order the order in which the trunk takes keys
+     * @param cacheBytes the memory for cached prefixes; an eighth is added for prefixes that were evicted while batches still
+     *     use them
      */
     public PagedPrefixes(Bundle bundle, KeyOrder order, long cacheBytes, PageMemory.Source source) {
         this.bundle = bundle;
@@ -65,14 +66,14 @@ public final class PagedPrefixes implements PrefixForm {
         }
     }
 
-    /** @throws SoftcallException {@code OUT_OF_MEMORY} when so many pages are not free */
+    /** @throws SoftcallException {@code OUT_OF_MEMORY} if too few pages are free */
     @Override
     public Prefix keep(int tokens, Source values) throws OrtException {
         PagedPrefix prefix = new PagedPrefix(take(tokens));
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment rows = rows(tokens, values, arena);
+            MemorySegment contents = pages(tokens, values, arena);
             for (int token = 0; token < tokens; token++) {
-                memory.write(prefix.own[token] * pageBytes(), rows.asSlice(token * pageBytes(), pageBytes()));
+                memory.write(prefix.own[token] * pageBytes(), contents.asSlice(token * pageBytes(), pageBytes()));
             }
             return prefix;
         } catch (OrtException | RuntimeException e) {
@@ -86,7 +87,7 @@ public final class PagedPrefixes implements PrefixForm {
             if (taken.cardinality() + tokens > pages) {
                 throw new SoftcallException(
                         Reason.OUT_OF_MEMORY,
-                        "%d pages for a prefix are not free: %d of %d are taken (softcall.prefix.cache-bytes)"
+                        "a prefix needs %d pages, but %d of %d are taken (softcall.prefix.cache-bytes)"
                                 .formatted(tokens, taken.cardinality(), pages));
             }
             int[] own = new int[tokens];
@@ -100,9 +101,12 @@ public final class PagedPrefixes implements PrefixForm {
         }
     }
 
-    /** From [kv_heads, tokens, head_dim] for each key and value to a page for each token, keys in the trunk's order. */
-    private MemorySegment rows(int tokens, Source values, Arena arena) throws OrtException {
-        MemorySegment rows = arena.allocate(tokens * pageBytes(), Short.BYTES);
+    /**
+     * Rearranges [kv_heads, tokens, head_dim] of each layer's keys and values into a page for each token, with keys in the
+     * trunk's order.
+     */
+    private MemorySegment pages(int tokens, Source values, Arena arena) throws OrtException {
+        MemorySegment contents = arena.allocate(tokens * pageBytes(), Short.BYTES);
         FloatBuffer part = FloatBuffer.allocate(bundle.kvHeads() * tokens * bundle.headDim());
         for (int i = 0; i < 2 * bundle.layers(); i++) {
             values.copy(i, part.clear());
@@ -113,7 +117,7 @@ public final class PagedPrefixes implements PrefixForm {
                             token * pageBytes() / Short.BYTES + ((long) i * bundle.kvHeads() + head) * bundle.headDim();
                     for (int d = 0; d < bundle.headDim(); d++) {
                         float value = part.get((head * tokens + token) * bundle.headDim() + d);
-                        rows.setAtIndex(
+                        contents.setAtIndex(
                                 ValueLayout.JAVA_SHORT,
                                 to + order.place(d, bundle.headDim()),
                                 Float.floatToFloat16(value));
@@ -121,7 +125,7 @@ public final class PagedPrefixes implements PrefixForm {
                 }
             }
         }
-        return rows;
+        return contents;
     }
 
     @Override
@@ -138,19 +142,19 @@ public final class PagedPrefixes implements PrefixForm {
         inputs.longs(INDEX, index, prefixes.size(), tokens);
     }
 
-    /** Whether a graph takes prefixes in this form. */
+    /** Returns whether a graph takes prefixes in this form. */
     static boolean wantedBy(Set<String> inputNames) {
         return inputNames.contains(TABLE);
     }
 
-    /** Gives a run no prefix. */
+    /** Passes no prefix. */
     static void giveNone(Bundle bundle, SessionInputs inputs) throws OrtException {
         MemorySegment page = inputs.allocate(2L * bundle.layers() * bundle.kvHeads() * bundle.headDim() * Short.BYTES);
         inputs.add(TABLE, page, OnnxJavaType.FLOAT16, 1, 2L * bundle.layers(), bundle.kvHeads(), bundle.headDim());
         inputs.longs(INDEX, new long[0], 1, 0);
     }
 
-    /** Pages in use. */
+    /** Returns the number of pages in use. */
     int taken() {
         synchronized (taken) {
             return taken.cardinality();

@@ -10,10 +10,11 @@ import java.util.function.Supplier;
 import org.jboss.logging.Logger;
 
 /**
- * A trunk for one run on all cores, and the same trunk for several runs that have some of the cores each. Threads that share a
- * run wait for each other a thousand times in it, and hand each other what the next operation reads; threads that have runs of
- * their own do neither (docs/batching.md has what that is worth). The second trunk maps the same weights. It is opened when runs
- * first come together; until then, and where it cannot be had, they take turns at the first.
+ * Two trunks of one variant: one computes a batch on all cores, and the other computes concurrent batches on a part of the
+ * cores each. Threads that share a forward pass wait for each other a thousand times in it, and read what other cores have
+ * written. Threads with forward passes of their own do neither; docs/batching.md has the measurements. The second trunk maps
+ * the same weights. It is opened when batches first come at the same time. Until then, or if it cannot be opened, batches take
+ * turns on the first trunk.
  */
 public final class PartitionedTrunk implements AutoCloseable {
 
@@ -21,7 +22,7 @@ public final class PartitionedTrunk implements AutoCloseable {
 
     private final Trunk whole;
     private final Optional<Supplier<Optional<Trunk>>> opening;
-    /** Runs on all cores, one after the other. */
+    /** Makes batches on all cores take turns. */
     private final ReentrantLock turn = new ReentrantLock(true);
 
     /** The second trunk; guarded by {@code whole}. */
@@ -33,14 +34,14 @@ public final class PartitionedTrunk implements AutoCloseable {
     }
 
     /**
-     * @param whole closed with this
-     * @param opening opens the trunk with the threads of one of several runs; empty: it cannot be had
+     * @param whole the trunk on all cores; closed with this
+     * @param opening opens the trunk with the threads of one of several concurrent batches; returns empty if that is impossible
      */
     public static PartitionedTrunk of(Trunk whole, Supplier<Optional<Trunk>> opening) {
         return new PartitionedTrunk(whole, Optional.of(opening));
     }
 
-    /** A trunk whose runs share what computes as it sees fit: a GPU's, or one whose runs are one at a time anyway. */
+    /** Returns a trunk that is not partitioned: that of a GPU, or one that computes one batch at a time. */
     public static PartitionedTrunk single(Trunk trunk) {
         return new PartitionedTrunk(trunk, Optional.empty());
     }
@@ -49,7 +50,7 @@ public final class PartitionedTrunk implements AutoCloseable {
         return whole;
     }
 
-    /** As {@link Model#forward}. */
+    /** Computes a batch as {@link Model#forward} does. */
     float[][] forward(List<Model.Sequence> batch, boolean exclusive, Device device, PrefixForm form) {
         if (opening.isEmpty()) {
             return whole.forward(batch, device, form);
@@ -66,7 +67,7 @@ public final class PartitionedTrunk implements AutoCloseable {
         }
     }
 
-    /** Whether runs that are not alone have a trunk of their own by now. */
+    /** Returns whether the trunk for concurrent batches is open. */
     boolean isOpen() {
         synchronized (whole) {
             return begun.flatMap(parts -> parts.getNow(Optional.empty())).isPresent();
@@ -78,7 +79,9 @@ public final class PartitionedTrunk implements AutoCloseable {
             if (begun.isEmpty()) {
                 begun = Optional.of(OpeningThreads.begin("open-trunk-again", opening.orElseThrow())
                         .exceptionally(e -> {
-                            LOG.warnf("runs take turns on all cores: %s", e.getMessage());
+                            LOG.warnf(
+                                    "batches take turns on all cores, because the second trunk cannot be opened: %s",
+                                    e.getMessage());
                             return Optional.empty();
                         }));
             }

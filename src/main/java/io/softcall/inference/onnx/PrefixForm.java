@@ -5,26 +5,26 @@ import io.softcall.inference.model.Prefix;
 import java.nio.FloatBuffer;
 import java.util.List;
 
-/** In which form a trunk takes the keys and values of prefixes: how they are kept, and which inputs of its graph get them. */
+/** The form in which a trunk takes prefixes: how their keys and values are kept, and which inputs of the graph get them. */
 public interface PrefixForm extends AutoCloseable {
 
-    /** Where keys and values come from. */
+    /** The source of keys and values. */
     interface Source {
         /**
-         * Copies the keys or values, [kv_heads, tokens, head_dim], of this number.
+         * Copies the keys or the values of one layer, [kv_heads, tokens, head_dim].
          *
-         * @param index keys before values, layer by layer
+         * @param index twice the layer's index for its keys; one more for its values
          */
         void copy(int index, FloatBuffer to) throws OrtException;
     }
 
-    /** Keeps a prefix. The caller owns the one reference. */
+    /** Keeps a prefix. The caller owns the only reference. */
     Prefix keep(int tokens, Source values) throws OrtException;
 
     /**
-     * Gives a run its prefixes.
+     * Passes the prefixes of a batch.
      *
-     * @param prefixes one a row, all of one length; made by this
+     * @param prefixes one for each sequence, all of the same length, made by this form
      */
     void give(List<Prefix> prefixes, SessionInputs inputs) throws OrtException;
 

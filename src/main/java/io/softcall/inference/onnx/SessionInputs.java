@@ -14,7 +14,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/** The input tensors of one run, and the memory under them. */
+/** The input tensors of one forward pass, and their memory. */
 final class SessionInputs implements AutoCloseable {
 
     private final Arena arena = Arena.ofConfined();
@@ -25,7 +25,7 @@ final class SessionInputs implements AutoCloseable {
         return tensors;
     }
 
-    /** Memory that lasts as long as this; never empty, because a tensor of no elements wants an address too. */
+    /** Allocates memory that is freed with this; never zero bytes, because a tensor without elements needs an address too. */
     MemorySegment allocate(long bytes) {
         return arena.allocate(Math.max(bytes, Long.BYTES), Long.BYTES);
     }
@@ -42,7 +42,7 @@ final class SessionInputs implements AutoCloseable {
         add(name, memory, OnnxJavaType.FLOAT, shape);
     }
 
-    /** Gives an input whatever {@code memory} begins with. */
+    /** Sets an input to a tensor over the beginning of {@code memory}. */
     OnnxTensor add(String name, MemorySegment memory, OnnxJavaType type, long... shape) throws OrtException {
         long bytes = type.size;
         for (long dimension : shape) {
@@ -55,7 +55,7 @@ final class SessionInputs implements AutoCloseable {
         return tensor;
     }
 
-    /** Gives an input a tensor that somebody else closes. */
+    /** Sets an input to a tensor that its owner closes. */
     void put(String name, OnnxTensor tensor) {
         tensors.put(name, tensor);
     }

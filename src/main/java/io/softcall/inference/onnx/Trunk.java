@@ -21,7 +21,9 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 
-/** One variant's trunk in an ONNX Runtime session. Shapes and names: docs/base-bundle.md. Safe for use by several threads. */
+/**
+ * One variant's trunk in an ONNX Runtime session. docs/base-bundle.md has shapes and names. Safe for use by several threads.
+ */
 public final class Trunk implements AutoCloseable {
 
     private static final String IDS = "input_ids";
@@ -36,10 +38,13 @@ public final class Trunk implements AutoCloseable {
     private final OrtSession session;
     private final KeyOrder keyOrder;
     private final List<String> presentNames;
-    /** Runs share it; closing takes it alone, because closing a session under a run would crash the process. */
+    /**
+     * Forward passes hold the read lock. Closing takes the write lock, because closing a session in use would crash the
+     * process.
+     */
     private final ReentrantReadWriteLock inUse = new ReentrantReadWriteLock();
 
-    /** What ways of opening a session differ in. */
+    /** The options in which the ways of opening a session differ. */
     private interface Settings {
         void apply(SessionOptions options) throws OrtException;
     }
@@ -55,7 +60,7 @@ public final class Trunk implements AutoCloseable {
             options.addConfigEntry("session.intra_op.allow_spinning", resources.spinMicros() > 0 ? "1" : "0");
             options.addConfigEntry("session.intra_op.spin_duration_us", Integer.toString(resources.spinMicros()));
             options.setCPUArenaAllocator(resources.keepMemory());
-            // Lengths differ from run to run: a memory plan of the last one is of no use to the next.
+            // Lengths differ between forward passes, so the memory plan of one does not fit the next.
             options.setMemoryPatternOptimization(false);
             settings.apply(options);
             this.session = environment.createSession(graph.toString(), options);
@@ -65,15 +70,18 @@ public final class Trunk implements AutoCloseable {
         }
     }
 
-    /** The weights are packed in memory as the processor wants them: runs are fast, opening takes a while. */
+    /** Opens a trunk, and packs its weights in memory for the processor. Opening is slow, forward passes are fast. */
     static Trunk packed(Bundle bundle, Bundle.Variant variant, SessionResources resources) {
         return new Trunk(bundle, variant, resources, variant.graph(), options -> {});
     }
 
-    /** The same, and the packed weights are written to a file beside {@code saved}, from where they can be mapped. */
+    /**
+     * Opens a trunk as {@link #packed} does, and also writes the packed weights beside {@code saved}, from where they can be
+     * mapped.
+     */
     static Trunk saving(Bundle bundle, Bundle.Variant variant, SessionResources resources, Path saved) {
         return new Trunk(bundle, variant, resources, variant.graph(), options -> {
-            // Else it warns that the file fits only this processor, which is what it is for.
+            // ONNX Runtime would warn that the file fits only this processor, which is intended.
             options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR);
             options.setOptimizedModelFilePath(saved.toString());
             options.addConfigEntry("session.save_external_prepacked_constant_initializers", "1");
@@ -81,12 +89,15 @@ public final class Trunk implements AutoCloseable {
         });
     }
 
-    /** What {@link #saving} wrote: packed weights, mapped. */
+    /** Opens a trunk from the packed weights that {@link #saving} wrote, and maps them. */
     static Trunk saved(Bundle bundle, Bundle.Variant variant, SessionResources resources, Path saved) {
         return new Trunk(bundle, variant, resources, saved, options -> options.setOptimizationLevel(OptLevel.NO_OPT));
     }
 
-    /** The weights as they are stored, mapped: open at once and without memory of its own, slower a run. */
+    /**
+     * Opens a trunk with the weights mapped as they are stored. Opening is fast and takes no extra memory, forward passes are
+     * slower.
+     */
     static Trunk mapped(Bundle bundle, Bundle.Variant variant, SessionResources resources) {
         return new Trunk(
                 bundle,
@@ -96,25 +107,25 @@ public final class Trunk implements AutoCloseable {
                 options -> options.addConfigEntry("session.disable_prepacking", "1"));
     }
 
-    /** The weights of the variant that is served, on a GPU; the golden row holds there. */
+    /** Opens the served variant on a GPU, and checks the golden row there. */
     public static Trunk on(Cuda cuda, Bundle bundle, SessionResources resources) {
         return new Trunk(bundle, bundle.served(), resources, bundle.served().graph(), cuda::configure).checked();
     }
 
-    /** Whether prefixes are given in pages of a table. */
+    /** Returns whether the graph takes prefixes as pages of a table. */
     public boolean isPaged() {
         return PagedPrefixes.wantedBy(session.getInputNames());
     }
 
-    /** The order in which it takes keys from pages. */
+    /** Returns the order in which the graph takes keys from pages. */
     public KeyOrder keyOrder() {
         return keyOrder;
     }
 
     /**
-     * Computes a prompt's KV cache. The caller owns the one reference.
+     * Computes a prompt's KV cache. The caller owns the only reference.
      *
-     * @param form of the trunk that texts run through
+     * @param form the form in which the served trunk takes prefixes
      */
     Prefix encode(Prompt prompt, PrefixForm form) {
         if (prompt.tokens() >= bundle.maxPositions()) {
@@ -125,7 +136,7 @@ public final class Trunk implements AutoCloseable {
             inputs.longs(IDS, new long[0], 1, 0);
             inputs.floats(PROMPT, prompt.values(), 1, prompt.tokens(), bundle.hiddenSize());
             inputs.longs(LAST, new long[] {prompt.tokens() - 1L}, 1);
-            noPast(inputs);
+            putNoPrefix(inputs);
             try (OrtSession.Result result = run(inputs, Set.copyOf(presentNames))) {
                 return form.keep(
                         prompt.tokens(), (i, to) -> to.put(present(result, i).getFloatBuffer()));
@@ -135,7 +146,7 @@ public final class Trunk implements AutoCloseable {
         }
     }
 
-    private void noPast(SessionInputs inputs) throws OrtException {
+    private void putNoPrefix(SessionInputs inputs) throws OrtException {
         if (isPaged()) {
             PagedPrefixes.giveNone(bundle, inputs);
         } else {
@@ -148,15 +159,15 @@ public final class Trunk implements AutoCloseable {
     }
 
     /**
-     * As {@link Model#forward}.
+     * Computes a batch as {@link Model#forward} does.
      *
-     * @param device what it runs on, which decides on the padding
-     * @param form in which the prefixes are
+     * @param device the device that computes, which decides on the padding
+     * @param form the form of the prefixes
      */
     float[][] forward(List<Model.Sequence> batch, Device device, PrefixForm form) {
         int longest = 0;
         for (Model.Sequence sequence : batch) {
-            checkRow(sequence, batch.getFirst().prefix().tokens());
+            checkSequence(sequence, batch.getFirst().prefix().tokens());
             longest = Math.max(longest, sequence.ids().length);
         }
         int length = device.tokens(longest);
@@ -194,13 +205,13 @@ public final class Trunk implements AutoCloseable {
         }
     }
 
-    /** What the graph does not check: a row out of range would silently read its neighbour. */
-    private void checkRow(Model.Sequence sequence, int prefixTokens) {
+    /** Checks what the graph does not check. A position out of range would silently read the neighbouring sequence. */
+    private void checkSequence(Model.Sequence sequence, int prefixTokens) {
         if (sequence.ids().length == 0) {
-            throw new IllegalArgumentException("a row has no tokens");
+            throw new IllegalArgumentException("a sequence has no tokens");
         }
         if (sequence.prefix().tokens() != prefixTokens) {
-            throw new IllegalArgumentException("prefixes of %d and %d tokens cannot share a run"
+            throw new IllegalArgumentException("prefixes of %d and %d tokens cannot share a batch"
                     .formatted(prefixTokens, sequence.prefix().tokens()));
         }
         if (prefixTokens + sequence.ids().length > bundle.maxPositions()) {
@@ -209,7 +220,7 @@ public final class Trunk implements AutoCloseable {
         }
     }
 
-    /** This trunk, if it computes what PyTorch did; else it is closed. */
+    /** Returns this trunk if it reproduces the golden row; closes it and throws otherwise. */
     Trunk checked() {
         try {
             checkGolden();
@@ -220,7 +231,7 @@ public final class Trunk implements AutoCloseable {
         }
     }
 
-    /** @throws IllegalStateException when the trunk computes something else than PyTorch did */
+    /** @throws IllegalStateException if the trunk does not compute what PyTorch computed */
     private void checkGolden() {
         Bundle.Golden golden = variant.golden();
         int prompt = golden.promptEmbeds().length;
@@ -233,26 +244,26 @@ public final class Trunk implements AutoCloseable {
             inputs.longs(IDS, golden.inputIds(), 1, golden.inputIds().length);
             inputs.floats(PROMPT, embeds, 1, prompt, bundle.hiddenSize());
             inputs.longs(LAST, new long[] {prompt + golden.inputIds().length - 1L}, 1);
-            noPast(inputs);
+            putNoPrefix(inputs);
             try (OrtSession.Result result = run(inputs, Set.of(HIDDEN))) {
                 hidden = ((float[][]) result.get(HIDDEN).orElseThrow().getValue())[0];
             }
         } catch (OrtException e) {
-            throw new IllegalStateException("the trunk %s does not run: %s".formatted(graph, e.getMessage()), e);
+            throw new IllegalStateException("the trunk %s does not compute: %s".formatted(graph, e.getMessage()), e);
         }
         double scale = 0;
         double difference = 0;
         for (int i = 0; i < hidden.length; i++) {
             scale = Math.max(scale, Math.abs(golden.hidden()[i]));
-            // Not Math.max: a NaN must not pass.
+            // Math.max is not used, so that a NaN is kept and fails the check.
             double here = Math.abs((double) hidden[i] - golden.hidden()[i]);
             difference = here <= difference ? difference : here;
         }
         if (!(difference <= golden.tolerance() * scale)) {
             throw new IllegalStateException(
-                    "the trunk %s computes a hidden row that differs from the golden one by %.3g, allowed %.3g:"
+                    "the trunk %s computes a hidden row that differs from the golden row by %.3g, and at most %.3g is allowed:"
                                     .formatted(graph, difference, golden.tolerance() * scale)
-                            + " damaged weights, or a processor that ONNX Runtime serves wrongly");
+                            + " the weights are damaged, or ONNX Runtime computes wrongly on this processor");
         }
     }
 

@@ -1,2 +1,2 @@
-/** The model on ONNX Runtime: sessions, their inputs, prefixes as KV caches. Names and shapes: docs/base-bundle.md. */
+/** The model on ONNX Runtime: sessions, their inputs, and prefixes as KV caches. docs/base-bundle.md has names and shapes. */
 package io.softcall.inference.onnx;

@@ -13,7 +13,7 @@ import jakarta.inject.Singleton;
 import java.util.HashSet;
 import java.util.Set;
 
-/** Opens the base that the configuration names, at start, so that a server that is ready can answer. */
+/** Opens the configured base at startup, so that a server that is ready can answer. */
 final class Bases {
 
     @Produces
@@ -48,7 +48,7 @@ final class Bases {
         return opening.model();
     }
 
-    /** The tokenizer is not disposed of: a call that is still under way would crash the process. */
+    /** Closes the model. The tokenizer is not closed, because that would crash the process if a call is still in progress. */
     void close(@Disposes Model model) {
         model.close();
     }

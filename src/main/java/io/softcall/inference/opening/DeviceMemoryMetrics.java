@@ -7,7 +7,7 @@ import io.softcall.inference.cuda.Cuda;
 import jakarta.inject.Singleton;
 import java.util.function.ToDoubleFunction;
 
-/** A GPU's memory, whoever uses it, where a GPU serves. */
+/** Metrics of the GPU's memory, including that of other processes; registered only if a GPU computes. */
 @Startup
 @Singleton
 final class DeviceMemoryMetrics {

@@ -17,19 +17,21 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 
 /**
- * Opens trunk and tokenizer while Quarkus starts, which takes as long and needs neither.
+ * Opens the trunk and the tokenizer while Quarkus starts, which takes as long and needs neither.
  *
- * <p>What to open is read from system properties and the environment alone, because nothing else is known that early. Where the
- * configuration turns out to say otherwise (it may be a file), this was in vain, and {@link Opening} opens what it says.
+ * <p>The settings come only from system properties and the environment, because nothing else is known that early. If the full
+ * configuration differs, because a file sets it, {@link Opening} closes the results and opens what is configured.
  */
 public final class EarlyOpening {
 
     private static Optional<EarlyOpening> begun = Optional.empty();
 
-    /** Whatever an opened trunk depends on. */
+    /** The settings that determine an opened trunk. */
     record Wanted(Device device, Path dir, List<String> variants, Optional<Path> cacheDir, SessionResources resources) {
 
-        /** {@code equals} of a record is generated when it is first called, which takes milliseconds. */
+        /**
+         * Compares two of them. The {@code equals} of a record would be generated at its first call, which takes milliseconds.
+         */
         boolean same(Wanted other) {
             return device == other.device
                     && dir.equals(other.dir)
@@ -49,7 +51,7 @@ public final class EarlyOpening {
                     new SessionResources(config.threads(), config.spinMicros(), config.keepMemory()));
         }
 
-        /** The defaults are those of {@link InferenceConfig}. */
+        /** Reads system properties and the environment. The defaults are those of {@link InferenceConfig}. */
         static Wanted ofEnvironment() {
             return new Wanted(
                     Device.CPU,
@@ -64,7 +66,10 @@ public final class EarlyOpening {
                                     .orElse(true)));
         }
 
-        /** @throws IllegalArgumentException when it is none: with too many threads the trunk would not open for long */
+        /**
+         * @throws IllegalArgumentException if the value is not accepted; with too many threads, for example, opening would take
+         *     very long
+         */
         private static Optional<Integer> number(String name) {
             Optional<String> value = setting(name);
             if (value.isPresent() && !Settings.accepts(name, value.get())) {
@@ -96,7 +101,10 @@ public final class EarlyOpening {
                 "open-tokenizer", () -> new Tokenizer(bundle.join().tokenizer()));
     }
 
-    /** Begins; to be called once, as the first thing in the process. Where a GPU may serve, that is found out first. */
+    /**
+     * Starts to open; called once, first in the process. Does nothing if a GPU may compute, because the GPU must be detected
+     * first.
+     */
     public static synchronized void begin() {
         if (!Wanted.setting("softcall.provider").orElse("cpu").equalsIgnoreCase("cpu")) {
             return;
@@ -104,16 +112,16 @@ public final class EarlyOpening {
         try {
             begun = Optional.of(new EarlyOpening(Wanted.ofEnvironment()));
         } catch (IllegalArgumentException e) {
-            // A setting that is none. The configuration says so with its name, as soon as it is read.
+            // A setting has an invalid value. The configuration reports it with its name as soon as it is read.
         }
     }
 
-    /** Waits until nothing is being opened, early or later; a process that exits before that crashes in native code. */
+    /** Waits until nothing is being opened, here or by {@link Opening}; a process that exits earlier crashes in native code. */
     public static void awaitEnd() {
         OpeningThreads.awaitEnd();
     }
 
-    /** What was begun, if it is what is wanted; it is handed out once, and closed if it is something else. */
+    /** Returns the early opening once, if its settings are the wanted ones; otherwise closes its results. */
     static synchronized Optional<EarlyOpening> take(Wanted wanted) {
         Optional<EarlyOpening> early = begun;
         begun = Optional.empty();
@@ -126,17 +134,17 @@ public final class EarlyOpening {
         tokenizer.thenAccept(Tokenizer::close);
     }
 
-    /** Waits for what {@code base.json} says; empty when it could not be read, which the next attempt will explain. */
+    /** Waits for the bundle; empty if it could not be read, which the next attempt will explain. */
     Optional<Bundle> bundle() {
         return await(bundle);
     }
 
-    /** Waits for the trunk; empty when it could not be opened, which the next attempt will explain. */
+    /** Waits for the trunk; empty if it could not be opened, which the next attempt will explain. */
     Optional<Trunk> trunk() {
         return await(trunk);
     }
 
-    /** Waits for the tokenizer; empty when it could not be opened. */
+    /** Waits for the tokenizer; empty if it could not be opened, which the next attempt will explain. */
     Optional<Tokenizer> tokenizer() {
         return await(tokenizer);
     }

@@ -26,7 +26,9 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import org.jboss.logging.Logger;
 
-/** Opens the trunk and the tokenizer at the same time and beside the rest of the start, each on a thread of its own. */
+/**
+ * Opens the trunk and the tokenizer at the same time, in parallel with the rest of the startup, each on a thread of its own.
+ */
 @Startup(Opening.BEFORE_OTHERS)
 @Singleton
 public final class Opening {
@@ -41,10 +43,10 @@ public final class Opening {
     private final CompletableFuture<Tokenizer> tokenizer;
 
     /**
-     * What serves.
+     * The device that computes.
      *
-     * @param cuda empty: the processor
-     * @param why as start-up says it
+     * @param cuda the GPU; empty if the processor computes
+     * @param why the reason for the choice, as the log has it
      */
     public record Serving(Optional<Cuda> cuda, String why) {
 
@@ -52,7 +54,7 @@ public final class Opening {
             return cuda.isPresent() ? Device.CUDA : Device.CPU;
         }
 
-        /** @throws IllegalStateException when CUDA is wanted and cannot be had; the message says why */
+        /** @throws IllegalStateException if CUDA is configured and unavailable; the message says why */
         public static Serving choose(InferenceConfig config) {
             String why = "softcall.provider=" + config.provider().name().toLowerCase(Locale.ROOT);
             if (config.provider() == InferenceConfig.Provider.CPU) {
@@ -64,13 +66,13 @@ public final class Opening {
                 if (config.provider() == InferenceConfig.Provider.CUDA) {
                     throw new IllegalStateException("%s: %s".formatted(why, e.getMessage()), e);
                 }
-                LOG.warnf("%s: the processor serves, because CUDA cannot: %s", why, e.getMessage());
+                LOG.warnf("%s: the processor computes, because CUDA is unavailable: %s", why, e.getMessage());
                 return new Serving(Optional.empty(), why + " found no GPU");
             }
         }
     }
 
-    /** @param checked nothing is opened by a setting that is wrong */
+    /** @param checked makes sure that the settings are validated before anything is opened */
     Opening(InferenceConfig config, Settings checked) {
         serving = Serving.choose(config);
         EarlyOpening.Wanted wanted = EarlyOpening.Wanted.of(config, serving.device());
@@ -86,7 +88,7 @@ public final class Opening {
         return bundle;
     }
 
-    /** The GPU that serves, if one does. */
+    /** Returns the GPU, if one computes. */
     Optional<Cuda> cuda() {
         return serving.cuda();
     }
@@ -105,11 +107,12 @@ public final class Opening {
         try {
             return future.join();
         } catch (CompletionException e) {
-            // Without its wrapping the message is the first thing that the log of a failed start says.
+            // Unwrapped, so that the log of a failed start begins with the message.
             throw e.getCause() instanceof RuntimeException cause ? cause : e;
         }
     }
 
+    /** Returns a trunk whose second part can be opened from the saved weights. */
     private static PartitionedTrunk partitioned(
             Trunk trunk, Bundle bundle, InferenceConfig config, SessionResources resources, int runs) {
         return PartitionedTrunk.of(
@@ -143,7 +146,7 @@ public final class Opening {
                 config.prefix().encoderIdle());
         serving.cuda().ifPresent(cuda -> model.warmUp(bounds));
         LOG.infof(
-                "base %s (%s, fingerprint %.12s) serves on ONNX Runtime, %s (%s), golden row holds, waited %d ms",
+                "base %s (%s, fingerprint %.12s) serves on ONNX Runtime, %s (%s); it reproduces the golden row, and took %d ms",
                 bundle.name(),
                 bundle.served().name(),
                 bundle.fingerprint(),

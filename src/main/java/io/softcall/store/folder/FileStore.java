@@ -22,31 +22,31 @@ import java.util.Optional;
 import java.util.function.Function;
 
 /**
- * A folder as a store. An object's version is the SHA-256 of its content, so that a touched file is no new version. A file
- * is hashed once for as long as it stays what it was (docs/freshness.md).
+ * A folder as a store. An object's version is the SHA-256 of its content, so a file that was only touched has the same version.
+ * A file is hashed again only if its state changed (docs/freshness.md).
  */
 public final class FileStore implements Store {
 
-    /** What changes whenever a file is written or replaced: of the change's time even the file's owner cannot lie. */
+    /** The attributes that change when a file is written or replaced. The owner of a file cannot forge its ctime. */
     private static final String STATE = "unix:dev,ino,size,lastModifiedTime,ctime";
 
     /**
-     * A file that changed less than this before it was read may change again without a trace: clocks of file systems are
-     * coarse. No known one ticks more slowly.
+     * The coarsest known resolution of a file system's clock. A file that changed less than this before it was read may change
+     * again with the same timestamps.
      */
     private static final Duration TICK = Duration.ofSeconds(2);
 
-    /** What fits into an array, and one byte more. */
+    /** The bound on a content: an array must hold it and one more byte. */
     private static final long MAX_ARRAY = Integer.MAX_VALUE - 16;
 
     private static final int MAX_REMEMBERED = 10_000;
 
-    /** Whatever touches files may wait for a disk, or for a network. */
+    /** The number of threads that access files, because an access may wait for a disk or a network. */
     private static final int REQUESTS_AT_ONCE = 4;
 
     private static final int REQUESTS_WAITING = 2_048;
 
-    /** The version of the content that a file had in a state. */
+    /** The version of a file's content, and the file's state when it was read. */
     private record Hashed(Map<String, Object> state, String version) {}
 
     private final Path root;
@@ -57,7 +57,7 @@ public final class FileStore implements Store {
     private final Cache<Path, Hashed> hashed =
             Caffeine.newBuilder().maximumSize(MAX_REMEMBERED).build();
 
-    /** @param timeout for one answer of {@link #get} */
+    /** @param timeout the time limit of {@link #get} */
     public FileStore(Path root, long maxBytes, Duration timeout) {
         this.root = root.toAbsolutePath().normalize();
         this.maxBytes = Math.min(maxBytes, MAX_ARRAY);
@@ -84,7 +84,10 @@ public final class FileStore implements Store {
         return Failures.late(uri());
     }
 
-    /** A folder that is away (an unmounted disk) must not read as "all tasks are gone". */
+    /**
+     * Runs an operation, and treats a missing file as a missing object. A missing root, such as an unmounted disk, stays a
+     * failure.
+     */
     private <T> T unlessGone(Workers.Work<T, IOException> operation, Function<Missing, T> gone) throws IOException {
         try {
             return operation.run();
@@ -97,10 +100,10 @@ public final class FileStore implements Store {
     }
 
     /**
-     * What can be said of a file that is not read.
+     * The result of looking at a file without reading it.
      *
-     * @param answer empty: it has to be read
-     * @param bytes of the file
+     * @param answer the answer; empty if the file has to be read
+     * @param bytes the size of the file
      */
     private record Look(Optional<Answer> answer, long bytes) {
 
@@ -116,7 +119,8 @@ public final class FileStore implements Store {
         }
         Hashed last = hashed.getIfPresent(file);
         if (last != null && known.filter(last.version()::equals).isPresent()) {
-            // Opened even if only its state is looked at: network file systems ask their server when a file is opened.
+            // The file is opened even though only its state is read, because network file systems ask their server
+            // then.
             Files.newInputStream(file).close();
             if (state(file).filter(last.state()::equals).isPresent()) {
                 return Look.of(new Unchanged());
@@ -138,14 +142,17 @@ public final class FileStore implements Store {
                 return new TooLarge("size-" + bytes.length, bytes.length, maxBytes);
             }
             String version = Sha256.of(bytes);
-            // The same from before it was opened until it was read: these bytes are that file's.
+            // The state did not change from before the opening until after the reading, so it belongs to these bytes.
             before.filter(state -> settled(state, began) && state(file).equals(before))
                     .ifPresent(state -> hashed.put(file, new Hashed(state, version)));
             return known.filter(version::equals).isPresent() ? new Unchanged() : new Found(version, modified, bytes);
         }
     }
 
-    /** Empty where there is no such file; other than {@link Files#isRegularFile} it says why it cannot be looked at. */
+    /**
+     * Returns the attributes of a file; empty if there is no such file. Unlike {@link Files#isRegularFile}, it throws if they
+     * cannot be read.
+     */
     private Optional<BasicFileAttributes> attributes(Path file) throws IOException {
         try {
             return Optional.of(Files.readAttributes(file, BasicFileAttributes.class));
@@ -155,7 +162,7 @@ public final class FileStore implements Store {
             throw e;
         } catch (IOException e) {
             for (Path step = file; !step.equals(root); step = step.getParent()) {
-                // A file in place of a folder, or a link that loops.
+                // A file is in place of a folder, or links form a loop.
                 if (Files.isRegularFile(step) || Files.isSymbolicLink(step) && !Files.exists(step)) {
                     return Optional.empty();
                 }
@@ -164,7 +171,7 @@ public final class FileStore implements Store {
         }
     }
 
-    /** Empty where files have no such attributes; then each operation hashes. */
+    /** Returns the state of a file; empty if the file system lacks such attributes. Each operation hashes the file then. */
     private static Optional<Map<String, Object>> state(Path file) {
         try {
             return Optional.of(Files.readAttributes(file, STATE));
@@ -178,7 +185,7 @@ public final class FileStore implements Store {
                 && isSettled((FileTime) state.get("lastModifiedTime"), began);
     }
 
-    /** Whether a change at that time cannot be followed by one of the same time, seen from {@code now}. */
+    /** Returns whether a change that happens after {@code now} certainly gets another timestamp than {@code changed}. */
     static boolean isSettled(FileTime changed, Instant now) {
         return changed.toInstant().isBefore(now.minus(TICK));
     }

@@ -25,10 +25,13 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 
-/** A folder as a bucket. A version is a file's size and time of change: jobs are too large to hash before they begin. */
+/**
+ * A folder as a bucket. A version is a file's size and time of modification, because the files of jobs are too large to hash
+ * first.
+ */
 public final class FolderBucket implements Bucket {
 
-    /** Linux's file systems take no more. */
+    /** The bounds of Linux's file systems. */
     private static final int MAX_NAME_BYTES = 255;
 
     private static final int MAX_PATH_BYTES = 4_095;
@@ -90,11 +93,14 @@ public final class FolderBucket implements Bucket {
         void writeTo(Path file) throws IOException;
     }
 
-    /** Written under another name first: a link appears at once and whole, and fails where there is a file already. */
+    /**
+     * Creates a file. It is written under another name first and then linked, because a link appears with the whole content,
+     * and fails if the file exists.
+     */
     private boolean create(String key, Content content) {
         Path file = file(key);
         if (file.equals(root)) {
-            throw SoftcallException.invalid("key \"%s\" names no file", key);
+            throw SoftcallException.invalid("key \"%s\" does not name a file", key);
         }
         try {
             Files.createDirectories(file.getParent());
@@ -116,7 +122,7 @@ public final class FolderBucket implements Bucket {
         }
     }
 
-    /** The files of one folder; those below it are other lists'. */
+    /** Lists the files of one folder, without those of folders below it. */
     @Override
     public List<String> list(String prefix, int limit) {
         String parent = prefix.substring(0, prefix.lastIndexOf('/') + 1);
@@ -137,7 +143,7 @@ public final class FolderBucket implements Bucket {
         } catch (IOException e) {
             throw failure(folder, e);
         }
-        // What has vanished since, or leads nowhere, is no file.
+        // Files that were deleted meanwhile and broken links are left out.
         return keys.stream()
                 .sorted(Utf8Order.COMPARATOR)
                 .filter(key -> Files.isRegularFile(file(key)))
@@ -145,7 +151,7 @@ public final class FolderBucket implements Bucket {
                 .toList();
     }
 
-    /** A folder that is away (an unmounted disk) must not read as "everything is gone". */
+    /** Fails if the root is missing, such as an unmounted disk, because its objects must not count as deleted. */
     private void requireRoot() {
         if (!Files.isDirectory(root)) {
             throw failure(root, new NoSuchFileException(root.toString()));
@@ -161,13 +167,16 @@ public final class FolderBucket implements Bucket {
         Path file =
                 path(key).orElseThrow(() -> SoftcallException.invalid("key \"%s\" cannot be the name of a file", key));
         if (!file.startsWith(root)) {
-            throw SoftcallException.invalid("key \"%s\" leads out of the store", key)
+            throw SoftcallException.invalid("key \"%s\" names a file outside of the store", key)
                     .withDetail("store %s", uri());
         }
         return file;
     }
 
-    /** Empty where no file can have such a name: one that is only too long would read as a store that is away. */
+    /**
+     * Returns the path of a key; empty if no file can have such a name. A name that is too long would otherwise look like an
+     * unavailable store.
+     */
     private Optional<Path> path(String key) {
         try {
             return Optional.of(root.resolve(key).normalize()).filter(FolderBucket::isShortEnough);

@@ -26,41 +26,44 @@ import java.util.Optional;
 import org.jboss.logging.Logger;
 
 /**
- * Lists the files of a tree in the order of their keys, as S3 does. Of each folder on the way the names are read, and only those
- * entries are looked at that a page is about: others write to the tree meanwhile, and entries that vanish, loop, lead nowhere or
- * may not be read are passed over.
+ * Lists the files of a tree in the order of their keys, as S3 does. It reads the names in each folder on the way, and the
+ * attributes of only those entries that a page needs. Others may write to the tree at the same time, so it skips entries that
+ * vanish, loop, are broken links, or must not be read.
  */
 final class FolderListing {
 
     private static final Logger LOG = Logger.getLogger(FolderListing.class);
     private static final RareLog RARELY = new RareLog(LOG);
 
-    /** Levels of folders in which objects are listed. */
+    /** The number of levels of folders in which objects are listed. */
     private static final int MAX_DEPTH = 32;
 
-    /** Entries that one page looks at beside those that belong to what it gives. */
+    /** The number of entries that one page may look at in addition to two for each object of its limit. */
     private static final int MAX_LOOKED_AT = 2_000;
 
-    /** Smaller folders are read as fast as they are found here. */
+    /**
+     * The smallest number of names for which a folder is cached. Smaller folders are read as fast as they are found in the
+     * cache.
+     */
     private static final int LARGE = 256;
 
-    /** Memory for the names of large folders: those of some 100,000 tasks. */
+    /** The bound on memory for the names in large folders, enough for about 100,000 tasks. */
     private static final long MAX_REMEMBERED_BYTES = 8 << 20;
 
     private static final int NAME_BYTES = 56;
 
     private final Path root;
-    /** Reading and sorting 30,000 names takes 50 ms, and is needed for each page. */
+    /** The names in large folders. Each page needs them, and reading and sorting 30,000 names takes 50 ms. */
     private final Cache<Path, Names> large = Caffeine.newBuilder()
             .maximumWeight(MAX_REMEMBERED_BYTES)
             .weigher((Path folder, Names names) -> names.bytes())
             .build();
 
     /**
-     * What is in a folder.
+     * The names in a folder.
      *
-     * @param folder the folder's own state; names are added and removed with a change of its time
-     * @param segments names with a {@code /} behind each, in the order of keys
+     * @param folder the state of the folder; its time changes when names are added or removed
+     * @param segments names, each with a {@code /} at the end, in the order of keys
      */
     private record Names(State folder, List<String> segments) {
 
@@ -80,9 +83,9 @@ final class FolderListing {
     }
 
     /**
-     * As {@link Store#list}.
+     * Lists a page as {@link Store#list} does.
      *
-     * @throws IOException when the root cannot be read, or what is below it for another reason than those above
+     * @throws IOException if the root cannot be read, or an entry below it fails for another reason than those that are skipped
      */
     Store.Page list(String prefix, String suffix, String after, int limit) throws IOException {
         Walk walk = new Walk(prefix, suffix.substring(1), after, limit);
@@ -90,7 +93,7 @@ final class FolderListing {
         return new Store.Page(walk.entries, ended ? Optional.empty() : Optional.of(walk.last), walk.whole);
     }
 
-    /** One page. */
+    /** The walk through the tree that collects one page. */
     private final class Walk {
 
         private final String prefix;
@@ -103,7 +106,7 @@ final class FolderListing {
 
         private boolean whole = true;
         private int mayLookAt;
-        /** Everything up to here was looked at. */
+        /** The position up to which everything was looked at. */
         private String last;
 
         Walk(String prefix, String file, String after, int limit) {
@@ -116,8 +119,10 @@ final class FolderListing {
         }
 
         /**
-         * @param key of the folder: empty, or with a {@code /} at the end
-         * @return whether the folder was looked at to its end
+         * Collects the objects of a folder.
+         *
+         * @param key the key of the folder: empty, or with a {@code /} at the end
+         * @return whether the walk reached the end of the folder
          */
         boolean folder(Path folder, String key, BasicFileAttributes attributes) throws IOException {
             List<String> segments = names(folder, attributes).segments();
@@ -125,7 +130,7 @@ final class FolderListing {
             try {
                 String start = segment(key, prefix);
                 int from = Math.max(lowerBound(segments, start), lowerBound(segments, segment(key, after)));
-                // With the suffix's own '/' before its name, none lies in the root.
+                // The suffix begins with '/', so no object lies directly in the root.
                 boolean fileIsAhead =
                         !key.isEmpty() && Collections.binarySearch(segments, file + "/", Utf8Order.COMPARATOR) >= 0;
                 for (String segment : segments.subList(from, segments.size())) {
@@ -179,7 +184,7 @@ final class FolderListing {
                     return false;
                 }
             }
-            // The character that follows '/': behind all keys of this entry, and before those of the next.
+            // '0' follows '/', so this position is after all keys of this entry, and before those of the next one.
             last = key.substring(0, key.length() - 1) + '0';
             return true;
         }
@@ -188,20 +193,20 @@ final class FolderListing {
             try {
                 return folder(folder, key, attributes);
             } catch (AccessDeniedException e) {
-                passOver(folder.getParent(), folder, e);
+                skip(folder.getParent(), folder, e);
             } catch (NoSuchFileException | NotDirectoryException e) {
-                // It was another thing a moment ago.
+                // The folder was deleted or replaced meanwhile.
             }
             return true;
         }
 
-        /** Empty for what is not there, and for what is passed over. */
+        /** Returns the attributes of an entry; empty if it does not exist or is skipped. */
         private Optional<BasicFileAttributes> attributes(Path folder, String name) throws IOException {
             Path entry;
             try {
                 entry = folder.resolve(name);
             } catch (InvalidPathException e) {
-                // A name in another encoding than this process has.
+                // The name has another encoding than the names of this process.
                 return Optional.empty();
             }
             try {
@@ -209,7 +214,7 @@ final class FolderListing {
             } catch (NoSuchFileException e) {
                 return Optional.empty();
             } catch (AccessDeniedException e) {
-                passOver(folder, entry, e);
+                skip(folder, entry, e);
                 return Optional.empty();
             } catch (IOException e) {
                 if (Files.isSymbolicLink(entry)) {
@@ -219,13 +224,16 @@ final class FolderListing {
             }
         }
 
-        private void passOver(Path folder, Path entry, IOException e) {
+        private void skip(Path folder, Path entry, IOException e) {
             whole = false;
             RARELY.warn(folder, "%s is left out of listings: %s".formatted(entry, e));
         }
     }
 
-    /** What there is below {@code key} on the way to {@code whole}: a segment with its {@code /}, or the rest; empty beside that way. */
+    /**
+     * Returns the next segment of {@code whole} after {@code key}, with its {@code /}, or the rest; empty if {@code whole} does
+     * not begin with {@code key}.
+     */
     private static String segment(String key, String whole) {
         if (!whole.startsWith(key)) {
             return "";

@@ -12,17 +12,17 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 
-/** Folders that others write to and clear at any moment. */
+/** Walks folders that others may change at any moment. */
 public final class Folders {
 
     private Folders() {}
 
     /**
-     * Regular files below a folder, behind links too. One that vanishes meanwhile may be missing or not; it is no error, as it
-     * would be to {@link Files#walk}.
+     * Returns the regular files below a folder, and follows links. A file that vanishes meanwhile may be missing in the result.
+     * That is not an error here, unlike with {@link Files#walk}.
      *
-     * @param depth how many levels are looked at
-     * @throws NoSuchFileException when there is no such folder
+     * @param depth the number of levels that are walked
+     * @throws NoSuchFileException if there is no such folder
      */
     public static List<Path> files(Path root, int depth) throws IOException {
         List<Path> files = new ArrayList<>();

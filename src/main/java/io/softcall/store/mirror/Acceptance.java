@@ -2,16 +2,18 @@ package io.softcall.store.mirror;
 
 import java.util.Optional;
 
-/** What decides whether a mirror takes a new version of an object. A store knows bytes; this knows what they mean. */
+/** Decides whether a mirror accepts a new version of an object. A store knows only bytes; this knows what they mean. */
 public interface Acceptance {
 
-    /** How the keys end whose objects are mirrored. */
+    /** Returns the suffix of the keys whose objects are mirrored. */
     String suffix();
 
     /**
-     * @param content of the new version
-     * @param held what it would replace; empty where nothing would be
-     * @return why it is not taken; empty: it is
+     * Validates a new version.
+     *
+     * @param content the content of the new version
+     * @param held the content that it would replace; empty if there is none
+     * @return the reason why it is refused; empty if it is accepted
      */
     Optional<String> refusal(String key, byte[] content, Optional<byte[]> held);
 }

@@ -26,11 +26,13 @@ import java.util.stream.Stream;
 import org.jboss.logging.Logger;
 
 /**
- * Versions of objects on a disk that may lose its power at any moment. A version is a file {@code KEY/NUMBER-SHA256}; its time of
- * modification says when it was last known to be the stored one. Files are never changed, and appear whole: what they hold is
- * what their name says, or they are damaged, and are deleted. The highest number counts.
+ * Versions of objects on a disk that may lose power at any moment. A version is a file {@code KEY/NUMBER-SHA256}. Its time of
+ * modification is the time when it was last validated. Files are never changed, and appear with their whole content. A file
+ * whose content does not have the SHA-256 of its name is damaged, and is deleted. The version with the highest number is the
+ * current one.
  *
- * <p>An empty file {@code left-SHA256} marks content that was rolled back, and is not taken again until other content came.
+ * <p>An empty file {@code left-SHA256} marks content that was rolled back. This content is refused until other content was
+ * stored.
  */
 public final class MirrorFolder {
 
@@ -39,13 +41,13 @@ public final class MirrorFolder {
     private static final Pattern VERSION = Pattern.compile("([0-9]{12})-([0-9a-f]{64})");
     private static final String LEFT = "left-";
     private static final String UNFINISHED = ".unfinished-";
-    /** The one that counts, and the one before. */
+    /** The number of versions that are kept: the current one and the previous one. */
     private static final int KEPT = 2;
 
-    /** What is older has been given up; another process may still write what is younger. */
+    /** The age after which an unfinished file is abandoned. Another process may still write a younger one. */
     private static final Duration WRITTEN_WITHIN = Duration.ofMinutes(1);
 
-    /** How exactly times are kept on disk: each costs a write, and flash memory wears. */
+    /** The resolution of the times on disk. Each change costs a write, and flash memory wears out. */
     private static final Duration CONFIRMED_EVERY = Duration.ofMinutes(10);
 
     private final Path root;
@@ -54,10 +56,10 @@ public final class MirrorFolder {
     /** One version of an object. */
     record Version(long number, String sha256, Path file) {}
 
-    /** A version and its content, which was checked. */
+    /** A version with its validated content. */
     record Copy(Version version, byte[] content, Instant confirmed) {}
 
-    /** @throws IllegalArgumentException when the folder cannot be made or written */
+    /** @throws IllegalArgumentException if the folder cannot be created or written */
     public MirrorFolder(Path root, long maxBytes) {
         this.root = root.toAbsolutePath().normalize();
         this.maxBytes = maxBytes;
@@ -82,7 +84,7 @@ public final class MirrorFolder {
         return root;
     }
 
-    /** Keys of all objects of which there is a version. */
+    /** Returns the keys of all objects that have a version. */
     Set<String> keys() throws IOException {
         return files(name -> VERSION.matcher(name).matches()).stream()
                 .map(file -> root.relativize(file.getParent()).toString())
@@ -90,9 +92,9 @@ public final class MirrorFolder {
     }
 
     /**
-     * The newest version that is whole, was not rolled back, and is wanted. Damaged ones on the way are deleted.
+     * Returns the newest version that is intact, was not rolled back, and is wanted. Deletes newer damaged versions.
      *
-     * @param wanted decides on the content
+     * @param wanted decides by the content
      */
     Optional<Copy> newest(String key, Predicate<byte[]> wanted) throws IOException {
         Set<String> left = left(key);
@@ -107,7 +109,7 @@ public final class MirrorFolder {
         return Optional.empty();
     }
 
-    /** Empty when the version is gone or damaged, and gone then. */
+    /** Reads a version; empty if it no longer exists or is damaged. A damaged version is deleted. */
     Optional<Copy> read(Version version) throws IOException {
         try {
             Instant confirmed = Files.getLastModifiedTime(version.file()).toInstant();
@@ -115,7 +117,8 @@ public final class MirrorFolder {
             if (Sha256.of(content).equals(version.sha256())) {
                 return Optional.of(new Copy(version, content, confirmed));
             }
-            LOG.warnf("%s does not hold what its name says: it is damaged, and deleted", version.file());
+            LOG.warnf(
+                    "%s is damaged and is deleted: its content does not have the SHA-256 in its name", version.file());
             Files.deleteIfExists(version.file());
             return Optional.empty();
         } catch (NoSuchFileException e) {
@@ -124,9 +127,9 @@ public final class MirrorFolder {
     }
 
     /**
-     * Makes this content the newest version, and keeps the one before. When it returns, no loss of power takes it back.
+     * Makes this content the newest version, and keeps the previous one. When it returns, a loss of power does not undo it.
      *
-     * @throws IOException also when there is no room within the limit
+     * @throws IOException if a file cannot be written, or the disk space for copies does not suffice
      */
     Copy put(String key, byte[] content) throws IOException {
         makeRoom(key, content.length);
@@ -143,7 +146,7 @@ public final class MirrorFolder {
         } finally {
             Files.deleteIfExists(unfinished);
         }
-        // Up to the root: the folders may be as new as the file.
+        // The folders up to the root are synchronized too, because they may be new.
         for (Path above = folder; above.startsWith(root); above = above.getParent()) {
             sync(above, StandardOpenOption.READ);
         }
@@ -156,7 +159,7 @@ public final class MirrorFolder {
         return new Copy(new Version(number, sha256, file), content, Instant.now());
     }
 
-    /** Versions that were replaced make room, the oldest first. */
+    /** Deletes replaced versions, the oldest first, until the new content fits. */
     private void makeRoom(String key, long needed) throws IOException {
         List<Path> files = files(name -> VERSION.matcher(name).matches());
         long bytes = needed;
@@ -178,8 +181,9 @@ public final class MirrorFolder {
             }
         }
         if (bytes > maxBytes) {
-            throw new IOException("%d bytes are more than the mirror may have (softcall.store.mirror.max-bytes=%d)"
-                    .formatted(bytes, maxBytes));
+            throw new IOException(
+                    "the mirror would need %d bytes, and at most %d are allowed (softcall.store.mirror.max-bytes)"
+                            .formatted(bytes, maxBytes));
         }
     }
 
@@ -192,9 +196,9 @@ public final class MirrorFolder {
     }
 
     /**
-     * Keeps on disk that the version is the stored one now.
+     * Records on disk that the version was validated now.
      *
-     * @return whether there still is such a file
+     * @return whether its file still exists
      */
     boolean confirm(Version version) throws IOException {
         try {
@@ -210,9 +214,9 @@ public final class MirrorFolder {
     }
 
     /**
-     * Goes back to the version before.
+     * Makes the previous version the current one.
      *
-     * @return that version; empty, and nothing done, when there is none
+     * @return that version; empty if there is none, and then nothing is changed
      */
     Optional<Version> rollBack(String key) throws IOException {
         Optional<Copy> newest = newest(key, content -> true);
@@ -230,7 +234,7 @@ public final class MirrorFolder {
         return before.map(Copy::version);
     }
 
-    /** SHA-256 of the contents that were rolled back. */
+    /** Returns the SHA-256 digests of the contents that were rolled back. */
     Set<String> left(String key) throws IOException {
         return names(key)
                 .filter(name -> name.startsWith(LEFT))
@@ -251,7 +255,7 @@ public final class MirrorFolder {
         sync(folder, StandardOpenOption.READ);
     }
 
-    /** The newest first. */
+    /** Returns the versions, the newest first. */
     private List<Version> versions(String key) throws IOException {
         return names(key)
                 .map(VERSION::matcher)
@@ -264,7 +268,7 @@ public final class MirrorFolder {
                 .toList();
     }
 
-    /** Names of the files of one object. */
+    /** Returns the names of the files of one object. */
     private Stream<String> names(String key) throws IOException {
         if (!Files.isDirectory(folder(key))) {
             return Stream.of();

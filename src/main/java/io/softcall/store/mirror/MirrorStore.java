@@ -27,23 +27,27 @@ import java.util.concurrent.TimeUnit;
 import org.jboss.logging.Logger;
 
 /**
- * A local copy of a store that may be away for long. Answers come from the copy, at once; in the background the store is asked at
- * an interval what is new. An object's version is the SHA-256 of its content. docs/edge.md has the promises.
+ * A local copy of a store that may be unavailable for a long time. It answers from the copy at once, and asks the store for
+ * changes in the background, at an interval. An object's version is the SHA-256 of its content. docs/edge.md has the
+ * guarantees.
  */
 public final class MirrorStore implements Store, AutoCloseable {
 
     private static final Logger LOG = Logger.getLogger(MirrorStore.class);
 
-    /** A bound on what one round looks at. */
+    /** The bound on the objects of one round. */
     private static final int MAX_KEYS = 10_000;
 
     private static final int PAGE_KEYS = 1_000;
-    /** The origin's answer about one object takes half an interval at most, and after a failure a quarter passes: news are in time. */
+    /**
+     * The origin's answer about one object takes at most half an interval, and the pause after a failed round is a quarter, so
+     * that changes still arrive in time.
+     */
     private static final int REQUESTS_PER_INTERVAL = 2;
 
     private static final int FAILED_ROUNDS_PER_INTERVAL = 4;
 
-    /** Of one round; then it is the store that is away, and no single object. */
+    /** The number of failures after which a round ends, because the store and not a single object is unavailable. */
     private static final int MAX_FAILURES = 3;
 
     private final Store origin;
@@ -52,7 +56,7 @@ public final class MirrorStore implements Store, AutoCloseable {
     private final Duration interval;
     private final Loading loading;
 
-    /** The version that answers, its size, and when it last was the origin's. */
+    /** The served version, its size, and the time when it was last validated. */
     private record Held(MirrorFolder.Version version, long bytes, Instant confirmed) {
 
         static Held of(MirrorFolder.Copy copy, Instant confirmed) {
@@ -61,18 +65,18 @@ public final class MirrorStore implements Store, AutoCloseable {
     }
 
     /**
-     * The newest version of the origin that was looked at.
+     * The newest version of the origin that was validated.
      *
-     * @param refusal why it is not the one that answers; empty: it is
+     * @param refusal the reason why it is not served; empty if it is served
      */
     private record Seen(String version, Optional<String> refusal) {}
 
     private final ConcurrentNavigableMap<String, Held> held = new ConcurrentSkipListMap<>(Utf8Order.COMPARATOR);
     private final Map<String, Seen> seen = new ConcurrentHashMap<>();
-    /** When the origin's objects were stored, by key, as the last round has seen it. */
+    /** The times when the origin's objects were stored, by key, as of the last round. */
     private volatile Map<String, Instant> stored = Map.of();
 
-    /** Why the last round failed; empty after one that did not. */
+    /** The reason why the last round failed; empty after a successful one. */
     private volatile Optional<SoftcallException> failure = Optional.empty();
 
     private final CountDownLatch firstRound = new CountDownLatch(1);
@@ -80,17 +84,17 @@ public final class MirrorStore implements Store, AutoCloseable {
     private final ScheduledExecutorService rounds = Executors.newSingleThreadScheduledExecutor(
             Thread.ofPlatform().name("mirror").daemon().factory());
 
-    /** How long the origin may take for one answer, at this interval between rounds. */
+    /** Returns the time limit of one answer of the origin, for an interval between rounds. */
     public static Duration originTimeout(Duration interval) {
         return interval.dividedBy(REQUESTS_PER_INTERVAL);
     }
 
     /**
-     * Opens the copies and begins with the rounds.
+     * Opens the copies and starts the rounds.
      *
-     * @param loading where contents are read
-     * @param firstRoundTimeout how long an answer about an object that is not here waits for the first round
-     * @throws IllegalArgumentException when the folder cannot be used
+     * @param loading bounds the contents that are loaded at the same time
+     * @param firstRoundTimeout how long an answer about an object without a copy waits for the first round
+     * @throws IllegalArgumentException if the folder cannot be used
      */
     public MirrorStore(
             Store origin,
@@ -117,7 +121,7 @@ public final class MirrorStore implements Store, AutoCloseable {
         rounds.execute(this::round);
     }
 
-    /** Holds the newest copy that is whole and acceptable, if there is one. */
+    /** Serves the newest copy that is intact and acceptable, if there is one. */
     private Optional<MirrorFolder.Copy> open(String key) throws IOException {
         Optional<MirrorFolder.Copy> copy = folder.newest(
                 key,
@@ -157,7 +161,7 @@ public final class MirrorStore implements Store, AutoCloseable {
         if (copy.isPresent()) {
             return copy;
         }
-        // Damaged, or replaced by another process. The origin is asked as if nothing were known.
+        // It was damaged, or replaced by another process. The next round fetches the object again.
         seen.remove(key);
         return open(key);
     }
@@ -172,7 +176,7 @@ public final class MirrorStore implements Store, AutoCloseable {
         if (firstRound.getCount() > 0) {
             throw new SoftcallException(
                             Reason.STORE_UNAVAILABLE,
-                            "the mirror has no copy of %s yet: the first round is under way".formatted(key))
+                            "the mirror has no copy of %s yet: the first round is in progress".formatted(key))
                     .withDetail("%s", uri());
         }
         failure.ifPresent(e -> {
@@ -218,7 +222,7 @@ public final class MirrorStore implements Store, AutoCloseable {
                 true);
     }
 
-    /** When the origin's object was stored, as far as that is known. */
+    /** Returns the time when the origin's object was stored, or that of the last validation if it is unknown. */
     private Instant modified(String key, Instant confirmed) {
         return stored.getOrDefault(key, confirmed);
     }
@@ -228,7 +232,7 @@ public final class MirrorStore implements Store, AutoCloseable {
         return "mirror:%s?dir=%s".formatted(origin.uri(), folder.root());
     }
 
-    /** Asks what is new, and schedules the next round. */
+    /** Asks the origin for changes, and schedules the next round. */
     private void round() {
         try {
             Stored now = stored();
@@ -253,14 +257,14 @@ public final class MirrorStore implements Store, AutoCloseable {
         }
     }
 
-    /** Said once, however long it lasts. */
+    /** Records a failure. Only the first of several failed rounds is logged. */
     private void failed(Exception e) {
         SoftcallException problem = e instanceof SoftcallException known
                 ? known
                 : new SoftcallException(Reason.STORE_UNAVAILABLE, "the mirror failed", e).withDetail("%s", e);
         if (failure.isEmpty() && held.isEmpty()) {
             LOG.warnf(
-                    "%s has no copies yet: calls are answered 503 until the store can be asked, every %d s. %s",
+                    "%s has no copies yet: calls are answered 503 until the store answers. It is asked every %d s. %s",
                     uri(), interval.dividedBy(FAILED_ROUNDS_PER_INTERVAL).toSeconds(), problem.getMessage());
         } else if (failure.isEmpty()) {
             LOG.warnf("%s answers from its copies: %s", uri(), problem.getMessage());
@@ -269,10 +273,10 @@ public final class MirrorStore implements Store, AutoCloseable {
     }
 
     /**
-     * What the origin has.
+     * The objects of the origin.
      *
-     * @param modified by key
-     * @param whole whether the origin has nothing else
+     * @param modified the times when they were stored, by key
+     * @param whole whether the origin certainly has no other objects
      */
     private record Stored(Map<String, Instant> modified, boolean whole) {}
 
@@ -288,7 +292,7 @@ public final class MirrorStore implements Store, AutoCloseable {
             if (modified.size() > MAX_KEYS) {
                 throw new SoftcallException(
                                 Reason.STORE_UNAVAILABLE,
-                                "the store has more than %d tasks, the most that are mirrored".formatted(MAX_KEYS))
+                                "the store has more than %d tasks, which is the limit of a mirror".formatted(MAX_KEYS))
                         .withDetail("store %s", origin.uri());
             }
         }
@@ -296,9 +300,9 @@ public final class MirrorStore implements Store, AutoCloseable {
     }
 
     /**
-     * One object that cannot be had holds up no others.
+     * Refreshes objects. An object that is unavailable does not hold up others.
      *
-     * @throws SoftcallException the first that came, and so the round has failed
+     * @throws SoftcallException the first failure, which makes the round fail
      */
     private void refresh(Set<String> keys) throws IOException {
         List<SoftcallException> failures = new ArrayList<>();
@@ -347,7 +351,7 @@ public final class MirrorStore implements Store, AutoCloseable {
                                 .formatted(bytes, limit));
             case Damaged(String version, String reason) -> refuse(key, version, reason);
             case Missing() -> {
-                // The next listing says whether it is gone.
+                // The next listing shows whether it was deleted.
             }
         }
     }
@@ -382,8 +386,8 @@ public final class MirrorStore implements Store, AutoCloseable {
         Seen now = new Seen(version, Optional.of(reason));
         if (!now.equals(seen.put(key, now))) {
             String others = held.containsKey(key)
-                    ? "version " + held.get(key).version().sha256() + " goes on"
-                    : "there is no other";
+                    ? "version " + held.get(key).version().sha256() + " is still served"
+                    : "no other version is served";
             LOG.warn(Printable.of("%s, version %s in store %s, is refused: %s; %s"
                     .formatted(key, version, origin.uri(), reason, others)));
         }

@@ -19,9 +19,11 @@ public class Buckets {
     }
 
     /**
-     * @param setting the configuration's name for it, for the message
+     * Opens a bucket.
+     *
+     * @param setting the name of the setting that has the address, for the message
      * @param uri {@code s3://bucket/prefix} or {@code file:/dir}
-     * @throws IllegalArgumentException when the address is neither
+     * @throws IllegalArgumentException if the address is neither
      */
     public Bucket open(String setting, String uri) {
         return switch (Location.of(setting, uri)) {

@@ -22,7 +22,10 @@ final class Stores {
 
     private static final String SETTING = "softcall.store.uri";
 
-    /** What is made of a content takes up to five times its bytes for a moment. */
+    /**
+     * The part of the heap for loading. It is small, because parsing a content takes up to five times its bytes for a short
+     * time.
+     */
     private static final int PART_OF_THE_HEAP = 16;
 
     @Produces
@@ -58,7 +61,7 @@ final class Stores {
         };
     }
 
-    /** The rounds of a mirror end with the server. */
+    /** Closes a mirror with the server, which ends its rounds. */
     void close(@Disposes Store store) {
         if (store instanceof MirrorStore mirror) {
             mirror.close();

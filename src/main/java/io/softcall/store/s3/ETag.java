@@ -3,8 +3,8 @@ package io.softcall.store.s3;
 import io.softcall.SoftcallException;
 
 /**
- * Versions of objects in S3: ETags without their quotes, fit for a key and a header. A weak one ({@code W/"x"}, as proxies make them
- * that compress) is {@code W-x} here, and goes back to the server as it came.
+ * Versions of objects in S3: ETags without their quotes, which can be parts of keys and headers. A weak ETag ({@code W/"x"}, as
+ * compressing proxies create them) is {@code W-x} here. The server gets it back as it sent it.
  */
 final class ETag {
 
@@ -15,9 +15,12 @@ final class ETag {
     private ETag() {}
 
     /**
-     * @param uri of the store, for the message
-     * @param header as the server sent it; null where it sent none
-     * @throws SoftcallException {@code STORE_UNAVAILABLE} when there is none: nobody could ask whether the object still is the same
+     * Returns the version for an ETag header.
+     *
+     * @param uri the address of the store, for the message
+     * @param header as the server sent it; null if it sent none
+     * @throws SoftcallException {@code STORE_UNAVAILABLE} if there is no usable one, because the object could not be
+     *     revalidated
      */
     static String version(String uri, String header) {
         boolean weak = header != null && header.startsWith(WEAK);
@@ -32,7 +35,7 @@ final class ETag {
         return weak ? WEAK_VERSION + tag : tag;
     }
 
-    /** What {@code If-None-Match} and {@code If-Match} say. */
+    /** Returns the value of {@code If-None-Match} or {@code If-Match} for a version. */
     static String header(String version) {
         return version.startsWith(WEAK_VERSION)
                 ? WEAK + '"' + version.substring(WEAK_VERSION.length()) + '"'

@@ -23,7 +23,10 @@ import software.amazon.awssdk.services.s3.model.S3Object;
 /** A bucket on any S3-compatible server with conditional writes. An object's version is its ETag without the quotes. */
 public final class S3Bucket implements Bucket {
 
-    /** For one request, retries included; the client's own limit is that of a call that somebody waits for. */
+    /**
+     * The time limits of one request, with its retries. The client's own limit is shorter, because a caller waits for those
+     * requests.
+     */
     private static final AwsRequestOverrideConfiguration SLOW = AwsRequestOverrideConfiguration.builder()
             .apiCallTimeout(Duration.ofSeconds(60))
             .apiCallAttemptTimeout(Duration.ofSeconds(20))
@@ -35,7 +38,7 @@ public final class S3Bucket implements Bucket {
     private final String bucket;
     private final String prefix;
 
-    /** @param prefix empty, or a key prefix that ends in {@code /} */
+    /** @param prefix empty, or a key prefix that ends with {@code /} */
     public S3Bucket(S3Client client, String bucket, String prefix) {
         this.client = client;
         this.bucket = bucket;
@@ -71,7 +74,7 @@ public final class S3Bucket implements Bucket {
             boolean whole = response.sdkHttpResponse().statusCode() != PARTIAL_CONTENT;
             if (whole && from > 0) {
                 body.abort();
-                throw S3Failures.strange(uri(), "answers a range with the whole object");
+                throw S3Failures.strange(uri(), "answered a request for a range with the whole object");
             }
             byte[] bytes = body.readNBytes(length);
             if (whole) {
@@ -120,8 +123,8 @@ public final class S3Bucket implements Bucket {
                 return false;
             }
             if (e.statusCode() == 409) {
-                // Somebody else is creating it: who asks again will know.
-                throw new SoftcallException(Reason.STORE_UNAVAILABLE, "a write of the same object is under way", e)
+                // Another caller is creating the object. A retry will find out whether it succeeded.
+                throw new SoftcallException(Reason.STORE_UNAVAILABLE, "a write of the same object is in progress", e)
                         .withDetail("store %s, object %s", uri(), key);
             }
             throw S3Failures.of(uri(), e);

@@ -20,8 +20,8 @@ import software.amazon.awssdk.services.s3.S3Configuration;
 import software.amazon.awssdk.services.s3.presigner.S3Presigner;
 
 /**
- * Makes the S3 client, with credentials, endpoint and region from where the AWS SDK finds them: environment, system properties,
- * profile, role. A bean of its own, so that file stores never pay for a client.
+ * Creates the S3 client. The AWS SDK finds credentials, endpoint and region: in the environment, system properties, a profile
+ * or a role. This is a bean of its own, so that servers with a file store do not create a client.
  */
 @Singleton
 public class S3Clients {
@@ -33,11 +33,11 @@ public class S3Clients {
             .maxConnections(MAX_CONNECTIONS)
             .connectionTimeout(CONNECTION_TIMEOUT)
             .build();
-    /** One for both clients: what a role's credentials come from is asked once. */
+    /** Shared by both clients, so that the credentials of a role are requested once. */
     private final DefaultCredentialsProvider credentials =
             DefaultCredentialsProvider.builder().build();
 
-    /** What ends questions that take too long. */
+    /** Ends requests that take too long. */
     private final ScheduledThreadPoolExecutor clock = clock();
 
     private final S3Client client;
@@ -51,7 +51,7 @@ public class S3Clients {
                 .httpClient(http)
                 .overrideConfiguration(
                         override -> override.apiCallTimeout(config.timeout()).scheduledExecutorService(clock))
-                // What servers other than AWS's can do.
+                // Servers other than AWS's need these settings.
                 .forcePathStyle(true)
                 .requestChecksumCalculation(RequestChecksumCalculation.WHEN_REQUIRED)
                 .responseChecksumValidation(ResponseChecksumValidation.WHEN_REQUIRED)
@@ -68,7 +68,10 @@ public class S3Clients {
                         .build());
     }
 
-    /** An executor keeps what it was to do until its time has come, and a whole request with it, unless it drops what is cancelled. */
+    /**
+     * Creates the clock. It removes cancelled tasks at once, because each one would keep a whole request in memory until its
+     * time.
+     */
     private static ScheduledThreadPoolExecutor clock() {
         ScheduledThreadPoolExecutor clock = new ScheduledThreadPoolExecutor(
                 1, Thread.ofPlatform().name("s3-clock").daemon().factory());
@@ -76,7 +79,10 @@ public class S3Clients {
         return clock;
     }
 
-    /** Never the SDK's last resort, which is to ask AWS's machines: elsewhere nobody answers, and any region does. */
+    /**
+     * Finds the region. The SDK's last resort, a request to the machine's metadata service, is left out: elsewhere than on AWS
+     * nothing answers it, and any region will do.
+     */
     private static Region region() {
         return new AwsRegionProviderChain(
                         new SystemSettingsRegionProvider(),

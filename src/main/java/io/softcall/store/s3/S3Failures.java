@@ -17,8 +17,9 @@ import software.amazon.awssdk.services.s3.model.NoSuchKeyException;
 import software.amazon.awssdk.services.s3.model.S3Exception;
 
 /**
- * What S3's failures mean here: refused credentials, which somebody must mend, or a server that is away. Not only S3 answers: a proxy
- * sends pages of its own, redirects and empty bodies. What the server said goes into the detail alone, and nothing of a request.
+ * Turns S3's failures into exceptions: {@code STORE_DENIED} for refused credentials, which an operator must repair, and
+ * {@code STORE_UNAVAILABLE} for an unavailable server. Answers do not come only from S3: a proxy may send pages of its own,
+ * redirects or empty bodies. The server's words appear only in the detail, and parts of a request never appear.
  */
 final class S3Failures {
 
@@ -42,27 +43,29 @@ final class S3Failures {
     private static final Pattern IDENTITY =
             Pattern.compile("\\b(?:WebIdentityTokenFile|Profile|Container)CredentialsProvider\\(.*?\\): (.*?)"
                     + "(?=, \\w+CredentialsProvider\\(|]$)");
-    /** Between the list of what the SDK tries and what came of each. */
+    /** Separates the list of the providers that the SDK tries from their results. */
     private static final String TRIED = "]) : [";
 
     private static final List<String> NOT_CONFIGURED = List.of(
             "must be set", "contained no credentials for profile", "neither AWS_CONTAINER_CREDENTIALS_FULL_URI");
 
-    /** Servers and proxies repeat what they were sent. */
+    /** Recognizes parts of a request, because servers and proxies may repeat what they were sent. */
     private static final Pattern OF_A_REQUEST = Pattern.compile(
             "AWS4-|X-Amz-[a-z-]+\\s*[=:]|(authorization|signature|credential|token)\\s*[=:]", Pattern.CASE_INSENSITIVE);
 
     private S3Failures() {}
 
-    /** An answer that no S3 server gives. */
+    /** Returns the exception for an answer that no S3 server gives. */
     static SoftcallException strange(String uri, String what) {
         return new SoftcallException(Reason.STORE_UNAVAILABLE, "the store's answer cannot be understood")
-                .withDetail("store %s %s; is AWS_ENDPOINT_URL an S3 server's?", uri, what);
+                .withDetail("store %s %s; check that AWS_ENDPOINT_URL is the address of an S3 server", uri, what);
     }
 
     /**
-     * @param uri of the store, for the message
-     * @param e whatever came out of the SDK, or what {@link #strange} and its like have thrown inside of it
+     * Returns the exception for a failure of the SDK.
+     *
+     * @param uri the address of the store, for the message
+     * @param e an exception of the SDK, or one that contains a {@link SoftcallException}, such as that of {@link #strange}
      */
     static SoftcallException of(String uri, RuntimeException e) {
         for (Throwable cause = e; cause != null; cause = cause.getCause()) {
@@ -90,7 +93,10 @@ final class S3Failures {
         };
     }
 
-    /** Why an identity that is configured gives no credentials. The SDK tells of all that it tries, mostly that nothing is there. */
+    /**
+     * Returns the reasons why configured identities gave no credentials. The SDK's message lists all providers, most of which
+     * are not configured.
+     */
     private static String refusedIdentities(SdkException e) {
         String tried = e.getMessage().substring(Math.max(0, e.getMessage().indexOf(TRIED)));
         String reasons = IDENTITY.matcher(tried)
@@ -107,7 +113,7 @@ final class S3Failures {
         if (region.isPresent()) {
             return denied(
                     e,
-                    "store %s answered %d %s; the bucket is in the region %s, which AWS_REGION has to name"
+                    "store %s answered %d %s; the bucket is in the region %s, which must be set as AWS_REGION"
                             .formatted(uri, e.statusCode(), said, region.get()));
         }
         boolean refused = e.statusCode() == 403 || e.statusCode() == 401;
@@ -125,21 +131,21 @@ final class S3Failures {
         return new SoftcallException(Reason.STORE_DENIED, "the store refuses access", e).withDetail("%s", detail);
     }
 
-    /** S3's own word for what went wrong; empty where somebody else has answered, or there was no body. */
+    /** Returns S3's error code; empty if the answer did not come from S3, or had no body. */
     static Optional<String> code(S3Exception e) {
         return Optional.ofNullable(e.awsErrorDetails())
                 .map(AwsErrorDetails::errorCode)
                 .filter(code -> !code.isBlank());
     }
 
-    /** S3 itself says so, in its own words: a proxy's 404 must not read as "the object is gone". */
+    /** Returns whether S3 itself says that the object is missing. A proxy's 404 without an error code of S3 does not count. */
     static boolean isMissing(S3Exception e) {
         return e instanceof NoSuchKeyException
                 || e.statusCode() == 404
                         && code(e).filter(code -> !code.equals("NoSuchBucket")).isPresent();
     }
 
-    /** Where the bucket is, when that is not where it was asked for. */
+    /** Returns the bucket's region, if the request went to another one. */
     private static Optional<String> region(S3Exception e) {
         if (!STATUSES_OF_ANOTHER_REGION.contains(e.statusCode())) {
             return Optional.empty();

@@ -7,22 +7,24 @@ import software.amazon.awssdk.services.s3.model.ListObjectsV2Request;
 import software.amazon.awssdk.services.s3.model.S3Object;
 
 /**
- * The answer to one question of a listing. One that is no listing reads as an error, not as an empty bucket.
+ * The answer to one request for a listing. An invalid answer is an error, so that it does not look like an empty bucket.
  *
  * @param objects in ascending order of their keys
- * @param more whether others follow behind the last
+ * @param more whether other objects follow after the last one
  */
 record S3Listing(List<S3Object> objects, boolean more) {
 
-    /** The most that S3 gives at once. */
+    /** S3's limit on the objects of one answer. */
     static final int MAX_OBJECTS = 1_000;
 
     /**
-     * @param uri of the store, for messages
-     * @param start how the keys begin
-     * @param after only keys greater than this one; empty for all
-     * @param limit at most this many
-     * @throws RuntimeException the SDK's, and what {@link S3Failures} makes of answers that are none
+     * Requests a listing.
+     *
+     * @param uri the address of the store, for messages
+     * @param start the prefix of the keys
+     * @param after a key; only greater keys are listed; empty for all
+     * @param limit the largest number of objects
+     * @throws RuntimeException an exception of the SDK, or that of {@link S3Failures#strange} for an invalid answer
      */
     static S3Listing ask(
             S3Client client,
@@ -45,11 +47,11 @@ record S3Listing(List<S3Object> objects, boolean more) {
         List<S3Object> objects = response.contents();
         if (objects.stream()
                 .anyMatch(object -> object.key() == null || !object.key().startsWith(start))) {
-            throw S3Failures.strange(uri, "listed what was not asked for");
+            throw S3Failures.strange(uri, "listed objects that were not requested");
         }
         boolean more = response.isTruncated() && !objects.isEmpty();
         if (more && objects.getLast().key().equals(after)) {
-            throw S3Failures.strange(uri, "lists the same keys again and again");
+            throw S3Failures.strange(uri, "listed the same keys repeatedly");
         }
         return new S3Listing(objects, more);
     }

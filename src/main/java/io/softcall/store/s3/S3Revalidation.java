@@ -17,10 +17,10 @@ import software.amazon.awssdk.http.SdkHttpRequest;
 import software.amazon.awssdk.services.s3.presigner.S3Presigner;
 
 /**
- * Asks S3 whether an object still is the version that is known, which every call does. The SDK signs each request anew and makes
- * an exception of each 304: milliseconds of processor time, beside a text that takes tens. Here the request is signed once for some
- * minutes (presigned; {@code If-None-Match} is no part of what is signed) and sent as it is. Only 304 is understood: whatever
- * else comes, or does not come, is for the SDK to find out, with its retries, clock, regions and errors.
+ * Asks S3 whether an object still has the known version, at every call. The SDK would sign each request and turn each 304 into
+ * an exception. That takes milliseconds of processor time, while a text takes tens. So this class signs a request once for some
+ * minutes (presigned; {@code If-None-Match} is not a part of the signature) and sends it unchanged. It understands only 304.
+ * All other answers and failures are left to the SDK, with its retries, clock, regions and errors.
  */
 final class S3Revalidation implements AutoCloseable {
 
@@ -33,7 +33,7 @@ final class S3Revalidation implements AutoCloseable {
     private final SdkHttpClient http;
     private final ScheduledExecutorService clock;
     private final S3Presigner presigner;
-    /** Empty: the server does not answer such requests as it answers the SDK's. */
+    /** Signed requests. An empty value means that the server answers such requests differently from those of the SDK. */
     private final Cache<Location, Optional<SdkHttpRequest>> signed = Caffeine.newBuilder()
             .maximumSize(MAX_SIGNED)
             .expireAfterWrite(USED_FOR)
@@ -41,14 +41,14 @@ final class S3Revalidation implements AutoCloseable {
 
     private record Location(String bucket, String key) {}
 
-    /** What the server said. */
+    /** The server's answer. */
     enum Said {
         UNCHANGED,
         SOMETHING_ELSE,
         NOTHING
     }
 
-    /** @param clock ends what takes too long; not closed with this */
+    /** @param clock ends requests that take too long; not closed with this */
     S3Revalidation(SdkHttpClient http, ScheduledExecutorService clock, S3Presigner presigner) {
         this.http = http;
         this.clock = clock;
@@ -56,8 +56,10 @@ final class S3Revalidation implements AutoCloseable {
     }
 
     /**
-     * @param version as {@link ETag} has it
-     * @param limit for all of it
+     * Revalidates an object.
+     *
+     * @param version as {@link ETag} returns it
+     * @param limit the time limit of the whole revalidation
      */
     Said ask(String bucket, String key, String version, Duration limit) {
         Location location = new Location(bucket, key);
@@ -65,7 +67,7 @@ final class S3Revalidation implements AutoCloseable {
             Optional<SdkHttpRequest> known = signed.get(location, this::sign);
             return known.isEmpty() ? Said.NOTHING : ask(location, known.get(), version, limit);
         } catch (IOException | RuntimeException e) {
-            // The SDK says it better.
+            // The SDK sends the request again, and its error explains more.
             signed.invalidate(location);
             return Said.NOTHING;
         }
@@ -89,7 +91,10 @@ final class S3Revalidation implements AutoCloseable {
         }
     }
 
-    /** The SDK was told that the object is unchanged, and this was told something else: for a while only the SDK asks. */
+    /**
+     * Leaves an object to the SDK for some minutes, because the server told the SDK that it is unchanged, but gave this class
+     * another answer.
+     */
     void leaveToTheSdk(String bucket, String key) {
         signed.put(new Location(bucket, key), Optional.empty());
     }

@@ -26,12 +26,12 @@ public final class S3Store implements Store {
     /** The object's metadata in which {@code softcall push} records what it stores. */
     private static final String SHA256 = "softcall-sha256";
 
-    /** What a question of a listing asks for: as many objects as its rows may lie among. */
+    /** The number of objects that a listing requests for each object of its limit, because other objects lie between them. */
     private static final int OBJECTS_OF_A_TASK = 2;
 
     private static final int OTHERS = 10;
 
-    /** What fits into an array, and one byte more. */
+    /** The bound on a content: an array must hold it and one more byte. */
     private static final long MAX_ARRAY = Integer.MAX_VALUE - 16;
 
     private static final int NOT_MODIFIED = 304;
@@ -44,8 +44,8 @@ public final class S3Store implements Store {
     private final Duration timeout;
 
     /**
-     * @param prefix empty, or a key prefix that ends in {@code /}
-     * @param timeout for one answer
+     * @param prefix empty, or a key prefix that ends with {@code /}
+     * @param timeout the time limit of one answer
      */
     public S3Store(S3Clients clients, String bucket, String prefix, long maxBytes, Duration timeout) {
         this.client = clients.client();
@@ -72,7 +72,8 @@ public final class S3Store implements Store {
                 GetObjectRequest.builder().bucket(bucket).key(prefix + key).overrideConfiguration(within(left));
         known.ifPresent(version -> request.ifNoneMatch(ETag.header(version)));
         try {
-            // A transformer runs inside the client's timeouts and retries; a plain stream would be read outside them.
+            // A transformer runs within the client's timeouts and retries, while a plain stream would be read outside
+            // of them.
             ResponseTransformer<GetObjectResponse, Answer> bounded = (response, body) -> read(response, body, lease);
             return client.getObject(request.build(), bounded);
         } catch (S3Exception e) {
@@ -150,7 +151,7 @@ public final class S3Store implements Store {
         return new Entry(object.key().substring(prefix.length()), orEpoch(object.lastModified()));
     }
 
-    /** Some servers do not say. */
+    /** Replaces a missing time, because some servers do not send it. */
     private static Instant orEpoch(Instant modified) {
         return modified == null ? Instant.EPOCH : modified;
     }

@@ -10,7 +10,9 @@ import io.softcall.task.TaskName;
 import jakarta.inject.Singleton;
 import java.util.Optional;
 
-/** A mirror takes what this server would serve, and nothing that was signed before what it holds. */
+/**
+ * Makes a mirror accept only artifacts that this server would serve, and that were not signed before the version that it holds.
+ */
 @Singleton
 class ArtifactAcceptance implements Acceptance {
 

@@ -22,10 +22,13 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
 
-/** Turns the bytes of an artifact into a {@link Task}, or says why not. */
+/** Turns the bytes of an artifact into a {@link Task}, or refuses it with the reason. */
 public final class ArtifactReader {
 
-    /** Labels, and a few thousand fields of metrics and training. */
+    /**
+     * The bound on JSON tokens of the metadata: enough for the labels, and for a few thousand fields about metrics and
+     * training.
+     */
     private static final int MAX_TOKENS = 50_000;
 
     private static final int MAX_DEPTH = 64;
@@ -33,12 +36,15 @@ public final class ArtifactReader {
     private static final String BYTE_ORDER_MARK = "\ufeff";
 
     private static final int MAX_LABELS = 10_000;
-    /** UTF-16 units of one. */
+    /** The bound on one label, in UTF-16 units. */
     private static final int MAX_LABEL = 1_000;
-    /** Of all labels, in UTF-8: an answer may name them all for each text. */
+    /** The bound on all labels, in UTF-8, because an answer may repeat all of them for each input. */
     private static final int MAX_LABELS_BYTES = 256 << 10;
 
-    /** UTF-16 units: some 5,000 tokens. The tokenizer, which cannot be interrupted, takes them with each text. */
+    /**
+     * The bound on a template in UTF-16 units, about 5,000 tokens. Each input adds them to the work of the tokenizer, which
+     * cannot be interrupted.
+     */
     private static final int MAX_TEMPLATE = 20_000;
 
     private final Requirements requirements;
@@ -49,12 +55,17 @@ public final class ArtifactReader {
         this.signers = signers;
     }
 
-    /** Reads a copy. */
+    /** Reads an artifact from a copy, whose time of storage is unknown. */
     public Task read(TaskName name, String version, byte[] bytes) throws RefusedException {
         return read(name, version, Optional.empty(), bytes);
     }
 
-    /** @param stored when this version was; empty for a copy */
+    /**
+     * Reads an artifact.
+     *
+     * @param stored the time when this version was stored; empty for a copy
+     * @throws RefusedException if the artifact cannot be served
+     */
     public Task read(TaskName name, String version, Optional<Instant> stored, byte[] bytes) throws RefusedException {
         Safetensors file = Safetensors.parse(bytes);
         Optional<Instant> signedAt = signers.check(name, bytes, file);
@@ -83,7 +94,7 @@ public final class ArtifactReader {
                 bytes.length);
     }
 
-    /** Multitask prompt tuning stores a prompt of the right name and shape that means nothing without its task's rows. */
+    /** Refuses multitask prompt tuning. Its prompt has the right name and shape, but no meaning without its task's rows. */
     private static void refuseOtherMethods(Safetensors file) throws RefusedException {
         for (String tensor : List.of("prefix_task_cols", "prefix_task_rows")) {
             if (file.tensor(tensor).isPresent()) {
@@ -93,7 +104,7 @@ public final class ArtifactReader {
         }
     }
 
-    /** The metadata as people are shown it: what is parsed and written again has other numbers. */
+    /** Returns the metadata as it was written, for people to read. Parsing and writing it again would change numbers. */
     private static String written(Safetensors file) throws RefusedException {
         String json = file.metadata().get("softcall");
         if (json == null) {
@@ -130,7 +141,7 @@ public final class ArtifactReader {
         if (!requirements.fingerprints().contains(fingerprint)) {
             throw new RefusedException(
                     "trained for base %s with fingerprint %s, this server runs %s with fingerprint %s;"
-                            + " softcall.base.accept lists others to accept",
+                            + " softcall.base.accept can name other fingerprints",
                     base.path("name"),
                     fingerprint,
                     requirements.baseName(),
@@ -193,7 +204,10 @@ public final class ArtifactReader {
                 floats(file, "prompt_embeddings", (int) tokens, requirements.hidden()));
     }
 
-    /** Empty when there is none for the variant that is served, or when its keys and values are scaled in another way. */
+    /**
+     * Returns the ready prefix; empty if there is none for the served variant, or if its keys and values are scaled
+     * differently.
+     */
     private Optional<ReadyPrefix> readyPrefix(Safetensors file, JsonNode layouts, int tokens) throws RefusedException {
         PrefixLayout layout = requirements.prefix();
         String name = "prefix." + layout.variant();
@@ -201,7 +215,7 @@ public final class ArtifactReader {
         if (found.isEmpty() || !layouts.path(layout.variant()).asText().equals(layout.digest())) {
             if (!requirements.encodes()) {
                 throw new RefusedException(
-                        "it has no prefix for the variant %s of base %s, which is here without full precision to compute one:"
+                        "it has no prefix for the variant %s, and this server's base %s has no full-precision trunk to compute one:"
                                 + " store it with `softcall push --prefix %s`",
                         layout.variant(), requirements.baseName(), layout.variant());
             }
@@ -246,7 +260,7 @@ public final class ArtifactReader {
         return file.tensor(name).orElseThrow(() -> new RefusedException("tensor %s is missing", name));
     }
 
-    /** A tensor of exactly this shape whose values are all finite. */
+    /** Returns the values of a tensor. Refuses another shape, and values that are not finite. */
     private static float[] floats(Safetensors file, String name, int... shape) throws RefusedException {
         Tensor tensor = require(file, name);
         checkShape(tensor, shape);

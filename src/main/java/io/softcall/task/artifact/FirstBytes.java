@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 
-/** What an object is that is no safetensors file, told by its first bytes: whoever reads the refusal knows what to do. */
+/** Recognizes files that are not safetensors files by their first bytes, so that the refusal says what to do. */
 final class FirstBytes {
 
     private static final int LOOKED_AT = 64;
@@ -30,7 +30,7 @@ final class FirstBytes {
             new Kind("\u0080\u0003", "a pickle of Python; expected a safetensors file"),
             new Kind("\u0080\u0004", "a pickle of Python; expected a safetensors file"),
             new Kind("\u0080\u0005", "a pickle of Python; expected a safetensors file"),
-            new Kind("\u0093NUMPY", "a NumPy array; `softcall push` makes artifacts of those"),
+            new Kind("\u0093NUMPY", "a NumPy array; `softcall push` turns it into an artifact"),
             new Kind("GGUF", "a GGUF file; expected a soft prompt as a safetensors file"));
 
     private static final List<Kind> TEXT = List.of(
@@ -45,7 +45,7 @@ final class FirstBytes {
 
     private FirstBytes() {}
 
-    /** Empty where nothing is known that begins so. */
+    /** Returns what the file is, as a part of a sentence; empty if its first bytes are unknown. */
     static Optional<String> tell(byte[] bytes) {
         byte[] first = Arrays.copyOf(bytes, Math.min(bytes.length, LOOKED_AT));
         byte[] text = new String(first, StandardCharsets.ISO_8859_1)

@@ -15,8 +15,8 @@ import java.util.Optional;
 import java.util.TreeMap;
 
 /**
- * A safetensors file of untrusted bytes: eight bytes of header length, a JSON header, then tensors back to back.
- * Everything that the format demands is checked before a tensor is handed out.
+ * A safetensors file from untrusted bytes: eight bytes of header length, a JSON header, and the tensors one after the other.
+ * {@link #parse} checks everything that the format requires, so every instance is valid.
  *
  * @param metadata the strings of {@code __metadata__}
  * @see <a href="https://github.com/huggingface/safetensors#format">the format</a>
@@ -27,7 +27,10 @@ record Safetensors(Map<String, String> metadata, Map<String, Tensor> tensors) {
 
     private static final int MAX_RANK = 8;
 
-    /** The format's own bound is 100 MB. Labels and a template take tens of kilobytes, what is told of a training as much. */
+    /**
+     * The bound on the header. The format's own bound is 100 MB. Labels and a template take tens of kilobytes, and data about a
+     * training take as much.
+     */
     private static final int MAX_HEADER_BYTES = 1 << 20;
 
     private static final int MAX_DEPTH = 8;
@@ -39,10 +42,10 @@ record Safetensors(Map<String, String> metadata, Map<String, Tensor> tensors) {
         tensors = Map.copyOf(tensors);
     }
 
-    /** One tensor, little-endian and row-major. */
+    /** A tensor, little-endian and row-major. */
     record Tensor(String name, String dtype, List<Long> shape, ByteBuffer data) {
 
-        /** The values as floats. */
+        /** Returns the values as floats. */
         float[] floats() throws RefusedException {
             ByteBuffer in = data.duplicate().order(ByteOrder.LITTLE_ENDIAN);
             float[] values = new float[in.remaining() / bytesPerElement(name, dtype)];
@@ -64,7 +67,7 @@ record Safetensors(Map<String, String> metadata, Map<String, Tensor> tensors) {
         }
     }
 
-    /** @throws RefusedException when the bytes are not a whole, well-formed file */
+    /** @throws RefusedException if the bytes are not a complete, well-formed file */
     static Safetensors parse(byte[] bytes) throws RefusedException {
         ByteBuffer file = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
         long headerLength = headerLength(file);
@@ -129,7 +132,7 @@ record Safetensors(Map<String, String> metadata, Map<String, Tensor> tensors) {
         }
     }
 
-    /** A tensor's place in the data part, as the header claims it. */
+    /** A tensor's entry in the header, which claims a place in the data part. */
     private record Placed(String name, String dtype, List<Long> shape, long begin, long end) {
 
         static Placed read(String name, JsonNode node) throws RefusedException {
@@ -172,7 +175,7 @@ record Safetensors(Map<String, String> metadata, Map<String, Tensor> tensors) {
         }
     }
 
-    /** Tensors lie back to back and fill the data part: no gap, no overlap, nothing behind the last. */
+    /** Cuts the tensors out. They must fill the data part without gaps, overlaps, or bytes after the last one. */
     private static Map<String, Tensor> cut(List<Placed> placed, ByteBuffer data) throws RefusedException {
         placed.sort(Comparator.comparingLong(Placed::begin).thenComparingLong(Placed::end));
         Map<String, Tensor> tensors = new TreeMap<>();

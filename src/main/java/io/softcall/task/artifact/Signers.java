@@ -20,10 +20,10 @@ import java.util.Optional;
 import java.util.regex.Pattern;
 
 /**
- * Whose prompts are served, where that is asked for. A signature binds every byte of an artifact, the task's name and the time of
- * signing; docs/task-artifact.md says how.
+ * The signers whose prompts are served. A signature covers every byte of an artifact, the task's name and the time of signing;
+ * docs/task-artifact.md specifies it.
  *
- * @param keys Ed25519; empty: everybody's
+ * @param keys Ed25519 public keys; if empty, signatures are not required
  */
 public record Signers(List<PublicKey> keys) {
 
@@ -36,8 +36,11 @@ public record Signers(List<PublicKey> keys) {
     }
 
     /**
-     * @param keys base64 of the X.509 form, which is what stands between the lines of a PEM file
-     * @throws IllegalArgumentException when one is no such key
+     * Parses public keys.
+     *
+     * @param keys base64 of the X.509 form, as a PEM file has it between its first and last line; empty: no signatures are
+     *     required
+     * @throws IllegalArgumentException if one is not such a key
      */
     public static Signers of(Optional<List<String>> keys) {
         return new Signers(keys.orElse(List.of()).stream().map(Signers::key).toList());
@@ -49,7 +52,7 @@ public record Signers(List<PublicKey> keys) {
                     .generatePublic(new X509EncodedKeySpec(Base64.getDecoder().decode(base64)));
         } catch (GeneralSecurityException | IllegalArgumentException e) {
             throw new IllegalArgumentException(
-                    "softcall.store.signed-by: \"%s\" is no Ed25519 public key, expected base64 as `softcall push --sign` prints it"
+                    "softcall.store.signed-by: \"%s\" is not an Ed25519 public key, expected base64 as `softcall push --sign` prints it"
                             .formatted(base64),
                     e);
         }
@@ -58,8 +61,8 @@ public record Signers(List<PublicKey> keys) {
     /**
      * Checks an artifact's signature.
      *
-     * @return when it was signed; empty where nobody asks for signatures
-     * @throws RefusedException when it is not signed for this task by one of the keys
+     * @return the time when it was signed; empty if signatures are not required
+     * @throws RefusedException if none of the keys signed it for this task
      */
     Optional<Instant> check(TaskName name, byte[] artifact, Safetensors file) throws RefusedException {
         if (keys.isEmpty()) {
@@ -67,16 +70,17 @@ public record Signers(List<PublicKey> keys) {
         }
         String signature = file.metadata().get("softcall_signature");
         if (signature == null) {
-            throw new RefusedException("it is not signed, and softcall.store.signed-by names who must sign it");
+            throw new RefusedException(
+                    "it is not signed, expected a signature by one of the keys of softcall.store.signed-by");
         }
         if (!SIGNATURE.matcher(signature).matches()) {
-            throw new RefusedException("softcall_signature is no signature, expected 128 hexadecimal digits");
+            throw new RefusedException("softcall_signature is not a signature, expected 128 hexadecimal digits");
         }
         byte[] message = message(artifact, signature);
         byte[] bytes = HexFormat.of().parseHex(signature);
         if (keys.stream().noneMatch(key -> verifies(key, message, bytes))) {
             throw new RefusedException(
-                    "its signature is of none of the keys of softcall.store.signed-by, or it was changed since it was signed");
+                    "none of the keys of softcall.store.signed-by made its signature, or it was changed after it was signed");
         }
         String task = file.metadata().getOrDefault("softcall_task", "");
         if (!task.equals(name.value())) {
@@ -85,7 +89,7 @@ public record Signers(List<PublicKey> keys) {
         try {
             return Optional.of(Instant.parse(file.metadata().getOrDefault("softcall_signed_at", "")));
         } catch (DateTimeException e) {
-            throw new RefusedException("softcall_signed_at is no time, expected one like 2026-01-31T09:30:00Z");
+            throw new RefusedException("softcall_signed_at is not a time, expected one like 2026-01-31T09:30:00Z");
         }
     }
 
@@ -100,12 +104,14 @@ public record Signers(List<PublicKey> keys) {
         }
     }
 
-    /** What is signed: the purpose, and the SHA-256 of the artifact with zeros in place of the signature's digits. */
+    /**
+     * Returns the signed message: the purpose, and the SHA-256 of the artifact with zeros in place of the signature's digits.
+     */
     private static byte[] message(byte[] artifact, String signature) throws RefusedException {
         byte[] digits = signature.getBytes(StandardCharsets.US_ASCII);
         int at = indexOf(artifact, digits, 0);
         if (at < 0 || indexOf(artifact, digits, at + 1) >= 0) {
-            throw new RefusedException("its signature stands in it other than once");
+            throw new RefusedException("it must contain its signature exactly once");
         }
         byte[] zeros = new byte[digits.length];
         Arrays.fill(zeros, (byte) '0');

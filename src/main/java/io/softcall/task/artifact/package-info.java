@@ -1,2 +1,2 @@
-/** Reads artifacts from bytes that anybody may have written. */
+/** Reads artifacts from untrusted bytes. */
 package io.softcall.task.artifact;

@@ -6,12 +6,15 @@ import io.softcall.task.TaskName;
 import java.io.IOException;
 import java.util.Optional;
 
-/** {@code rollback TASK}: goes back to the version of a task that a mirror held before. Needs neither the base nor a server. */
+/**
+ * The command {@code rollback TASK}: makes a mirror serve the previous version of a task again. Needs no base and no running
+ * server.
+ */
 public final class RollBack {
 
     private RollBack() {}
 
-    /** @param arguments the mirror's address, and the task */
+    /** @param arguments the address of the mirror, and the name of the task */
     public static void main(String... arguments) {
         if (arguments.length != 2) {
             fail("expected rollback TASK");
@@ -20,7 +23,7 @@ public final class RollBack {
             TaskName task = new TaskName(arguments[1]);
             Optional<String> version = Mirrors.rollBack(arguments[0], task.key());
             if (version.isEmpty()) {
-                fail("there is no version of task \"%s\" before the one that answers".formatted(task));
+                fail("the mirror holds no version of task \"%s\" before the served one".formatted(task));
             }
             System.out.printf("%s %s%n", task, version.get());
         } catch (IOException | IllegalArgumentException | SoftcallException e) {

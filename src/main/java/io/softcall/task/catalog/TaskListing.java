@@ -11,24 +11,26 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.LongSupplier;
 
-/** Lists tasks by their names, of which somebody may see some. Nothing is fetched or checked. */
+/** Lists the names of the tasks that a caller may see. It does not fetch or validate the artifacts. */
 public final class TaskListing {
 
-    /** The most tasks of one page. */
+    /** The bound on the tasks of one page. */
     public static final int MAX_ENTRIES = 10_000;
 
-    /** A page whose tasks lie too far from each other, among other objects, ends early. */
+    /** The time after which a page ends early, because there are many other objects between its tasks. */
     private static final Duration TIME_LIMIT = Duration.ofSeconds(5);
 
-    /** Such a page ends between two tasks. No name of a task begins so. */
+    /** The first character of a position between two tasks, where a page ended early. No name of a task begins with it. */
     private static final String POSITION = "/";
 
     private static final int MAX_POSITION = 1_024;
 
-    /** Greater than all that names are made of. */
+    /** A character greater than all characters of names. */
     private static final char BEHIND_NAMES = '~';
 
-    /** Where a first question finds too little, others ask for more: among many other objects they would take long. */
+    /**
+     * The factor by which each further listing for a page requests more objects. Many small listings would take long.
+     */
     private static final int GROWTH = 4;
 
     private final Store store;
@@ -39,14 +41,14 @@ public final class TaskListing {
         this.nanoTime = nanoTime;
     }
 
-    /** @param stored when the version was stored that is stored now */
+    /** @param stored the time when the current version was stored */
     public record Entry(TaskName name, Instant stored) {}
 
     /**
-     * Tasks in ascending order of their keys: {@code a-b} comes before {@code a}, whose key goes on with a {@code /}.
+     * Tasks in ascending order of their keys: {@code a-b} comes before {@code a}, whose key continues with a {@code /}.
      *
-     * @param next the {@code after} of the page that follows: the last name of this one, or, where the page ended early, a position
-     *     that begins with {@code /}; empty at the end
+     * @param next the {@code after} of the next page: the last name of this page, or a position that begins with {@code /} if
+     *     this page ended early; empty at the end
      */
     public record Page(List<Entry> entries, Optional<String> next) {
         public Page {
@@ -55,11 +57,11 @@ public final class TaskListing {
     }
 
     /**
-     * Lists the tasks whose names fit. It asks for their own parts of the store, so a page tells of nothing else, and costs what it
-     * gives.
+     * Lists the tasks whose names match the patterns. It lists only their parts of the store. So a page reveals nothing about
+     * other tasks, and its cost depends on its own tasks.
      *
-     * @param after a name, which need not be a task's, or a {@link Page#next}; empty for the first page
-     * @param limit from 1 to {@link #MAX_ENTRIES}
+     * @param after a name, which need not be that of an existing task, or a {@link Page#next}; empty for the first page
+     * @param limit the number of tasks, from 1 to {@link #MAX_ENTRIES}
      * @throws SoftcallException {@code INVALID_REQUEST} for an {@code after} that is neither, {@code STORE_UNAVAILABLE}, {@code
      *     STORE_DENIED}
      */
@@ -96,7 +98,7 @@ public final class TaskListing {
         return new Page(shown, Optional.of(shown.getLast().name().value()));
     }
 
-    /** The key behind which the page begins. */
+    /** Returns the key after which the page begins. */
     private static String position(String after) {
         if (after.isEmpty()) {
             return after;

@@ -32,29 +32,31 @@ import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
 
 /**
- * The tasks that a store holds, validated fresh on each call.
+ * The tasks of a store, revalidated at each call.
  *
- * <p>The promise is linearizable: {@link #revalidate} never completes with a version older than the one that was stored
- * when it was called. So a call may share only a revalidation to the store that is sent after the call arrived: per task, at most
- * one revalidation waits to be sent, and whoever comes meanwhile joins it. It is sent when the one before is answered, but {@link
- * #sharedWait} after its first call at the latest: a store that is slow once does not hold up those who come later.
+ * <p>Revalidation is linearizable: {@link #revalidate} never completes with a version older than the one that was stored when
+ * it was called. So a call may only share a request to the store that is sent after the call arrived. At most one revalidation
+ * of each task waits to be sent, and new calls join it (coalescing). It is sent when the previous one is answered, or
+ * {@link #sharedWait} after its first call, whichever is earlier. So one slow request to the store does not delay later calls
+ * for long.
  */
 @Singleton
 public class Tasks {
 
     private static final Logger LOG = Logger.getLogger(Tasks.class);
 
-    /** Whoever makes a copy has time. */
+    /** The time to load a copy. It is long, because no caller waits for the answer. */
     private static final Duration LEASE_OF_COPIES = Duration.ofSeconds(30);
 
-    /** What an entry takes besides its task: a reason is short. */
+    /** An estimate of what an entry takes besides its task. Reasons are short. */
     private static final int ENTRY_BYTES = 2_048;
 
     /**
-     * A task as the store proved it.
+     * A validated task.
      *
-     * @param staleness empty when the store was asked for this call (or within {@code max-age}); else how long ago this
-     *     version was last validated, because a mirror answered, or the store fails and {@code stale-if-error} allows it
+     * @param staleness empty if the store validated the version for this call or within {@code max-age}; otherwise the time
+     *     since the version was last validated. It is present if a mirror answered, or if the store failed and
+     *     {@code stale-if-error} allows this version.
      */
     public record Validated(Task task, Optional<Duration> staleness) {}
 
@@ -64,7 +66,7 @@ public class Tasks {
     private final ArtifactReader reader;
     private final LongSupplier nanoTime;
     private final Cache<TaskName, Known> known;
-    /** The newest revalidation about each task that is not answered yet. */
+    /** The newest revalidation of each task that has an unanswered one. */
     private final ConcurrentHashMap<TaskName, Revalidation> revalidations = new ConcurrentHashMap<>();
 
     private final RareLog refusals = new RareLog(LOG);
@@ -90,7 +92,7 @@ public class Tasks {
                 .build();
     }
 
-    /** What the stored object is: a task, or something that is refused. */
+    /** The content of a stored object: a task, or an artifact that is refused. */
     private sealed interface Content {
         record Good(Task task) implements Content {}
 
@@ -98,12 +100,12 @@ public class Tasks {
     }
 
     /**
-     * What is known of a stored object.
+     * A cached stored object.
      *
-     * @param lastGood the newest version that could be served, for {@code stale-if-error}
-     * @param goodNanos when {@code lastGood} was last validated
-     * @param validatedNanos when {@code version} was last validated
-     * @param failing whether the newest revalidation to the store failed
+     * @param lastGood the newest version that was not refused, for {@code stale-if-error}
+     * @param goodNanos the time when {@code lastGood} was last validated
+     * @param validatedNanos the time when {@code version} was last validated
+     * @param failing whether the newest revalidation failed
      */
     private record Known(
             String version,
@@ -122,18 +124,21 @@ public class Tasks {
         }
     }
 
-    /** One revalidation to the store, and the calls that share its answer. */
+    /** One revalidation, whose answer several calls may share. */
     private static final class Revalidation {
 
         private final CompletableFuture<Validated> answer = new CompletableFuture<>();
-        /** Whoever comes after this may not share the revalidation. Changes only inside {@code revalidations.compute}. */
+        /**
+         * Whether the request was sent, so that later calls must not share it. Changes only inside
+         * {@code revalidations.compute}.
+         */
         private boolean sent;
     }
 
     /**
-     * Asks the store whether the cached version still is the stored one, and fetches the stored one if not.
+     * Asks the store whether the cached version is still the stored one, and fetches the stored one if it is not.
      *
-     * @return completes with the task; exceptionally with a {@link SoftcallException} ({@code UNKNOWN_TASK}, {@code
+     * @return completes with the task, or exceptionally with a {@link SoftcallException} ({@code UNKNOWN_TASK}, {@code
      *     ARTIFACT_REFUSED}, {@code STORE_UNAVAILABLE}, {@code STORE_DENIED})
      */
     public CompletableFuture<Validated> revalidate(TaskName name) {
@@ -170,7 +175,7 @@ public class Tasks {
         try {
             before.answer.get(sharedWait.toMillis(), TimeUnit.MILLISECONDS);
         } catch (ExecutionException | TimeoutException e) {
-            // Its failure concerns those who asked it.
+            // Only the callers of the previous revalidation get its failure.
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
@@ -223,23 +228,25 @@ public class Tasks {
         };
     }
 
-    /** Whatever goes wrong with a revalidation, the last good version may answer. */
+    /**
+     * Turns any failure into a {@link SoftcallException}, so that the last good version may answer after every kind of failure.
+     */
     private static SoftcallException problem(TaskName name, RuntimeException e) {
         return e instanceof SoftcallException known
                 ? known
-                : new SoftcallException(Reason.INTERNAL, "task \"%s\" could not be asked for".formatted(name), e)
+                : new SoftcallException(Reason.INTERNAL, "task \"%s\" could not be revalidated".formatted(name), e)
                         .withDetail("%s", e);
     }
 
     /**
-     * An artifact as the store holds it now. Whoever keeps the bytes can {@link #read} the same version at any later time.
+     * The bytes of a stored artifact. {@link #read} can read the same version from them at any later time.
      *
-     * @param bytes not to be changed
+     * @param bytes must not be changed
      */
     public record Artifact(TaskName name, String version, byte[] bytes) {}
 
     /**
-     * Fetches an artifact, unread. Blocks.
+     * Fetches an artifact without reading it. Blocks.
      *
      * @throws SoftcallException {@code UNKNOWN_TASK}, {@code ARTIFACT_REFUSED}, {@code STORE_UNAVAILABLE}, {@code
      *     STORE_DENIED}
@@ -256,7 +263,7 @@ public class Tasks {
         }
     }
 
-    /** @throws SoftcallException {@code ARTIFACT_REFUSED} */
+    /** Reads a fetched artifact. @throws SoftcallException {@code ARTIFACT_REFUSED} if it cannot be served */
     public Task read(Artifact artifact) {
         try (Loading.Lease lease = loading.lease(LEASE_OF_COPIES)) {
             return lease.run(() -> reader.read(artifact.name(), artifact.version(), artifact.bytes()));
@@ -282,7 +289,7 @@ public class Tasks {
                 .formatted(object.bytes(), object.limit());
     }
 
-    /** Answers may come in another order than their revalidations were asked: the newest revalidation's counts. */
+    /** Caches an entry, unless a newer revalidation was answered earlier. */
     private void remember(TaskName name, Known entry) {
         known.asMap().merge(name, entry, (now, late) -> late.validatedNanos() - now.validatedNanos() < 0 ? now : late);
     }
@@ -328,8 +335,8 @@ public class Tasks {
     }
 
     /**
-     * The version to run with while {@link #revalidate} is under way. Empty when nothing is cached, and after a failure
-     * until the store answers again: work that will most likely be thrown away would only get in the way of others.
+     * Returns the version to speculate with while {@link #revalidate} is in progress. Empty if nothing is cached. Also empty
+     * after a failure until the store answers again, because the result of the speculation would probably be discarded.
      */
     public Optional<Task> cached(TaskName name) {
         return Optional.ofNullable(known.getIfPresent(name))
@@ -338,7 +345,7 @@ public class Tasks {
                         entry.content() instanceof Content.Good(Task task) ? Optional.of(task) : Optional.empty());
     }
 
-    /** Lists what is stored; see {@link TaskListing#list}. */
+    /** Lists stored tasks as {@link TaskListing#list} does. */
     public TaskListing.Page list(TaskPatterns patterns, String after, int limit) {
         return new TaskListing(store, nanoTime).list(patterns, after, limit);
     }

@@ -1,2 +1,2 @@
-/** The tasks of a store, kept fresh. docs/freshness.md. */
+/** The tasks of a store, revalidated at each call. docs/freshness.md specifies how. */
 package io.softcall.task.catalog;

@@ -37,7 +37,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Texts to classify in CloudEvents, as the SDKs, brokers and sources around send them. */
+/** Texts to classify in CloudEvents, as SDKs, brokers and sources send them. */
 @QuarkusTest
 @WithTestResource(S3Server.class)
 class EventsTest {
@@ -108,7 +108,7 @@ class EventsTest {
         assertTrue(json(response).at("/error/message").textValue().contains(message), body);
     }
 
-    /** The Python SDK's first API and Knative's KafkaSource name no type; others name their own. */
+    /** The first API of the Python SDK and Knative's KafkaSource send no content type; others send their own. */
     @ParameterizedTest
     @ValueSource(
             strings = {

@@ -19,7 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** Whatever is posted as an event can be answered, in the mode in which it came, or is refused; of a batch, each event alone. */
+/** Any posted event can be answered in the mode in which it came, or is refused. In a batch this holds for each event. */
 class HttpEventsFuzzTest {
 
     private static final JsonMapper JSON = new JsonMapper();

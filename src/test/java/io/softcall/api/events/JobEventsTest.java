@@ -35,7 +35,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import software.amazon.awssdk.core.sync.RequestBody;
 
-/** What a broker is told, in the words of the CloudEvents SDK. */
+/** The events for a broker, read with the CloudEvents SDK. */
 @QuarkusTest
 @WithTestResource(Sink.class)
 @WithTestResource(
@@ -125,7 +125,7 @@ class JobEventsTest {
             CloudEvent reply = answer.event().orElseThrow();
             assertEquals("io.softcall.job.completed", reply.getType());
             assertEquals("softcall", reply.getSource().toString());
-            // Headers carry it encoded, as the binding of HTTP says; JSON as it is.
+            // The HTTP binding requires encoded headers, while JSON has the id unencoded.
             String id = "events/%s %s.csv/%s".formatted("ü", structured, etag);
             assertEquals(structured ? id : id.replace("ü ", "%C3%BC%20"), reply.getId());
             assertEquals("application/json", reply.getDataContentType());
@@ -165,7 +165,7 @@ class JobEventsTest {
         Answer answer = deliver(event("any.type", data), false);
         assertEquals(200, answer.status(), new String(answer.body(), StandardCharsets.UTF_8));
         assertEquals("io.softcall.job.completed", answer.event().orElseThrow().getType());
-        // The same where nobody speaks CloudEvents.
+        // The same holds without CloudEvents.
         given().contentType("application/json")
                 .body(data)
                 .post("/v1/jobs")
@@ -210,7 +210,7 @@ class JobEventsTest {
                         .status());
     }
 
-    /** One event, one reply. */
+    /** Sends one event, and returns the reply. */
     @Test
     void severalRecordsAreToldInOneReply() throws Exception {
         put("events/one.csv", "text\nA joy.\n");
@@ -256,7 +256,7 @@ class JobEventsTest {
                 .body("parts", is(parts.size()))
                 .body("parts_done", is(0));
 
-        // At least once, in any order; the first event once more in between.
+        // Events are delivered at least once, in any order, so the first one is delivered again in between.
         Collections.shuffle(parts, new Random(7));
         CloudEvent last = parts.removeLast();
         for (CloudEvent part : parts) {

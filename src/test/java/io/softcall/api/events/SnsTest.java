@@ -19,7 +19,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** A topic of SNS that is subscribed to {@code POST /v1/jobs}; a server stands in for SNS. */
+/** An SNS topic with a subscription to {@code POST /v1/jobs}. A server stands in for SNS. */
 @QuarkusTest
 @WithTestResource(
         value = S3Server.class,

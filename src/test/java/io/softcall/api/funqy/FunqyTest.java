@@ -48,7 +48,7 @@ class FunqyTest {
                 .header("x-softcall-infer-ms", notNullValue());
     }
 
-    /** The same statuses and bodies as {@code /v1/classify}, whatever is wrong. */
+    /** Errors have the same statuses and bodies as those of {@code /v1/classify}. */
     @ParameterizedTest
     @ValueSource(
             strings = {
@@ -88,7 +88,7 @@ class FunqyTest {
         }
     }
 
-    /** A large body goes another way than a small one. */
+    /** A large body is read by other code than a small one. */
     @Test
     void largeBodies() {
         String padding = " ".repeat(100_000);

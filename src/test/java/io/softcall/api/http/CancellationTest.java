@@ -26,7 +26,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Callers that hang up, or whose time is up, cost no run; seen by the server's own metrics. */
+/** Cancelled calls, and calls whose deadline has passed, cost no forward pass, as the server's own metrics show. */
 @QuarkusTest
 @TestProfile(CancellationTest.Gated.class)
 class CancellationTest {
@@ -101,7 +101,7 @@ class CancellationTest {
         assertEquals(504, first.get());
         assertEquals(0, metrics.waiting());
         model.open();
-        // The first one's row was under way, and ends; the second one's never began.
+        // The input of the first call was being computed, and ends. That of the second call never began.
         CallMetrics.await(run + 1, metrics::rowsRun);
         given().contentType("application/json")
                 .body(body(1))

@@ -28,7 +28,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What is wrong with a request is its sender's concern: a 4xx at once, no line in the log, and nothing of what was sent in it. */
+/**
+ * A faulty request is the sender's problem: it gets a 4xx at once, no line in the log, and an answer that repeats nothing of
+ * it.
+ */
 @QuarkusTest
 @WithTestResource(
         value = S3Server.class,
@@ -41,7 +44,7 @@ class HttpFaultsTest {
 
     private static final int LIMIT_MS = 5_000;
 
-    /** Stands in every body and header here. */
+    /** A text in every body and header here. */
     private static final String TEXT = "CUSTOMERTEXT";
 
     @TestHTTPResource
@@ -65,7 +68,7 @@ class HttpFaultsTest {
                         .toList());
     }
 
-    /** What comes back until the server closes the connection, or until an answer is whole. */
+    /** Reads until the server closes the connection, or until an answer is complete. */
     private String send(byte[] request) throws IOException {
         try (Socket socket = new Socket(url.getHost(), url.getPort())) {
             socket.setSoTimeout(LIMIT_MS);
@@ -212,7 +215,7 @@ class HttpFaultsTest {
                 .count();
     }
 
-    /** The log is not silent by accident. */
+    /** The log works, so it is not silent by accident. */
     @Test
     void theLogIsWatched() {
         Logger.getLogger("io.softcall.test").info("a line of " + Map.of("this", "test"));

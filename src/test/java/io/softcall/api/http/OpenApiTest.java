@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** The document that the build writes is served, in the form that is asked for. */
+/** The document that the build writes is served in the requested format. */
 @QuarkusTest
 @WithTestResource(S3Server.class)
 class OpenApiTest {

@@ -19,7 +19,7 @@ import java.util.Base64;
 import java.util.Optional;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 
-/** Whatever is asked is the same question by HTTP, in an event and in a record; or it is refused by all of them. */
+/** Any request means the same over HTTP, in an event and in a record, or all of them refuse it. */
 class ClassifyRequestFuzzTest {
 
     private static final JsonMapper JSON = new JsonMapper();
@@ -67,7 +67,7 @@ class ClassifyRequestFuzzTest {
         request.classification().inputs().forEach(item -> assertTrue(item.size() == 1 || item.size() == 2));
         assertTrue(request.classification().truncateTokens().orElse(1) > 0);
         if (request.id().isPresent()) {
-            // It stands in the answer.
+            // The answer contains it.
             byte[] answer = JSON.writeValueAsBytes(request.id().get());
             assertEquals(request.id().get(), JSON.readTree(answer).textValue());
         }

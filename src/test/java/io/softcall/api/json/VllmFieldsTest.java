@@ -17,7 +17,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What vLLM's clients send beside a text. */
+/** The additional fields that vLLM's clients send with a text. */
 @QuarkusTest
 @WithTestResource(S3Server.class)
 class VllmFieldsTest {

@@ -6,14 +6,14 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * A message out of the bytes of a fuzzer, as people write messages: a header a line, an empty line, the body. A line without a colon
- * is a header without a value.
+ * A message from the bytes of a fuzzer: one header per line, an empty line, and the body. A line without a colon is a header
+ * without a value.
  */
 public record FuzzedMessage(List<Header> headers, byte[] body) {
 
     private static final int MOST_HEADERS = 50;
 
-    /** @param value null where it has none */
+    /** @param value null if it has none */
     public record Header(String name, String value) {}
 
     public static FuzzedMessage of(byte[] bytes) {

@@ -9,7 +9,7 @@ import java.util.stream.IntStream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.junit.jupiter.api.Test;
 
-/** A fault that nobody expected costs the record that it comes from, and no other. */
+/** An unexpected fault affects only the record that causes it. */
 class KafkaChunkTest {
 
     private static final int POISON = 1;

@@ -17,7 +17,7 @@ import java.util.Optional;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.producer.ProducerRecord;
 
-/** Whatever a record holds can be answered by a record, or is a dead letter for a reason that may be told. */
+/** Any record can be answered by a record, or is a dead letter with a reason that its sender may read. */
 class KafkaContentFuzzTest {
 
     private static final Map<String, String> ANSWER = Map.of("answer", "yes");

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** Two processes of the packaged server in one group: the second joins under load, the first is killed half way. */
+/** Two processes of the packaged server in one group. The second one joins under load, and the first one is killed half way. */
 class KafkaGroupIT {
 
     private static final int HALF = 3_000;
@@ -49,7 +49,7 @@ class KafkaGroupIT {
         Map<Integer, List<String>> asked = new TreeMap<>();
         Process first = startServer("first");
         send(asked, 0);
-        // It answers, so it is up.
+        // An answer shows that the server is up.
         kafka.read(beginning, LIMIT, records -> !records.isEmpty());
         startServer("second");
         awaitMembers(2);
@@ -68,7 +68,7 @@ class KafkaGroupIT {
         kafka.ends(KafkaBroker.DEAD_LETTERS).forEach((partition, end) -> assertEquals(0, end));
     }
 
-    /** What a consumer has that drops the ids it has seen. */
+    /** The answers of a consumer that drops ids which it has seen. */
     private static Map<String, ConsumerRecord<byte[], byte[]>> first(List<ConsumerRecord<byte[], byte[]>> answers) {
         Map<String, ConsumerRecord<byte[], byte[]>> first = new LinkedHashMap<>();
         answers.forEach(answer -> first.putIfAbsent(
@@ -91,7 +91,7 @@ class KafkaGroupIT {
         }
     }
 
-    /** Waits until so many members of the group have partitions. */
+    /** Waits until that many members of the group have partitions. */
     private void awaitMembers(int members) throws InterruptedException {
         long end = System.nanoTime() + LIMIT.toNanos();
         long having = 0;
@@ -120,7 +120,7 @@ class KafkaGroupIT {
                         "0",
                         "KAFKA_BOOTSTRAP_SERVERS",
                         kafka.address(),
-                        // A member that is killed is missed after that time.
+                        // The group notices a killed member after this time.
                         "KAFKA_SESSION_TIMEOUT_MS",
                         "6000",
                         "KAFKA_HEARTBEAT_INTERVAL_MS",

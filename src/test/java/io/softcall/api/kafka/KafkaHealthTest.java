@@ -14,7 +14,7 @@ import java.util.Map;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.junit.jupiter.api.Test;
 
-/** A loop that cannot go on says so: here there is no topic for dead letters. */
+/** A loop that cannot continue is reported as down. Here the topic for dead letters does not exist. */
 @QuarkusTest
 @WithTestResource(
         value = S3Server.class,
@@ -39,7 +39,7 @@ class KafkaHealthTest {
         }
         assertEquals(503, ready());
         given().get("/q/health/ready").then().body("checks.find { it.name == 'kafka' }.status", is("DOWN"));
-        // It harms nobody else.
+        // Other parts of the server are not affected.
         given().get("/q/health/live").then().statusCode(200);
         given().contentType("application/json")
                 .body(Map.of("model", "sentiment", "input", "A joy."))

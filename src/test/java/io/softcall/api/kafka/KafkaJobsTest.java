@@ -26,7 +26,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import software.amazon.awssdk.core.sync.RequestBody;
 
-/** Storage events of a topic, on a real broker and a real S3 server: what becomes of them, and who is told. */
+/** Storage events on a topic, with a real broker and a real S3 server: their effects and their replies. */
 @QuarkusTest
 @WithTestResource(
         value = S3Server.class,
@@ -159,7 +159,7 @@ class KafkaJobsTest {
                 .replace("\"", "");
     }
 
-    /** Into one partition: what follows waits for it. */
+    /** Sends an event to one partition, so that the next events wait for it. */
     private void send(String event) {
         KafkaBroker.await(kafka.producer()
                 .send(new ProducerRecord<>(KafkaBroker.FILES, 0, null, event.getBytes(StandardCharsets.UTF_8))));

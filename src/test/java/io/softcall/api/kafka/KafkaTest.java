@@ -38,7 +38,7 @@ import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** Requests of a topic and their answers, on a real broker; CloudEvents are written and read by their SDK. */
+/** Requests on a topic and their answers, on a real broker. The CloudEvents SDK writes and reads the events. */
 @QuarkusTest
 @WithTestResource(S3Server.class)
 @WithTestResource(KafkaBroker.class)
@@ -59,7 +59,7 @@ class KafkaTest {
         deadLetters = kafka.ends(KafkaBroker.DEAD_LETTERS);
     }
 
-    /** What a request is to be answered with. */
+    /** The expected answer to a request. */
     private record Expected(String id, String eventId, Tiny.Row row) {}
 
     @Test
@@ -172,7 +172,7 @@ class KafkaTest {
         assertEquals(null, dead.getLast().value());
     }
 
-    /** Its zeros look like UTF-32. One such record once held its partition for ever. */
+    /** The zeros of such a record look like UTF-32. One record once blocked its partition for ever. */
     @Test
     void theFramingOfASchemaRegistryHoldsUpNobody() throws IOException {
         byte[] framed = Files.readAllBytes(Path.of("src/test/resources/cases/confluent-framed.bin"));
@@ -190,7 +190,7 @@ class KafkaTest {
                 .body("checks.find { it.name == 'kafka' }.data['softcall.classify']", is("read"));
     }
 
-    /** What routes and traces an event goes on with its answer. */
+    /** The attributes that route and trace an event are copied to its answer. */
     @Test
     void anAnswerKeepsWhatBelongsToItsEvent() {
         CloudEvent event = CloudEventBuilder.from(event("1", Map.of("model", "sentiment", "input", "A joy.")))
@@ -290,7 +290,7 @@ class KafkaTest {
         return send(new ProducerRecord<>(KafkaBroker.REQUESTS, bytes(key), bytes(body)));
     }
 
-    /** @return the record's place */
+    /** @return the partition and offset of the record */
     private String send(ProducerRecord<byte[], byte[]> record) {
         var sent = KafkaBroker.await(kafka.producer().send(record));
         return "%s/%d/%d".formatted(sent.topic(), sent.partition(), sent.offset());

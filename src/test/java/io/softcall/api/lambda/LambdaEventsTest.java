@@ -68,7 +68,10 @@ class LambdaEventsTest {
         assertAnswer(pair, answers.get("pair"));
     }
 
-    /** A text that only the tokenizer finds too long spoils the call that its task's messages share, but none of them. */
+    /**
+     * A text that only the tokenizer finds too long makes the shared call of its task's messages fail, but not the other
+     * messages.
+     */
     @Test
     void aTextThatIsTooLongSpoilsNoOther() throws Exception {
         List<Tiny.Row> rows = Tiny.golden("sentiment");
@@ -104,7 +107,7 @@ class LambdaEventsTest {
         try (Lambda function = sqs(url)) {
             Map<String, Object> event = Map.of("Records", messages);
             assertEquals(List.of("b1", "b2"), failures(function.invoke(event)));
-            // Delivered again: the queue of results knows these ids.
+            // The messages are delivered again, but the queue of results knows their ids.
             assertEquals(List.of("b1", "b2"), failures(function.invoke(event)));
         }
         List<String> ids =
@@ -154,7 +157,7 @@ class LambdaEventsTest {
             assertProblem("u", "unknown_task", results.get(rows.size() + 1));
             assertProblem("e", "invalid_request", results.get(rows.size() + 2));
             assertProblem("n", "invalid_request", results.get(rows.size() + 3));
-            // Rows are those of files: of one text or two, and with ids as they were written.
+            // Rows are like those of files: one text or two, and ids as they were written.
             assertProblem("both", "invalid_request", results.get(rows.size() + 4));
             String[] ids = {"1e400", "0.10000000000000000555", "1e2", "\"\ud83d\ude00\""};
             String written = function.invokeRaw("{\"BatchInput\": {\"task\": \"sentiment\"}, \"Items\": ["
@@ -173,7 +176,7 @@ class LambdaEventsTest {
         }
     }
 
-    /** Not the rows' fault: the call fails, so that the state machine tries it again. */
+    /** A failure that is not a fault of the rows makes the call fail, so that the state machine retries it. */
     @Test
     void aStoreThatIsAwayFailsTheCall() throws Exception {
         Map<String, String> away = Map.of(

@@ -18,7 +18,7 @@ import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import software.amazon.awssdk.core.sync.RequestBody;
 
-/** Keys as a real server tells them as they are, and as others encode them; results go into the same bucket. */
+/** Keys that a real server sends unencoded, and that others encode. Results go into the same bucket. */
 @QuarkusTest
 @WithTestResource(
         value = VersityGateway.class,
@@ -70,7 +70,7 @@ class JobKeysTest {
         for (int i = 0; i < keys.size(); i++) {
             expected.put(keys.get(i), put(keys.get(i), i + 1));
         }
-        // It tells of our results too.
+        // The server also notifies about results, which the predicate leaves out.
         List<String> notifications = store.notifications(one -> one.contains("\"in/"), keys.size());
         assertEquals(keys.size(), notifications.size());
         assertTrue(notifications.stream().anyMatch(one -> one.contains("\"in/a+b.csv\"")), "raw: " + notifications);
@@ -83,7 +83,7 @@ class JobKeysTest {
                     report.path("rows").intValue());
         }
         assertEquals(expected, found);
-        // The same files, as AWS and MinIO tell of them.
+        // The same files in the notifications of AWS and MinIO.
         for (String key : keys) {
             assertEquals(
                     key,
@@ -129,7 +129,7 @@ class JobKeysTest {
                 report(notification("into/c+d.csv", ", \"size\": 26"))
                         .path("key")
                         .asText());
-        // None is there: the job that cannot be is that of the usual reading.
+        // Neither file exists, so the failed job has the key of the usual decoding.
         JsonNode gone = report(notification("into/no+such.csv", ""));
         assertEquals("into/no such.csv", gone.path("key").asText());
         assertEquals("input_gone", gone.at("/error/code").asText());

@@ -17,7 +17,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import software.amazon.awssdk.core.sync.RequestBody;
 import software.amazon.awssdk.services.s3.model.S3Object;
 
-/** Nothing of a file's rows comes into the log, a manifest or an answer, whatever is wrong with them. */
+/** The log, manifests and answers never contain anything of a file's rows, whatever is wrong with them. */
 @QuarkusTest
 @WithTestResource(
         value = S3Server.class,
@@ -29,7 +29,7 @@ import software.amazon.awssdk.services.s3.model.S3Object;
         })
 class JobSilenceTest {
 
-    /** Stands in every row here; results, which are for the sender of the file, may hold ids. */
+    /** A text in every row here. Results may contain ids, because the sender of the file reads them. */
     private static final String TEXT = "CUSTOMERTEXT";
 
     S3Server store;

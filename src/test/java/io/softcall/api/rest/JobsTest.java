@@ -46,7 +46,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import software.amazon.awssdk.core.sync.RequestBody;
 import software.amazon.awssdk.services.s3.model.S3Object;
 
-/** Jobs without a broker, on a real S3 server: what they read, what they write, and that nobody can change it. */
+/** Jobs without a broker, on a real S3 server: their input, their output, and that nobody can change it. */
 @QuarkusTest
 @WithTestResource(
         value = S3Server.class,
@@ -73,7 +73,7 @@ class JobsTest {
 
     S3Server store;
 
-    /** Rows of PEFT's golden texts, the same again and again. */
+    /** Rows of PEFT's golden texts, repeated. */
     private static String jsonl(int rows) {
         StringBuilder lines = new StringBuilder();
         for (int i = 0; i < rows; i++) {
@@ -307,7 +307,7 @@ class JobsTest {
                 JSON.readTree(answer.get().body()).at("/error/code").asText());
         int parts = parts(id).size();
         assertTrue(parts < 50_000, "parts: " + parts);
-        // Whoever asks again is told the same, and nothing more is done.
+        // Further notifications get the same answer, and no further work is done.
         notify(key).statusCode(200).body("error.code", is("cancelled"));
         status(id).body("state", is("cancelled"));
         given().delete("/v1/jobs/{key}/{etag}", key, etag)
@@ -330,7 +330,7 @@ class JobsTest {
         while (parts(id).isEmpty()) {
             Thread.sleep(20);
         }
-        // As the other one writes it.
+        // The manifest is what the other instance would write.
         JsonNode plan = JSON.readTree(get(id + "/_PLAN"));
         String manifest = JSON.createObjectNode()
                 .put("job", id)
@@ -454,7 +454,7 @@ class JobsTest {
                 .headObject(r -> r.bucket(S3Server.BUCKET).key("results/" + id + "/part-00000.jsonl"))
                 .lastModified()
                 .toString();
-        // As if killed before the last part, and the task deleted meanwhile.
+        // The state is that of a server that was killed before the last part, while the task was deleted.
         delete(id + "/_SUCCESS");
         delete(id + "/part-00002.jsonl");
         store.delete("kept");
@@ -501,7 +501,7 @@ class JobsTest {
     void aStoreThatIsAwayForAWhileDelaysAJob() throws Exception {
         String key = "in/sentiment/away.jsonl";
         String id = key + "/" + put(key, jsonl(300).getBytes(StandardCharsets.UTF_8));
-        // Not by REST-assured, which gives up after 30 s: the S3 server may take that long to start beside other tests.
+        // REST-assured would give up after 30 s, but the S3 server may take that long to start beside other tests.
         HttpRequest request = post(notification(S3Server.BUCKET, key, ""));
         var answer = HttpClient.newBuilder()
                 .version(HttpClient.Version.HTTP_1_1)
@@ -522,7 +522,7 @@ class JobsTest {
         assertTrue(closeTo(best, 1e-4).matches(row.get("score").doubleValue()), row.toString());
     }
 
-    /** Rows count from 0 within their parts, and the manifest says what is stored. */
+    /** Checks that rows count from 0 in each part, and that the manifest describes what is stored. */
     private void assertManifest(String id) throws Exception {
         JsonNode manifest = JSON.readTree(get(id + "/_SUCCESS"));
         long rows = 0;
@@ -563,7 +563,8 @@ class JobsTest {
     private List<String> parts(String id) {
         return keys(id).stream()
                 .map(key -> key.substring(key.lastIndexOf('/') + 1))
-                // s3proxy, killed while it writes, leaves part-00011.jsonl-UUID behind: no part's name.
+                // If s3proxy is killed while it writes, it leaves part-00011.jsonl-UUID, which is not the name of a
+                // part.
                 .filter(name -> name.matches("part-[0-9]{5}\\.jsonl"))
                 .toList();
     }
@@ -621,7 +622,7 @@ class JobsTest {
         return Map.of("Records", records);
     }
 
-    /** As S3 sends it. */
+    /** Returns a notification as S3 sends it. */
     private static Map<String, Object> record(String bucket, String key, String etag) {
         return Map.of(
                 "eventVersion",

@@ -20,7 +20,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import software.amazon.awssdk.core.sync.RequestBody;
 
-/** Listing tasks of a real bucket, among other objects. */
+/** Lists the tasks of a real bucket, among other objects. */
 @QuarkusTest
 @WithTestResource(value = S3Server.class)
 class ModelsTest {

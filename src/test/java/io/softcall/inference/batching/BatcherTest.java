@@ -45,14 +45,14 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /**
- * Who shares a run, who comes first, and what never runs. The model is the tiny base; a gate before it holds the first run
- * back until the rows of a test are queued, so that nothing depends on time.
+ * Which inputs share a batch, in which order they are computed, and which are never computed. The model is the tiny base. A
+ * gate holds the first batch back until the inputs of a test are queued, so that nothing depends on time.
  */
 class BatcherTest {
 
     private static final long NEVER = System.nanoTime() + TimeUnit.DAYS.toNanos(1);
 
-    /** Far more than anything here takes: a test that waits in vain fails, and does not hang. */
+    /** Far more than any test takes, so that a test which waits in vain fails instead of hanging. */
     private static final Duration LIMIT = Duration.ofSeconds(60);
 
     private static InferenceConfig config;
@@ -102,7 +102,7 @@ class BatcherTest {
         tiny.close();
     }
 
-    /** A first row stands before the shut gate: what a test submits now waits until it opens the gate. */
+    /** Submits a first input, which waits at the shut gate. Inputs that a test submits now wait until it opens the gate. */
     @BeforeEach
     void holdTheFirstRun() {
         model = new GatedModel(tiny);
@@ -128,12 +128,12 @@ class BatcherTest {
 
     @Test
     void rowsThatWaitAreDividedAmongTheRuns() throws Exception {
-        divide(2);
+        partition(2);
         QueuedRequest call = submit("call", 8, 8, 8, 8, 8, 8, 8);
         model.letThrough();
         model.awaitRun();
         model.awaitRun();
-        // Of two runs at once either may come to the gate first.
+        // Either of two concurrent batches may reach the gate first.
         assertEquals(
                 List.of(1, 3, 4), model.runs().stream().map(List::size).sorted().toList());
         model.open();
@@ -143,7 +143,7 @@ class BatcherTest {
 
     @Test
     void aRowHasAllCoresIfItCameWhenNothingRan() throws Exception {
-        divide(2);
+        partition(2);
         QueuedRequest behind = submit("behind", 8);
         model.open();
         finish(behind);
@@ -151,12 +151,12 @@ class BatcherTest {
         assertEquals(List.of(true, false, true), model.exclusive());
     }
 
-    /** Begins again with so many runs at once: the first row, alone, stands before the shut gate. */
-    private void divide(int runs) throws InterruptedException {
-        divide(runs, 0);
+    /** Starts again with that many concurrent batches. The first input waits at the shut gate, alone in its batch. */
+    private void partition(int runs) throws InterruptedException {
+        partition(runs, 0);
     }
 
-    private void divide(int runs, double linger) throws InterruptedException {
+    private void partition(int runs, double linger) throws InterruptedException {
         stop();
         model = new GatedModel(tiny);
         metrics = new SimpleMeterRegistry();
@@ -192,9 +192,9 @@ class BatcherTest {
         assertEquals(1, model.runs().getLast().size());
     }
 
-    /** One run stands before its gate until {@code held} is counted down, or the test ends; the other place is free. */
+    /** Holds one batch at its gate until {@code held} is counted down or the test ends. The other place is free. */
     private void holdOneOfTwoRuns(double linger) throws InterruptedException {
-        divide(2, linger);
+        partition(2, linger);
         submit("held", 8);
         held = model.letThrough();
         model.awaitRun();
@@ -232,7 +232,7 @@ class BatcherTest {
                         .toList());
     }
 
-    /** The i-th row of a call is run after at most i x (waiting tasks) x (waiting calls of its task) runs. */
+    /** The i-th input of a request is computed after at most i x (waiting tasks) x (waiting requests of its task) batches. */
     @Test
     void theWaitOfEachRowIsBounded() throws Exception {
         int tasks = 3;
@@ -244,7 +244,7 @@ class BatcherTest {
         for (int task = 0; task < tasks; task++) {
             for (int call = 0; call < calls; call++) {
                 List<long[]> own = new ArrayList<>();
-                // The first call floods the queue with rows that fill a run each.
+                // The first request floods the queue with inputs that each fill a batch.
                 int rows = task + call == 0 ? 40 : 1 + random.nextInt(6);
                 for (int row = 0; row < rows; row++) {
                     own.add(text(random, 1 + random.nextInt(100) + (rows == 40 ? 512 : 0)));
@@ -340,7 +340,7 @@ class BatcherTest {
         assertEquals(2, model.rows());
     }
 
-    /** Under overload a GPU without memory fails nearly all runs: a trace each would be all that is in the log. */
+    /** On a GPU without free memory nearly all batches fail under overload. A stack trace for each would fill the log. */
     @Test
     void aRunThatFailsForAKnownReasonIsOneLine() throws Exception {
         try (CapturedLog log = new CapturedLog()) {
@@ -354,7 +354,7 @@ class BatcherTest {
                     lines.contains(
                             "io.softcall.inference.batching.BatchRunner: a batch of 2 inputs failed: OUT_OF_MEMORY: no memory"),
                     lines::toString);
-            // The first row's run, too, and nothing else.
+            // The other line is that of the first input's batch.
             assertEquals(2, lines.size(), lines::toString);
         }
     }
@@ -402,7 +402,8 @@ class BatcherTest {
         submit("gate", 90);
         model.awaitRun();
         submit("task", lengths(40, 30));
-        // The first row took more than 100 ms and weighs 7/8 of the second: more than 46 ms a row, and 40 rows wait.
+        // The first input took more than 100 ms and weighs 7/8 of the second: more than 46 ms for each of the 40
+        // waiting inputs.
         assertTrue(
                 batcher.backlog().toMillis() >= 40 * 46, () -> batcher.backlog().toString());
     }
@@ -440,7 +441,7 @@ class BatcherTest {
         return batcher.submit(new TaskName(task), prefix, texts(lengths), NEVER);
     }
 
-    /** Calls with one text each, until one is refused; returns how many were taken. */
+    /** Submits requests with one text until one is refused. Returns how many were accepted. */
     private int flood(String task, int calls) {
         for (int i = 0; i < calls; i++) {
             try {

@@ -21,7 +21,7 @@ class DrainRateTest {
         assertEquals(Duration.ZERO, rate.timeFor(0));
     }
 
-    /** (7/8 x 8 s + 1 s) for (7/8 x 8 + 1) inputs. */
+    /** The rate is (7/8 x 8 s + 1 s) for (7/8 x 8 + 1) inputs. */
     @Test
     void aBatchWeighsSevenEighthsOfTheOneAfterIt() {
         rate.record(8, Duration.ofSeconds(8).toNanos());

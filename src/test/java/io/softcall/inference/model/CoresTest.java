@@ -30,7 +30,7 @@ class CoresTest {
                 "0-15     | 0     | 2  | 2",
                 "0-15     | 0,8   | 16 | 8", // two hardware threads a core
                 "0-15     | 0-1   | 16 | 8",
-                "0-15     | 0,8   | 3  | 3", // a quota, which says nothing about where
+                "0-15     | 0,8   | 3  | 3", // a quota, which does not name cores
                 "0-1      | 0-1   | 2  | 1",
                 "0        | 0     | 1  | 1",
                 "0-3,8-11 | 0     | 8  | 8",
@@ -50,7 +50,7 @@ class CoresTest {
         assertEquals(4, Cores.usable(cpus, 4));
     }
 
-    /** Each core of this machine has a list of hardware threads of its own. */
+    /** Each core of this machine has its own list of hardware threads. */
     @Test
     void asManyAsThisMachineHas() throws IOException {
         assumeTrue(Files.exists(MACHINE.resolve("cpu0/topology/thread_siblings_list")));

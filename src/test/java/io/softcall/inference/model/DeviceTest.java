@@ -21,10 +21,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What serves, with what, and what happens where that cannot be had. */
+/** The device that computes, its defaults, and the result if it is unavailable. */
 class DeviceTest {
 
-    /** A device that no machine has: the same whether a GPU is here or not, and whether this build could use one. */
+    /** A device number that no machine has, so that the result does not depend on a GPU, or on CUDA in this build. */
     private static final String NO_SUCH_GPU = "4711";
 
     @Test

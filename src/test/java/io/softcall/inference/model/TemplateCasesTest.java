@@ -20,7 +20,7 @@ class TemplateCasesTest {
     private static final Path SMOLLM2 =
             Path.of("training-exporter/src/softcall/graphs/SmolLM2-135M-Instruct-Q4_1/tokenizer.json");
 
-    /** @param ids null where the template alone is longer than the limit */
+    /** @param ids null if the template alone is longer than the limit */
     private record Case(String tokenizer, String template, List<String> texts, Integer limit, long[] ids) {}
 
     @Test

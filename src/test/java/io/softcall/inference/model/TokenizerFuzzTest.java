@@ -17,12 +17,12 @@ import io.softcall.task.Template.Span;
 import java.util.List;
 import java.util.Optional;
 
-/** Whatever a template is and whatever texts come, they become ids, as many as are allowed, or the text is too long. */
+/** Any template with any texts becomes at most as many ids as are allowed, or the text is refused as too long. */
 class TokenizerFuzzTest {
 
     private static final Tokenizer TOKENIZER = new Tokenizer(Tiny.BASE.resolve("tokenizer.json"));
 
-    /** @param input most tokens (a character), a template, its texts */
+    /** @param input the largest number of tokens (a character), a template, and its texts */
     @FuzzTest
     void encode(byte[] input) {
         List<String> fields = FuzzTexts.of(input);
@@ -40,10 +40,10 @@ class TokenizerFuzzTest {
         }
         assertSpansHoldTheTexts(template, texts);
         Optional<long[]> cut = encode(template, texts, limit, true);
-        // Elsewhere a token across a border belongs to the template.
+        // With another template, a token across the border of a text belongs to the template and cannot be cut.
         assertTrue(cut.isPresent() || !template.toString().equals("{text}"), "a text alone can be cut");
         assertTrue(cut.map(ids -> ids.length).orElse(0) <= limit);
-        // What fits is not cut.
+        // A text that fits is not cut.
         encode(template, texts, limit, false).ifPresent(whole -> assertArrayEquals(whole, cut.orElseThrow()));
     }
 

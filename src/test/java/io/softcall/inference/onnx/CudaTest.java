@@ -27,10 +27,13 @@ import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** On a GPU; where there is none, or the build has no CUDA, skipped with the reason. Expected rows come from the processor. */
+/**
+ * Tests on a GPU. They are skipped, with the reason, if there is none or the build has no CUDA. Expected rows come from the
+ * processor.
+ */
 class CudaTest {
 
-    private static final SessionResources MEANS = new SessionResources(1, 0, true);
+    private static final SessionResources RESOURCES = new SessionResources(1, 0, true);
     private static final long CACHE_BYTES = 1_000_000;
 
     private final Random random = new Random(7);
@@ -38,7 +41,7 @@ class CudaTest {
     private final Bundle half = Bundle.open(Tiny.BASE, "fp16");
     private Cuda cuda;
 
-    /** The first GPU with so much memory for weights and runs. */
+    /** The first GPU, with a bound on memory for weights and forward passes. */
     private record Gpu(MemorySize memoryLimit) implements InferenceConfig.Cuda {
 
         static Gpu withMemory(long bytes) {
@@ -79,7 +82,7 @@ class CudaTest {
 
     @Test
     void fullPrecisionIsTheProcessors() {
-        try (OnnxModel model = open(full, Trunk.on(cuda, full, MEANS), new LayerPrefixes(full))) {
+        try (OnnxModel model = open(full, Trunk.on(cuda, full, RESOURCES), new LayerPrefixes(full))) {
             assertSameRows(model, 1e-4f);
         }
     }
@@ -110,10 +113,10 @@ class CudaTest {
     private void assertSameRows(OnnxModel model, float tolerance) {
         try (OnnxModel expected = new OnnxModel(
                 full,
-                PartitionedTrunk.single(Trunk.packed(full, full.served(), MEANS)),
+                PartitionedTrunk.single(Trunk.packed(full, full.served(), RESOURCES)),
                 Device.CPU,
                 new LayerPrefixes(full),
-                MEANS,
+                RESOURCES,
                 Duration.ofSeconds(1))) {
             List<Prompt> prompts = List.of(prompt(), prompt(), prompt());
             List<Prefix> wanted = prompts.stream().map(expected::encode).toList();
@@ -136,12 +139,13 @@ class CudaTest {
     }
 
     private OnnxModel openHalf(Cuda runsIn) {
-        Trunk trunk = Trunk.on(runsIn, half, MEANS);
+        Trunk trunk = Trunk.on(runsIn, half, RESOURCES);
         return open(half, trunk, new PagedPrefixes(half, trunk.keyOrder(), CACHE_BYTES, cuda));
     }
 
     private static OnnxModel open(Bundle bundle, Trunk trunk, PrefixForm form) {
-        return new OnnxModel(bundle, PartitionedTrunk.single(trunk), Device.CUDA, form, MEANS, Duration.ofSeconds(1));
+        return new OnnxModel(
+                bundle, PartitionedTrunk.single(trunk), Device.CUDA, form, RESOURCES, Duration.ofSeconds(1));
     }
 
     private Prompt prompt() {

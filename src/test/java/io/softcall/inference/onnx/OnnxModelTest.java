@@ -32,10 +32,10 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Where weights come from, and where prefixes do. */
+/** The sources of weights and prefixes. */
 class OnnxModelTest {
 
-    private static final SessionResources MEANS = new SessionResources(0, 0, true);
+    private static final SessionResources RESOURCES = new SessionResources(0, 0, true);
     private static final Duration IDLE = Duration.ofMillis(200);
     private static final long[] TEXT = {3, 1, 4, 1, 5};
 
@@ -90,7 +90,7 @@ class OnnxModelTest {
         Bundle int8 = Bundle.open(RealBase.BASE, "int8");
         Bundle full = Bundle.open(RealBase.BASE, Bundle.FULL_PRECISION);
         try (OnnxModel model = open(int8);
-                Trunk fp32 = Trunk.mapped(full, full.served(), MEANS)) {
+                Trunk fp32 = Trunk.mapped(full, full.served(), RESOURCES)) {
             OnnxPrefix prefix = (OnnxPrefix) model.encode(prompt(int8));
             OnnxPrefix expected = (OnnxPrefix) fp32.encode(prompt(full), new LayerPrefixes(full));
             for (int i = 0; i < 2 * int8.layers(); i++) {
@@ -103,7 +103,7 @@ class OnnxModelTest {
 
     @Test
     void theEncoderIsGivenBackWhenNoPromptCame() throws InterruptedException {
-        Encoder encoder = new Encoder(() -> Trunk.mapped(tiny, tiny.served(), MEANS), IDLE);
+        Encoder encoder = new Encoder(() -> Trunk.mapped(tiny, tiny.served(), RESOURCES), IDLE);
         assertFalse(encoder.isOpen());
         for (int i = 0; i < 2; i++) {
             encoder.encode(prompt(tiny), new LayerPrefixes(tiny)).release();
@@ -119,7 +119,7 @@ class OnnxModelTest {
         assertEquals(Reason.STOPPING, e.reason());
     }
 
-    /** Said to whoever needs it, at once and until somebody has mended it; other trunks go on. */
+    /** Calls that need the damaged trunk get the error at once, until the files are repaired. Other trunks still work. */
     @ParameterizedTest
     @ValueSource(
             strings = {"weights cut", "weights of other values", "no weights", "graph cut", "no graph", "empty weights"
@@ -139,7 +139,7 @@ class OnnxModelTest {
             default -> Files.write(weights, new byte[0]);
         }
         Bundle damaged = Bundle.open(dir, "fp32");
-        Encoder encoder = new Encoder(() -> Trunk.mapped(damaged, damaged.served(), MEANS), IDLE);
+        Encoder encoder = new Encoder(() -> Trunk.mapped(damaged, damaged.served(), RESOURCES), IDLE);
         for (int i = 0; i < 2; i++) {
             SoftcallException e =
                     assertThrows(SoftcallException.class, () -> encoder.encode(prompt(tiny), new LayerPrefixes(tiny)));
@@ -150,7 +150,7 @@ class OnnxModelTest {
         encoder.close();
     }
 
-    /** The highest bit of an exponent, here and there. */
+    /** Flips the highest bit of some exponents. */
     private static byte[] flipped(byte[] weights) {
         byte[] flipped = weights.clone();
         for (int i = 3; i < flipped.length; i += 4_000) {
@@ -172,9 +172,9 @@ class OnnxModelTest {
     }
 
     private OnnxModel open(Bundle bundle, Path packed) {
-        Trunk trunk = PackedWeights.of(bundle.served(), Optional.of(packed)).open(bundle, MEANS);
+        Trunk trunk = PackedWeights.of(bundle.served(), Optional.of(packed)).open(bundle, RESOURCES);
         return new OnnxModel(
-                bundle, PartitionedTrunk.single(trunk), Device.CPU, new LayerPrefixes(bundle), MEANS, IDLE);
+                bundle, PartitionedTrunk.single(trunk), Device.CPU, new LayerPrefixes(bundle), RESOURCES, IDLE);
     }
 
     private float[] run(Bundle bundle) {

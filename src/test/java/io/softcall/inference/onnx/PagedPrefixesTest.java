@@ -27,13 +27,13 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /**
- * Prefixes in a table of pages. All of it but CUDA itself runs here: the fp16 graph, the pages, the tensor over memory that is
- * not Java's, the padded sizes. Expected rows come from full precision.
+ * Prefixes in a table of pages. Everything except CUDA itself is tested here: the fp16 graph, the pages, the tensor over
+ * foreign memory, and the padded sizes. Expected rows come from full precision.
  */
 class PagedPrefixesTest {
 
-    private static final SessionResources MEANS = new SessionResources(1, 0, true);
-    /** Half precision keeps 11 bits; hidden rows of the tiny base are at most about 3. */
+    private static final SessionResources RESOURCES = new SessionResources(1, 0, true);
+    /** The tolerance. Half precision has 11 bits; hidden rows of the tiny base are at most about 3. */
     private static final float HALF = 2e-2f;
 
     private final Bundle half = Bundle.open(Tiny.BASE, "fp16");
@@ -42,10 +42,10 @@ class PagedPrefixesTest {
     private final Random random = new Random(5);
     private final OnnxModel expected = new OnnxModel(
             full,
-            PartitionedTrunk.single(Trunk.packed(full, full.served(), MEANS)),
+            PartitionedTrunk.single(Trunk.packed(full, full.served(), RESOURCES)),
             Device.CPU,
             new LayerPrefixes(full),
-            MEANS,
+            RESOURCES,
             Duration.ofSeconds(1));
 
     @AfterEach
@@ -74,7 +74,7 @@ class PagedPrefixesTest {
             List<Prefix> fullPrefixes = prompts.stream().map(expected::encode).toList();
             List<Prefix> paged =
                     new ArrayList<>(prompts.stream().map(model::encode).toList());
-            // Another one into the gap: its pages are not those of its neighbours.
+            // Another prompt takes the released pages, so the next prefix has pages that are not adjacent.
             paged.get(1).release();
             Prefix between = model.encode(prompt(2));
             paged.set(1, model.encode(prompts.get(1)));
@@ -129,11 +129,11 @@ class PagedPrefixesTest {
     }
 
     private Trunk trunk() {
-        return Trunk.packed(half, half.served(), MEANS).checked();
+        return Trunk.packed(half, half.served(), RESOURCES).checked();
     }
 
     private OnnxModel open(Trunk trunk, PagedPrefixes pages, Device device) {
-        return new OnnxModel(half, PartitionedTrunk.single(trunk), device, pages, MEANS, Duration.ofSeconds(1));
+        return new OnnxModel(half, PartitionedTrunk.single(trunk), device, pages, RESOURCES, Duration.ofSeconds(1));
     }
 
     private Prompt prompt(int tokens) {
@@ -144,7 +144,7 @@ class PagedPrefixesTest {
         return new Prompt(tokens, half.hiddenSize(), values);
     }
 
-    /** Memory as a GPU's is given to ONNX Runtime, but the processor's. */
+    /** Host memory that is passed to ONNX Runtime in the way of a GPU's memory. */
     private static final class Lent implements PageMemory {
 
         private final Arena arena = Arena.ofShared();

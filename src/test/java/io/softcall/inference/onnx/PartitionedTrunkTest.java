@@ -18,7 +18,7 @@ import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** One trunk for a run on all cores, and once more for runs that share them. */
+/** One trunk for batches on all cores, and another one for concurrent batches that share them. */
 class PartitionedTrunkTest {
 
     private static final SessionResources ALL = new SessionResources(2, 20, true);
@@ -54,7 +54,7 @@ class PartitionedTrunkTest {
         }
     }
 
-    /** Packed once more they would take as much memory again. */
+    /** A second packed copy would take as much memory again. */
     @Test
     void weightsThatAreNotSavedAreNotPackedTwice() {
         PackedWeights weights = new PackedWeights(bundle.served(), Optional.empty());

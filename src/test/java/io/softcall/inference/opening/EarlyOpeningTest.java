@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 
 class EarlyOpeningTest {
 
-    /** What tests of a running server have left behind in this process. */
+    /** Removes what tests of a running server have left in this process. */
     private final Map<String, String> setAside = new HashMap<>();
 
     @BeforeEach

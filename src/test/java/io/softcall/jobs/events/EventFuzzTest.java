@@ -19,12 +19,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** Whatever comes as a notification says which files there are, or what is wrong with it. */
+/** Any notification names files, or is refused with a reason. */
 class EventFuzzTest {
 
     private static final JsonMapper JSON = new JsonMapper();
 
-    /** @param json S3's notifications, and what SNS, SQS and EventBridge make of them */
+    /** @param json S3's notifications, and what SNS, SQS and EventBridge wrap around them */
     @DictionaryFile(resourcePath = FuzzTexts.JSON_WORDS)
     @FuzzTest
     void notification(byte[] json) {
@@ -65,7 +65,7 @@ class EventFuzzTest {
         }
     }
 
-    /** A key is found again, whoever encodes it, and whoever does not. */
+    /** A key is found again, whether its sender encodes it or not. */
     @FuzzTest
     void key(byte[] utf8) {
         String key = new String(utf8, StandardCharsets.UTF_8);
@@ -101,7 +101,7 @@ class EventFuzzTest {
                 Map.of("bucket", Map.of("name", "b"), "object", Map.of("key", key))));
     }
 
-    /** Attributes of events come through a header as they were. */
+    /** Attributes of events survive a header unchanged. */
     @FuzzTest
     void header(byte[] text) {
         String value = FuzzTexts.of(text).getFirst();

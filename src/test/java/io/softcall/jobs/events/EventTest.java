@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** What notifications say, and how their keys can be meant. */
+/** The contents of notifications, and the possible meanings of their keys. */
 class EventTest {
 
     private static final JsonMapper JSON = new JsonMapper();
@@ -30,7 +30,7 @@ class EventTest {
                 Map.of("bucket", Map.of("name", "b"), "object", Map.of("key", key, "size", 7, "eTag", "\"abc\""))));
     }
 
-    /** First as AWS and MinIO send keys; in brackets what else the same text may be. */
+    /** The columns: a key as notifications have it, the key that AWS and MinIO mean, and another possible meaning. */
     @ParameterizedTest
     @CsvSource({
         "in/a.csv, in/a.csv,",

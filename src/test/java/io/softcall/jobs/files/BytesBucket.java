@@ -6,7 +6,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
-/** One object in memory. The fuzzers read thousands of files a second, which a folder does not hold out. */
+/** One object in memory. Fuzzers read thousands of files a second, for which a folder is too slow. */
 public record BytesBucket(byte[] content) implements Bucket {
 
     private static final String VERSION = "1";

@@ -9,7 +9,7 @@ import java.io.IOException;
 import java.util.Arrays;
 import java.util.zip.GZIPOutputStream;
 
-/** Whatever is stored as a compressed file has rows, no more than are accepted, or is a bad file. */
+/** Any content of a compressed file gives rows, within the limits, or is a bad file. */
 class CompressionFuzzTest {
 
     private static final String DECODERS =
@@ -27,7 +27,7 @@ class CompressionFuzzTest {
         FuzzedRows.read("x.csv.zst", file, DECODERS);
     }
 
-    /** What is packed, in two pieces behind one another, is what was packed. */
+    /** Content that is compressed as two concatenated pieces is read as it was. */
     @FuzzTest
     void packed(byte[] content) throws IOException {
         int cut = content.length / 3;

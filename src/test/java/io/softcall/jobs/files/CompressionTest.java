@@ -17,7 +17,7 @@ import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Compressed files: all of what is in them, and no more than is accepted. */
+/** Compressed files are read completely, but only within the limits. */
 class CompressionTest {
 
     private static final byte[] ROW = "{\"text\": \"a\"}\n".getBytes(StandardCharsets.UTF_8);
@@ -43,7 +43,7 @@ class CompressionTest {
         return out.toByteArray();
     }
 
-    /** A stream of exactly as many bytes: its header names a file. */
+    /** Returns a stream of exactly {@code bytes} bytes, whose header has a file name as padding. */
     private static byte[] gzipOf(byte[] content, int bytes) throws IOException {
         byte[] plain = gzip(content);
         byte[] header = Arrays.copyOf(plain, 10);

@@ -15,19 +15,19 @@ import java.util.List;
 import java.util.Optional;
 import java.util.regex.Pattern;
 
-/** What holds for the rows of every file, whoever made it. */
+/** The properties of the rows of every file, whoever made it. */
 public final class FuzzedRows {
 
     public static final Limits LIMITS = new Limits(1_000, 1 << 18, 1_000);
 
-    /** Of rows and what they are read with: buffers, and 1,000 rows of 1,000 characters. */
+    /** The memory for rows and their reading: buffers, and 1,000 rows of 1,000 characters. */
     private static final long BYTES_ALWAYS = 32 << 20;
 
     private static final long BYTES_EACH = 500;
 
     private static final JsonMapper JSON = new JsonMapper();
 
-    /** What is said of a row: of its texts nothing. A task is named. */
+    /** The messages about a row. They repeat nothing of its texts, but name the task. */
     private static final Pattern PROBLEM = Pattern.compile(
             "the row is (?:a list|a text|a number|true|false|null), expected a JSON object \\{\"text\": \\.\\.\\.}"
                     + "|(?:task|text[12]?) is (?:a list|an object|a number|true|false), expected a text"
@@ -48,17 +48,17 @@ public final class FuzzedRows {
     private FuzzedRows() {}
 
     /**
-     * All rows of a file.
+     * Reads all rows of a file.
      *
-     * @param name of the file, which says how it is read
-     * @param decoders whose words the file's fault may be told in, as a pattern of their exceptions' names
-     * @return empty where the file is bad, for a reason that may be told
+     * @param name the name of the file, which determines its format
+     * @param decoders a pattern of the exceptions' names whose words a message about the file may contain
+     * @return empty if the file is bad, for a reason that its sender may read
      */
     public static Optional<List<Row>> read(String name, byte[] content, String decoders) {
         return read(name, content, decoders, 1 << 20, 1_000);
     }
 
-    /** The same in parts. */
+    /** Reads all rows of a file in parts. */
     public static Optional<List<Row>> read(String name, byte[] content, String decoders, int partBytes, int partRows) {
         List<Row> rows;
         try {
@@ -87,7 +87,7 @@ public final class FuzzedRows {
         }
     }
 
-    /** An id, as whoever reads it sees it. */
+    /** Returns an id as readers of the result see it. */
     static Object json(RowId id) {
         try {
             return JSON.readTree(id.json());

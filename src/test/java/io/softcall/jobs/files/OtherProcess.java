@@ -6,15 +6,18 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/** A process with a temporary folder of its own, which is the same for all of one that runs tests. */
+/**
+ * Runs a program in a process with a temporary folder of its own. Java keeps one temporary folder per process, which all tests
+ * share.
+ */
 public final class OtherProcess {
 
     private OtherProcess() {}
 
     /**
-     * What a program prints.
+     * Returns what a program prints.
      *
-     * @param before what the shell does first
+     * @param before a command of the shell that runs first
      */
     public static String run(String before, Path temporary, Class<?> program, String... arguments)
             throws IOException, InterruptedException {

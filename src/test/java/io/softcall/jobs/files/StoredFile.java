@@ -10,12 +10,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** A job's file in a folder, and its rows: what every instance would read. */
+/** A job's file in a folder with its rows, as every instance would read it. */
 public record StoredFile(Counting bucket, Input input) {
 
     public static final Limits LIMITS = new Limits(1_000, 1 << 24, 10_000);
 
-    /** Bytes that were asked of the folder. */
+    /** The number of bytes that were read from the folder. */
     public static final class Counting implements Bucket {
 
         private final Bucket folder;
@@ -68,7 +68,7 @@ public record StoredFile(Counting bucket, Input input) {
         return new StoredFile(bucket, new Input("folder", name, stat.version(), stat.bytes()));
     }
 
-    /** All rows, part by part. */
+    /** Returns all rows, part by part. */
     public List<Row> rows(long partBytes, int partRows, Limits limits) throws JobFailure {
         List<Row> rows = new ArrayList<>();
         Source source = new Source(bucket, input);
@@ -78,7 +78,7 @@ public record StoredFile(Counting bucket, Input input) {
             return rows;
         }
         for (Range part : parts.get()) {
-            // Anybody may read it, who has read nothing before.
+            // Each part gets a new source, because any instance may read it.
             add(rows, new Source(bucket, input).read(part, limits));
         }
         return rows;

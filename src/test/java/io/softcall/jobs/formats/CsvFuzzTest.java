@@ -18,7 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** Whatever is stored as CSV is read row by row, or is a bad file; what others write comes back as it was. */
+/** Any CSV is read row by row, or is a bad file. The output of another CSV writer is read as it was written. */
 class CsvFuzzTest {
 
     private static final String NO_DECODER = "none";
@@ -31,7 +31,7 @@ class CsvFuzzTest {
         assertTrue(rows.orElse(List.of()).size() <= Math.max(0, lines - 1));
     }
 
-    /** @param input ids and texts by turns, written by FastCSV */
+    /** @param input ids and texts in turn, which FastCSV writes */
     @FuzzTest
     void written(byte[] input) {
         List<String> fields = FuzzTexts.of(input).stream()

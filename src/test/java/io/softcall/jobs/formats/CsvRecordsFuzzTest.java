@@ -12,7 +12,7 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Whatever is stored as CSV falls into the records that it would fall into if each were looked for alone. */
+/** Any CSV is split into the same records that a search for one record after the other finds. */
 class CsvRecordsFuzzTest {
 
     private static final int MOST_CHARACTERS = 100;
@@ -40,7 +40,7 @@ class CsvRecordsFuzzTest {
         return found;
     }
 
-    /** A record where one begins that is not too long; else a bad line. */
+    /** Finds one record after the other. A line in which no record begins that is short enough is a bad line. */
     private static List<String> oneByOne(String text) {
         List<String> found = new ArrayList<>();
         int at = end(ENDS, text, 0);

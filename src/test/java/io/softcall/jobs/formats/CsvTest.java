@@ -23,7 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Rows of CSV: what is wrong with one costs that one. */
+/** Rows of CSV. A problem with one row does not affect the others. */
 class CsvTest {
 
     private static final Path CASES = Path.of("src/test/resources/cases");
@@ -88,7 +88,7 @@ class CsvTest {
                         .filter(Row.Texts.class::isInstance)
                         .map(CsvTest::text)
                         .toList());
-        // To the end of the file, and further than a row may go.
+        // The open quote reaches to the end of the file, within and beyond the limit of a row.
         for (int more : List.of(3, 300)) {
             rows = rows("id,text\n1,\"never closed\n" + "2,abcdefghij\n".repeat(more));
             assertEquals(1 + more, rows.size());
@@ -97,7 +97,7 @@ class CsvTest {
         }
     }
 
-    /** Looked for line by line, their ends would take hours. */
+    /** A separate search for the end of each quote would take hours. */
     @ParameterizedTest
     @ValueSource(strings = {"", "\"z\n"})
     void quotesThatAreNotClosedCostOnePassTogether(String end) {

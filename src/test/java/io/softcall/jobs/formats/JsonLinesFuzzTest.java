@@ -19,11 +19,11 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
 
-/** Whatever is stored as JSON lines is read row by row, the same in parts of any size; and the same as items of a list. */
+/** Any JSON lines are read row by row, with the same result in parts of any size and as items of a list. */
 class JsonLinesFuzzTest {
 
     private static final String NO_DECODER = "none";
-    /** More than a row may have, of both. */
+    /** A reader with larger bounds on depth and tokens than those of a row. */
     private static final StrictJson LISTS = new StrictJson(100, 1_000_000);
 
     @DictionaryFile(resourcePath = FuzzTexts.JSON_WORDS)
@@ -40,7 +40,7 @@ class JsonLinesFuzzTest {
         }
     }
 
-    /** Items of Step Functions are rows too: {@link Row#of} reads one of many, and leaves the others. */
+    /** Items of Step Functions are rows too. {@link Row#of} reads one of many, and ignores the others. */
     @DictionaryFile(resourcePath = FuzzTexts.JSON_WORDS)
     @FuzzTest
     void items(byte[] file) throws IOException {

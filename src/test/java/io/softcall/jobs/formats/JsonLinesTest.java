@@ -23,7 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Rows of JSON, one a line, whichever part they are in. */
+/** Rows of JSON, one per line, in any part. */
 class JsonLinesTest {
 
     @TempDir
@@ -67,7 +67,7 @@ class JsonLinesTest {
         }
     }
 
-    /** 20 MB in one line, in 100 parts, between two good rows. */
+    /** A line of 20 MB in 100 parts, between two good rows. */
     @Test
     void aRowThatIsTooLongCostsOnePass() throws IOException {
         byte[] content = new byte[20 << 20];
@@ -141,7 +141,7 @@ class JsonLinesTest {
                 List.of("a"),
                 assertInstanceOf(Row.Texts.class, row("{\"text\": \"a\", \"text1\": null, \"other\": [{\"text\": 1}]}"))
                         .texts());
-        // What is wrong with a row does not take its id.
+        // A row with a problem keeps its id.
         assertEquals("7", row("{\"text\": 5, \"id\": 7}").id().json());
     }
 

@@ -14,13 +14,13 @@ import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A machine on which the libraries that unpack files cannot be loaded: no fault of the files. */
+/** A machine that cannot load the native libraries for compressed files. That is not a fault of the files. */
 class MissingLibraryTest {
 
     @TempDir
     Path folder;
 
-    /** Reads a file, there. */
+    /** The program that reads a file in the other process. */
     static final class Reader {
 
         public static void main(String[] arguments) throws Exception {
@@ -49,7 +49,7 @@ class MissingLibraryTest {
         for (String name : new String[] {"snappy.parquet", "zstd.parquet", "x.jsonl.zst"}) {
             String file = folder.resolve(name).toString();
             assertEquals("50\n50", OtherProcess.run("", folder, Reader.class, file));
-            // Below a file there is no folder, nor can one be made.
+            // The temporary folder lies below a file, so it does not exist and cannot be created.
             String missing = OtherProcess.run("", Path.of(file, "temporary"), Reader.class, file);
             assertEquals(2, missing.lines().count(), missing);
             assertTrue(

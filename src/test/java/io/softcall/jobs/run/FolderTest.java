@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A job's folder in which somebody else has written. */
+/** A job's folder in which another program has written. */
 class FolderTest {
 
     @TempDir

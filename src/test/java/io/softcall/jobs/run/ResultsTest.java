@@ -14,13 +14,13 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A temporary folder that takes no more, in a process of its own: a store that has no room is another matter. */
+/** A full temporary folder, in a process of its own. A full store is a different failure. */
 class ResultsTest {
 
     @TempDir
     Path folder;
 
-    /** That process. */
+    /** The program of that process. */
     static final class Writer {
 
         public static void main(String[] arguments) {
@@ -43,7 +43,7 @@ class ResultsTest {
     @Test
     void noRoomIsNoFaultOfTheFileAndLeavesNothingBehind() throws Exception {
         assertEquals("complete", write("", folder));
-        // As a full disk does, in the middle.
+        // The write fails in the middle, as on a full disk.
         assertEquals("TEMPORARY_FOLDER_UNAVAILABLE", write("ulimit -f 64;", folder));
         assertEquals("TEMPORARY_FOLDER_UNAVAILABLE", write("", folder.resolve("missing")));
         try (Stream<Path> left = Files.list(folder)) {

@@ -31,14 +31,14 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** When a file is a new version, on a real file system. All contents are of one size, which therefore tells nothing. */
+/** When a file is a new version, on a real file system. All contents have the same size, so the size shows no change. */
 class FileStoreTest {
 
     private static final int MAX_BYTES = 1_000_000;
-    /** Longer than a file has to be left alone before its hash is remembered. */
+    /** Longer than a file must be unchanged before its hash is cached. */
     private static final Duration SETTLED = Duration.ofMillis(2_100);
 
-    /** More than any pool has threads. */
+    /** More than the number of threads of any pool. */
     private static final int CALLERS = 200;
 
     private static final Duration LIMIT = Duration.ofSeconds(20);
@@ -92,7 +92,7 @@ class FileStoreTest {
         assertEquals(2, found(version).bytes()[0]);
     }
 
-    /** As fast as can be: several writes fall into one tick of the file system's clock. */
+    /** Several fast writes happen within one tick of the file system's clock. */
     @Test
     void writtenAgainAndAgain() throws Exception {
         String version = "";
@@ -113,7 +113,7 @@ class FileStoreTest {
         assertEquals(version, found("another").version());
     }
 
-    /** Whoever knows the version is spared the content: asking is faster than hashing could be. */
+    /** A caller that knows the version does not get the content, and the answer comes faster than hashing would allow. */
     @Test
     void anUnchangedFileIsNotReadAgain() throws Exception {
         String version = settled(1);
@@ -141,7 +141,7 @@ class FileStoreTest {
                 assertInstanceOf(TooLarge.class, get(Optional.of(version))).bytes());
     }
 
-    /** A task under a file, behind a link that loops or leads nowhere, or in place of a folder, does not exist. */
+    /** A task does not exist if its path leads through a file, or through a link that loops or is broken. */
     @Test
     void whatCannotBeThereIsMissing() throws Exception {
         fill(file, 1);
@@ -153,7 +153,9 @@ class FileStoreTest {
         }
     }
 
-    /** A lease on a file holds up whoever opens it, as a network file system does that hangs. Virtual threads go on all the same. */
+    /**
+     * A lease on a file blocks everyone who opens it, like a network file system that hangs. Virtual threads must still run.
+     */
     @Test
     void aDiskThatHangsHoldsUpNobodyElse() throws Exception {
         String version = settled(1);
@@ -179,7 +181,7 @@ class FileStoreTest {
                             .reason());
                 });
             }
-            // All of them have run, though each waits for its file.
+            // All virtual threads have run, although each waits for its file.
             assertTrue(begun.await(20, TimeUnit.SECONDS));
             for (CompletableFuture<Reason> answer : answers) {
                 assertEquals(Reason.STORE_UNAVAILABLE, answer.get(20, TimeUnit.SECONDS));
@@ -206,7 +208,7 @@ class FileStoreTest {
         Files.write(path, content);
     }
 
-    /** The version of a file of this content that was left alone long enough, and has been read since. */
+    /** Writes a file, waits until its hash can be cached, reads it, and returns its version. */
     private String settled(int value) throws Exception {
         fill(file, value);
         Thread.sleep(SETTLED);

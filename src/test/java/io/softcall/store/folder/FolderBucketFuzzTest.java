@@ -16,7 +16,7 @@ import java.util.Optional;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Whatever key is asked for, a folder gives what lies in it, or nothing, or refuses the key. */
+/** For any key, a folder returns the file of that name, or nothing, or refuses the key. */
 class FolderBucketFuzzTest {
 
     private static final String HELD = "in/a b.csv";

@@ -24,7 +24,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A folder keeps the promises of a bucket. */
+/** A folder fulfils the contract of a bucket. */
 class FolderBucketTest {
 
     @TempDir
@@ -81,7 +81,7 @@ class FolderBucketTest {
         assertEquals(List.of(), bucket.list("none/part-", 10));
     }
 
-    /** A folder beside the bucket's, of another owner, is not in it. */
+    /** A folder of another owner beside the bucket's folder does not belong to it. */
     @Test
     void keysWithoutAFolderAreThoseOfTheRoot() throws IOException {
         Path inner = Files.createDirectory(folder.resolve("bucket"));

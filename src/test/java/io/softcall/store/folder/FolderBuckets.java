@@ -3,7 +3,7 @@ package io.softcall.store.folder;
 import io.softcall.store.Bucket;
 import java.nio.file.Path;
 
-/** Folders as buckets, for tests of what reads them. */
+/** Creates buckets on folders, for tests of their readers. */
 public final class FolderBuckets {
 
     private FolderBuckets() {}

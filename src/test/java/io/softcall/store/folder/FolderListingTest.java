@@ -34,7 +34,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Pages of a tree on a real file system: in the order of keys, each for what its own rows cost, whatever else is there. */
+/** Pages of a tree on a real file system, in the order of keys. A page's cost depends only on its own objects. */
 class FolderListingTest {
 
     private static final String FILE = "/object";
@@ -46,7 +46,7 @@ class FolderListingTest {
 
     private final Set<Path> folders = new TreeSet<>();
 
-    /** As S3 has them: {@code /} comes behind {@code -} and {@code .}, and the order is that of UTF-8. */
+    /** The order is that of S3: {@code /} comes after {@code -} and {@code .}, and keys are compared by their UTF-8 bytes. */
     @ParameterizedTest
     @ValueSource(ints = {1, 2, 3, 7, 100})
     void pagesAreInTheOrderOfKeys(int limit) throws IOException {
@@ -93,7 +93,10 @@ class FolderListingTest {
         assertEquals(keys("acmf"), keys(store().list("acm", FILE, "acme/zzz", 9)));
     }
 
-    /** Which folders were read is seen by the time of their last access. That of the row before might hold another. */
+    /**
+     * The time of the last access shows which folders were read. A page may have to read the folder before its first object
+     * too.
+     */
     @Test
     void aPageReadsTheFoldersOfItsRowsAlone() throws IOException {
         for (int i = 0; i < 300; i++) {
@@ -112,7 +115,7 @@ class FolderListingTest {
                 accessed());
     }
 
-    /** As a large folder's names are: those of one that has not changed are read once. */
+    /** The names in a large folder are read once, as long as it does not change. */
     @Test
     void theNamesOfALargeFolderAreReadAgainOnceItHasChanged() throws Exception {
         for (int i = 0; i < 300; i++) {
@@ -159,7 +162,7 @@ class FolderListingTest {
         assertTrue(store().list("", FILE, "", 9).whole());
     }
 
-    /** {@code softcall push} writes a file beside its object, then renames it. */
+    /** {@code softcall push} writes a file beside its object, and then renames it. */
     @Test
     void listsWhileOthersWrite() throws Exception {
         store("file");
@@ -187,7 +190,7 @@ class FolderListingTest {
         }
     }
 
-    /** Trees of any kind give the same in pages of any size. */
+    /** Pages of any size list the same keys, for any tree. */
     @Test
     void pagesOfAnySizeGiveTheSame() throws IOException {
         Random random = new Random(1);
@@ -237,7 +240,7 @@ class FolderListingTest {
         }
     }
 
-    /** In a process of its own that has no right to read everything, as root has. */
+    /** Lists a folder in a process of its own, without root's right to read everything. */
     private static String listedWithoutPrivileges(Path folder) throws Exception {
         List<String> command = new ArrayList<>();
         if (System.getProperty("user.name").equals("root")) {
@@ -257,7 +260,7 @@ class FolderListingTest {
         return said.lines().reduce((first, last) -> last).orElse("nothing");
     }
 
-    /** Lists the folder that is named. */
+    /** The program that lists the folder of its argument. */
     public static void main(String... arguments) {
         try {
             Store store = new FileStore(Path.of(arguments[0]), 1, LIMIT);
@@ -281,7 +284,7 @@ class FolderListingTest {
         }
     }
 
-    /** All pages of a part, one after the other. */
+    /** Returns all pages of a part, one after the other. */
     private List<String> pages(String prefix, int limit) {
         FileStore store = store();
         List<String> keys = new ArrayList<>();

@@ -32,7 +32,10 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What a mirror answers while its origin, a real folder, changes, goes away and comes back, and while its disk suffers. */
+/**
+ * The answers of a mirror while its origin, a real folder, changes, disappears and returns, and while its disk is damaged or
+ * full.
+ */
 class MirrorStoreTest {
 
     private static final String KEY = "acme/spam/object";
@@ -108,7 +111,7 @@ class MirrorStoreTest {
                 stored, mirror.list("a/", "/object", "", 1).entries().getFirst().modified());
     }
 
-    /** A folder that may not be read for a while is no reason to forget what was in it. */
+    /** A folder that is unreadable for a while does not make the mirror drop its objects. */
     @Test
     void whatTheOriginCannotListIsKept() throws Exception {
         store(KEY, "v1");
@@ -136,7 +139,10 @@ class MirrorStoreTest {
         await("v1");
     }
 
-    /** Of an origin that lists nothing while it is {@link #hidden}, and fails for what is {@link #unreadable}. */
+    /**
+     * Opens a mirror of an origin that lists nothing while it is {@link #hidden}, and fails for the {@link #unreadable}
+     * objects.
+     */
     private void openFaulty() {
         FileStore whole = new FileStore(origin, 1_000, LIMIT);
         Store faulty = new Store() {
@@ -186,7 +192,7 @@ class MirrorStoreTest {
         Files.createDirectory(origin);
         store(KEY, "v1");
         await("v1");
-        // The round that brought it may be under way; until it ends, the one before is the last.
+        // The round that fetched it may still be in progress. Until it ends, the previous round is the last one.
         await("acme/other/object", "nothing");
     }
 
@@ -297,10 +303,10 @@ class MirrorStoreTest {
         await("a".repeat(30));
         store(KEY, "c".repeat(30));
         await("c".repeat(30));
-        // The version before makes room for another task's ...
+        // The previous version makes room for another task's ...
         store("b/object", "d".repeat(40));
         awaitSize(70 + 30);
-        // ... and what does not fit leaves everything as it is.
+        // ... and a content that does not fit changes nothing.
         store(KEY, "e".repeat(90));
         Thread.sleep(INTERVAL.multipliedBy(5));
         await("c".repeat(30));
@@ -327,7 +333,7 @@ class MirrorStoreTest {
                 LIMIT);
     }
 
-    /** Whole or not at all, as push does it: the mirror reads at any moment. */
+    /** Stores an object atomically, as push does, because the mirror may read at any moment. */
     private void store(String key, String content) throws IOException {
         Path file = origin.resolve(key);
         Files.createDirectories(file.getParent());
@@ -378,12 +384,12 @@ class MirrorStoreTest {
     private long bytes() throws IOException {
         long bytes = 0;
         for (Path file : files()) {
-            bytes += file.toFile().length(); // of one that has vanished meanwhile 0
+            bytes += file.toFile().length(); // 0 if it was deleted meanwhile
         }
         return bytes;
     }
 
-    /** The copies, the newest of a task last. */
+    /** Returns the copies, the newest of a task last. */
     private List<Path> files() throws IOException {
         return Folders.files(copies, Integer.MAX_VALUE).stream().sorted().toList();
     }

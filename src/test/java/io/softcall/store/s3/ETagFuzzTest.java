@@ -11,10 +11,12 @@ import io.softcall.SoftcallException.Reason;
 import java.nio.charset.StandardCharsets;
 import java.util.regex.Pattern;
 
-/** Whatever a store or a proxy sends as an ETag is a version that goes back as it came, or the store counts as away. */
+/** Any ETag of a store or a proxy becomes a version that is sent back unchanged, or the store counts as unavailable. */
 class ETagFuzzTest {
 
-    /** RFC 9110, 8.8.3; {@code "W-x"}, which nobody sends, would go back as {@code W/"x"}. */
+    /**
+     * The syntax of RFC 9110, 8.8.3, without {@code "W-x"}, which nobody sends, and which would be sent back as {@code W/"x"}.
+     */
     private static final Pattern ENTITY_TAG = Pattern.compile("W/\"[!#-~\\x80-\\xff]+\"|\"(?!W-)[!#-~\\x80-\\xff]+\"");
 
     private static final int MOST_CHARACTERS = 200;

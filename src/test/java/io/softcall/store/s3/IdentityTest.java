@@ -22,8 +22,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Identities without keys, as AWS gives them to pods and people: a process with such an environment lists a bucket. One server stands
- * in for STS, SSO and the agent of pods, and for S3, which takes nothing but the credentials that those have handed out.
+ * Identities without keys, as AWS gives them to pods and people. A process with such an environment lists a bucket. One server
+ * stands in for STS, SSO and the agent of pods. It also stands in for S3, which accepts only the credentials that those have
+ * issued.
  */
 class IdentityTest {
 
@@ -49,7 +50,7 @@ class IdentityTest {
         aws.close();
     }
 
-    /** As EKS sets it for a service account whose annotation names a role. */
+    /** The environment that EKS sets for a service account whose annotation names a role. */
     @Test
     void aServiceAccountsToken() throws Exception {
         assertEquals(
@@ -63,7 +64,7 @@ class IdentityTest {
                 asked.body());
     }
 
-    /** What STS says is what has to be mended: the role's trust policy, mostly. */
+    /** The error contains STS's message, because it names what must be repaired, usually the role's trust policy. */
     @Test
     void aTokenThatIsRefused() throws Exception {
         denies = true;
@@ -73,7 +74,7 @@ class IdentityTest {
         assertTrue(said.contains("found (Not authorized to perform sts:AssumeRoleWithWebIdentity"), said);
     }
 
-    /** As EKS Pod Identity sets it, and ECS. */
+    /** The environment that EKS Pod Identity and ECS set. */
     @Test
     void theAgentOfPods() throws Exception {
         assertEquals(
@@ -113,7 +114,7 @@ class IdentityTest {
         assertTrue(aws.requests().getFirst().body().contains("Action=AssumeRoleWithWebIdentity"));
     }
 
-    /** After `aws sso login`, which leaves a token. */
+    /** The state after `aws sso login`, which leaves a token. */
     @Test
     void aProfileWithSso() throws Exception {
         config("""
@@ -185,7 +186,7 @@ class IdentityTest {
                         java.security.MessageDigest.getInstance("SHA-1").digest(text.getBytes(StandardCharsets.UTF_8)));
     }
 
-    /** What a process lists that has this environment, and nothing else of AWS's. */
+    /** Returns the listing of a process that has this environment, and no other settings of AWS. */
     private String listed(Map<String, String> environment) throws Exception {
         ProcessBuilder builder = new ProcessBuilder(
                 Path.of(System.getProperty("java.home"), "bin/java").toString(),
@@ -210,7 +211,7 @@ class IdentityTest {
                 .replaceFirst("^> ", "");
     }
 
-    /** Lists a bucket. */
+    /** The program that lists a bucket. */
     public static void main(String... arguments) {
         S3Clients clients =
                 new S3Clients(ConfigMappings.of(StoreConfig.class, Map.of("softcall.store.timeout", "20S")));

@@ -29,7 +29,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What servers answer that stand in S3's place: proxies, gateways, S3 in another region. Never an answer that misleads. */
+/** Answers of servers in S3's place: proxies, gateways, and S3 in another region. They must never be misunderstood. */
 class S3StoreTest {
 
     private static final String KEY = "acme/intent/adapter_model.safetensors";
@@ -68,7 +68,7 @@ class S3StoreTest {
         }
     }
 
-    /** An answer that is not S3's, by what it is. */
+    /** An answer that does not come from S3, with its description. */
     private record Foreign(String what, Reply reply) {
 
         @Override
@@ -110,7 +110,7 @@ class S3StoreTest {
             assertAway(() -> get(Optional.of("known")), answer.reply.status() == 304);
             assertAway(() -> bucket.read("key", "version", 0, 10));
         }
-        // What HEAD is answered has no body: S3's own 404 looks like any other.
+        // The answer to HEAD has no body, so S3's own 404 looks like any other.
         if (answer.reply.status() != 404) {
             assertAway(() -> bucket.stat("key"));
         }
@@ -122,15 +122,15 @@ class S3StoreTest {
         }
     }
 
-    private void assertAway(Runnable question) {
-        assertAway(question, false);
+    private void assertAway(Runnable request) {
+        assertAway(request, false);
     }
 
-    private void assertAway(Runnable question, boolean allowed) {
+    private void assertAway(Runnable request, boolean allowed) {
         if (allowed) {
             return;
         }
-        SoftcallException e = assertThrows(SoftcallException.class, question::run);
+        SoftcallException e = assertThrows(SoftcallException.class, request::run);
         assertEquals(Reason.STORE_UNAVAILABLE, e.reason(), e::getMessage);
         assertTrue(e.getMessage().contains("s3://bucket/secret/prefix/"), e::getMessage);
         assertFalse(e.publicMessage().contains("secret"), e::publicMessage);
@@ -176,7 +176,7 @@ class S3StoreTest {
         assertEquals(Optional.of(weak), server.requests().getLast().header("If-match"));
     }
 
-    /** What AWS answers whoever asks in the wrong place, and MinIO. */
+    /** The answers of AWS and MinIO to requests to the wrong region. */
     static Stream<Foreign> anotherRegion() {
         return Stream.of(
                 new Foreign(
@@ -207,12 +207,12 @@ class S3StoreTest {
     @MethodSource("anotherRegion")
     void theWrongRegionIsNamed(Foreign answer) throws IOException {
         serve(request -> answer.reply);
-        for (Runnable question : List.<Runnable>of(
+        for (Runnable request : List.<Runnable>of(
                 () -> get(Optional.empty()),
                 () -> get(Optional.of("known")),
                 () -> store.list("", "/adapter_model.safetensors", "", 10),
                 () -> bucket.read("key", "version", 0, 10))) {
-            SoftcallException e = assertThrows(SoftcallException.class, question::run);
+            SoftcallException e = assertThrows(SoftcallException.class, request::run);
             assertEquals(Reason.STORE_DENIED, e.reason(), e::getMessage);
             assertTrue(e.detail().contains("eu-west-1"), e::getMessage);
         }
@@ -247,7 +247,7 @@ class S3StoreTest {
         }
     }
 
-    /** As from servers that do not know {@code start-after}. */
+    /** Servers that do not know {@code start-after} answer like this. */
     @Test
     void aListingThatNeverEndsIsGivenUp() throws IOException {
         serve(request -> Reply.of(

@@ -18,7 +18,7 @@ import java.util.Set;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
-/** What an artifact may hold: as much as any task needs, and no more than a server with thousands of tasks bears. */
+/** The bounds of an artifact: large enough for any task, and small enough for a server with thousands of tasks. */
 class ArtifactBoundsTest {
 
     private static final int MAX_TEMPLATE = 20_000;
@@ -42,7 +42,7 @@ class ArtifactBoundsTest {
         assertTrue(refusal(labels(10_001, 10)).startsWith("labels: expected a list of 2 to 10000 names"));
     }
 
-    /** 15 MB of it were heap exhaustion for others. */
+    /** A parser without this bound exhausts the heap with a header of 15 MB. */
     @Test
     void aLargeHeaderIsNotParsed() {
         assertTrue(refusal(EditedArtifact.of("sentiment").rawMetadata("[" + "1,".repeat(7_500_000) + "1]"))
@@ -61,7 +61,7 @@ class ArtifactBoundsTest {
         for (int i = 0; i < 5_000; i++) {
             tensors.header("field " + i, "{}");
         }
-        // As strings of the header they are no more than strings.
+        // As strings of the header they have no structure.
         assertEquals(2, readable(tensors).head().labels().size());
         EditedArtifact more = EditedArtifact.of("sentiment");
         for (int i = 0; i < 100; i++) {
@@ -77,7 +77,7 @@ class ArtifactBoundsTest {
                 .contains("\"schema\" appears twice in an object"));
     }
 
-    /** JSON can name it, and an answer that repeats a label or the metadata could not be written. */
+    /** JSON can express half of a pair, but an answer that repeats the label or the metadata could not be encoded. */
     @Test
     void halfASurrogatePairIsRefused() {
         for (EditedArtifact artifact : List.of(
@@ -90,7 +90,7 @@ class ArtifactBoundsTest {
         assertEquals(2, readable(training("\"\\ud83d\\ude80\"")).head().labels().size());
     }
 
-    /** Nothing of it goes to where it could do harm: a terminal, a line of the log, a long answer. */
+    /** No control characters reach a terminal, the log or a long answer. */
     @Test
     void whatARefusalRepeatsIsPrintableAndShort() {
         String hostile = "\n2026-11-30 ERROR \u001b[2J".repeat(800);
@@ -111,7 +111,7 @@ class ArtifactBoundsTest {
         }
     }
 
-    /** The cache of tasks counts this: numbers are kept as float32, whatever they are stored as. */
+    /** The cache of tasks counts these bytes. Numbers are kept as float32, whatever their stored type is. */
     @Test
     void aTaskWeighsWhatItHolds() throws RefusedException {
         Task small = read(EditedArtifact.of("sentiment"));
@@ -133,7 +133,7 @@ class ArtifactBoundsTest {
         return EditedArtifact.of("sentiment").rawMetadata(softcall.formatted(Tiny.fingerprint(), json));
     }
 
-    /** The head's two rows are too few: that is found after the labels. */
+    /** Returns an artifact with many labels. The label head keeps two rows, which are too few, but labels are checked first. */
     private static EditedArtifact labels(int count, int characters) {
         return EditedArtifact.of("sentiment").metadata(softcall -> {
             ArrayNode labels = softcall.putArray("labels");

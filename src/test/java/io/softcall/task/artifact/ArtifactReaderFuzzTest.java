@@ -23,7 +23,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/** Whatever lies in a bucket as a prompt is a task that can be served and shown, or refused. */
+/** Any artifact is a task that can be served and shown, or is refused. */
 class ArtifactReaderFuzzTest {
 
     private static final TaskName NAME = new TaskName("sentiment");
@@ -39,7 +39,7 @@ class ArtifactReaderFuzzTest {
             new Signers(List.of()));
     private static final JsonMapper JSON = new JsonMapper();
 
-    /** The header and the metadata in it become texts, and trees; the numbers, arrays. */
+    /** The memory per byte of a file: the header and its metadata become texts and trees, and the numbers become arrays. */
     private static final int BYTES_EACH = 500;
 
     private static final int BYTES_ALWAYS = 16 << 20;
@@ -49,7 +49,7 @@ class ArtifactReaderFuzzTest {
         read(bytes);
     }
 
-    /** @param json the {@code softcall} metadata of an artifact whose tensors are good */
+    /** @param json the {@code softcall} metadata of an artifact with valid tensors */
     @DictionaryFile(resourcePath = FuzzTexts.JSON_WORDS)
     @FuzzTest
     void metadata(byte[] json) throws IOException {
@@ -87,7 +87,7 @@ class ArtifactReaderFuzzTest {
         return Optional.of(task);
     }
 
-    /** As answers and listings have them: in UTF-8. */
+    /** Checks that labels and metadata can be written in UTF-8, as answers and listings need. */
     private static void assertAnswersCanBeWritten(Task task) throws IOException {
         List<String> labels = task.head().labels();
         assertEquals(labels, JSON.readValue(JSON.writeValueAsBytes(labels), new TypeReference<List<String>>() {}));

@@ -16,7 +16,7 @@ import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
-/** Which prefixes of an artifact are used, ignored and refused. */
+/** The prefixes of an artifact that are used, ignored or refused. */
 class ReadyPrefixTest {
 
     private static final short ONE = Float.floatToFloat16(1);
@@ -69,7 +69,7 @@ class ReadyPrefixTest {
         return read(artifact, true);
     }
 
-    /** @param encodes whether the base has full precision */
+    /** @param encodes whether the base has a full-precision trunk */
     private static Task read(byte[] artifact, boolean encodes) throws Exception {
         PrefixLayout layout = new PrefixLayout("fp32", DIGEST, 2, 2, 16);
         return new ArtifactReader(
@@ -78,7 +78,7 @@ class ReadyPrefixTest {
                 .read(new TaskName("sentiment"), "1", artifact);
     }
 
-    /** The sentiment task with one more tensor, all of whose elements are {@code value}. */
+    /** Returns the sentiment task with one more tensor, whose elements all are {@code value}. */
     private static byte[] artifact(String variant, String digest, String dtype, short value, int... shape) {
         return EditedArtifact.of("sentiment")
                 .metadata(softcall -> softcall.putObject("prefix_layouts").put(variant, digest))

@@ -11,12 +11,12 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Map;
 
-/** Whatever lies in a bucket as a file of tensors is all of what it says, or refused. */
+/** Any file is a complete and valid safetensors file, or is refused. */
 class SafetensorsFuzzTest {
 
     private static final Map<Integer, String> KINDS = Map.of(8, "F64 I64 U64", 4, "F32 I32 U32", 2, "F16 BF16 I16 U16");
 
-    /** A header becomes a text, and that a tree. */
+    /** The memory per byte of a file: the header becomes a text, and the text becomes a tree. */
     private static final int BYTES_EACH = 200;
 
     private static final int BYTES_ALWAYS = 16 << 20;

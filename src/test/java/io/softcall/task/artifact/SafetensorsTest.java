@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Files of strangers: what is no safetensors file is named, and none costs more than its size. */
+/** Untrusted files: a file of another format is named, and no file costs more than its size. */
 class SafetensorsTest {
 
     @Test
@@ -45,7 +45,7 @@ class SafetensorsTest {
     void textsAreNamed(String content, String what) {
         String refusal = refusal(content.getBytes(StandardCharsets.UTF_8));
         assertTrue(refusal.startsWith(what), refusal);
-        // Nothing of it is repeated.
+        // The refusal repeats nothing of the content.
         assertTrue(!refusal.contains("AccessDenied") && !refusal.contains("world"), refusal);
     }
 
@@ -53,7 +53,7 @@ class SafetensorsTest {
     void archivesAndPicklesAreNamed() throws IOException {
         byte[] artifact = Tiny.artifact("sentiment");
         assertTrue(refusal(packed(GZIPOutputStream::new, artifact)).startsWith("it is a gzip file"));
-        // Of so many bytes that its first ones could be the length of a header.
+        // The file is so large that its first bytes could be the length of a header.
         byte[] random = new byte[1_000_000];
         new Random(1).nextBytes(random);
         assertTrue(refusal(packed(GZIPOutputStream::new, random)).startsWith("it is a gzip file"));

@@ -11,14 +11,14 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
-/** Nothing but what was signed has a signature, byte for byte. */
+/** Only the artifacts that were signed have a valid signature, byte for byte. */
 class SignersFuzzTest {
 
     private static final TaskName NAME = new TaskName("sentiment");
     private static final Signers SIGNERS = Signers.of(Optional.of(List.of(Tiny.publicKey())));
     private static final List<byte[]> SIGNED = List.of(Tiny.signed("earlier"), Tiny.signed("later"));
 
-    /** @param artifact whoever makes one has no key: accepted are the two that were signed */
+    /** @param artifact made without a key, so only the two signed artifacts are accepted */
     @FuzzTest
     void check(byte[] artifact) {
         try {

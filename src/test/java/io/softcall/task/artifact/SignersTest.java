@@ -18,7 +18,7 @@ import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
-/** Whose prompts are served. The signatures are those of `softcall push --sign`. */
+/** The signers whose prompts are served. The signatures come from `softcall push --sign`. */
 class SignersTest {
 
     private static final TaskName TASK = new TaskName("sentiment");
@@ -54,7 +54,7 @@ class SignersTest {
         refuses("signed as task \"sentiment\"", signers, new TaskName("pair"), signed);
     }
 
-    /** Whatever still is a well-formed file; others are refused before anybody looks at signatures. */
+    /** A changed byte is found if the file is still well-formed. Other files are refused before signatures are checked. */
     @Test
     void anyOtherByte() {
         for (int at = 0; at < signed.length; at += signed.length / 200) {

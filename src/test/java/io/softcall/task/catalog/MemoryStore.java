@@ -9,13 +9,13 @@ import java.util.List;
 import java.util.Optional;
 import java.util.TreeSet;
 
-/** Keys in order, for what lists them. */
+/** A store in memory with sorted keys, for tests of listings. */
 class MemoryStore implements Store {
 
     final TreeSet<String> keys = new TreeSet<>();
-    /** The prefixes of all questions. */
+    /** The prefixes of all requests. */
     final List<String> asked = new ArrayList<>();
-    /** Keys that one question looks at. */
+    /** The number of keys that one request looks at. */
     int step = 1_000;
 
     void add(String... names) {

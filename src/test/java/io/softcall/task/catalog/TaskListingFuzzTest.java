@@ -15,13 +15,13 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** Whatever lies in a store and whoever asks, pages give each task of theirs once, and no other. */
+/** For any keys and any caller, the pages list each visible task once, and no other task. */
 class TaskListingFuzzTest {
 
     private static final int MOST_KEYS = 50;
     private static final int MOST_PATTERNS = 8;
 
-    /** @param input limit and step (a character each), patterns with commas between them, a cursor, keys */
+    /** @param input limit and step (a character each), patterns separated by commas, a cursor, and keys */
     @FuzzTest
     void pages(byte[] input) {
         List<String> texts = FuzzTexts.of(input);
@@ -41,7 +41,7 @@ class TaskListingFuzzTest {
                 .sorted(Comparator.comparing(TaskName::key))
                 .map(TaskName::value)
                 .toList();
-        // Each question takes a second, so that pages end early.
+        // Each request takes a second, so that pages end early.
         AtomicLong nanos = new AtomicLong();
         TaskListing listing = new TaskListing(store, () -> nanos.addAndGet(1_000_000_000));
         assertEquals(expected, all(listing, patterns, "", limit, 4 * (expected.size() + store.keys.size() + 10)));
@@ -64,7 +64,7 @@ class TaskListingFuzzTest {
         return names;
     }
 
-    /** From any cursor on: an end of all names, or a refusal. */
+    /** Checks that any cursor gives the last part of all names, or is refused. */
     private static void from(TaskListing listing, TaskPatterns patterns, String cursor, List<String> expected) {
         List<String> rest;
         try {

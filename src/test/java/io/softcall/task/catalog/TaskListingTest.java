@@ -18,7 +18,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Who sees which tasks, and by which questions to the store. Its keys are in memory; each question takes a second. */
+/**
+ * Which caller sees which tasks, and which requests to the store that takes. The keys are in memory, and each request takes a
+ * second.
+ */
 class TaskListingTest {
 
     private final AtomicLong nanos = new AtomicLong();
@@ -70,7 +73,7 @@ class TaskListingTest {
         assertEquals(List.of(), store.asked);
     }
 
-    /** A page that finds nothing among other objects ends, and says where the next one goes on. */
+    /** A page that finds no tasks among other objects ends early, and returns the position at which the next page continues. */
     @Test
     void tasksThatLieFarApartAreFoundInSteps() {
         IntStream.range(0, 100).forEach(i -> store.keys.add("m/%03d".formatted(i)));
@@ -115,7 +118,7 @@ class TaskListingTest {
         return page.entries().stream().map(row -> row.name().value()).toList();
     }
 
-    /** Each question takes a second. */
+    /** Each request to the store takes a second. */
     private final class Slow extends MemoryStore {
 
         @Override

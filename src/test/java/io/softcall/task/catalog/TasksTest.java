@@ -34,7 +34,10 @@ import java.util.logging.Level;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
-/** What is kept of an answer of the store, for how long, and who shares a question. Time stands still unless moved. */
+/**
+ * What the cache keeps of the store's answers, for how long, and which calls share a revalidation. Time stands still unless a
+ * test moves it.
+ */
 class TasksTest {
 
     private static final PrefixLayout LAYOUT = new PrefixLayout("fp32", "digest", 2, 2, 16);
@@ -122,7 +125,7 @@ class TasksTest {
         assertFalse(tasks.cached(NAME).isPresent());
     }
 
-    /** However often it is called, and in however many versions it comes. */
+    /** This holds for any number of calls and versions. */
     @Test
     void aRefusedTaskIsOneLineOfTheLogAMinute() {
         try (CapturedLog log = new CapturedLog()) {
@@ -145,7 +148,7 @@ class TasksTest {
         }
     }
 
-    /** Whoever may call a task need not know where it lies. */
+    /** A caller of a task need not know the address of the store. */
     @Test
     void wherePromptsLieIsForThoseAloneWhoRunTheServer() {
         Tasks tasks = tasks(Map.of());
@@ -169,13 +172,13 @@ class TasksTest {
         store.hold = new CountDownLatch(1);
         CompletableFuture<Tasks.Validated> first = tasks.revalidate(NAME);
         store.entered.await();
-        List<CompletableFuture<Tasks.Validated>> coalescer =
+        List<CompletableFuture<Tasks.Validated>> joined =
                 IntStream.range(0, 50).mapToObj(i -> tasks.revalidate(NAME)).toList();
-        // The question in flight has read v1 already; whoever came after this overwrite must not hear of v1.
+        // The revalidation in flight has already read v1. Calls after this overwrite must not get v1.
         store.put("v2", Tiny.artifact("sentiment"));
         store.hold.countDown();
         assertEquals("v1", first.join().task().version());
-        for (CompletableFuture<Tasks.Validated> one : coalescer) {
+        for (CompletableFuture<Tasks.Validated> one : joined) {
             assertEquals("v2", one.join().task().version());
         }
         assertEquals(2, store.asked.get());
@@ -193,7 +196,8 @@ class TasksTest {
         store.put("v2", Tiny.artifact("sentiment"));
         assertEquals("v2", version(tasks));
         assertFalse(slow.isDone());
-        // Its answer is right for its own call, and forgotten: a newer question has had a newer one.
+        // The slow answer is right for its own call, but is not cached, because a newer revalidation got a newer
+        // version.
         release.countDown();
         assertEquals("v1", slow.join().task().version());
         assertEquals("v2", tasks.cached(NAME).orElseThrow().version());
@@ -236,7 +240,7 @@ class TasksTest {
         return (SoftcallException) e.getCause();
     }
 
-    /** A store in memory whose answers can be held back and whose failures can be chosen. */
+    /** A store in memory, whose answers can be held back and whose failures can be chosen. */
     private static final class Memory implements Store {
 
         private record Stored(String version, byte[] bytes) {}

@@ -11,7 +11,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.OptionalLong;
 
-/** A Parquet file of one column of texts, which may claim of itself what is not so. */
+/** A Parquet file with one column of texts, which may make false claims about itself. */
 public final class ParquetBytes {
 
     private final List<String> texts;
@@ -44,13 +44,15 @@ public final class ParquetBytes {
         return this;
     }
 
-    /** Of the file; and, unless {@link #groupRows} says otherwise, nothing else. */
+    /**
+     * Sets the number of rows that the file claims. Its row group claims the real number, unless {@link #groupRows} sets it.
+     */
     ParquetBytes rows(long rows) {
         this.rows = OptionalLong.of(rows);
         return this;
     }
 
-    /** Of the file, its row group and its column. */
+    /** Sets the number of rows that the file, its row group and its column claim. */
     public ParquetBytes groupRows(long rows) {
         this.rows = OptionalLong.of(rows);
         this.groupRows = OptionalLong.of(rows);
@@ -103,7 +105,7 @@ public final class ParquetBytes {
         return this;
     }
 
-    /** Of a page of version 2. */
+    /** Sets the number of bytes that the levels of a page of version 2 claim. */
     ParquetBytes levelBytes(int bytes) {
         this.levelBytes = OptionalLong.of(bytes);
         return this;
@@ -132,7 +134,7 @@ public final class ParquetBytes {
         return file(List.of(page), texts.size());
     }
 
-    /** One text in a dictionary, and a run of it. */
+    /** Writes one text into a dictionary, and a run of references to it. */
     static byte[] repeated(String text, int rows) {
         ParquetBytes file = of(text);
         byte[] utf8 = text.getBytes(StandardCharsets.UTF_8);
@@ -149,7 +151,7 @@ public final class ParquetBytes {
         return file.file(List.of(first, second), rows);
     }
 
-    /** A row a page, each of which unpacks to as many bytes, of which a text of one byte is read. */
+    /** Writes one row per page. Each page unpacks to that many bytes, of which only a text of one byte is read. */
     static byte[] padded(int rows, int pageBytes) {
         ParquetBytes file = of("a").codec(6).unpacked(pageBytes);
         byte[] page = Arrays.copyOf(new byte[] {1, 0, 0, 0, 'a'}, pageBytes);
@@ -234,7 +236,7 @@ public final class ParquetBytes {
                 .array();
     }
 
-    /** Writes the compact protocol. */
+    /** Writes Thrift's compact protocol. */
     private static final class Thrift {
 
         private final ByteArrayOutputStream out = new ByteArrayOutputStream();
@@ -280,7 +282,7 @@ public final class ParquetBytes {
             element();
         }
 
-        /** A list of structs, of which the first begins. */
+        /** Begins a list of structs, and its first struct. */
         void list(int id, int size) {
             field(id, 9);
             out.write(size << 4 | 12);

@@ -12,7 +12,7 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
 
-/** Whatever is stored as Parquet has all the rows that it says it has, the same in parts of any size, or is a bad file. */
+/** Any Parquet file gives all the rows that it claims, with the same result in parts of any size, or is a bad file. */
 class ParquetFuzzTest {
 
     private static final String DECODERS =

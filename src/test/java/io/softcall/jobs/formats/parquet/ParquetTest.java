@@ -28,7 +28,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Parquet: what pyarrow writes is read as pyarrow reads it, and of what a file says about itself nothing is believed. */
+/** Parquet files are read as pyarrow, which wrote them, reads them. Claims of a file about itself are not trusted. */
 class ParquetTest {
 
     private static final Path RESOURCES = Path.of("src/test/resources/jobs");
@@ -92,7 +92,10 @@ class ParquetTest {
         return failure.getMessage();
     }
 
-    /** Cut anywhere, or with some byte another, a file has all its rows or is bad: never a part of them, never a hang. */
+    /**
+     * A file that is cut, or has one changed byte, has all its rows or is bad. It never gives a part of its rows, and never
+     * hangs.
+     */
     @ParameterizedTest
     @ValueSource(strings = {"snappy", "zstd", "layouts/delta", "layouts/zstd-v2", "layouts/checksums"})
     void damagedFilesAreBadFiles(String name) throws IOException {
@@ -176,7 +179,7 @@ class ParquetTest {
         assertTrue(fault(file(ParquetBytes.of("a").encoding(8).write())).contains("dictionary of a page is missing"));
     }
 
-    /** A text of 40,000 bytes that 10,000 rows share: 60 KB of file, and 400 MB of texts. */
+    /** A text of 40,000 bytes that 10,000 rows share: a file of 60 KB with 400 MB of texts. */
     @Test
     void whatUnpacksWithoutAnEndIsStopped() throws IOException {
         byte[] bomb = ParquetBytes.repeated("x".repeat(40_000), 10_000);
@@ -189,7 +192,7 @@ class ParquetTest {
         }
     }
 
-    /** 100 KB of file that say of themselves that they are as many unpacked. */
+    /** A file of 100 KB that claims to have as many bytes unpacked. */
     @Test
     void whatPagesUnpackToIsCounted() throws IOException {
         byte[] bomb = ParquetBytes.padded(500, 1 << 20);
@@ -199,7 +202,7 @@ class ParquetTest {
         assertEquals(10, file(ParquetBytes.padded(10, 1 << 20)).rows().size());
     }
 
-    /** There is no room made for what cannot be. */
+    /** No memory is allocated for impossible claims. */
     @Test
     void whatAPageCannotUnpackToIsNotTried() throws IOException {
         Limits generous = new Limits(1_000, 1 << 30, 10_000);
