@@ -23,7 +23,7 @@ import java.util.regex.Pattern;
  * anything is built from it. Error messages say where the fault is. They repeat nothing of the document except a
  * field's name, so that texts stay out of logs and answers.
  *
- * <p>Plain Jackson would guess UTF-16 or UTF-32 from zeros among the first bytes, and then fail with other errors.
+ * <p>Plain Jackson would take zeros among the first bytes for UTF-16 or UTF-32, and then fail with other errors.
  */
 public final class StrictJson {
 

@@ -8,6 +8,7 @@ import io.softcall.Workers;
 import io.softcall.store.Failures;
 import io.softcall.store.Loading;
 import io.softcall.store.Store;
+import io.softcall.store.Location;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
@@ -201,6 +202,6 @@ public final class FileStore implements Store {
 
     @Override
     public String uri() {
-        return "file:" + root;
+        return Location.FOLDER_SCHEME + root;
     }
 }

@@ -4,6 +4,7 @@ import io.softcall.SoftcallException;
 import io.softcall.store.Bucket;
 import io.softcall.store.Failures;
 import io.softcall.store.Utf8Order;
+import io.softcall.store.Location;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -160,7 +161,7 @@ public final class FolderBucket implements Bucket {
 
     @Override
     public String uri() {
-        return "file:" + root + "/";
+        return Location.FOLDER_SCHEME + root + "/";
     }
 
     private Path file(String key) {

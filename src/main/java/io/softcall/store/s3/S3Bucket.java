@@ -3,6 +3,7 @@ package io.softcall.store.s3;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.store.Bucket;
+import io.softcall.store.Location;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -156,6 +157,6 @@ public final class S3Bucket implements Bucket {
 
     @Override
     public String uri() {
-        return "s3://" + bucket + "/" + prefix;
+        return Location.S3_SCHEME + bucket + "/" + prefix;
     }
 }

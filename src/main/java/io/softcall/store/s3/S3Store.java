@@ -5,6 +5,7 @@ import io.softcall.SoftcallException;
 import io.softcall.store.Failures;
 import io.softcall.store.Loading;
 import io.softcall.store.Store;
+import io.softcall.store.Location;
 import io.softcall.store.s3.S3Revalidation.Said;
 import java.io.IOException;
 import java.time.Duration;
@@ -158,7 +159,7 @@ public final class S3Store implements Store {
 
     @Override
     public String uri() {
-        return "s3://" + bucket + "/" + prefix;
+        return Location.S3_SCHEME + bucket + "/" + prefix;
     }
 
     private static AwsRequestOverrideConfiguration within(Duration limit) {

@@ -249,10 +249,10 @@ class EventsTest {
             """)
     void attributesThatAreNone(String name, String value) throws Exception {
         assertRefused(
-                post("application/cloudevents+json", structured("sentiment").put(name, value)), 400, "no CloudEvent");
+                post("application/cloudevents+json", structured("sentiment").put(name, value)), 400, "not a CloudEvent");
         Map<String, String> headers = attributes();
         headers.put("ce-" + name, value);
-        assertRefused(post(headers, request("sentiment")), 400, "no CloudEvent");
+        assertRefused(post(headers, request("sentiment")), 400, "not a CloudEvent");
     }
 
     @Test
@@ -262,14 +262,14 @@ class EventsTest {
                 List.of("application/cloudevents+avro", "application/cloudevents", "application/cloudevents+xml")) {
             assertRefused(post(Map.of("content-type", type), "{}"), 415, "application/cloudevents+json");
         }
-        assertRefused(post(Map.of("content-type", "application/cloudevents+json"), "[]"), 400, "no JSON object");
+        assertRefused(post(Map.of("content-type", "application/cloudevents+json"), "[]"), 400, "not a JSON object");
         assertRefused(post(Map.of("content-type", "application/cloudevents+json"), "{"), 400, "not valid JSON");
         ObjectNode both = structured("sentiment").put("data_base64", "e30=");
         assertRefused(post("application/cloudevents+json", both), 400, "data and data_base64");
         ObjectNode none = structured("sentiment");
         none.remove("data");
         assertRefused(post("application/cloudevents+json", none), 400, "no data");
-        assertRefused(post("application/cloudevents+json", none.put("data_base64", "***")), 400, "no CloudEvent");
+        assertRefused(post("application/cloudevents+json", none.put("data_base64", "***")), 400, "not a CloudEvent");
     }
 
     @Test
