@@ -4,7 +4,7 @@ import pytest
 from transformers import LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 
 from softcall.architectures import positions_served, require_architecture, require_expressible
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 
 
 @pytest.mark.parametrize(

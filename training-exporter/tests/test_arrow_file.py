@@ -8,8 +8,8 @@ import pytest
 
 from softcall import arrow_file
 from softcall.columns import ColumnChoice
+from softcall.core.errors import SoftcallError
 from softcall.data import Row, read_rows
-from softcall.errors import SoftcallError
 
 ROWS = [("one", "x"), ("二つ\nlines", "y"), ("three", "x")]
 

@@ -8,9 +8,9 @@ import pytest
 
 from softcall import artifact_bounds as bounds
 from softcall.artifact import Artifact
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
+from softcall.core.strict_json import MAX_NAME_CHARACTERS, MAX_NUMBER_CHARACTERS
 from softcall.safetensors_file import SafetensorsFile, safetensors_bytes, with_metadata
-from softcall.strict_json import MAX_NAME_CHARACTERS, MAX_NUMBER_CHARACTERS
 from softcall.template import Template
 
 SERVER = Path(__file__).resolve().parents[2] / "src/main/java/io/softcall"

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from softcall import parity
 from softcall.base_export import export_base
 from softcall.bundle import Bundle
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.fingerprint import unscaled_kv_layout
 from softcall.trunk_graph import trunk_graph
 

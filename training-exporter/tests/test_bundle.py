@@ -10,7 +10,7 @@ import pytest
 from stand_ins import POINTER
 
 from softcall.bundle import Bundle
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 
 TINY = Path(__file__).resolve().parents[2] / "src/test/resources/tiny/base"
 

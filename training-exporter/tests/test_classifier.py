@@ -9,7 +9,7 @@ from peft import PeftModel, PromptTuningConfig
 from softcall import classifier as module
 from softcall.artifact import Artifact
 from softcall.classifier import PromptedClassifier, pad_right, torch_device
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.label_head import verbalizer_head
 from softcall.template import Template
 

@@ -3,7 +3,7 @@
 import pytest
 
 from softcall.columns import ColumnChoice, Columns
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from softcall.cli import app
 from softcall.compare import PROMPTS, RUNS, RunRecord, compare
 from softcall.compare_config import CompareConfig, DataSet, Method
 from softcall.compare_report import Line, correlation, html, markdown, sections
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.scores import wilson_interval
 from softcall.store import OBJECT
 

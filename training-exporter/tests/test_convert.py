@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from softcall.artifact import Artifact
 from softcall.cli import app
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.store import Store
 
 ARTIFACT = TINY / "tasks/sentiment/adapter_model.safetensors"

@@ -13,8 +13,8 @@ import pytest
 from stand_ins import POINTER
 
 from softcall import data, record_file
+from softcall.core.errors import SoftcallError
 from softcall.data import Refusals, Row, files_sha256, labels_of, read_rows, split_dev
-from softcall.errors import SoftcallError
 
 
 def write(path, content):

@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from softcall.cli import app
+from softcall.core.errors import SoftcallError
 from softcall.data import Row
 from softcall.data_checks import Severity, check_rows
 from softcall.data_report import tokenizer_of
-from softcall.errors import SoftcallError
 from softcall.train_config import TrainConfig
 from softcall.train_data import TrainingRows
 

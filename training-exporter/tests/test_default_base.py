@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from softcall import default_base
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 
 CONTENT = b"GGUF, but a short one"
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from softcall.artifact import Artifact
 from softcall.cli import app
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.evaluate import evaluate_artifact, evaluate_server, labels_of_logits
 
 GOLDEN = json.loads((DEFAULT_FOLDER / "golden.json").read_text())["tasks"]

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from softcall import file_store
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.store import CONFIG, OBJECT, Store
 
 

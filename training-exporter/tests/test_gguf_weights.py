@@ -5,7 +5,7 @@ import pytest
 from make_tiny import tiny_base
 from tiny_gguf import write_gguf
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.fingerprint import fingerprint
 from softcall.gguf_weights import GgufWeights
 from softcall.source import Source

@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from softcall import fit, train_checkpoint
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.gradient_alarm import (
     EXPLODING_STEPS,
     VANISHING_NORM,

@@ -14,8 +14,8 @@ from transformers import AutoTokenizer
 from softcall import default_base, kept_graph
 from softcall.base_export import export_base
 from softcall.bundle import Bundle
+from softcall.core.errors import SoftcallError
 from softcall.default_base import sha256_of
-from softcall.errors import SoftcallError
 from softcall.fp16_graph import fp16_graph
 from softcall.fp32_graph import fp32_graph
 from softcall.int8_graph import int8_graph

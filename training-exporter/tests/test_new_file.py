@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from softcall.bounded_file import read_bounded, read_json_object, require_file
-from softcall.errors import SoftcallError
-from softcall.new_file import new_file, write_file
-from softcall.regular_file import open_regular
+from softcall.core.bounded_file import read_bounded, read_json_object, require_file
+from softcall.core.errors import SoftcallError
+from softcall.core.new_file import new_file, write_file
+from softcall.core.regular_file import open_regular
 
 
 def test_the_old_content_stays_until_the_new_is_whole(tmp_path):
@@ -76,7 +76,7 @@ def test_a_disk_that_is_full_leaves_nothing(tmp_path):
     code = """if True:
         import sys
         from pathlib import Path
-        from softcall.new_file import write_file
+        from softcall.core.new_file import write_file
         write_file(Path(sys.argv[1]), b"x" * 100_000)
     """
     (tmp_path / "file").write_bytes(b"old")

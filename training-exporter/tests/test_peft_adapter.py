@@ -22,7 +22,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from softcall.artifact import Artifact
 from softcall.bundle import Bundle
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.prompt_formats import read_prompt
 from softcall.prompt_formats.peft_output import peft_config
 from softcall.store import Store

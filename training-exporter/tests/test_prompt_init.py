@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from make_tiny import tiny_base
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.prompt_init import default_init_text, initial_prompt
 
 BASE = tiny_base()

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from softcall.artifact import Artifact
 from softcall.bundle import Bundle
 from softcall.cli import app
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.safetensors_file import SafetensorsFile
 from softcall.store import Store
 

@@ -7,7 +7,7 @@ import pytest
 from s3_server import ACCESS_KEY, SECRET_KEY
 
 from softcall import s3_store
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.store import OBJECT, Store
 
 BUCKET = "errors"

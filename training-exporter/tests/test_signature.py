@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 from make_tiny import DEFAULT_FOLDER as TINY
 
 from softcall.artifact import Artifact
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.safetensors_file import SafetensorsFile
 from softcall.signature import Signer
 

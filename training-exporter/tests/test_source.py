@@ -23,7 +23,7 @@ from transformers import (
 
 from softcall import default_base
 from softcall.base_export import export_base
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.source import Source
 
 TINY = Path(__file__).resolve().parents[2] / "src/test/resources/tiny"

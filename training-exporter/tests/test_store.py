@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 from s3_server import ACCESS_KEY, SECRET_KEY
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.store import CONFIG, OBJECT, Condition, Store, check_task
 
 _numbers = count()

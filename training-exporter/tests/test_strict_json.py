@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from softcall.strict_json import MalformedJsonError, read_json
+from softcall.core.strict_json import MalformedJsonError, read_json
 
 
 def refusal(document, *bounds):

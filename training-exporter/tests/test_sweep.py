@@ -18,7 +18,7 @@ from rich.console import Console
 from softcall import fit, sweep, train_checkpoint
 from softcall.artifact import Artifact
 from softcall.classifier import PromptedClassifier, label_logits, pad_right
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.prompt_init import PromptInit
 from softcall.sweep import Candidate, Standing, default_candidates, halvings
 from softcall.template import Template

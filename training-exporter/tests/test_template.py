@@ -6,7 +6,7 @@ import pytest
 from make_template_cases import CASES, TOKENIZERS
 from tokenizers import Tokenizer
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.template import Template
 
 TINY = "tiny"

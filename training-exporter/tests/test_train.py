@@ -22,9 +22,9 @@ from softcall import train_checkpoint
 from softcall.artifact import Artifact
 from softcall.classifier import PromptedClassifier
 from softcall.cli import app
+from softcall.core.errors import SoftcallError
 from softcall.cross_validation import folds_of
 from softcall.data import file_sha256, read_rows
-from softcall.errors import SoftcallError
 from softcall.fingerprint import fingerprint
 from softcall.fit import learning_rate_share
 from softcall.source import Source

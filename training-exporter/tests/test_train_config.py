@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.train_config import PROMPT_LENGTHS, TrainConfig
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from rich.console import Console
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.train import train
 from softcall.train_config import Tracker, TrainConfig
 from softcall.train_curves import Curves

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 
 ACCEPTED = {
     "LlamaForCausalLM": "Llama 1 to 3, SmolLM, SmolLM2",

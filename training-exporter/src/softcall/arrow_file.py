@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from softcall.errors import SoftcallError
-from softcall.first_bytes import ARROW, LOOKED_AT, PARQUET, tell
+from softcall.core.errors import SoftcallError
+from softcall.core.first_bytes import ARROW, LOOKED_AT, PARQUET, tell
+from softcall.core.regular_file import open_regular
+from softcall.core.strict_json import MalformedJsonError, read_json
 from softcall.record_file import MAX_FILE_BYTES, RecordFile
-from softcall.regular_file import open_regular
-from softcall.strict_json import MalformedJsonError, read_json
 
 try:
     import pyarrow as pa

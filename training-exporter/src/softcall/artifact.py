@@ -18,11 +18,11 @@ from softcall.artifact_bounds import (
     max_artifact_bytes,
     require_artifact_bytes,
 )
-from softcall.bounded_file import MAX_SOURCE_BYTES, read_bounded
-from softcall.errors import SoftcallError
+from softcall.core.bounded_file import MAX_SOURCE_BYTES, read_bounded
+from softcall.core.errors import SoftcallError
+from softcall.core.strict_json import MalformedJsonError, read_json
+from softcall.core.surrogates import has_half
 from softcall.safetensors_file import SafetensorsFile, safetensors_bytes
-from softcall.strict_json import MalformedJsonError, read_json
-from softcall.surrogates import has_half
 from softcall.template import Template
 
 if TYPE_CHECKING:

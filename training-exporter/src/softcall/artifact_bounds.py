@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 
 MAX_ARTIFACT_BYTES = 16 << 20
 """Of an object, unless the server's own variable says otherwise."""

@@ -27,15 +27,15 @@ from softcall.bundle import (
     VariantGolden,
 )
 from softcall.calibration import smoothing_factors
+from softcall.core.errors import SoftcallError
+from softcall.core.new_folder import new_folder
+from softcall.core.progress import QUIET, step
 from softcall.default_base import sha256_of
-from softcall.errors import SoftcallError
 from softcall.fingerprint import unscaled_kv_layout
 from softcall.fp16_graph import fp16_graph
 from softcall.fp32_graph import fp32_graph
 from softcall.int8_graph import int8_graph
 from softcall.int8_reference import int8_reference
-from softcall.new_folder import new_folder
-from softcall.progress import QUIET, step
 from softcall.source import LoadedBase
 from softcall.trunk_graph import head_dim, trunk_graph
 from softcall.trunk_weights import external_weights

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from softcall.artifact import Artifact
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 
 # Tokens (rows x longest row) scored at a time: fills the device without exhausting its memory.
 SCORING_TOKENS = {"cpu": 2_048, "cuda": 32_768}

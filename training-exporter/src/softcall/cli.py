@@ -18,8 +18,8 @@ from softcall.commands.push import push
 from softcall.commands.rm import rm
 from softcall.commands.show import show
 from softcall.commands.train import train
-from softcall.errors import SoftcallError
-from softcall.printable import printable
+from softcall.core.errors import SoftcallError
+from softcall.core.printable import printable
 
 app = typer.Typer(
     name="softcall",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 
 # As `_folded` writes them; the first of each is what documentation shows, and wins over the others.
 TEXTS = (

@@ -23,15 +23,15 @@ from rich.console import Console
 from torch import nn
 
 from softcall.artifact import Artifact
-from softcall.bounded_file import read_bounded
 from softcall.classifier import PromptedClassifier, torch_device
 from softcall.compare_config import CompareConfig, DataSet, Method
+from softcall.core.bounded_file import read_bounded
+from softcall.core.errors import SoftcallError
+from softcall.core.new_file import write_file
+from softcall.core.printable import printable
 from softcall.cross_validation import out_of_fold
 from softcall.data import Row
-from softcall.errors import SoftcallError
 from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, require_all, score
-from softcall.new_file import write_file
-from softcall.printable import printable
 from softcall.prompt_init import default_init_text
 from softcall.source import LoadedBase, Source
 from softcall.stepping import stepping_trunk

@@ -14,8 +14,8 @@ from scipy import stats
 
 from softcall.compare import RunRecord
 from softcall.compare_config import Method
-from softcall.new_file import write_file
-from softcall.printable import printable
+from softcall.core.new_file import write_file
+from softcall.core.printable import printable
 from softcall.scores import wilson_interval
 
 MARKDOWN, HTML = "report.md", "report.html"

@@ -10,8 +10,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from softcall.bounded_file import read_json_object
-from softcall.errors import SoftcallError
+from softcall.core.bounded_file import read_json_object
+from softcall.core.errors import SoftcallError
 from softcall.record_file import is_record_file
 
 TRAIN, DEV, TEST = "train", "dev", "test"

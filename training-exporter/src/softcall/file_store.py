@@ -12,9 +12,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from softcall.artifact_bounds import max_artifact_bytes
-from softcall.errors import SoftcallError
-from softcall.new_file import write_file
-from softcall.regular_file import open_regular
+from softcall.core.errors import SoftcallError
+from softcall.core.new_file import write_file
+from softcall.core.regular_file import open_regular
 from softcall.store import (
     CONFIG,
     OBJECT,

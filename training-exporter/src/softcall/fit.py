@@ -26,7 +26,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from softcall import gradient_alarm, sweep, train_checkpoint
 from softcall.classifier import PromptedClassifier, label_logits, pad_right
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.scores import Scores
 from softcall.sweep import Candidate, Standing
 from softcall.temperature import confidences, cross_entropy, fit_temperature

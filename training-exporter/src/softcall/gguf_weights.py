@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from gguf import GGUFReader, dequantize
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 
 _LAYER_PARAMETERS = {
     "attn_q": "self_attn.q_proj",

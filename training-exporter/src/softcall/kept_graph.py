@@ -21,12 +21,12 @@ from softcall.bundle import (
     TOKENIZER_FILE,
     Bundle,
 )
+from softcall.core.errors import SoftcallError
+from softcall.core.new_folder import new_folder
+from softcall.core.progress import QUIET, step
 from softcall.default_base import sha256_of
-from softcall.errors import SoftcallError
 from softcall.fingerprint import fingerprint
 from softcall.gguf_weights import GgufWeights
-from softcall.new_folder import new_folder
-from softcall.progress import QUIET, step
 from softcall.source import Source
 from softcall.variants import DATA_FILE, write_variant_weights
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from tokenizers import Tokenizer
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 
 
 def default_verbalizer(label: str) -> str:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from softcall.errors import SoftcallError
-from softcall.printable import printable
+from softcall.core.errors import SoftcallError
+from softcall.core.printable import printable
 
 if TYPE_CHECKING:
     from softcall.bundle import Bundle

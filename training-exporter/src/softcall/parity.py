@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedModel
 
 from softcall.bundle import relative_difference
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.trunk import Prefix, Trunk
 
 TOLERANCE = 1e-3

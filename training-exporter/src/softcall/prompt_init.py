@@ -6,7 +6,7 @@ from enum import StrEnum
 import numpy as np
 from tokenizers import Tokenizer
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 
 # Lester et al. (2021), section 3.2: sampled vectors come from the most common tokens. Byte-pair encoders
 # number their tokens roughly by frequency, so these are the lowest ids.

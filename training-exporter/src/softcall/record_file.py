@@ -9,10 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from softcall.errors import SoftcallError
-from softcall.first_bytes import GZIP, JSON, LOOKED_AT, XML, tell
-from softcall.regular_file import open_regular
-from softcall.strict_json import MalformedJsonError, read_json
+from softcall.core.errors import SoftcallError
+from softcall.core.first_bytes import GZIP, JSON, LOOKED_AT, XML, tell
+from softcall.core.regular_file import open_regular
+from softcall.core.strict_json import MalformedJsonError, read_json
 
 MAX_FILE_BYTES = 1 << 30  # after decompression
 MAX_LINE_BYTES = 1 << 20

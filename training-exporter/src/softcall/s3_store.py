@@ -20,7 +20,7 @@ from botocore.exceptions import (
 )
 
 from softcall.artifact_bounds import max_artifact_bytes
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.store import (
     CONFIG,
     OBJECT,

@@ -18,9 +18,9 @@ from softcall.artifact_bounds import (
     MAX_RANK,
     MAX_TENSORS,
 )
-from softcall.errors import SoftcallError
-from softcall.first_bytes import tell
-from softcall.strict_json import MalformedJsonError, read_json
+from softcall.core.errors import SoftcallError
+from softcall.core.first_bytes import tell
+from softcall.core.strict_json import MalformedJsonError, read_json
 
 _LENGTH_BYTES = 8
 _METADATA = "__metadata__"

@@ -11,11 +11,11 @@ from tokenizers import Tokenizer
 
 from softcall import default_base
 from softcall.architectures import require_architecture
-from softcall.bounded_file import read_json_object, require_file
 from softcall.bundle import DESCRIPTION_FILE, plain_tokenizer
-from softcall.errors import SoftcallError
+from softcall.core.bounded_file import read_json_object, require_file
+from softcall.core.errors import SoftcallError
+from softcall.core.first_bytes import GGUF, LOOKED_AT, tell
 from softcall.fingerprint import fingerprint
-from softcall.first_bytes import GGUF, LOOKED_AT, tell
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

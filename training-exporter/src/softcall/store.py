@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import Enum
 
 from softcall.artifact_bounds import require_artifact_bytes
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 
 OBJECT = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"

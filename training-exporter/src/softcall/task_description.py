@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from softcall.artifact_bounds import check_labels
-from softcall.bounded_file import read_json_object
-from softcall.errors import SoftcallError
+from softcall.core.bounded_file import read_json_object
+from softcall.core.errors import SoftcallError
 from softcall.label_head import default_verbalizer
 from softcall.template import Template
 

@@ -8,8 +8,8 @@ from functools import cached_property
 from tokenizers import Tokenizer
 
 from softcall.artifact_bounds import MAX_TEMPLATE_CHARACTERS, utf16_units
-from softcall.errors import SoftcallError
-from softcall.surrogates import has_half, without_halves
+from softcall.core.errors import SoftcallError
+from softcall.core.surrogates import has_half, without_halves
 
 _FIELD = re.compile(r"\{(text[12]?)\}")
 SINGLE = ("text",)

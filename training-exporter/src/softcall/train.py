@@ -26,14 +26,14 @@ from torch import nn
 import softcall
 from softcall.artifact import Artifact
 from softcall.artifact_bounds import max_artifact_bytes
-from softcall.bounded_file import read_bounded
 from softcall.classifier import PromptedClassifier, torch_device
+from softcall.core.bounded_file import read_bounded
+from softcall.core.errors import SoftcallError
+from softcall.core.new_file import write_file
+from softcall.core.printable import printable
 from softcall.cross_validation import out_of_fold
-from softcall.errors import SoftcallError
 from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
 from softcall.label_head import default_verbalizer, verbalizer_head
-from softcall.new_file import write_file
-from softcall.printable import printable
 from softcall.prompt_init import PromptInit, default_init_text, initial_prompt
 from softcall.source import LoadedBase, Source
 from softcall.stepping import stepping_trunk

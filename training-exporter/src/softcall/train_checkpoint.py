@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from softcall.errors import SoftcallError
-from softcall.new_file import write_file
-from softcall.printable import printable
-from softcall.regular_file import open_regular
+from softcall.core.errors import SoftcallError
+from softcall.core.new_file import write_file
+from softcall.core.printable import printable
+from softcall.core.regular_file import open_regular
 
 FILE = "checkpoint.pt"
 SCHEMA = 3

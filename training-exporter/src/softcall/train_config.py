@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from softcall.artifact_bounds import MAX_PROMPT_TOKENS
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.prompt_init import PromptInit
 from softcall.sweep import MAX_CANDIDATES, Candidate, default_candidates
 

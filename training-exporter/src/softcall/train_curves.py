@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from torch.utils.tensorboard import SummaryWriter
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.train_config import Tracker
 
 

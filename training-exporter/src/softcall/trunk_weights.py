@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 
 DATA_ALIGNMENT_BYTES = 4096
 """Weights start at page borders, so that a host can map them into memory."""

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from softcall import smoothing
 from softcall.bundle import FP16, FULL_PRECISION, INT8
+from softcall.core.progress import step
 from softcall.fp16_weights import fp16_weights
 from softcall.int8_weights import int8_weights
-from softcall.progress import step
 from softcall.trunk_weights import external_weights, full_precision, write_weights
 
 GRAPH_FILE = "trunk.onnx"

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from softcall.errors import SoftcallError
-from softcall.printable import printable
+from softcall.core.errors import SoftcallError
+from softcall.core.printable import printable
 
 
 def base(
@@ -126,8 +126,8 @@ def _from_graph(
 def _export(out, source, name, max_positions, variants, replace, keep_graph_in, console: Console) -> None:
     from softcall.architectures import positions_served, require_expressible
     from softcall.base_export import export_base
+    from softcall.core.progress import step
     from softcall.kept_graph import keep_graph
-    from softcall.progress import step
     from softcall.source import Source
 
     found = Source.resolve(source)

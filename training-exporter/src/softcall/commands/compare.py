@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from softcall.compare_config import CompareConfig, DataSet, Method
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.prompt_init import PromptInit
 from softcall.train_config import Device, Precision
 from softcall.train_options import CalibrationFoldsOption, CompileOption, DeviceOption

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from softcall.commands.export import write_artifact
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.strict_option import StrictOption
 
 

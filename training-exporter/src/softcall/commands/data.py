@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softcall.column_options import LabelColumnOption, TextColumnOption
-from softcall.printable import printable, printable_json
+from softcall.core.printable import printable, printable_json
 from softcall.train_config import TrainConfig
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softcall.printable import printable
+from softcall.core.printable import printable
 from softcall.store import Store
 from softcall.store_options import EndpointOption, StoreOption
 

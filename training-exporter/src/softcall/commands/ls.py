@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from softcall.printable import printable, printable_json
+from softcall.core.printable import printable, printable_json
 from softcall.store import Store, StoredTask
 from softcall.store_options import EndpointOption, StoreOption
 

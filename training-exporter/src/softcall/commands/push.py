@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from softcall.errors import SoftcallError
-from softcall.printable import printable
+from softcall.core.errors import SoftcallError
+from softcall.core.printable import printable
 from softcall.store import Condition, Store, check_task
 from softcall.store_options import EndpointOption, StoreOption
 from softcall.strict_option import StrictOption

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.store import Store, check_task
 from softcall.store_options import EndpointOption, StoreOption
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from softcall.printable import printable, printable_json
+from softcall.core.printable import printable, printable_json
 from softcall.store import Store
 from softcall.store_options import EndpointOption, StoreOption
 

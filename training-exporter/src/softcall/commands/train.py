@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from softcall.column_options import LabelColumnOption, TextColumnOption
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.prompt_init import PromptInit
 from softcall.sweep import Candidate
 from softcall.train_config import Head, Precision, Tracker, TrainConfig

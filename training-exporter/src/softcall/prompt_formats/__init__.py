@@ -6,7 +6,7 @@ Each format is a module with two functions: `recognises(source)`, by names alone
 from pathlib import Path
 from typing import Protocol
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.prompt_formats import lester, peft_adapter, tgis
 from softcall.prompt_formats.prompt import Prompt
 

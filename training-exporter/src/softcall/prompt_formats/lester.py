@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from softcall.bounded_file import read_bounded
-from softcall.errors import SoftcallError
-from softcall.first_bytes import NPY, tell
+from softcall.core.bounded_file import read_bounded
+from softcall.core.errors import SoftcallError
+from softcall.core.first_bytes import NPY, tell
 from softcall.prompt_formats.prompt import Prompt
 from softcall.prompt_formats.tensor_file import MAX_BYTES, blamed_on
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from softcall.artifact import PROMPT
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.prompt_formats.tensor_file import Tensors, shown
 
 COLUMNS = "prefix_task_cols"

@@ -7,7 +7,7 @@ import numpy as np
 
 from softcall.artifact import PROMPT
 from softcall.artifact_bounds import MAX_PROMPT_TOKENS
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.prompt_formats.tensor_file import Tensors, shown
 
 _EMBEDDING = "embedding.weight"

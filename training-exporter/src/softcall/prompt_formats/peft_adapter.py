@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from softcall.artifact import PROMPT, refuse_multitask
-from softcall.bounded_file import read_json_object
-from softcall.errors import SoftcallError
+from softcall.core.bounded_file import read_json_object
+from softcall.core.errors import SoftcallError
 from softcall.prompt_formats import multitask, p_tuning
 from softcall.prompt_formats.prompt import Prompt
 from softcall.prompt_formats.tensor_file import Tensors, blamed_on, open_tensors, shown

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from softcall.artifact import PROMPT, Artifact
-from softcall.new_folder import new_folder
+from softcall.core.new_folder import new_folder
 from softcall.prompt_formats.prompt import Prompt
 from softcall.safetensors_file import safetensors_bytes
 from softcall.store import CONFIG, OBJECT

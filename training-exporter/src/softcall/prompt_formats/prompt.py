@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from softcall.artifact import Artifact, check_prompt
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 
 if TYPE_CHECKING:
     from softcall.bundle import Bundle

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from softcall.artifact_bounds import MAX_TENSORS
-from softcall.bounded_file import MAX_SOURCE_BYTES, read_bounded
-from softcall.errors import SoftcallError
-from softcall.first_bytes import PICKLE, ZIP, tell
+from softcall.core.bounded_file import MAX_SOURCE_BYTES, read_bounded
+from softcall.core.errors import SoftcallError
+from softcall.core.first_bytes import PICKLE, ZIP, tell
 from softcall.safetensors_file import SafetensorsFile
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.prompt_formats.prompt import Prompt
 from softcall.prompt_formats.tensor_file import blamed_on, read_bare_tensor
 

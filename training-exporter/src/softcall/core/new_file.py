@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from softcall.printable import printable
+from softcall.core.printable import printable
 
 QUIET = Console(quiet=True)
 

@@ -1,6 +1,6 @@
 """The one error type that reaches a user as a message instead of a traceback."""
 
-from softcall.printable import printable
+from softcall.core.printable import printable
 
 
 class SoftcallError(Exception):

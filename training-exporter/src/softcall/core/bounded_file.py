@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from softcall.errors import SoftcallError
-from softcall.first_bytes import JSON, LOOKED_AT, stand_in, tell
-from softcall.regular_file import open_regular
-from softcall.strict_json import MAX_DEPTH, MAX_TOKENS, MalformedJsonError, read_json
+from softcall.core.errors import SoftcallError
+from softcall.core.first_bytes import JSON, LOOKED_AT, stand_in, tell
+from softcall.core.regular_file import open_regular
+from softcall.core.strict_json import MAX_DEPTH, MAX_TOKENS, MalformedJsonError, read_json
 
 MAX_SOURCE_BYTES = 64 << 20
 """Of a file that may hold a prompt, in whatever format."""

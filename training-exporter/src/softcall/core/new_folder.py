@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 
 ADVICE = "name a new folder"
 

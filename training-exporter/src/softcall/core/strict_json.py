@@ -9,8 +9,8 @@ import math
 import re
 from typing import Any, NoReturn
 
-from softcall.errors import SoftcallError
-from softcall.printable import printable
+from softcall.core.errors import SoftcallError
+from softcall.core.printable import printable
 
 MAX_DEPTH = 64
 MAX_TOKENS = 1_000_000
