@@ -212,7 +212,7 @@ def run_bare() -> None:
     """For each number on standard input, make so many runs behind the prefix; print their median ms."""
     from tokenizers import Tokenizer
 
-    from softcall.bundle import Bundle
+    from softcall.base.bundle import Bundle
 
     base = Bundle.open(ROOT / "build/base")
     artifact = task()

@@ -52,7 +52,7 @@ measure)
         with_gaps "
 from pathlib import Path
 from softcall.kept_graph import base_from_graph
-from softcall.source import Source
+from softcall.base.source import Source
 print(base_from_graph(Source.resolve(None), Path('$root/build/base'), variants=['fp16'], overwrite=True)[1])"
     fi
     (cd "$root" && "$JAVA_HOME/bin/java" --enable-native-access=ALL-UNNAMED -Donnxruntime.native.path="$kept/native" \

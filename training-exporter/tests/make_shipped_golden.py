@@ -22,8 +22,8 @@ import torch
 from peft import PeftModel, PromptTuningConfig, get_peft_model
 
 from softcall.artifact import Artifact
+from softcall.base.source import LoadedBase, Source
 from softcall.data import read_rows
-from softcall.source import LoadedBase, Source
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "src/test/resources/shipped"

@@ -3,7 +3,7 @@
 import pytest
 from transformers import LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 
-from softcall.architectures import positions_served, require_architecture, require_expressible
+from softcall.base.architectures import positions_served, require_architecture, require_expressible
 from softcall.core.errors import SoftcallError
 
 

@@ -11,7 +11,7 @@ from make_tiny import DEFAULT_FOLDER as TINY
 
 from softcall.artifact import Artifact
 from softcall.artifact_bounds import MAX_PROMPT_TOKENS
-from softcall.bundle import Bundle
+from softcall.base.bundle import Bundle
 from softcall.core.errors import SoftcallError
 from softcall.safetensors_file import SafetensorsFile, safetensors_bytes
 from softcall.template import Template

@@ -10,8 +10,9 @@ from make_tiny import tiny_base
 from tiny_gguf import write_gguf
 from transformers import GPT2Config
 
-from softcall import cli, default_base, kept_graph
-from softcall.bundle import Bundle
+from softcall import cli, kept_graph
+from softcall.base import default_base
+from softcall.base.bundle import Bundle
 from softcall.commands import base as command
 
 TINY_WEIGHTS_BYTES = sum(4 * parameter.numel() for parameter in tiny_base().model.parameters())

@@ -15,10 +15,10 @@ from random_models import MODELS, random_base
 from safetensors.numpy import load_file
 
 from softcall import parity
+from softcall.base.bundle import Bundle
+from softcall.base.fingerprint import unscaled_kv_layout
 from softcall.base_export import export_base
-from softcall.bundle import Bundle
 from softcall.core.errors import SoftcallError
-from softcall.fingerprint import unscaled_kv_layout
 from softcall.trunk_graph import trunk_graph
 
 TIGHT = 1e-5

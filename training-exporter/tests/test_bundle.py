@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from stand_ins import POINTER
 
-from softcall.bundle import Bundle
+from softcall.base.bundle import Bundle
 from softcall.core.errors import SoftcallError
 
 TINY = Path(__file__).resolve().parents[2] / "src/test/resources/tiny/base"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from softcall import default_base
+from softcall.base import default_base
 from softcall.core.errors import SoftcallError
 
 CONTENT = b"GGUF, but a short one"

@@ -8,12 +8,12 @@ import pytest
 from random_models import random_base
 
 from softcall import joint_heads, parity
+from softcall.base.bundle import FP16, FULL_PRECISION, INT8
+from softcall.base.source import Source
+from softcall.base.trunk import KEY_ORDER, KV_PAGES, PAIRS, PREFIX_PAGES
 from softcall.base_export import FP16_TOLERANCE, export_base
-from softcall.bundle import FP16, FULL_PRECISION, INT8
 from softcall.core.errors import SoftcallError
 from softcall.kept_graph import base_from_graph, keep_graph
-from softcall.source import Source
-from softcall.trunk import KEY_ORDER, KV_PAGES, PAIRS, PREFIX_PAGES
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from random_models import random_base
 
+from softcall.base.trunk import past_names
 from softcall.base_export import export_base
 from softcall.calibration import smoothing_factors
 from softcall.int8_graph import int8_graph
@@ -15,7 +16,6 @@ from softcall.int8_reference import int8_reference
 from softcall.int8_weights import WEIGHT_STEPS, quantized
 from softcall.kept_graph import GRAPHS
 from softcall.smoothing import Smoothed
-from softcall.trunk import past_names
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedTokenizerFast
 
 from softcall.artifact import Artifact
-from softcall.bundle import Bundle
+from softcall.base.bundle import Bundle
 from softcall.core.errors import SoftcallError
 from softcall.prompt_formats import read_prompt
 from softcall.prompt_formats.peft_output import peft_config

@@ -18,7 +18,7 @@ from stand_ins import POINTER
 from typer.testing import CliRunner
 
 from softcall.artifact import Artifact
-from softcall.bundle import Bundle
+from softcall.base.bundle import Bundle
 from softcall.cli import app
 from softcall.core.errors import SoftcallError
 from softcall.safetensors_file import SafetensorsFile

@@ -20,14 +20,14 @@ from typer.testing import CliRunner
 
 from softcall import train_checkpoint
 from softcall.artifact import Artifact
+from softcall.base.fingerprint import fingerprint
+from softcall.base.source import Source
 from softcall.classifier import PromptedClassifier
 from softcall.cli import app
 from softcall.core.errors import SoftcallError
 from softcall.cross_validation import folds_of
 from softcall.data import file_sha256, read_rows
-from softcall.fingerprint import fingerprint
 from softcall.fit import learning_rate_share
-from softcall.source import Source
 from softcall.stepping import stepping_trunk
 from softcall.temperature import fit_temperature
 from softcall.train import train

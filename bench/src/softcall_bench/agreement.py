@@ -23,14 +23,15 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from softcall import default_base, smoothing
+from softcall import smoothing
 from softcall.artifact import Artifact
-from softcall.bundle import FULL_PRECISION, INT8, Bundle
+from softcall.base import default_base
+from softcall.base.bundle import FULL_PRECISION, INT8, Bundle
+from softcall.base.trunk import Trunk
 from softcall.data import read_rows
 from softcall.gguf_weights import GgufWeights
 from softcall.int8_graph import int8_graph
 from softcall.int8_weights import WEIGHT_STEPS, int8_weights
-from softcall.trunk import Trunk
 from softcall.trunk_weights import write_weights
 from softcall_bench.machine import Machine
 

@@ -19,8 +19,8 @@ import torch
 from peft import PeftModel, PromptTuningConfig, get_peft_model
 from rich.console import Console
 
-from softcall.bundle import FP16, FULL_PRECISION
-from softcall.source import Source
+from softcall.base.bundle import FP16, FULL_PRECISION
+from softcall.base.source import Source
 from softcall_bench import programs
 from softcall_bench.bar import Bar, bar_line
 from softcall_bench.load import closed_loop

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from softcall.default_base import cache_folder
+from softcall.base.default_base import cache_folder
 from softcall_bench.server import ROOT
 
 GO_PROGRAM = ROOT / "tools/go-program"

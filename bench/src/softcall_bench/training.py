@@ -38,9 +38,9 @@ class Task:
     @classmethod
     def read(cls, file: Path, rows: int) -> "Task":
         """So many rows of a file, drawn by `SEED`."""
+        from softcall.base.source import Source
         from softcall.data import labels_of, read_rows
         from softcall.label_head import default_verbalizer
-        from softcall.source import Source
         from softcall.template import Template
         from softcall.train_data import default_template, encode
 
@@ -169,8 +169,8 @@ def peft_trainer(task: Task) -> Run:
 
 def _learner(task: Task):
     """(the configuration, the base, what `softcall train` would learn): all sides start from these."""
+    from softcall.base.source import Source
     from softcall.fit import Learner
-    from softcall.source import Source
     from softcall.train import first_classifier
     from softcall.train_config import TrainConfig
 

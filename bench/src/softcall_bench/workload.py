@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from softcall.artifact import Artifact
-from softcall.bundle import Bundle
+from softcall.base.bundle import Bundle
 from softcall.data import read_rows
 from softcall.store import OBJECT
 from softcall_bench.server import BASE, ROOT

@@ -26,7 +26,7 @@ from softcall.safetensors_file import SafetensorsFile, safetensors_bytes
 from softcall.template import Template
 
 if TYPE_CHECKING:
-    from softcall.bundle import Bundle
+    from softcall.base.bundle import Bundle
 
 SCHEMA = 1
 KIND = "classification"

@@ -11,8 +11,8 @@ from safetensors.numpy import save_file
 from transformers import PreTrainedModel
 
 from softcall import parity, smoothing
-from softcall.architectures import positions_served, require_expressible
-from softcall.bundle import (
+from softcall.base.architectures import positions_served, require_expressible
+from softcall.base.bundle import (
     DEFAULT_VARIANTS,
     DESCRIPTION_FILE,
     FP16,
@@ -26,17 +26,17 @@ from softcall.bundle import (
     Variant,
     VariantGolden,
 )
+from softcall.base.default_base import sha256_of
+from softcall.base.fingerprint import unscaled_kv_layout
+from softcall.base.source import LoadedBase
 from softcall.calibration import smoothing_factors
 from softcall.core.errors import SoftcallError
 from softcall.core.new_folder import new_folder
 from softcall.core.progress import QUIET, step
-from softcall.default_base import sha256_of
-from softcall.fingerprint import unscaled_kv_layout
 from softcall.fp16_graph import fp16_graph
 from softcall.fp32_graph import fp32_graph
 from softcall.int8_graph import int8_graph
 from softcall.int8_reference import int8_reference
-from softcall.source import LoadedBase
 from softcall.trunk_graph import head_dim, trunk_graph
 from softcall.trunk_weights import external_weights
 from softcall.variants import DATA_FILE, FILES, GRAPH_FILE, SMOOTHING_FILE, write_variant_weights

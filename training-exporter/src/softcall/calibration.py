@@ -7,8 +7,8 @@ import numpy as np
 import onnx
 from tokenizers import Tokenizer
 
+from softcall.base.trunk import Trunk
 from softcall.smoothing import Channels, channels, factors
-from softcall.trunk import Trunk
 from softcall.trunk_weights import SIDE_BY_SIDE, TRANSPOSED
 
 TEXTS = Path(__file__).with_name("calibration.txt")

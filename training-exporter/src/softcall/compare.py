@@ -23,6 +23,7 @@ from rich.console import Console
 from torch import nn
 
 from softcall.artifact import Artifact
+from softcall.base.source import LoadedBase, Source
 from softcall.classifier import PromptedClassifier, torch_device
 from softcall.compare_config import CompareConfig, DataSet, Method
 from softcall.core.bounded_file import read_bounded
@@ -33,7 +34,6 @@ from softcall.cross_validation import out_of_fold
 from softcall.data import Row
 from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, require_all, score
 from softcall.prompt_init import default_init_text
-from softcall.source import LoadedBase, Source
 from softcall.stepping import stepping_trunk
 from softcall.store import OBJECT
 from softcall.sweep import Candidate

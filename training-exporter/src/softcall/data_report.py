@@ -7,12 +7,12 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from softcall.bundle import TOKENIZER_FILE, read_tokenizer
+from softcall.base.bundle import TOKENIZER_FILE, read_tokenizer
+from softcall.base.default_base import NAME
 from softcall.columns import ColumnChoice
 from softcall.data import Refusals, Row, read_rows
 from softcall.data_checks import Finding, Lengths, Severity, check_lengths, check_rows, measure
 from softcall.dataset_folder import TEST, WHOLE, parts_of
-from softcall.default_base import NAME
 from softcall.kept_graph import GRAPHS
 from softcall.template import Template
 from softcall.train_data import default_template, fields_of

@@ -56,8 +56,8 @@ def evaluate_artifact(
     `SoftcallError` for an artifact of another base, and for labels in the file that the artifact does not
     have.
     """
+    from softcall.base.source import Source
     from softcall.classifier import PromptedClassifier, torch_device
-    from softcall.source import Source
 
     artifact = Artifact.from_bytes(_artifact_bytes(path), where=str(path))
     rows = read_rows(file, artifact.template.fields, columns=columns, part=TEST)

@@ -11,10 +11,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from softcall.graph_nodes import Nodes, constant, nodes_of, serialized, upstream
-from softcall.joint_heads import join_heads
-from softcall.norms import add_in_norms
-from softcall.trunk import (
+from softcall.base.trunk import (
     BATCH,
     HIDDEN,
     KEY_ORDER,
@@ -23,6 +20,9 @@ from softcall.trunk import (
     PREFIX_PAGES,
     PROMPT_EMBEDS,
 )
+from softcall.graph_nodes import Nodes, constant, nodes_of, serialized, upstream
+from softcall.joint_heads import join_heads
+from softcall.norms import add_in_norms
 
 _HALF = ir.DataType.FLOAT16
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import onnx
 
-from softcall.trunk import KV_PAGES, in_pairs
+from softcall.base.trunk import KV_PAGES, in_pairs
 from softcall.trunk_weights import beside, full_precision
 
 PAIRS = ".pairs"

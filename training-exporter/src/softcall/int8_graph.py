@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
+from softcall.base.trunk import BATCH, LENGTH
 from softcall.graph_nodes import CONTRIBUTED, Nodes, constant, new_weight, serialized
 from softcall.int8_weights import EMBEDDING, INTEGERS, SCALES
 from softcall.joint_products import products
-from softcall.trunk import BATCH, LENGTH
 
 ROW_STEPS = 127
 """The largest element of a row becomes this many steps from the zero point."""

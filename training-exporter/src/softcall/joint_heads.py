@@ -3,7 +3,7 @@
 ONNX Runtime's rotation on CUDA starts a block of threads for each head of each token, a thread for each of
 the head's elements: tens of thousands of blocks of 64 threads. Where the two elements that are rotated
 together lie side by side, heads that lie side by side are one wide head whose angles repeat. So the columns
-of query and key are put in that order (`softcall.trunk.in_pairs`); their products with each other stay.
+of query and key are put in that order (`softcall.base.trunk.in_pairs`); their products with each other stay.
 """
 
 from collections.abc import Sequence

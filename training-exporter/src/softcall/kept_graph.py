@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from softcall.bundle import (
+from softcall.base.bundle import (
     DEFAULT_VARIANTS,
     DESCRIPTION_FILE,
     FULL_PRECISION,
@@ -21,13 +21,13 @@ from softcall.bundle import (
     TOKENIZER_FILE,
     Bundle,
 )
+from softcall.base.default_base import sha256_of
+from softcall.base.fingerprint import fingerprint
+from softcall.base.source import Source
 from softcall.core.errors import SoftcallError
 from softcall.core.new_folder import new_folder
 from softcall.core.progress import QUIET, step
-from softcall.default_base import sha256_of
-from softcall.fingerprint import fingerprint
 from softcall.gguf_weights import GgufWeights
-from softcall.source import Source
 from softcall.variants import DATA_FILE, write_variant_weights
 
 GRAPHS = Path(__file__).parent / "graphs"

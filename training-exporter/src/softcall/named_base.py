@@ -9,7 +9,7 @@ from softcall.core.errors import SoftcallError
 from softcall.core.printable import printable
 
 if TYPE_CHECKING:
-    from softcall.bundle import Bundle
+    from softcall.base.bundle import Bundle
     from softcall.prompt_formats import Prompt
 
 

@@ -2,8 +2,8 @@
 
 import onnx_ir as ir
 
+from softcall.base.trunk import HIDDEN
 from softcall.graph_nodes import CONTRIBUTED, Nodes, nodes_of
-from softcall.trunk import HIDDEN
 
 
 def add_in_norms(graph: ir.Graph) -> None:

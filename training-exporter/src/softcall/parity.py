@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from softcall.bundle import relative_difference
+from softcall.base.bundle import relative_difference
+from softcall.base.trunk import Prefix, Trunk
 from softcall.core.errors import SoftcallError
-from softcall.trunk import Prefix, Trunk
 
 TOLERANCE = 1e-3
 """How much a full-precision hidden row may differ, relative to its largest element."""

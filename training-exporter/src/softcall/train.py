@@ -26,6 +26,7 @@ from torch import nn
 import softcall
 from softcall.artifact import Artifact
 from softcall.artifact_bounds import max_artifact_bytes
+from softcall.base.source import LoadedBase, Source
 from softcall.classifier import PromptedClassifier, torch_device
 from softcall.core.bounded_file import read_bounded
 from softcall.core.errors import SoftcallError
@@ -35,7 +36,6 @@ from softcall.cross_validation import out_of_fold
 from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
 from softcall.label_head import default_verbalizer, verbalizer_head
 from softcall.prompt_init import PromptInit, default_init_text, initial_prompt
-from softcall.source import LoadedBase, Source
 from softcall.stepping import stepping_trunk
 from softcall.store import Store, check_task
 from softcall.sweep import Candidate, halvings

@@ -21,7 +21,7 @@ from onnx_ir.passes import common as passes
 from transformers import AttentionInterface, PreTrainedModel
 
 from softcall.attention_heads import keep_heads_side_by_side
-from softcall.trunk import (
+from softcall.base.trunk import (
     BATCH,
     HIDDEN,
     INPUT_IDS,
@@ -45,7 +45,7 @@ def trunk_graph(model: PreTrainedModel) -> onnx.ModelProto:
     """Return the trunk of a causal language model as docs/base-bundle.md describes it, its weights left out.
 
     The weights are external data of `DATA_FILE`, in the order of `named_parameters()`. The model must be one
-    that `softcall.architectures` accepts; its weights are not read.
+    that `softcall.base.architectures` accepts; its weights are not read.
     """
     with _quiet_exporter(), _attention(model, _ATTENTION), torch.no_grad():
         program = torch.export.export(

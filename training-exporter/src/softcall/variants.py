@@ -8,7 +8,7 @@ import onnx
 from rich.console import Console
 
 from softcall import smoothing
-from softcall.bundle import FP16, FULL_PRECISION, INT8
+from softcall.base.bundle import FP16, FULL_PRECISION, INT8
 from softcall.core.progress import step
 from softcall.fp16_weights import fp16_weights
 from softcall.int8_weights import int8_weights

@@ -14,7 +14,7 @@ from softcall.strict_option import StrictOption
 
 if TYPE_CHECKING:
     from softcall.artifact import Artifact
-    from softcall.bundle import Bundle
+    from softcall.base.bundle import Bundle
     from softcall.prompt_formats import Prompt
     from softcall.task_description import TaskDescription
 
@@ -115,7 +115,7 @@ def push(
     flags = {"template": template, "labels": label, "task file": task_file, "task id": task_id}
 
     from softcall.artifact import Artifact
-    from softcall.bundle import Bundle
+    from softcall.base.bundle import Bundle
     from softcall.named_base import require_named_base
     from softcall.prompt_formats import read_prompt
 
@@ -189,7 +189,7 @@ def _fold(source: Path, prompt: "Prompt", bundle: "Bundle", description: "TaskDe
 
 def _require_base(artifact: "Artifact", base: Path | None) -> None:
     if base is not None:
-        from softcall.bundle import Bundle
+        from softcall.base.bundle import Bundle
 
         bundle = Bundle.open(base)
         artifact.require_base(bundle.name, bundle.fingerprint, bundle.hidden_size)

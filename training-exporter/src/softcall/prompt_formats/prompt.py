@@ -11,7 +11,7 @@ from softcall.artifact import Artifact, check_prompt
 from softcall.core.errors import SoftcallError
 
 if TYPE_CHECKING:
-    from softcall.bundle import Bundle
+    from softcall.base.bundle import Bundle
     from softcall.task_description import TaskDescription
 
 _MAX_NAME = 500  # characters of a path that are looked at

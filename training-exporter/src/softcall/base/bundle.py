@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from softcall.base.trunk import Trunk
 from softcall.core.bounded_file import read_bounded, read_json_object, require_file
 from softcall.core.errors import SoftcallError
 from softcall.core.first_bytes import JSON, tell
 from softcall.core.new_file import write_file
-from softcall.trunk import Trunk
 
 SCHEMA = 1
 DESCRIPTION_FILE = "base.json"

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer
 
-from softcall import default_base
-from softcall.architectures import require_architecture
-from softcall.bundle import DESCRIPTION_FILE, plain_tokenizer
+from softcall.base import default_base
+from softcall.base.architectures import require_architecture
+from softcall.base.bundle import DESCRIPTION_FILE, plain_tokenizer
+from softcall.base.fingerprint import fingerprint
 from softcall.core.bounded_file import read_json_object, require_file
 from softcall.core.errors import SoftcallError
 from softcall.core.first_bytes import GGUF, LOOKED_AT, tell
-from softcall.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
