@@ -119,7 +119,7 @@ def mails() -> list[str]:
 
 def task():
     """The shipped task whose sentences these are."""
-    from softcall.artifact import Artifact
+    from softcall.artifact.artifact import Artifact
 
     return Artifact.from_bytes((ROOT / "tasks/banking77/adapter_model.safetensors").read_bytes())
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from peft import PeftModel, PromptTuningConfig, get_peft_model
 
-from softcall.artifact import Artifact
+from softcall.artifact.artifact import Artifact
 from softcall.base.source import LoadedBase, Source
 from softcall.data import read_rows
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from softcall import artifact_bounds as bounds
-from softcall.artifact import Artifact
+from softcall.artifact import bounds as bounds
+from softcall.artifact.artifact import Artifact
+from softcall.artifact.safetensors_file import SafetensorsFile, safetensors_bytes, with_metadata
+from softcall.artifact.template import Template
 from softcall.core.errors import SoftcallError
 from softcall.core.strict_json import MAX_NAME_CHARACTERS, MAX_NUMBER_CHARACTERS
-from softcall.safetensors_file import SafetensorsFile, safetensors_bytes, with_metadata
-from softcall.template import Template
 
 SERVER = Path(__file__).resolve().parents[2] / "src/main/java/io/softcall"
 

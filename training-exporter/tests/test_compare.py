@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn.metrics import matthews_corrcoef
 from typer.testing import CliRunner
 
-from softcall.artifact import Artifact
+from softcall.artifact.artifact import Artifact
 from softcall.cli import app
 from softcall.compare import PROMPTS, RUNS, RunRecord, compare
 from softcall.compare_config import CompareConfig, DataSet, Method

@@ -12,7 +12,7 @@ from peft import PeftModel
 from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
-from softcall.artifact import Artifact
+from softcall.artifact.artifact import Artifact
 from softcall.cli import app
 from softcall.core.errors import SoftcallError
 from softcall.store import Store

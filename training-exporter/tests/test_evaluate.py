@@ -10,7 +10,7 @@ import pytest
 from make_tiny import DEFAULT_FOLDER
 from typer.testing import CliRunner
 
-from softcall.artifact import Artifact
+from softcall.artifact.artifact import Artifact
 from softcall.cli import app
 from softcall.core.errors import SoftcallError
 from softcall.evaluate import evaluate_artifact, evaluate_server, labels_of_logits

@@ -20,13 +20,13 @@ from peft import (
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedTokenizerFast
 
-from softcall.artifact import Artifact
+from softcall.artifact.artifact import Artifact
+from softcall.artifact.task_description import TaskDescription, read_task_file
 from softcall.base.bundle import Bundle
 from softcall.core.errors import SoftcallError
 from softcall.prompt_formats import read_prompt
 from softcall.prompt_formats.peft_output import peft_config
 from softcall.store import Store
-from softcall.task_description import TaskDescription, read_task_file
 
 LOGITS = {"rtol": 1e-4, "atol": 1e-3}
 

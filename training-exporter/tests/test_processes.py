@@ -14,7 +14,7 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from softcall import train_checkpoint
-from softcall.artifact import Artifact
+from softcall.artifact.artifact import Artifact
 from softcall.train import train
 from softcall.train_config import TrainConfig
 

@@ -17,11 +17,11 @@ from s3_server import ACCESS_KEY, SECRET_KEY
 from stand_ins import POINTER
 from typer.testing import CliRunner
 
-from softcall.artifact import Artifact
+from softcall.artifact.artifact import Artifact
+from softcall.artifact.safetensors_file import SafetensorsFile
 from softcall.base.bundle import Bundle
 from softcall.cli import app
 from softcall.core.errors import SoftcallError
-from softcall.safetensors_file import SafetensorsFile
 from softcall.store import Store
 
 ARTIFACT = TINY / "tasks/sentiment/adapter_model.safetensors"

@@ -12,9 +12,9 @@ import safetensors
 import safetensors.numpy
 from stand_ins import POINTER
 
-from softcall.artifact_bounds import MAX_HEADER_BYTES
+from softcall.artifact.bounds import MAX_HEADER_BYTES
+from softcall.artifact.safetensors_file import SafetensorsFile, safetensors_bytes
 from softcall.core.errors import SoftcallError
-from softcall.safetensors_file import SafetensorsFile, safetensors_bytes
 
 TENSORS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array([1.5, -2.0, 0.25], np.float16)}
 

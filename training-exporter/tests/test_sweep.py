@@ -16,12 +16,12 @@ from make_tiny import HIDDEN, TEXTS, tiny_base
 from rich.console import Console
 
 from softcall import fit, sweep, train_checkpoint
-from softcall.artifact import Artifact
+from softcall.artifact.artifact import Artifact
+from softcall.artifact.template import Template
 from softcall.classifier import PromptedClassifier, label_logits, pad_right
 from softcall.core.errors import SoftcallError
 from softcall.prompt_init import PromptInit
 from softcall.sweep import Candidate, Standing, default_candidates, halvings
-from softcall.template import Template
 from softcall.train import train
 from softcall.train_config import TrainConfig
 

@@ -19,7 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from typer.testing import CliRunner
 
 from softcall import train_checkpoint
-from softcall.artifact import Artifact
+from softcall.artifact.artifact import Artifact
 from softcall.base.fingerprint import fingerprint
 from softcall.base.source import Source
 from softcall.classifier import PromptedClassifier

@@ -24,7 +24,7 @@ import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from softcall import smoothing
-from softcall.artifact import Artifact
+from softcall.artifact.artifact import Artifact
 from softcall.base import default_base
 from softcall.base.bundle import FULL_PRECISION, INT8, Bundle
 from softcall.base.trunk import Trunk

@@ -38,10 +38,10 @@ class Task:
     @classmethod
     def read(cls, file: Path, rows: int) -> "Task":
         """So many rows of a file, drawn by `SEED`."""
+        from softcall.artifact.label_head import default_verbalizer
+        from softcall.artifact.template import Template
         from softcall.base.source import Source
         from softcall.data import labels_of, read_rows
-        from softcall.label_head import default_verbalizer
-        from softcall.template import Template
         from softcall.train_data import default_template, encode
 
         found = read_rows(file)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from softcall.artifact import Artifact
+from softcall.artifact.artifact import Artifact
 from softcall.base.bundle import Bundle
 from softcall.data import read_rows
 from softcall.store import OBJECT

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from softcall.artifact import Artifact
+from softcall.artifact.artifact import Artifact
 from softcall.core.errors import SoftcallError
 
 # Tokens (rows x longest row) scored at a time: fills the device without exhausting its memory.

@@ -22,7 +22,8 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from softcall.artifact import Artifact
+from softcall.artifact.artifact import Artifact
+from softcall.artifact.template import Template
 from softcall.base.source import LoadedBase, Source
 from softcall.classifier import PromptedClassifier, torch_device
 from softcall.compare_config import CompareConfig, DataSet, Method
@@ -37,7 +38,6 @@ from softcall.prompt_init import default_init_text
 from softcall.stepping import stepping_trunk
 from softcall.store import OBJECT
 from softcall.sweep import Candidate
-from softcall.template import Template
 from softcall.train import as_artifact, classifier_behind, device_name, first_classifier, verbalizers
 from softcall.train_config import TrainConfig
 from softcall.train_data import Examples, TrainingRows, encode

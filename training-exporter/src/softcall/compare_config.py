@@ -6,9 +6,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
+from softcall.artifact.task_description import TaskDescription, read_task_file
 from softcall.core.errors import SoftcallError
 from softcall.prompt_init import PromptInit
-from softcall.task_description import TaskDescription, read_task_file
 from softcall.train_config import Device, Precision, TrainConfig
 
 FORMATS = (".jsonl", ".csv", ".jsonl.gz", ".csv.gz")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from softcall.artifact_bounds import check_labels
+from softcall.artifact.bounds import check_labels
 from softcall.columns import ColumnChoice, Columns, shown
 from softcall.core.errors import SoftcallError
 from softcall.core.regular_file import open_regular

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from softcall.artifact.template import Template
 from softcall.base.bundle import TOKENIZER_FILE, read_tokenizer
 from softcall.base.default_base import NAME
 from softcall.columns import ColumnChoice
@@ -14,7 +15,6 @@ from softcall.data import Refusals, Row, read_rows
 from softcall.data_checks import Finding, Lengths, Severity, check_lengths, check_rows, measure
 from softcall.dataset_folder import TEST, WHOLE, parts_of
 from softcall.kept_graph import GRAPHS
-from softcall.template import Template
 from softcall.train_data import default_template, fields_of
 
 

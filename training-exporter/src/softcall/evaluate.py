@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from softcall.artifact import Artifact
-from softcall.artifact_bounds import max_artifact_bytes
+from softcall.artifact.artifact import Artifact
+from softcall.artifact.bounds import max_artifact_bytes
 from softcall.columns import ColumnChoice
 from softcall.core.bounded_file import read_bounded
 from softcall.core.errors import SoftcallError

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote
 
-from softcall.artifact_bounds import max_artifact_bytes
+from softcall.artifact.bounds import max_artifact_bytes
 from softcall.core.errors import SoftcallError
 from softcall.core.new_file import write_file
 from softcall.core.regular_file import open_regular

@@ -19,7 +19,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from softcall.artifact_bounds import max_artifact_bytes
+from softcall.artifact.bounds import max_artifact_bytes
 from softcall.core.errors import SoftcallError
 from softcall.store import (
     CONFIG,

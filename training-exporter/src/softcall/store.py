@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from softcall.artifact_bounds import require_artifact_bytes
+from softcall.artifact.bounds import require_artifact_bytes
 from softcall.core.errors import SoftcallError
 
 OBJECT = "adapter_model.safetensors"

@@ -24,8 +24,10 @@ from rich.table import Table
 from torch import nn
 
 import softcall
-from softcall.artifact import Artifact
-from softcall.artifact_bounds import max_artifact_bytes
+from softcall.artifact.artifact import Artifact
+from softcall.artifact.bounds import max_artifact_bytes
+from softcall.artifact.label_head import default_verbalizer, verbalizer_head
+from softcall.artifact.template import Template
 from softcall.base.source import LoadedBase, Source
 from softcall.classifier import PromptedClassifier, torch_device
 from softcall.core.bounded_file import read_bounded
@@ -34,13 +36,11 @@ from softcall.core.new_file import write_file
 from softcall.core.printable import printable
 from softcall.cross_validation import out_of_fold
 from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
-from softcall.label_head import default_verbalizer, verbalizer_head
 from softcall.prompt_init import PromptInit, default_init_text, initial_prompt
 from softcall.stepping import stepping_trunk
 from softcall.store import Store, check_task
 from softcall.sweep import Candidate, halvings
 from softcall.temperature import fit_abstain_threshold
-from softcall.template import Template
 from softcall.train_config import Head, TrainConfig
 from softcall.train_data import Examples, TrainingRows, encode
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from softcall.artifact_bounds import MAX_PROMPT_TOKENS
+from softcall.artifact.bounds import MAX_PROMPT_TOKENS
 from softcall.core.errors import SoftcallError
 from softcall.prompt_init import PromptInit
 from softcall.sweep import MAX_CANDIDATES, Candidate, default_candidates

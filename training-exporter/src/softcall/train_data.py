@@ -7,13 +7,13 @@ from typing import Any, Self
 
 import numpy as np
 
+from softcall.artifact.template import PAIR, SINGLE, Template
 from softcall.base.source import LoadedBase
 from softcall.columns import ColumnChoice
 from softcall.core.errors import SoftcallError
 from softcall.data import Row, files_sha256, labels_of, read_rows, split_dev
 from softcall.data_checks import check_rows
 from softcall.dataset_folder import DEV, TEST, TRAIN, parts_of
-from softcall.template import PAIR, SINGLE, Template
 from softcall.train_config import TrainConfig, pace_of
 
 SINGLE_TEMPLATE = "{text}\nLabel:"

@@ -39,7 +39,7 @@ def convert(
 
     Example: softcall convert multitask-folder spam-prompt --task-id 2
     """
-    from softcall.artifact import Artifact
+    from softcall.artifact.artifact import Artifact
     from softcall.base.bundle import Bundle
     from softcall.named_base import require_named_base
     from softcall.prompt_formats import read_prompt

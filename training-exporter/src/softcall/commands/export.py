@@ -10,7 +10,7 @@ from softcall.store import Store
 from softcall.store_options import EndpointOption, StoreOption
 
 if TYPE_CHECKING:
-    from softcall.artifact import Artifact
+    from softcall.artifact.artifact import Artifact
 
 
 def export(
@@ -23,7 +23,7 @@ def export(
 
     Example: softcall export acme/spam spam-prompt --store s3://models/prompts
     """
-    from softcall.artifact import Artifact
+    from softcall.artifact.artifact import Artifact
 
     opened = Store.open(store, endpoint_url)
     data, version = opened.get(task)

@@ -13,10 +13,10 @@ from softcall.store_options import EndpointOption, StoreOption
 from softcall.strict_option import StrictOption
 
 if TYPE_CHECKING:
-    from softcall.artifact import Artifact
+    from softcall.artifact.artifact import Artifact
+    from softcall.artifact.task_description import TaskDescription
     from softcall.base.bundle import Bundle
     from softcall.prompt_formats import Prompt
-    from softcall.task_description import TaskDescription
 
 
 def push(
@@ -114,7 +114,7 @@ def push(
     target = Store.open(store, endpoint_url)
     flags = {"template": template, "labels": label, "task file": task_file, "task id": task_id}
 
-    from softcall.artifact import Artifact
+    from softcall.artifact.artifact import Artifact
     from softcall.base.bundle import Bundle
     from softcall.named_base import require_named_base
     from softcall.prompt_formats import read_prompt
@@ -140,7 +140,7 @@ def push(
         data = artifact.to_bytes()
 
     if sign is not None:
-        from softcall.signature import Signer
+        from softcall.artifact.signature import Signer
 
         signer = Signer.open(sign)
         data = signer.sign(data, task, datetime.now(UTC))
@@ -160,7 +160,7 @@ def _description(
     source: Path, template: str | None, labels: list[str] | None, task_file: Path | None
 ) -> "TaskDescription":
     """The flags, over the task file if there is one."""
-    from softcall.task_description import TASK_FILE, TaskDescription, read_task_file
+    from softcall.artifact.task_description import TASK_FILE, TaskDescription, read_task_file
 
     folder = source if source.is_dir() else source.parent
     if task_file is None and (folder / TASK_FILE).is_file():

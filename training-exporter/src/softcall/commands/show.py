@@ -16,7 +16,7 @@ def show(
     endpoint_url: EndpointOption = None,
 ) -> None:
     """Show a task: version, size, base, template, labels, scores, and how it was trained."""
-    from softcall.artifact import Artifact
+    from softcall.artifact.artifact import Artifact
 
     opened = Store.open(store, endpoint_url)
     data, version = opened.get(task)

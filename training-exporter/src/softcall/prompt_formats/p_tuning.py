@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from softcall.artifact import PROMPT
-from softcall.artifact_bounds import MAX_PROMPT_TOKENS
+from softcall.artifact.artifact import PROMPT
+from softcall.artifact.bounds import MAX_PROMPT_TOKENS
 from softcall.core.errors import SoftcallError
 from softcall.prompt_formats.tensor_file import Tensors, shown
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from softcall.artifact import PROMPT, refuse_multitask
+from softcall.artifact.artifact import PROMPT, refuse_multitask
 from softcall.core.bounded_file import read_json_object
 from softcall.core.errors import SoftcallError
 from softcall.prompt_formats import multitask, p_tuning

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from softcall.artifact import PROMPT, Artifact
+from softcall.artifact.artifact import PROMPT, Artifact
+from softcall.artifact.safetensors_file import safetensors_bytes
+from softcall.artifact.task_description import TASK_FILE
 from softcall.core.new_folder import new_folder
 from softcall.prompt_formats.prompt import Prompt
-from softcall.safetensors_file import safetensors_bytes
 from softcall.store import CONFIG, OBJECT
-from softcall.task_description import TASK_FILE
 
 
 def peft_config(tokens: int, hidden_size: int, base_model: str | None) -> bytes:

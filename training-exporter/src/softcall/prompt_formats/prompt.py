@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from softcall.artifact import Artifact, check_prompt
+from softcall.artifact.artifact import Artifact, check_prompt
 from softcall.core.errors import SoftcallError
 
 if TYPE_CHECKING:
+    from softcall.artifact.task_description import TaskDescription
     from softcall.base.bundle import Bundle
-    from softcall.task_description import TaskDescription
 
 _MAX_NAME = 500  # characters of a path that are looked at
 _CACHED = re.compile(r"models--[^/]*?--([^/]+)/snapshots/")  # how the hub's cache names a model's folder
@@ -63,7 +63,7 @@ class Prompt:
 
         Its logits are the language model's logits of these words behind the prompt (means over their tokens).
         """
-        from softcall.label_head import verbalizer_head
+        from softcall.artifact.label_head import verbalizer_head
 
         self.require_hidden_size(bundle)
         return Artifact(

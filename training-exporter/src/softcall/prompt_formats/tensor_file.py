@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from softcall.artifact_bounds import MAX_TENSORS
+from softcall.artifact.bounds import MAX_TENSORS
+from softcall.artifact.safetensors_file import SafetensorsFile
 from softcall.core.bounded_file import MAX_SOURCE_BYTES, read_bounded
 from softcall.core.errors import SoftcallError
 from softcall.core.first_bytes import PICKLE, ZIP, tell
-from softcall.safetensors_file import SafetensorsFile
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
-from softcall.artifact_bounds import check_labels
+from softcall.artifact.bounds import check_labels
+from softcall.artifact.label_head import default_verbalizer
+from softcall.artifact.template import Template
 from softcall.core.bounded_file import read_json_object
 from softcall.core.errors import SoftcallError
-from softcall.label_head import default_verbalizer
-from softcall.template import Template
 
 TASK_FILE = "task.json"
 MAX_FILE_BYTES = 1 << 20

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from tokenizers import Tokenizer
 
-from softcall.artifact_bounds import MAX_TEMPLATE_CHARACTERS, utf16_units
+from softcall.artifact.bounds import MAX_TEMPLATE_CHARACTERS, utf16_units
 from softcall.core.errors import SoftcallError
 from softcall.core.surrogates import has_half, without_halves
 

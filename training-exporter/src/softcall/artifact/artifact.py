@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from softcall.artifact_bounds import (
+from softcall.artifact.bounds import (
     MAX_JSON_TOKENS,
     MAX_METADATA_DEPTH,
     MAX_PROMPT_TOKENS,
@@ -18,12 +18,12 @@ from softcall.artifact_bounds import (
     max_artifact_bytes,
     require_artifact_bytes,
 )
+from softcall.artifact.safetensors_file import SafetensorsFile, safetensors_bytes
+from softcall.artifact.template import Template
 from softcall.core.bounded_file import MAX_SOURCE_BYTES, read_bounded
 from softcall.core.errors import SoftcallError
 from softcall.core.strict_json import MalformedJsonError, read_json
 from softcall.core.surrogates import has_half
-from softcall.safetensors_file import SafetensorsFile, safetensors_bytes
-from softcall.template import Template
 
 if TYPE_CHECKING:
     from softcall.base.bundle import Bundle

@@ -11,7 +11,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from softcall.artifact_bounds import (
+from softcall.artifact.bounds import (
     MAX_HEADER_BYTES,
     MAX_HEADER_DEPTH,
     MAX_JSON_TOKENS,

@@ -9,9 +9,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from softcall.artifact.safetensors_file import with_metadata
 from softcall.core.bounded_file import read_bounded
 from softcall.core.errors import SoftcallError
-from softcall.safetensors_file import with_metadata
 
 MAX_KEY_BYTES = 10_000
 _PURPOSE = b"softcall prompt\0"
