@@ -20,7 +20,7 @@ from softcall.compare_config import CompareConfig, DataSet, Method
 from softcall.compare_report import Line, correlation, html, markdown, sections
 from softcall.core.errors import SoftcallError
 from softcall.scores import wilson_interval
-from softcall.store import OBJECT
+from softcall.stores.store import OBJECT
 
 QUIET = Console(quiet=True)
 

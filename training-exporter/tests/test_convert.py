@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from softcall.artifact.artifact import Artifact
 from softcall.cli import app
 from softcall.core.errors import SoftcallError
-from softcall.store import Store
+from softcall.stores.store import Store
 
 ARTIFACT = TINY / "tasks/sentiment/adapter_model.safetensors"
 STORE = f"file:{TINY}/tasks"

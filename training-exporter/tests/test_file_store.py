@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from softcall import file_store
 from softcall.core.errors import SoftcallError
-from softcall.store import CONFIG, OBJECT, Store
+from softcall.stores import file_store
+from softcall.stores.store import CONFIG, OBJECT, Store
 
 
 def test_a_version_is_the_sha256_of_the_content(tmp_path):

@@ -26,7 +26,7 @@ from softcall.base.bundle import Bundle
 from softcall.core.errors import SoftcallError
 from softcall.prompt_formats import read_prompt
 from softcall.prompt_formats.peft_output import peft_config
-from softcall.store import Store
+from softcall.stores.store import Store
 
 LOGITS = {"rtol": 1e-4, "atol": 1e-3}
 

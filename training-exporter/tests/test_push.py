@@ -22,7 +22,7 @@ from softcall.artifact.safetensors_file import SafetensorsFile
 from softcall.base.bundle import Bundle
 from softcall.cli import app
 from softcall.core.errors import SoftcallError
-from softcall.store import Store
+from softcall.stores.store import Store
 
 ARTIFACT = TINY / "tasks/sentiment/adapter_model.safetensors"
 # As `openssl genpkey -algorithm ed25519` writes it.

@@ -6,9 +6,9 @@ import time
 import pytest
 from s3_server import ACCESS_KEY, SECRET_KEY
 
-from softcall import s3_store
 from softcall.core.errors import SoftcallError
-from softcall.store import OBJECT, Store
+from softcall.stores import s3_store
+from softcall.stores.store import OBJECT, Store
 
 BUCKET = "errors"
 

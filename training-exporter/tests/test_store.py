@@ -9,7 +9,7 @@ import pytest
 from s3_server import ACCESS_KEY, SECRET_KEY
 
 from softcall.core.errors import SoftcallError
-from softcall.store import CONFIG, OBJECT, Condition, Store, check_task
+from softcall.stores.store import CONFIG, OBJECT, Condition, Store, check_task
 
 _numbers = count()
 

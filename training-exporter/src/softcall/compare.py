@@ -36,7 +36,7 @@ from softcall.data import Row
 from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, require_all, score
 from softcall.prompt_init import default_init_text
 from softcall.stepping import stepping_trunk
-from softcall.store import OBJECT
+from softcall.stores.store import OBJECT
 from softcall.sweep import Candidate
 from softcall.train import as_artifact, classifier_behind, device_name, first_classifier, verbalizers
 from softcall.train_config import TrainConfig

@@ -38,7 +38,7 @@ from softcall.cross_validation import out_of_fold
 from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
 from softcall.prompt_init import PromptInit, default_init_text, initial_prompt
 from softcall.stepping import stepping_trunk
-from softcall.store import Store, check_task
+from softcall.stores.store import Store, check_task
 from softcall.sweep import Candidate, halvings
 from softcall.temperature import fit_abstain_threshold
 from softcall.train_config import Head, TrainConfig

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from softcall.store import OBJECT
+from softcall.stores.store import OBJECT
 from softcall_bench.bench import FILE_STORE, FULL_PRECISION, Bench
 from softcall_bench.book import Key
 from softcall_bench.server import BASE, ROOT, Server, serving

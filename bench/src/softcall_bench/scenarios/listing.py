@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from softcall.store import OBJECT
+from softcall.stores.store import OBJECT
 from softcall_bench.bench import Bench
 from softcall_bench.book import Key
 from softcall_bench.server import ROOT, Server, serving

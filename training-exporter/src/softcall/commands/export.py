@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softcall.core.printable import printable
-from softcall.store import Store
 from softcall.store_options import EndpointOption, StoreOption
+from softcall.stores.store import Store
 
 if TYPE_CHECKING:
     from softcall.artifact.artifact import Artifact

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from softcall.core.printable import printable, printable_json
-from softcall.store import Store, StoredTask
 from softcall.store_options import EndpointOption, StoreOption
+from softcall.stores.store import Store, StoredTask
 
 
 def ls(

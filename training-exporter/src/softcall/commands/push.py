@@ -8,8 +8,8 @@ import typer
 
 from softcall.core.errors import SoftcallError
 from softcall.core.printable import printable
-from softcall.store import Condition, Store, check_task
 from softcall.store_options import EndpointOption, StoreOption
+from softcall.stores.store import Condition, Store, check_task
 from softcall.strict_option import StrictOption
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from softcall.core.errors import SoftcallError
-from softcall.store import Store, check_task
 from softcall.store_options import EndpointOption, StoreOption
+from softcall.stores.store import Store, check_task
 
 
 def rm(

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from softcall.core.printable import printable, printable_json
-from softcall.store import Store
 from softcall.store_options import EndpointOption, StoreOption
+from softcall.stores.store import Store
 
 
 def show(

@@ -12,7 +12,7 @@ from softcall.core.errors import SoftcallError
 from softcall.prompt_formats import multitask, p_tuning
 from softcall.prompt_formats.prompt import Prompt
 from softcall.prompt_formats.tensor_file import Tensors, blamed_on, open_tensors, shown
-from softcall.store import CONFIG, OBJECT
+from softcall.stores.store import CONFIG, OBJECT
 
 PICKLED = "adapter_model.bin"
 MAX_CONFIG_BYTES = 1 << 20

@@ -12,7 +12,7 @@ from softcall.artifact.safetensors_file import safetensors_bytes
 from softcall.artifact.task_description import TASK_FILE
 from softcall.core.new_folder import new_folder
 from softcall.prompt_formats.prompt import Prompt
-from softcall.store import CONFIG, OBJECT
+from softcall.stores.store import CONFIG, OBJECT
 
 
 def peft_config(tokens: int, hidden_size: int, base_model: str | None) -> bytes:

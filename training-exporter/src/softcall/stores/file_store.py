@@ -15,7 +15,7 @@ from softcall.artifact.bounds import max_artifact_bytes
 from softcall.core.errors import SoftcallError
 from softcall.core.new_file import write_file
 from softcall.core.regular_file import open_regular
-from softcall.store import (
+from softcall.stores.store import (
     CONFIG,
     OBJECT,
     PAGE_TASKS,

@@ -21,7 +21,7 @@ from botocore.exceptions import (
 
 from softcall.artifact.bounds import max_artifact_bytes
 from softcall.core.errors import SoftcallError
-from softcall.store import (
+from softcall.stores.store import (
     CONFIG,
     OBJECT,
     PAGE_TASKS,

@@ -78,13 +78,13 @@ class Store(ABC):
         """The store at `address`; `endpoint_url` is for S3-compatible servers other than AWS."""
         # Each kind of store is imported where it is asked for: boto3 alone takes half a second.
         if address.startswith("s3:"):
-            from softcall.s3_store import S3Store
+            from softcall.stores.s3_store import S3Store
 
             return S3Store.open(address, endpoint_url)
         if endpoint_url is not None:
             raise SoftcallError(f"store {address}: an endpoint URL is only for s3:// stores")
         if address.startswith("file:"):
-            from softcall.file_store import FileStore
+            from softcall.stores.file_store import FileStore
 
             return FileStore.open(address)
         raise SoftcallError(f"store {address!r}: expected s3://bucket/prefix or file:/dir")
