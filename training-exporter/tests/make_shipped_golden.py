@@ -23,7 +23,7 @@ from peft import PeftModel, PromptTuningConfig, get_peft_model
 
 from softcall.artifact.artifact import Artifact
 from softcall.base.source import LoadedBase, Source
-from softcall.data import read_rows
+from softcall.datasets.rows import read_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "src/test/resources/shipped"

@@ -6,10 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from softcall import arrow_file
-from softcall.columns import ColumnChoice
 from softcall.core.errors import SoftcallError
-from softcall.data import Row, read_rows
+from softcall.datasets import arrow_file
+from softcall.datasets.columns import ColumnChoice
+from softcall.datasets.rows import Row, read_rows
 
 ROWS = [("one", "x"), ("二つ\nlines", "y"), ("three", "x")]
 

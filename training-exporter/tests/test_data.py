@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from stand_ins import POINTER
 
-from softcall import data, record_file
 from softcall.core.errors import SoftcallError
-from softcall.data import Refusals, Row, files_sha256, labels_of, read_rows, split_dev
+from softcall.datasets import record_file, rows
+from softcall.datasets.rows import Refusals, Row, files_sha256, labels_of, read_rows, split_dev
 
 
 def write(path, content):
@@ -168,7 +168,7 @@ def test_names_in_errors_are_printable(tmp_path):
 def test_rows_and_bytes_are_bounded(tmp_path, monkeypatch):
     line = '{"text": "a", "label": "x"}\n'
     file = write(tmp_path / "a.jsonl.gz", gzip.compress((line * 10).encode()))
-    monkeypatch.setattr(data, "MAX_ROWS", 9)
+    monkeypatch.setattr(rows, "MAX_ROWS", 9)
     with pytest.raises(SoftcallError, match="line 10: more than 9 rows"):
         read_rows(file)
     monkeypatch.setattr(record_file, "MAX_FILE_BYTES", 5 * len(line))
@@ -260,4 +260,4 @@ def test_a_label_with_one_text_stays_in_train():
 
 
 def test_dev_is_at_most_a_thousand_rows():
-    assert len(split_dev([Row((f"{i}",), "xy"[i % 2]) for i in range(30_000)], 0.1)[1]) == data.MAX_DEV_ROWS
+    assert len(split_dev([Row((f"{i}",), "xy"[i % 2]) for i in range(30_000)], 0.1)[1]) == rows.MAX_DEV_ROWS

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from softcall.cli import app
 from softcall.core.errors import SoftcallError
-from softcall.data import Row
-from softcall.data_checks import Severity, check_rows
-from softcall.data_report import tokenizer_of
+from softcall.datasets.checks import Severity, check_rows
+from softcall.datasets.report import tokenizer_of
+from softcall.datasets.rows import Row
 from softcall.train_config import TrainConfig
 from softcall.train_data import TrainingRows
 

@@ -26,7 +26,7 @@ from softcall.classifier import PromptedClassifier
 from softcall.cli import app
 from softcall.core.errors import SoftcallError
 from softcall.cross_validation import folds_of
-from softcall.data import file_sha256, read_rows
+from softcall.datasets.rows import file_sha256, read_rows
 from softcall.fit import learning_rate_share
 from softcall.stepping import stepping_trunk
 from softcall.temperature import fit_temperature

@@ -28,7 +28,7 @@ from softcall.artifact.artifact import Artifact
 from softcall.base import default_base
 from softcall.base.bundle import FULL_PRECISION, INT8, Bundle
 from softcall.base.trunk import Trunk
-from softcall.data import read_rows
+from softcall.datasets.rows import read_rows
 from softcall.gguf_weights import GgufWeights
 from softcall.int8_graph import int8_graph
 from softcall.int8_weights import WEIGHT_STEPS, int8_weights

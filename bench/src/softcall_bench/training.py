@@ -41,7 +41,7 @@ class Task:
         from softcall.artifact.label_head import default_verbalizer
         from softcall.artifact.template import Template
         from softcall.base.source import Source
-        from softcall.data import labels_of, read_rows
+        from softcall.datasets.rows import labels_of, read_rows
         from softcall.train_data import default_template, encode
 
         found = read_rows(file)

@@ -11,7 +11,7 @@ import numpy as np
 
 from softcall.artifact.artifact import Artifact
 from softcall.base.bundle import Bundle
-from softcall.data import read_rows
+from softcall.datasets.rows import read_rows
 from softcall.stores.store import OBJECT
 from softcall_bench.server import BASE, ROOT
 

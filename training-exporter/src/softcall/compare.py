@@ -32,7 +32,7 @@ from softcall.core.errors import SoftcallError
 from softcall.core.new_file import write_file
 from softcall.core.printable import printable
 from softcall.cross_validation import out_of_fold
-from softcall.data import Row
+from softcall.datasets.rows import Row
 from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, require_all, score
 from softcall.prompt_init import default_init_text
 from softcall.stepping import stepping_trunk

@@ -15,12 +15,12 @@ import numpy as np
 
 from softcall.artifact.artifact import Artifact
 from softcall.artifact.bounds import max_artifact_bytes
-from softcall.columns import ColumnChoice
 from softcall.core.bounded_file import read_bounded
 from softcall.core.errors import SoftcallError
 from softcall.core.strict_json import MalformedJsonError, read_json
-from softcall.data import Row, in_order, read_rows
-from softcall.dataset_folder import TEST
+from softcall.datasets.columns import ColumnChoice
+from softcall.datasets.folder import TEST
+from softcall.datasets.rows import Row, in_order, read_rows
 from softcall.scores import Scores
 from softcall.temperature import confidences
 

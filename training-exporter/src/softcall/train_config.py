@@ -78,7 +78,7 @@ class TrainConfig:
 
     data: Path
     out: Path
-    dev: Path | None = None  # None: `dev_fraction` of data, by `softcall.data.split_dev`
+    dev: Path | None = None  # None: `dev_fraction` of data, by `softcall.datasets.rows.split_dev`
     dev_fraction: float | None = None
     test: Path | None = None
     text_columns: tuple[str, ...] = ()  # empty: found by their names, as is the label's

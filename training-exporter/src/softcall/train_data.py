@@ -9,11 +9,11 @@ import numpy as np
 
 from softcall.artifact.template import PAIR, SINGLE, Template
 from softcall.base.source import LoadedBase
-from softcall.columns import ColumnChoice
 from softcall.core.errors import SoftcallError
-from softcall.data import Row, files_sha256, labels_of, read_rows, split_dev
-from softcall.data_checks import check_rows
-from softcall.dataset_folder import DEV, TEST, TRAIN, parts_of
+from softcall.datasets.checks import check_rows
+from softcall.datasets.columns import ColumnChoice
+from softcall.datasets.folder import DEV, TEST, TRAIN, parts_of
+from softcall.datasets.rows import Row, files_sha256, labels_of, read_rows, split_dev
 from softcall.train_config import TrainConfig, pace_of
 
 SINGLE_TEMPLATE = "{text}\nLabel:"

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from softcall.column_options import LabelColumnOption, TextColumnOption
-from softcall.columns import ColumnChoice
 from softcall.core.errors import SoftcallError
 from softcall.core.printable import printable, printable_json
+from softcall.datasets.columns import ColumnChoice
 from softcall.evaluate import Evaluation, evaluate_artifact, evaluate_server
 from softcall.scores import CALIBRATION_BINS, Scores
 from softcall.train_config import Device

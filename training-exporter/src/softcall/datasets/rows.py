@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from softcall.artifact.bounds import check_labels
-from softcall.columns import ColumnChoice, Columns, shown
 from softcall.core.errors import SoftcallError
 from softcall.core.regular_file import open_regular
 from softcall.core.surrogates import has_half, without_halves
-from softcall.dataset_folder import files_of
-from softcall.record_file import ARROW_SUFFIXES, RecordFile, kind
+from softcall.datasets.columns import ColumnChoice, Columns, shown
+from softcall.datasets.folder import files_of
+from softcall.datasets.record_file import ARROW_SUFFIXES, RecordFile, kind
 
 MAX_ROWS = 2_000_000
 MAX_TEXT_BYTES = 1 << 20

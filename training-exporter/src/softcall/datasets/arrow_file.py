@@ -10,7 +10,7 @@ from softcall.core.errors import SoftcallError
 from softcall.core.first_bytes import ARROW, LOOKED_AT, PARQUET, tell
 from softcall.core.regular_file import open_regular
 from softcall.core.strict_json import MalformedJsonError, read_json
-from softcall.record_file import MAX_FILE_BYTES, RecordFile
+from softcall.datasets.record_file import MAX_FILE_BYTES, RecordFile
 
 try:
     import pyarrow as pa

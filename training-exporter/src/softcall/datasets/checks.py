@@ -14,7 +14,7 @@ from softcall.artifact.bounds import check_labels
 from softcall.artifact.template import Template
 from softcall.core.errors import SoftcallError
 from softcall.core.printable import printable
-from softcall.data import Row, in_order, is_number
+from softcall.datasets.rows import Row, in_order, is_number
 
 FEW_ROWS = 8  # of a label; published few-shot results begin about here
 DOMINANT_SHARE = 0.8

@@ -40,7 +40,7 @@ class RecordFile(ABC):
         if name.endswith(".csv"):
             return CsvFile(path)
         if path.suffix in ARROW_SUFFIXES:
-            from softcall.arrow_file import ArrowFile, ParquetFile
+            from softcall.datasets.arrow_file import ArrowFile, ParquetFile
 
             return ParquetFile(path) if path.suffix == ".parquet" else ArrowFile(path)
         raise SoftcallError(
