@@ -19,7 +19,7 @@ from softcall.compare import PROMPTS, RUNS, RunRecord, compare
 from softcall.compare_config import CompareConfig, DataSet, Method
 from softcall.compare_report import Line, correlation, html, markdown, sections
 from softcall.core.errors import SoftcallError
-from softcall.scores import wilson_interval
+from softcall.evaluation.scores import wilson_interval
 from softcall.stores.store import OBJECT
 
 QUIET = Console(quiet=True)

@@ -9,7 +9,7 @@ import torch
 from make_tiny import tiny_base
 from torch import nn
 
-from softcall.classifier import PromptedClassifier, label_logits, pad_right
+from softcall.evaluation.classifier import PromptedClassifier, label_logits, pad_right
 from softcall.stepping import _ATTENTION, stepping_trunk
 from softcall.train_config import TrainConfig
 

@@ -18,8 +18,8 @@ from rich.console import Console
 from softcall import fit, sweep, train_checkpoint
 from softcall.artifact.artifact import Artifact
 from softcall.artifact.template import Template
-from softcall.classifier import PromptedClassifier, label_logits, pad_right
 from softcall.core.errors import SoftcallError
+from softcall.evaluation.classifier import PromptedClassifier, label_logits, pad_right
 from softcall.prompt_init import PromptInit
 from softcall.sweep import Candidate, Standing, default_candidates, halvings
 from softcall.train import train

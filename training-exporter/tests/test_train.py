@@ -22,14 +22,14 @@ from softcall import train_checkpoint
 from softcall.artifact.artifact import Artifact
 from softcall.base.fingerprint import fingerprint
 from softcall.base.source import Source
-from softcall.classifier import PromptedClassifier
 from softcall.cli import app
 from softcall.core.errors import SoftcallError
 from softcall.cross_validation import folds_of
 from softcall.datasets.rows import file_sha256, read_rows
+from softcall.evaluation.classifier import PromptedClassifier
+from softcall.evaluation.temperature import fit_temperature
 from softcall.fit import learning_rate_share
 from softcall.stepping import stepping_trunk
-from softcall.temperature import fit_temperature
 from softcall.train import train
 from softcall.train_config import TrainConfig
 from softcall.train_data import encode

@@ -130,7 +130,7 @@ def torch_trunk() -> Run:
     """The trunk alone in PyTorch, float32, with the prompt in line and without the vocabulary head."""
     import torch
 
-    from softcall.classifier import PromptedClassifier, label_logits
+    from softcall.evaluation.classifier import PromptedClassifier, label_logits
 
     trunk = _torch_base().model.model
     classifier = PromptedClassifier.of(Workload.shipped().artifact)

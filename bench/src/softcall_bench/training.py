@@ -82,7 +82,7 @@ def peft_label_loss(task: Task) -> Run:
     from peft import PromptTuningConfig, get_peft_model
     from torch import nn
 
-    from softcall.classifier import pad_right
+    from softcall.evaluation.classifier import pad_right
     from softcall.train_batches import LengthBuckets
 
     config, base, learner = _learner(task)

@@ -25,7 +25,6 @@ from torch import nn
 from softcall.artifact.artifact import Artifact
 from softcall.artifact.template import Template
 from softcall.base.source import LoadedBase, Source
-from softcall.classifier import PromptedClassifier, torch_device
 from softcall.compare_config import CompareConfig, DataSet, Method
 from softcall.core.bounded_file import read_bounded
 from softcall.core.errors import SoftcallError
@@ -33,6 +32,7 @@ from softcall.core.new_file import write_file
 from softcall.core.printable import printable
 from softcall.cross_validation import out_of_fold
 from softcall.datasets.rows import Row
+from softcall.evaluation.classifier import PromptedClassifier, torch_device
 from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, require_all, score
 from softcall.prompt_init import default_init_text
 from softcall.stepping import stepping_trunk

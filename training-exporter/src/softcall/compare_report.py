@@ -16,7 +16,7 @@ from softcall.compare import RunRecord
 from softcall.compare_config import Method
 from softcall.core.new_file import write_file
 from softcall.core.printable import printable
-from softcall.scores import wilson_interval
+from softcall.evaluation.scores import wilson_interval
 
 MARKDOWN, HTML = "report.md", "report.html"
 TEMPLATE = Path(__file__).with_name("compare.html.jinja")

@@ -25,11 +25,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from softcall import gradient_alarm, sweep, train_checkpoint
-from softcall.classifier import PromptedClassifier, label_logits, pad_right
 from softcall.core.errors import SoftcallError
-from softcall.scores import Scores
+from softcall.evaluation.classifier import PromptedClassifier, label_logits, pad_right
+from softcall.evaluation.scores import Scores
+from softcall.evaluation.temperature import confidences, cross_entropy, fit_temperature
 from softcall.sweep import Candidate, Standing
-from softcall.temperature import confidences, cross_entropy, fit_temperature
 from softcall.train_batches import Batch, TrainBatches
 from softcall.train_checkpoint import LearnerState, RunState
 from softcall.train_config import Head, Precision, TrainConfig

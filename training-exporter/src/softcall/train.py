@@ -29,18 +29,18 @@ from softcall.artifact.bounds import max_artifact_bytes
 from softcall.artifact.label_head import default_verbalizer, verbalizer_head
 from softcall.artifact.template import Template
 from softcall.base.source import LoadedBase, Source
-from softcall.classifier import PromptedClassifier, torch_device
 from softcall.core.bounded_file import read_bounded
 from softcall.core.errors import SoftcallError
 from softcall.core.new_file import write_file
 from softcall.core.printable import printable
 from softcall.cross_validation import out_of_fold
+from softcall.evaluation.classifier import PromptedClassifier, torch_device
+from softcall.evaluation.temperature import fit_abstain_threshold
 from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
 from softcall.prompt_init import PromptInit, default_init_text, initial_prompt
 from softcall.stepping import stepping_trunk
 from softcall.stores.store import Store, check_task
 from softcall.sweep import Candidate, halvings
-from softcall.temperature import fit_abstain_threshold
 from softcall.train_config import Head, TrainConfig
 from softcall.train_data import Examples, TrainingRows, encode
 

@@ -12,8 +12,8 @@ from softcall.column_options import LabelColumnOption, TextColumnOption
 from softcall.core.errors import SoftcallError
 from softcall.core.printable import printable, printable_json
 from softcall.datasets.columns import ColumnChoice
-from softcall.evaluate import Evaluation, evaluate_artifact, evaluate_server
-from softcall.scores import CALIBRATION_BINS, Scores
+from softcall.evaluation.evaluate import Evaluation, evaluate_artifact, evaluate_server
+from softcall.evaluation.scores import CALIBRATION_BINS, Scores
 from softcall.train_config import Device
 
 MOST_LABELS = 12  # up to so many, everything is shown

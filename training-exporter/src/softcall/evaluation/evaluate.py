@@ -21,8 +21,8 @@ from softcall.core.strict_json import MalformedJsonError, read_json
 from softcall.datasets.columns import ColumnChoice
 from softcall.datasets.folder import TEST
 from softcall.datasets.rows import Row, in_order, read_rows
-from softcall.scores import Scores
-from softcall.temperature import confidences
+from softcall.evaluation.scores import Scores
+from softcall.evaluation.temperature import confidences
 
 CALL_ROWS = 32
 CALL_TIMEOUT_S = 300.0
@@ -57,7 +57,7 @@ def evaluate_artifact(
     have.
     """
     from softcall.base.source import Source
-    from softcall.classifier import PromptedClassifier, torch_device
+    from softcall.evaluation.classifier import PromptedClassifier, torch_device
 
     artifact = Artifact.from_bytes(_artifact_bytes(path), where=str(path))
     rows = read_rows(file, artifact.template.fields, columns=columns, part=TEST)
