@@ -55,6 +55,6 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 def default_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The bundle of the default base: the kept graph with the weights of the GGUF file."""
     from softcall.base.source import Source
-    from softcall.kept_graph import base_from_graph
+    from softcall.export.kept_graph import base_from_graph
 
     return base_from_graph(Source.resolve(None), tmp_path_factory.mktemp("default") / "base")[0]

@@ -37,7 +37,7 @@ from softcall.artifact.signature import Signer
 from softcall.base.bundle import FP16, FULL_PRECISION, shortest_float
 from softcall.base.fingerprint import fingerprint
 from softcall.base.source import LoadedBase
-from softcall.base_export import export_base
+from softcall.export.base_export import export_base
 
 DEFAULT_FOLDER = Path(__file__).resolve().parents[2] / "src/test/resources/tiny"
 NAME = "tiny-llama"

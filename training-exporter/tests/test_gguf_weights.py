@@ -8,7 +8,7 @@ from tiny_gguf import write_gguf
 from softcall.base.fingerprint import fingerprint
 from softcall.base.source import Source
 from softcall.core.errors import SoftcallError
-from softcall.gguf_weights import GgufWeights
+from softcall.export.weights.gguf import GgufWeights
 
 
 @pytest.fixture(scope="module")

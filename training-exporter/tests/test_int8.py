@@ -9,13 +9,13 @@ import torch
 from random_models import random_base
 
 from softcall.base.trunk import past_names
-from softcall.base_export import export_base
-from softcall.calibration import smoothing_factors
-from softcall.int8_graph import int8_graph
-from softcall.int8_reference import int8_reference
-from softcall.int8_weights import WEIGHT_STEPS, quantized
-from softcall.kept_graph import GRAPHS
-from softcall.smoothing import Smoothed
+from softcall.export.base_export import export_base
+from softcall.export.calibration import smoothing_factors
+from softcall.export.graphs.int8 import int8_graph
+from softcall.export.int8_reference import int8_reference
+from softcall.export.kept_graph import GRAPHS
+from softcall.export.weights.int8 import WEIGHT_STEPS, quantized
+from softcall.export.weights.smoothing import Smoothed
 
 
 @pytest.fixture(scope="module")

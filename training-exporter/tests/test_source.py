@@ -23,8 +23,8 @@ from transformers import (
 
 from softcall.base import default_base
 from softcall.base.source import Source
-from softcall.base_export import export_base
 from softcall.core.errors import SoftcallError
+from softcall.export.base_export import export_base
 
 TINY = Path(__file__).resolve().parents[2] / "src/test/resources/tiny"
 

@@ -23,16 +23,16 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from softcall import smoothing
 from softcall.artifact.artifact import Artifact
 from softcall.base import default_base
 from softcall.base.bundle import FULL_PRECISION, INT8, Bundle
 from softcall.base.trunk import Trunk
 from softcall.datasets.rows import read_rows
-from softcall.gguf_weights import GgufWeights
-from softcall.int8_graph import int8_graph
-from softcall.int8_weights import WEIGHT_STEPS, int8_weights
-from softcall.trunk_weights import write_weights
+from softcall.export.graphs.int8 import int8_graph
+from softcall.export.weights import smoothing
+from softcall.export.weights.external_data import write_weights
+from softcall.export.weights.gguf import GgufWeights
+from softcall.export.weights.int8 import WEIGHT_STEPS, int8_weights
 from softcall_bench.machine import Machine
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -21,6 +21,9 @@ GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 GGUF_BYTES = 98_362_432
 DOWNLOAD_TIMEOUT_S = 1800
 
+GRAPHS = Path(__file__).parents[1] / "graphs"
+"""The base bundles that this package holds without their weights, each in a folder of its name."""
+
 
 def cache_folder() -> Path:
     """Return where downloads are kept: `$SOFTCALL_CACHE`, or `~/.cache/softcall`."""

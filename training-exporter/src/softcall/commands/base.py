@@ -110,7 +110,7 @@ def _from_graph(
     console: Console,
 ) -> None:
     from softcall.base.source import Source
-    from softcall.kept_graph import base_from_graph
+    from softcall.export.kept_graph import base_from_graph
 
     bundle, differences = base_from_graph(
         Source.resolve(source), out, name=name, variants=variants, overwrite=replace, console=console
@@ -126,9 +126,9 @@ def _from_graph(
 def _export(out, source, name, max_positions, variants, replace, keep_graph_in, console: Console) -> None:
     from softcall.base.architectures import positions_served, require_expressible
     from softcall.base.source import Source
-    from softcall.base_export import export_base
     from softcall.core.progress import step
-    from softcall.kept_graph import keep_graph
+    from softcall.export.base_export import export_base
+    from softcall.export.kept_graph import keep_graph
 
     found = Source.resolve(source)
     require_expressible(found.config, positions_served(found.config, max_positions))

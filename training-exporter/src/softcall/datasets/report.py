@@ -9,12 +9,11 @@ from tokenizers import Tokenizer
 
 from softcall.artifact.template import Template
 from softcall.base.bundle import TOKENIZER_FILE, read_tokenizer
-from softcall.base.default_base import NAME
+from softcall.base.default_base import GRAPHS, NAME
 from softcall.datasets.checks import Finding, Lengths, Severity, check_lengths, check_rows, measure
 from softcall.datasets.columns import ColumnChoice
 from softcall.datasets.folder import TEST, WHOLE, parts_of
 from softcall.datasets.rows import Refusals, Row, read_rows
-from softcall.kept_graph import GRAPHS
 from softcall.train_data import default_template, fields_of
 
 

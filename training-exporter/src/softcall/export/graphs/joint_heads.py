@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from softcall.fp16_weights import PAIRS
-from softcall.graph_nodes import Nodes, constant, new_weight, nodes_of, split, upstream
-from softcall.trunk_weights import SIDE_BY_SIDE
+from softcall.export.graphs.nodes import Nodes, constant, new_weight, nodes_of, split, upstream
+from softcall.export.weights.external_data import SIDE_BY_SIDE
+from softcall.export.weights.fp16 import PAIRS
 
 MAX_BLOCK_THREADS = 1024
 """CUDA's own limit, and so the widest head."""

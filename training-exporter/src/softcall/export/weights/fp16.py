@@ -6,14 +6,14 @@ import numpy as np
 import onnx
 
 from softcall.base.trunk import KV_PAGES, in_pairs
-from softcall.trunk_weights import beside, full_precision
+from softcall.export.weights.external_data import beside, full_precision
 
 PAIRS = ".pairs"
 """Ends the name of a weight whose columns are in the order of `in_pairs`."""
 
 
 def fp16_weights(parameters: Mapping[str, np.ndarray], graph: onnx.ModelProto) -> Callable[[str], np.ndarray]:
-    """Return what gives a weight of the fp16 `graph` by its name (see `softcall.joint_heads`).
+    """Return what gives a weight of the fp16 `graph` by its name (see `softcall.export.graphs.joint_heads`).
 
     `parameters` are the base's own by Hugging Face name; `write_weights` rounds them.
     """

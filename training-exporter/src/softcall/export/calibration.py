@@ -8,8 +8,8 @@ import onnx
 from tokenizers import Tokenizer
 
 from softcall.base.trunk import Trunk
-from softcall.smoothing import Channels, channels, factors
-from softcall.trunk_weights import SIDE_BY_SIDE, TRANSPOSED
+from softcall.export.weights.external_data import SIDE_BY_SIDE, TRANSPOSED
+from softcall.export.weights.smoothing import Channels, channels, factors
 
 TEXTS = Path(__file__).with_name("calibration.txt")
 PROMPT = "Classify the text. Which label fits it best?"

@@ -10,7 +10,6 @@ from rich.console import Console
 from safetensors.numpy import save_file
 from transformers import PreTrainedModel
 
-from softcall import parity, smoothing
 from softcall.base.architectures import positions_served, require_expressible
 from softcall.base.bundle import (
     DEFAULT_VARIANTS,
@@ -29,17 +28,25 @@ from softcall.base.bundle import (
 from softcall.base.default_base import sha256_of
 from softcall.base.fingerprint import unscaled_kv_layout
 from softcall.base.source import LoadedBase
-from softcall.calibration import smoothing_factors
 from softcall.core.errors import SoftcallError
 from softcall.core.new_folder import new_folder
 from softcall.core.progress import QUIET, step
-from softcall.fp16_graph import fp16_graph
-from softcall.fp32_graph import fp32_graph
-from softcall.int8_graph import int8_graph
-from softcall.int8_reference import int8_reference
-from softcall.trunk_graph import head_dim, trunk_graph
-from softcall.trunk_weights import external_weights
-from softcall.variants import DATA_FILE, FILES, GRAPH_FILE, SMOOTHING_FILE, write_variant_weights
+from softcall.export import parity
+from softcall.export.calibration import smoothing_factors
+from softcall.export.graphs.fp16 import fp16_graph
+from softcall.export.graphs.fp32 import fp32_graph
+from softcall.export.graphs.int8 import int8_graph
+from softcall.export.graphs.trunk import head_dim, trunk_graph
+from softcall.export.int8_reference import int8_reference
+from softcall.export.weights import smoothing
+from softcall.export.weights.external_data import external_weights
+from softcall.export.weights.variants import (
+    DATA_FILE,
+    FILES,
+    GRAPH_FILE,
+    SMOOTHING_FILE,
+    write_variant_weights,
+)
 
 GOLDEN_TEXT = "Softcall runs this row when it starts: 1, 2, 3."
 GOLDEN_TEXT_TOKENS = 24

@@ -12,9 +12,9 @@ import onnx
 import onnx_ir as ir
 
 from softcall.base.trunk import BATCH, LENGTH
-from softcall.graph_nodes import CONTRIBUTED, Nodes, constant, new_weight, serialized
-from softcall.int8_weights import EMBEDDING, INTEGERS, SCALES
-from softcall.joint_products import products
+from softcall.export.graphs.joint_products import products
+from softcall.export.graphs.nodes import CONTRIBUTED, Nodes, constant, new_weight, serialized
+from softcall.export.weights.int8 import EMBEDDING, INTEGERS, SCALES
 
 ROW_STEPS = 127
 """The largest element of a row becomes this many steps from the zero point."""

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from softcall.smoothing import Smoothed
-from softcall.trunk_weights import SIDE_BY_SIDE, TRANSPOSED, full_precision
+from softcall.export.weights.external_data import SIDE_BY_SIDE, TRANSPOSED, full_precision
+from softcall.export.weights.smoothing import Smoothed
 
 INTEGERS = ".int8"
 SCALES = ".scale"
@@ -22,7 +22,7 @@ EMBEDDING_STEPS = 127
 def int8_weights(
     parameters: Mapping[str, np.ndarray], factors: Mapping[str, np.ndarray], steps: int = WEIGHT_STEPS
 ) -> Callable[[str], np.ndarray]:
-    """Return what gives a weight of an int8 graph by its name (see `softcall.int8_graph`).
+    """Return what gives a weight of an int8 graph by its name (see `softcall.export.graphs.int8`).
 
     `parameters` are the base's own by Hugging Face name, `factors` its smoothing; a column's largest weight
     becomes `steps`.

@@ -7,12 +7,12 @@ import numpy as np
 import onnx
 from rich.console import Console
 
-from softcall import smoothing
 from softcall.base.bundle import FP16, FULL_PRECISION, INT8
 from softcall.core.progress import step
-from softcall.fp16_weights import fp16_weights
-from softcall.int8_weights import int8_weights
-from softcall.trunk_weights import external_weights, full_precision, write_weights
+from softcall.export.weights import smoothing
+from softcall.export.weights.external_data import external_weights, full_precision, write_weights
+from softcall.export.weights.fp16 import fp16_weights
+from softcall.export.weights.int8 import int8_weights
 
 GRAPH_FILE = "trunk.onnx"
 DATA_FILE = "trunk.onnx.data"

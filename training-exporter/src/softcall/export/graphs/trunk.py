@@ -1,7 +1,7 @@
 """Export a model's trunk as an ONNX graph without weights.
 
 The graph depends on the model's configuration alone: its weights are names and offsets, filled by
-`softcall.trunk_weights`. So the same graph comes out of a checkpoint and of random weights, and can be kept.
+`softcall.export.weights.external_data`. So the same graph comes out of a checkpoint and of random weights, and can be kept.
 """
 
 import ast
@@ -20,7 +20,6 @@ import torch
 from onnx_ir.passes import common as passes
 from transformers import AttentionInterface, PreTrainedModel
 
-from softcall.attention_heads import keep_heads_side_by_side
 from softcall.base.trunk import (
     BATCH,
     HIDDEN,
@@ -32,8 +31,9 @@ from softcall.base.trunk import (
     past_names,
     present_names,
 )
-from softcall.trunk_weights import DATA_ALIGNMENT_BYTES, TRANSPOSED
-from softcall.variants import DATA_FILE
+from softcall.export.graphs.attention_heads import keep_heads_side_by_side
+from softcall.export.weights.external_data import DATA_ALIGNMENT_BYTES, TRANSPOSED
+from softcall.export.weights.variants import DATA_FILE
 
 OPSET = 23
 _ATTENTION = "softcall_trunk"

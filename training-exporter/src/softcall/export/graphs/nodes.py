@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from softcall.trunk_weights import DATA_ALIGNMENT_BYTES
+from softcall.export.weights.external_data import DATA_ALIGNMENT_BYTES
 
 CONTRIBUTED = "com.microsoft"
 """The domain of ONNX Runtime's own operators."""

@@ -6,15 +6,15 @@ A short text pays for each of a trunk's operators, however little it computes.
 import onnx
 import onnx_ir as ir
 
-from softcall.graph_nodes import serialized
-from softcall.joint_products import join_products
-from softcall.norms import add_in_norms
+from softcall.export.graphs.joint_products import join_products
+from softcall.export.graphs.nodes import serialized
+from softcall.export.graphs.norms import add_in_norms
 
 
 def fp32_graph(traced: onnx.ModelProto) -> onnx.ModelProto:
     """Return the full-precision trunk of a traced one: the same inputs and outputs, weights left out of both.
 
-    Its weights are those of `softcall.trunk_weights.full_precision`, some of them side by side.
+    Its weights are those of `softcall.export.weights.external_data.full_precision`, some of them side by side.
     """
     model = ir.serde.deserialize_model(traced)
     join_products(model.graph)

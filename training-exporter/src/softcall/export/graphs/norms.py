@@ -3,7 +3,7 @@
 import onnx_ir as ir
 
 from softcall.base.trunk import HIDDEN
-from softcall.graph_nodes import CONTRIBUTED, Nodes, nodes_of
+from softcall.export.graphs.nodes import CONTRIBUTED, Nodes, nodes_of
 
 
 def add_in_norms(graph: ir.Graph) -> None:

@@ -6,8 +6,8 @@ all are wide, to take the parts apart again costs more than is won.
 
 import onnx_ir as ir
 
-from softcall.graph_nodes import Nodes, new_weight, split
-from softcall.trunk_weights import SIDE_BY_SIDE, TRANSPOSED
+from softcall.export.graphs.nodes import Nodes, new_weight, split
+from softcall.export.weights.external_data import SIDE_BY_SIDE, TRANSPOSED
 
 _NARROW_COLUMNS = 512
 

@@ -2,7 +2,7 @@
 
 import onnx_ir as ir
 
-from softcall.graph_nodes import nodes_of
+from softcall.export.graphs.nodes import nodes_of
 
 
 def keep_heads_side_by_side(graph: ir.Graph) -> None:

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from softcall.int8_graph import ROW_STEPS, ROW_ZERO
-from softcall.int8_weights import EMBEDDING, quantized
-from softcall.smoothing import Smoothed
-from softcall.trunk_weights import TRANSPOSED
+from softcall.export.graphs.int8 import ROW_STEPS, ROW_ZERO
+from softcall.export.weights.external_data import TRANSPOSED
+from softcall.export.weights.int8 import EMBEDDING, quantized
+from softcall.export.weights.smoothing import Smoothed
 
 _LAYERS = "model.layers."
 

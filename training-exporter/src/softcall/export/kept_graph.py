@@ -21,16 +21,14 @@ from softcall.base.bundle import (
     TOKENIZER_FILE,
     Bundle,
 )
-from softcall.base.default_base import sha256_of
+from softcall.base.default_base import GRAPHS, sha256_of
 from softcall.base.fingerprint import fingerprint
 from softcall.base.source import Source
 from softcall.core.errors import SoftcallError
 from softcall.core.new_folder import new_folder
 from softcall.core.progress import QUIET, step
-from softcall.gguf_weights import GgufWeights
-from softcall.variants import DATA_FILE, write_variant_weights
-
-GRAPHS = Path(__file__).parent / "graphs"
+from softcall.export.weights.gguf import GgufWeights
+from softcall.export.weights.variants import DATA_FILE, write_variant_weights
 
 
 def kept_graphs() -> list[str]:
