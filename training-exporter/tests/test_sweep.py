@@ -15,15 +15,16 @@ import torch
 from make_tiny import HIDDEN, TEXTS, tiny_base
 from rich.console import Console
 
-from softcall import fit, sweep, train_checkpoint
 from softcall.artifact.artifact import Artifact
 from softcall.artifact.template import Template
 from softcall.core.errors import SoftcallError
 from softcall.evaluation.classifier import PromptedClassifier, label_logits, pad_right
-from softcall.prompt_init import PromptInit
-from softcall.sweep import Candidate, Standing, default_candidates, halvings
-from softcall.train import train
-from softcall.train_config import TrainConfig
+from softcall.training.loop import checkpoint, fit
+from softcall.training.settings import sweep
+from softcall.training.settings.config import TrainConfig
+from softcall.training.settings.prompt_init import PromptInit
+from softcall.training.settings.sweep import Candidate, Standing, default_candidates, halvings
+from softcall.training.train import train
 
 OWN = Candidate(0.01, PromptInit.TEXT, 20, 13)
 BASE = tiny_base()
@@ -240,9 +241,9 @@ def test_a_killed_sweep_goes_on_and_ends_with_the_same_file(tmp_path, tiny_folde
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     cut = command(tmp_path, tiny_folder, "cut")
     process = subprocess.Popen(cut, env=environment, stderr=subprocess.DEVNULL)
-    checkpoint = tmp_path / "cut" / train_checkpoint.FILE
+    written = tmp_path / "cut" / checkpoint.FILE
     deadline = time.monotonic() + 120
-    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+    while not written.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL

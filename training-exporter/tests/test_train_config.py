@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from softcall.core.errors import SoftcallError
-from softcall.train_config import PROMPT_LENGTHS, TrainConfig
+from softcall.training.settings.config import PROMPT_LENGTHS, TrainConfig
 
 
 def config(**options):

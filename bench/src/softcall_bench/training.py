@@ -42,7 +42,7 @@ class Task:
         from softcall.artifact.template import Template
         from softcall.base.source import Source
         from softcall.datasets.rows import labels_of, read_rows
-        from softcall.train_data import default_template, encode
+        from softcall.training.rows import default_template, encode
 
         found = read_rows(file)
         labels = labels_of(found, file)
@@ -57,9 +57,9 @@ class Task:
 
 def softcall(task: Task) -> Run:
     """The steps of `softcall train`."""
-    from softcall import fit
-    from softcall.train_batches import TrainBatches
-    from softcall.train_data import Examples
+    from softcall.training.loop import fit
+    from softcall.training.loop.batches import TrainBatches
+    from softcall.training.rows import Examples
 
     config, base, learner = _learner(task)
     examples = Examples(task.ids, task.answers, 0)
@@ -83,7 +83,7 @@ def peft_label_loss(task: Task) -> Run:
     from torch import nn
 
     from softcall.evaluation.classifier import pad_right
-    from softcall.train_batches import LengthBuckets
+    from softcall.training.loop.batches import LengthBuckets
 
     config, base, learner = _learner(task)
     tuning = PromptTuningConfig(task_type="FEATURE_EXTRACTION", num_virtual_tokens=TOKENS)
@@ -170,9 +170,9 @@ def peft_trainer(task: Task) -> Run:
 def _learner(task: Task):
     """(the configuration, the base, what `softcall train` would learn): all sides start from these."""
     from softcall.base.source import Source
-    from softcall.fit import Learner
-    from softcall.train import first_classifier
-    from softcall.train_config import TrainConfig
+    from softcall.training.loop.fit import Learner
+    from softcall.training.settings.config import TrainConfig
+    from softcall.training.train import first_classifier
 
     config = TrainConfig(Path("rows"), Path("out.safetensors"), tokens=TOKENS, device="cpu", seed=SEED)
     config = config.settled(len(task.ids))

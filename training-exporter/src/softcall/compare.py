@@ -30,17 +30,17 @@ from softcall.core.bounded_file import read_bounded
 from softcall.core.errors import SoftcallError
 from softcall.core.new_file import write_file
 from softcall.core.printable import printable
-from softcall.cross_validation import out_of_fold
 from softcall.datasets.rows import Row
 from softcall.evaluation.classifier import PromptedClassifier, torch_device
-from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, require_all, score
-from softcall.prompt_init import default_init_text
-from softcall.stepping import stepping_trunk
 from softcall.stores.store import OBJECT
-from softcall.sweep import Candidate
-from softcall.train import as_artifact, classifier_behind, device_name, first_classifier, verbalizers
-from softcall.train_config import TrainConfig
-from softcall.train_data import Examples, TrainingRows, encode
+from softcall.training.cross_validation import out_of_fold
+from softcall.training.loop.fit import PLAIN, Learner, Result, Run, deterministic, fit, require_all, score
+from softcall.training.loop.stepping import stepping_trunk
+from softcall.training.rows import Examples, TrainingRows, encode
+from softcall.training.settings.config import TrainConfig
+from softcall.training.settings.prompt_init import default_init_text
+from softcall.training.settings.sweep import Candidate
+from softcall.training.train import as_artifact, classifier_behind, device_name, first_classifier, verbalizers
 
 RUNS = "records"
 PROMPTS = "prompts"

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from softcall.artifact.task_description import TaskDescription, read_task_file
 from softcall.core.errors import SoftcallError
-from softcall.prompt_init import PromptInit
-from softcall.train_config import Device, Precision, TrainConfig
+from softcall.training.settings.config import Device, Precision, TrainConfig
+from softcall.training.settings.prompt_init import PromptInit
 
 FORMATS = (".jsonl", ".csv", ".jsonl.gz", ".csv.gz")
 TASK_FILE = "task.json"

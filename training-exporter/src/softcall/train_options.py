@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from softcall.train_config import Device
+from softcall.training.settings.config import Device
 
 DeviceOption = Annotated[Device, typer.Option(help="auto takes CUDA where there is any.")]
 CalibrationFoldsOption = Annotated[

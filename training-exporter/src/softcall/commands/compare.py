@@ -7,9 +7,9 @@ import typer
 
 from softcall.compare_config import CompareConfig, DataSet, Method
 from softcall.core.errors import SoftcallError
-from softcall.prompt_init import PromptInit
-from softcall.train_config import Device, Precision
 from softcall.train_options import CalibrationFoldsOption, CompileOption, DeviceOption
+from softcall.training.settings.config import Device, Precision
+from softcall.training.settings.prompt_init import PromptInit
 
 _BY_ROWS = "by the number of rows"
 

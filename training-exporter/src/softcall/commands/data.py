@@ -8,7 +8,7 @@ import typer
 
 from softcall.column_options import LabelColumnOption, TextColumnOption
 from softcall.core.printable import printable, printable_json
-from softcall.train_config import TrainConfig
+from softcall.training.settings.config import TrainConfig
 
 if TYPE_CHECKING:
     from softcall.datasets.report import DataReport

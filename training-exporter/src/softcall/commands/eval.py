@@ -14,7 +14,7 @@ from softcall.core.printable import printable, printable_json
 from softcall.datasets.columns import ColumnChoice
 from softcall.evaluation.evaluate import Evaluation, evaluate_artifact, evaluate_server
 from softcall.evaluation.scores import CALIBRATION_BINS, Scores
-from softcall.train_config import Device
+from softcall.training.settings.config import Device
 
 MOST_LABELS = 12  # up to so many, everything is shown
 WORST_LABELS = 10

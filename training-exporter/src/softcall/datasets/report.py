@@ -14,7 +14,7 @@ from softcall.datasets.checks import Finding, Lengths, Severity, check_lengths, 
 from softcall.datasets.columns import ColumnChoice
 from softcall.datasets.folder import TEST, WHOLE, parts_of
 from softcall.datasets.rows import Refusals, Row, read_rows
-from softcall.train_data import default_template, fields_of
+from softcall.training.rows import default_template, fields_of
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ _HALF = ir.DataType.FLOAT16
 def fp16_graph(traced: onnx.ModelProto) -> onnx.ModelProto:
     """Return the fp16 trunk of a traced one; weights left out of both.
 
-    Its weights are those of `softcall.export.weights.fp16`. Instead of a past for each layer it takes `KV_PAGES`,
+    `softcall.export.weights.fp16` gives its weights. Instead of a past for each layer it takes `KV_PAGES`,
     float16 [pages, 2 x layers, kv_heads, head_dim], a page being one prompt token's keys and values of all
     layers in turn, and `PREFIX_PAGES`, int64 [batch, past]: the pages that a row's prefix consists of. So
     rows of any tasks share a run, and their prefixes are where the GPU is. Its metadata says in which order

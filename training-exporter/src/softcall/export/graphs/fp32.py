@@ -14,7 +14,7 @@ from softcall.export.graphs.norms import add_in_norms
 def fp32_graph(traced: onnx.ModelProto) -> onnx.ModelProto:
     """Return the full-precision trunk of a traced one: the same inputs and outputs, weights left out of both.
 
-    Its weights are those of `softcall.export.weights.external_data.full_precision`, some of them side by side.
+    `softcall.export.weights.external_data.full_precision` gives its weights, some of them side by side.
     """
     model = ir.serde.deserialize_model(traced)
     join_products(model.graph)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AttentionInterface
 
-from softcall.cuda_graphs import GraphedTrunk
-from softcall.train_config import Precision, TrainConfig
+from softcall.training.loop.cuda_graphs import GraphedTrunk
+from softcall.training.settings.config import Precision, TrainConfig
 
 _ATTENTION = "softcall_causal"
 

@@ -6,7 +6,7 @@ from functools import reduce
 
 import numpy as np
 
-from softcall.fit import PLAIN, Learner, Result, Run, fit, require_all, score
+from softcall.training.loop.fit import PLAIN, Learner, Result, Run, fit, require_all, score
 
 # Which rows are held out together is the same in every run, whatever its seed.
 _SEED = 0
@@ -17,7 +17,7 @@ def out_of_fold(run: Run, begin: Callable[[], Sequence[Learner]], folds: int) ->
 
     `begin` makes the learners as they start, anew for each fold. They learn as in `run`, on the rows of the
     other folds and to the end of its steps, and answer the fold with what was best on dev. Each fold has a
-    folder of its own in the run's. Raises `SoftcallError` as `softcall.fit.fit` does.
+    folder of its own in the run's. Raises `SoftcallError` as `softcall.training.loop.fit.fit` does.
     """
     answered: list[list[Result]] = []
     for number, held_out in enumerate(folds_of(run.train.answers, folds), 1):

@@ -2,7 +2,7 @@
 
 A row is [prompt; text], padded on the right. The trunk's hidden row at its last token, times the label
 head, gives the label logits; the loss is the cross-entropy over the labels alone. What happens around the
-loop is here; the loop is `softcall.fit.fit`.
+loop is here; the loop is `softcall.training.loop.fit.fit`.
 """
 
 import hashlib
@@ -33,16 +33,16 @@ from softcall.core.bounded_file import read_bounded
 from softcall.core.errors import SoftcallError
 from softcall.core.new_file import write_file
 from softcall.core.printable import printable
-from softcall.cross_validation import out_of_fold
 from softcall.evaluation.classifier import PromptedClassifier, torch_device
 from softcall.evaluation.temperature import fit_abstain_threshold
-from softcall.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
-from softcall.prompt_init import PromptInit, default_init_text, initial_prompt
-from softcall.stepping import stepping_trunk
 from softcall.stores.store import Store, check_task
-from softcall.sweep import Candidate, halvings
-from softcall.train_config import Head, TrainConfig
-from softcall.train_data import Examples, TrainingRows, encode
+from softcall.training.cross_validation import out_of_fold
+from softcall.training.loop.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
+from softcall.training.loop.stepping import stepping_trunk
+from softcall.training.rows import Examples, TrainingRows, encode
+from softcall.training.settings.config import Head, TrainConfig
+from softcall.training.settings.prompt_init import PromptInit, default_init_text, initial_prompt
+from softcall.training.settings.sweep import Candidate, halvings
 
 
 def train(config: TrainConfig, console: Console) -> Artifact:

@@ -24,18 +24,19 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from softcall import gradient_alarm, sweep, train_checkpoint
 from softcall.core.errors import SoftcallError
 from softcall.evaluation.classifier import PromptedClassifier, label_logits, pad_right
 from softcall.evaluation.scores import Scores
 from softcall.evaluation.temperature import confidences, cross_entropy, fit_temperature
-from softcall.sweep import Candidate, Standing
-from softcall.train_batches import Batch, TrainBatches
-from softcall.train_checkpoint import LearnerState, RunState
-from softcall.train_config import Head, Precision, TrainConfig
-from softcall.train_curves import Curves
-from softcall.train_data import Examples
-from softcall.train_progress import TrainingProgress
+from softcall.training.loop import checkpoint, gradient_alarm
+from softcall.training.loop.batches import Batch, TrainBatches
+from softcall.training.loop.checkpoint import LearnerState, RunState
+from softcall.training.loop.curves import Curves
+from softcall.training.loop.progress import TrainingProgress
+from softcall.training.rows import Examples
+from softcall.training.settings import sweep
+from softcall.training.settings.config import Head, Precision, TrainConfig
+from softcall.training.settings.sweep import Candidate, Standing
 
 LOG_EVERY = 10  # steps between two points of a curve
 # Tokens (rows x longest row) that run at once: candidates beyond it run one after the other.
@@ -190,7 +191,7 @@ def fit(run: Run, learners: Sequence[Learner]) -> list[Learner]:
                 going = _halve(scored, halvings.get(step, len(going)), progress, step)
                 state.step = step
                 if run.folder:
-                    train_checkpoint.save(run.folder, run.identity, state)
+                    checkpoint.save(run.folder, run.identity, state)
     for learner in going:
         learner.restore(learner.state.best)
     reached = [(learner.state.best_accuracy, learner.state.best_loss) for learner in going]
@@ -313,7 +314,7 @@ def learning_rate_share(step: int, warmup: int, steps: int) -> float:
 
 def _resumed(run: Run, learners: Sequence[Learner]) -> RunState:
     """The run's state, whose learners' states are those of `learners`: in all processes the main one's."""
-    state = train_checkpoint.load(run.folder, run.identity) if run.folder else None
+    state = checkpoint.load(run.folder, run.identity) if run.folder else None
     (state,) = broadcast_object_list([state])
     if state is None:
         return RunState(0, [learner.state for learner in learners])

@@ -9,8 +9,8 @@ from typing import Any, Literal, Self
 
 from softcall.artifact.bounds import MAX_PROMPT_TOKENS
 from softcall.core.errors import SoftcallError
-from softcall.prompt_init import PromptInit
-from softcall.sweep import MAX_CANDIDATES, Candidate, default_candidates
+from softcall.training.settings.prompt_init import PromptInit
+from softcall.training.settings.sweep import MAX_CANDIDATES, Candidate, default_candidates
 
 # Tasks whose prompts have one length share runs in the server; hence a few lengths.
 PROMPT_LENGTHS = (8, 16, 20, 32)
@@ -96,7 +96,7 @@ class TrainConfig:
     head: Head = Head.TRAINED
 
     sweep: int = 1
-    candidates: tuple[Candidate, ...] = ()  # empty: `sweep` candidates by `softcall.sweep.default_candidates`
+    candidates: tuple[Candidate, ...] = ()  # empty: `sweep` candidates by `default_candidates`
     steps: int | None = None
     batch_size: int | None = None
     learning_rate: float = 0.005

@@ -14,7 +14,7 @@ from softcall.datasets.checks import check_rows
 from softcall.datasets.columns import ColumnChoice
 from softcall.datasets.folder import DEV, TEST, TRAIN, parts_of
 from softcall.datasets.rows import Row, files_sha256, labels_of, read_rows, split_dev
-from softcall.train_config import TrainConfig, pace_of
+from softcall.training.settings.config import TrainConfig, pace_of
 
 SINGLE_TEMPLATE = "{text}\nLabel:"
 PAIR_TEMPLATE = "{text1}\n{text2}\nLabel:"

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, Self
 
 from softcall.core.errors import SoftcallError
-from softcall.prompt_init import PromptInit
+from softcall.training.settings.prompt_init import PromptInit
 
 MAX_CANDIDATES = 64
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 from torch.utils.tensorboard import SummaryWriter
 
 from softcall.core.errors import SoftcallError
-from softcall.train_config import Tracker
+from softcall.training.settings.config import Tracker
 
 
 class Curves:
