@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from softcall.artifact.artifact import Artifact
 from softcall.cli import app
-from softcall.compare import PROMPTS, RUNS, RunRecord, compare
-from softcall.compare_config import CompareConfig, DataSet, Method
-from softcall.compare_report import Line, correlation, html, markdown, sections
+from softcall.comparison.compare import PROMPTS, RUNS, RunRecord, compare
+from softcall.comparison.config import CompareConfig, DataSet, Method
+from softcall.comparison.report import Line, correlation, html, markdown, sections
 from softcall.core.errors import SoftcallError
 from softcall.evaluation.scores import wilson_interval
 from softcall.stores.store import OBJECT

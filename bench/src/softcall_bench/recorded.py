@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softcall.compare import RUNS, RunRecord
-from softcall.compare_config import Method
-from softcall.compare_report import Line, Section, sections
+from softcall.comparison.compare import RUNS, RunRecord
+from softcall.comparison.config import Method
+from softcall.comparison.report import Line, Section, sections
 from softcall_bench.server import ROOT
 
 RECORDS = ROOT / "training-exporter/results"

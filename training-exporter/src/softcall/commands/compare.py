@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from softcall.compare_config import CompareConfig, DataSet, Method
+from softcall.comparison.config import CompareConfig, DataSet, Method
 from softcall.core.errors import SoftcallError
 from softcall.train_options import CalibrationFoldsOption, CompileOption, DeviceOption
 from softcall.training.settings.config import Device, Precision
@@ -115,8 +115,8 @@ def compare(
         compiled=compiled,
     )
     try:
-        from softcall.compare import compare as run
-        from softcall.compare_report import HTML, MARKDOWN, markdown, sections, write_report
+        from softcall.comparison.compare import compare as run
+        from softcall.comparison.report import HTML, MARKDOWN, markdown, sections, write_report
     except ModuleNotFoundError as error:
         raise SoftcallError(
             f"comparing needs PyTorch and scikit-learn ({error.name} is missing): "

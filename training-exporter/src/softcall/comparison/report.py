@@ -12,14 +12,14 @@ import numpy as np
 from matplotlib import pyplot
 from scipy import stats
 
-from softcall.compare import RunRecord
-from softcall.compare_config import Method
+from softcall.comparison.compare import RunRecord
+from softcall.comparison.config import Method
 from softcall.core.new_file import write_file
 from softcall.core.printable import printable
 from softcall.evaluation.scores import wilson_interval
 
 MARKDOWN, HTML = "report.md", "report.html"
-TEMPLATE = Path(__file__).with_name("compare.html.jinja")
+TEMPLATE = Path(__file__).with_name("report.html.jinja")
 MOST_LABELS = 12  # up to so many, the whole confusion matrix is shown
 TOP_CONFUSIONS = 10
 STYLE = {

@@ -25,7 +25,7 @@ from torch import nn
 from softcall.artifact.artifact import Artifact
 from softcall.artifact.template import Template
 from softcall.base.source import LoadedBase, Source
-from softcall.compare_config import CompareConfig, DataSet, Method
+from softcall.comparison.config import CompareConfig, DataSet, Method
 from softcall.core.bounded_file import read_bounded
 from softcall.core.errors import SoftcallError
 from softcall.core.new_file import write_file
