@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from softcall.commands.options import CalibrationFoldsOption, CompileOption, DeviceOption
 from softcall.comparison.config import CompareConfig, DataSet, Method
 from softcall.core.errors import SoftcallError
-from softcall.train_options import CalibrationFoldsOption, CompileOption, DeviceOption
 from softcall.training.settings.config import Device, Precision
 from softcall.training.settings.prompt_init import PromptInit
 

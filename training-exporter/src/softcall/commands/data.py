@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softcall.column_options import LabelColumnOption, TextColumnOption
+from softcall.commands.options import LabelColumnOption, TextColumnOption
 from softcall.core.printable import printable, printable_json
 from softcall.training.settings.config import TrainConfig
 

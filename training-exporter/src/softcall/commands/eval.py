@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from softcall.column_options import LabelColumnOption, TextColumnOption
+from softcall.commands.options import DeviceOption, LabelColumnOption, TextColumnOption
 from softcall.core.errors import SoftcallError
 from softcall.core.printable import printable, printable_json
 from softcall.datasets.columns import ColumnChoice
@@ -53,7 +53,7 @@ def evaluate(
     ] = None,
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
-    device: Annotated[Device, typer.Option(help="auto takes CUDA where there is any.")] = Device.AUTO,
+    device: DeviceOption = Device.AUTO,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Score a task on labelled texts, with PyTorch or against a running server.

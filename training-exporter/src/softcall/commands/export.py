@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softcall.commands.options import EndpointOption, StoreOption
 from softcall.core.printable import printable
-from softcall.store_options import EndpointOption, StoreOption
 from softcall.stores.store import Store
 
 if TYPE_CHECKING:

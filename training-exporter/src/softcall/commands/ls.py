@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from softcall.commands.options import EndpointOption, StoreOption
 from softcall.core.printable import printable, printable_json
-from softcall.store_options import EndpointOption, StoreOption
 from softcall.stores.store import Store, StoredTask
 
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from softcall.commands.options import EndpointOption, StoreOption, StrictOption
 from softcall.core.errors import SoftcallError
 from softcall.core.printable import printable
-from softcall.store_options import EndpointOption, StoreOption
 from softcall.stores.store import Condition, Store, check_task
-from softcall.strict_option import StrictOption
 
 if TYPE_CHECKING:
     from softcall.artifact.artifact import Artifact
@@ -116,7 +115,7 @@ def push(
 
     from softcall.artifact.artifact import Artifact
     from softcall.base.bundle import Bundle
-    from softcall.named_base import require_named_base
+    from softcall.commands.named_base import require_named_base
     from softcall.prompt_formats import read_prompt
 
     if (opened := Artifact.open(source)) is not None:

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from softcall.commands.options import EndpointOption, StoreOption
 from softcall.core.errors import SoftcallError
-from softcall.store_options import EndpointOption, StoreOption
 from softcall.stores.store import Store, check_task
 
 

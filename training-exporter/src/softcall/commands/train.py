@@ -5,9 +5,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from softcall.column_options import LabelColumnOption, TextColumnOption
+from softcall.commands.options import (
+    CalibrationFoldsOption,
+    CompileOption,
+    DeviceOption,
+    LabelColumnOption,
+    TextColumnOption,
+)
 from softcall.core.errors import SoftcallError
-from softcall.train_options import CalibrationFoldsOption, CompileOption, DeviceOption
 from softcall.training.settings.config import Head, Precision, Tracker, TrainConfig
 from softcall.training.settings.prompt_init import PromptInit
 from softcall.training.settings.sweep import Candidate

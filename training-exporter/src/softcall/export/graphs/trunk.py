@@ -1,8 +1,8 @@
 """Export a model's trunk as an ONNX graph without weights.
 
 The graph depends on the model's configuration alone: its weights are names and offsets, which
-`softcall.export.weights.external_data` fills. A checkpoint and random weights give the same graph, so it can be
-kept.
+`softcall.export.weights.external_data` fills. A checkpoint and random weights give the same graph, so it can
+be kept.
 """
 
 import ast
