@@ -7,7 +7,7 @@ import typer
 
 from softcall.commands.options import EndpointOption, StoreOption
 from softcall.core.printable import printable
-from softcall.stores.store import Store
+from softcall.stores.addresses import open_store
 
 if TYPE_CHECKING:
     from softcall.artifact.artifact import Artifact
@@ -25,7 +25,7 @@ def export(
     """
     from softcall.artifact.artifact import Artifact
 
-    opened = Store.open(store, endpoint_url)
+    opened = open_store(store, endpoint_url)
     data, version = opened.get(task)
     artifact = Artifact.from_bytes(data, f"store {opened.address}: task {task}")
     write_artifact(artifact, out, f"version {printable(version)} of {task}")

@@ -7,7 +7,8 @@ import typer
 
 from softcall.commands.options import EndpointOption, StoreOption
 from softcall.core.printable import printable, printable_json
-from softcall.stores.store import Store, StoredTask
+from softcall.stores.addresses import open_store
+from softcall.stores.store import StoredTask
 
 
 def ls(
@@ -16,7 +17,7 @@ def ls(
     endpoint_url: EndpointOption = None,
 ) -> None:
     """List the tasks of a store: name, version, bytes, time of the last change (UTC)."""
-    for task in Store.open(store, endpoint_url).tasks():
+    for task in open_store(store, endpoint_url).tasks():
         typer.echo(printable_json(_record(task)) if as_json else _line(task))
 
 

@@ -9,7 +9,8 @@ import typer
 from softcall.commands.options import EndpointOption, StoreOption, StrictOption
 from softcall.core.errors import SoftcallError
 from softcall.core.printable import printable
-from softcall.stores.store import Condition, Store, check_task
+from softcall.stores.addresses import open_store
+from softcall.stores.store import Condition, check_task
 
 if TYPE_CHECKING:
     from softcall.artifact.artifact import Artifact
@@ -110,7 +111,7 @@ def push(
         raise SoftcallError(
             "--prefix needs --base, the folder made by `softcall base` that encodes the prompt"
         )
-    target = Store.open(store, endpoint_url)
+    target = open_store(store, endpoint_url)
     flags = {"template": template, "labels": label, "task file": task_file, "task id": task_id}
 
     from softcall.artifact.artifact import Artifact

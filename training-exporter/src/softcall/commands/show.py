@@ -6,7 +6,7 @@ import typer
 
 from softcall.commands.options import EndpointOption, StoreOption
 from softcall.core.printable import printable, printable_json
-from softcall.stores.store import Store
+from softcall.stores.addresses import open_store
 
 
 def show(
@@ -18,7 +18,7 @@ def show(
     """Show a task: version, size, base, template, labels, scores, and how it was trained."""
     from softcall.artifact.artifact import Artifact
 
-    opened = Store.open(store, endpoint_url)
+    opened = open_store(store, endpoint_url)
     data, version = opened.get(task)
     artifact = Artifact.from_bytes(data, f"store {opened.address}: task {task}")
     record = {

@@ -1,8 +1,8 @@
 """Where tasks live: `s3://bucket/prefix` on any S3-compatible server, or `file:/dir`.
 
-A store knows task names, bytes and versions, and nothing of what the bytes mean. `Store.open` gives the store
-that an address names. A task is one object, `<task>/adapter_model.safetensors`; beside it lies
-`adapter_config.json`, which lets PEFT load the folder and which servers never read.
+A store knows task names, bytes and versions, and nothing of what the bytes mean. A task is one object,
+`<task>/adapter_model.safetensors`; beside it lies `adapter_config.json`, which lets PEFT load the folder and which
+servers never read.
 """
 
 import re
@@ -72,22 +72,6 @@ class Store(ABC):
     Every method raises `SoftcallError` for a task name that is none, and when the store cannot be reached,
     does not exist, or refuses the credentials.
     """
-
-    @staticmethod
-    def open(address: str, endpoint_url: str | None = None) -> "Store":
-        """The store at `address`; `endpoint_url` is for S3-compatible servers other than AWS."""
-        # Each kind of store is imported where it is asked for: boto3 alone takes half a second.
-        if address.startswith("s3:"):
-            from softcall.stores.s3_store import S3Store
-
-            return S3Store.open(address, endpoint_url)
-        if endpoint_url is not None:
-            raise SoftcallError(f"store {address}: an endpoint URL is only for s3:// stores")
-        if address.startswith("file:"):
-            from softcall.stores.file_store import FileStore
-
-            return FileStore.open(address)
-        raise SoftcallError(f"store {address!r}: expected s3://bucket/prefix or file:/dir")
 
     @property
     @abstractmethod

@@ -35,7 +35,8 @@ from softcall.core.new_file import write_file
 from softcall.core.printable import printable
 from softcall.evaluation.classifier import PromptedClassifier, torch_device
 from softcall.evaluation.temperature import fit_abstain_threshold
-from softcall.stores.store import Store, check_task
+from softcall.stores.addresses import open_store
+from softcall.stores.store import check_task
 from softcall.training.cross_validation import out_of_fold
 from softcall.training.loop.fit import PLAIN, Learner, Result, Run, deterministic, fit, score
 from softcall.training.loop.stepping import stepping_trunk
@@ -271,7 +272,7 @@ def _source(config: TrainConfig, base: LoadedBase) -> SourcePrompt | None:
     if path.is_file():
         data = read_bounded(path, max_artifact_bytes())
     elif config.store is not None:
-        data, _ = Store.open(config.store).get(check_task(config.init_from))
+        data, _ = open_store(config.store).get(check_task(config.init_from))
     else:
         raise SoftcallError(
             f"--init-from {path}: no such file; an artifact is expected, or with --store the name of a task"
