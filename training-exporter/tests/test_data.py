@@ -13,7 +13,7 @@ import pytest
 from stand_ins import POINTER
 
 from softcall.core.errors import SoftcallError
-from softcall.datasets import record_file, rows
+from softcall.datasets import rows, text_files
 from softcall.datasets.rows import Refusals, Row, files_sha256, labels_of, read_rows, split_dev
 
 
@@ -171,7 +171,7 @@ def test_rows_and_bytes_are_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(rows, "MAX_ROWS", 9)
     with pytest.raises(SoftcallError, match="line 10: more than 9 rows"):
         read_rows(file)
-    monkeypatch.setattr(record_file, "MAX_FILE_BYTES", 5 * len(line))
+    monkeypatch.setattr(text_files, "MAX_FILE_BYTES", 5 * len(line))
     with pytest.raises(SoftcallError, match="line 6: the file has more than 140 bytes"):
         read_rows(file)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from softcall.core.bounded_file import read_json_object
 from softcall.core.errors import SoftcallError
-from softcall.datasets.record_file import is_record_file
+from softcall.datasets.formats import is_record_file
 
 TRAIN, DEV, TEST = "train", "dev", "test"
 WHOLE = ""  # the one part of a file, or of a folder that names no splits

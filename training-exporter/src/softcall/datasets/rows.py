@@ -14,7 +14,8 @@ from softcall.core.regular_file import open_regular
 from softcall.core.surrogates import has_half, without_halves
 from softcall.datasets.columns import ColumnChoice, Columns, shown
 from softcall.datasets.folder import files_of
-from softcall.datasets.record_file import ARROW_SUFFIXES, RecordFile, kind
+from softcall.datasets.formats import open_records
+from softcall.datasets.record_file import kind
 
 MAX_ROWS = 2_000_000
 MAX_TEXT_BYTES = 1 << 20
@@ -37,12 +38,12 @@ class Row:
     line: int = field(default=0, compare=False)
     file: Path | None = field(default=None, compare=False)
     rank: int | None = field(default=None, compare=False)
+    unit: str = field(default="line", compare=False)  # what the file counts: lines, or rows
 
     @property
     def where(self) -> str:
         """File and line, for a message."""
-        unit = "row" if self.file is not None and self.file.suffix in ARROW_SUFFIXES else "line"
-        return f"{self.file} {unit} {self.line}"
+        return f"{self.file} {self.unit} {self.line}"
 
 
 @dataclass
@@ -92,7 +93,7 @@ def _read_file(
     refusals: Refusals | None,
 ) -> None:
     """Add the rows of one file to `rows`."""
-    file = RecordFile.open(path)
+    file = open_records(path)
     names = file.columns()
     if not names:
         return
@@ -115,7 +116,7 @@ def _read_file(
                 raise
             refusals.add(str(error))
             continue
-        rows.append(Row(texts_of_row, label, line, path, ranks.get(label)))
+        rows.append(Row(texts_of_row, label, line, path, ranks.get(label), file.unit))
 
 
 def labels_of(rows: Sequence[Row], where: str | Path) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Where tasks live: `s3://bucket/prefix` on any S3-compatible server, or `file:/dir`.
 
 A store knows task names, bytes and versions, and nothing of what the bytes mean. A task is one object,
-`<task>/adapter_model.safetensors`; beside it lies `adapter_config.json`, which lets PEFT load the folder and which
-servers never read.
+`<task>/adapter_model.safetensors`; beside it lies `adapter_config.json`, which lets PEFT load the folder and
+which servers never read.
 """
 
 import re

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from softcall.core.errors import SoftcallError
-from softcall.datasets import arrow_file
+from softcall.datasets import columnar_files
 from softcall.datasets.columns import ColumnChoice
 from softcall.datasets.rows import Row, read_rows
 
@@ -125,7 +125,7 @@ def test_text_that_is_not_utf8_is_refused(path):
 
 
 def test_columns_are_bounded_however_often_one_text_is_named(path, monkeypatch):
-    monkeypatch.setattr(arrow_file, "MAX_FILE_BYTES", 5_000)
+    monkeypatch.setattr(columnar_files, "MAX_FILE_BYTES", 5_000)
     repeated = pa.array(["long " * 200] * 10).dictionary_encode()
     content = table(repeated, ["x"] * 10)
     write(content, path) if path.suffix == ".arrow" else pq.write_table(content, path)
@@ -134,13 +134,13 @@ def test_columns_are_bounded_however_often_one_text_is_named(path, monkeypatch):
 
 
 def test_a_parquet_file_that_claims_too_much_is_not_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr(arrow_file, "MAX_FILE_BYTES", 5_000)
+    monkeypatch.setattr(columnar_files, "MAX_FILE_BYTES", 5_000)
     pq.write_table(table([f"{i}" * 1000 for i in range(10)], ["x"] * 10), tmp_path / "a.parquet")
     message = refusal(tmp_path / "a.parquet")
     assert "a.parquet: the columns text, label have" in message and "the limit is 5,000" in message
 
 
 def test_only_the_columns_that_are_asked_for_count(tmp_path, monkeypatch):
-    monkeypatch.setattr(arrow_file, "MAX_FILE_BYTES", 5_000)
+    monkeypatch.setattr(columnar_files, "MAX_FILE_BYTES", 5_000)
     pq.write_table(table(picture=[bytes(10_000)] * 3), tmp_path / "a.parquet", compression="none")
     assert len(read_rows(tmp_path / "a.parquet", columns=ColumnChoice(("text",), "label"))) == 3
