@@ -15,9 +15,12 @@ from typer.testing import CliRunner
 
 from softcall.artifact.artifact import Artifact
 from softcall.cli import app
-from softcall.comparison.compare import PROMPTS, RUNS, RunRecord, compare
+from softcall.comparison.compare import compare
 from softcall.comparison.config import CompareConfig, DataSet, Method
-from softcall.comparison.report import Line, correlation, html, markdown, sections
+from softcall.comparison.record import RUNS, RunRecord
+from softcall.comparison.report import html, markdown
+from softcall.comparison.runs import PROMPTS
+from softcall.comparison.sections import Line, correlation, sections
 from softcall.core.errors import SoftcallError
 from softcall.evaluation.scores import wilson_interval
 from softcall.stores.store import OBJECT

@@ -12,7 +12,7 @@ from softcall.core.errors import SoftcallError
 from softcall.datasets.checks import Severity, check_rows
 from softcall.datasets.report import tokenizer_of
 from softcall.datasets.rows import Row
-from softcall.training.rows import TrainingRows
+from softcall.training.inputs.rows import TrainingRows
 from softcall.training.settings.config import TrainConfig
 
 DATASETS = Path(__file__).parent / "dataset_layouts"

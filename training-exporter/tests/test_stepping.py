@@ -10,7 +10,7 @@ from make_tiny import tiny_base
 from torch import nn
 
 from softcall.evaluation.classifier import PromptedClassifier, label_logits, pad_right
-from softcall.training.loop.stepping import _ATTENTION, stepping_trunk
+from softcall.training.compute.stepping import _ATTENTION, stepping_trunk
 from softcall.training.settings.config import TrainConfig
 
 CONFIG = TrainConfig(data=Path("a.jsonl"), out=Path("a.safetensors"))

@@ -20,6 +20,8 @@ from softcall.artifact.template import Template
 from softcall.core.errors import SoftcallError
 from softcall.evaluation.classifier import PromptedClassifier, label_logits, pad_right
 from softcall.training.loop import checkpoint, fit
+from softcall.training.loop.run import Run
+from softcall.training.loop.step import STEP_TOKENS
 from softcall.training.settings import sweep
 from softcall.training.settings.config import TrainConfig
 from softcall.training.settings.prompt_init import PromptInit
@@ -195,7 +197,7 @@ def test_the_winner_learns_what_a_run_of_its_settings_alone_learns(workshop):
 
 def test_candidates_beyond_the_tokens_of_a_step_run_one_after_the_other(workshop, tmp_path, monkeypatch):
     together, _ = workshop("together", sweep=4, learning_rate=0.05)
-    monkeypatch.setitem(fit.STEP_TOKENS, "cpu", 1)
+    monkeypatch.setitem(STEP_TOKENS, "cpu", 1)
     apart, _ = workshop("apart", sweep=4, learning_rate=0.05)
     np.testing.assert_allclose(together.prompt, apart.prompt, atol=2e-3)
 
@@ -306,6 +308,6 @@ def test_balanced_classes_weigh_the_same_as_scikit_learn_s(workshop):
     answers = np.array([0] * 90 + [1] * 9 + [2])
     config = TrainConfig(data="a", out=Path("a.safetensors"), class_balanced=True)
     examples = type("Examples", (), {"answers": answers})
-    run = fit.Run(config, None, BASE.model, examples, examples, ("a", "b", "c"), None, {}, None)
+    run = Run(config, None, BASE.model, examples, examples, ("a", "b", "c"), None, {}, None)
     expected = compute_class_weight("balanced", classes=np.arange(3), y=answers)
     np.testing.assert_allclose(run.class_weights.numpy(), expected, rtol=1e-6)

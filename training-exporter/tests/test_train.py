@@ -26,11 +26,11 @@ from softcall.core.errors import SoftcallError
 from softcall.datasets.rows import file_sha256, read_rows
 from softcall.evaluation.classifier import PromptedClassifier
 from softcall.evaluation.temperature import fit_temperature
+from softcall.training.compute.stepping import stepping_trunk
 from softcall.training.cross_validation import folds_of
+from softcall.training.inputs.examples import encode
 from softcall.training.loop import checkpoint
-from softcall.training.loop.fit import learning_rate_share
-from softcall.training.loop.stepping import stepping_trunk
-from softcall.training.rows import encode
+from softcall.training.loop.step import learning_rate_share
 from softcall.training.settings.config import TrainConfig
 from softcall.training.train import train
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from softcall.comparison.config import Method
-from softcall.comparison.report import Line
+from softcall.comparison.sections import Line
 from softcall_bench.page import table
 from softcall_bench.recorded import Recorded, calibration_error, dev_accuracy, experiments
 

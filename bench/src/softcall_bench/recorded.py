@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softcall.comparison.compare import RUNS, RunRecord
 from softcall.comparison.config import Method
-from softcall.comparison.report import Line, Section, sections
+from softcall.comparison.record import RUNS, RunRecord
+from softcall.comparison.sections import Line, Section, sections
 from softcall_bench.server import ROOT
 
 RECORDS = ROOT / "training-exporter/results"

@@ -12,7 +12,8 @@ import numpy as np
 from rich.console import Console
 
 from softcall.comparison.config import Method
-from softcall.comparison.report import COLUMNS, NOTES, Line, Section
+from softcall.comparison.report import NOTES
+from softcall.comparison.sections import COLUMNS, Line, Section
 from softcall_bench.bar import Bar, bar_line
 from softcall_bench.effects import cross_validated, effects, few_rows, tries
 from softcall_bench.page import replace_figures, table

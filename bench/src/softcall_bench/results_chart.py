@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 
 from softcall.comparison.config import Method
-from softcall.comparison.report import Line
+from softcall.comparison.sections import Line
 from softcall_bench.figure import write_figure
 
 MARKS = {

@@ -41,8 +41,9 @@ class Task:
         from softcall.artifact.label_head import default_verbalizer
         from softcall.artifact.template import Template
         from softcall.base.source import Source
+        from softcall.datasets.default_template import default_template
         from softcall.datasets.rows import labels_of, read_rows
-        from softcall.training.rows import default_template, encode
+        from softcall.training.inputs.examples import encode
 
         found = read_rows(file)
         labels = labels_of(found, file)
@@ -57,20 +58,23 @@ class Task:
 
 def softcall(task: Task) -> Run:
     """The steps of `softcall train`."""
-    from softcall.training.loop import fit
-    from softcall.training.loop.batches import TrainBatches
-    from softcall.training.rows import Examples
+    from softcall.training.compute.determinism import deterministic
+    from softcall.training.inputs.batches import TrainBatches
+    from softcall.training.inputs.examples import Examples
+    from softcall.training.loop.run import Run as TrainingRun
+    from softcall.training.loop.step import take_step
 
     config, base, learner = _learner(task)
     examples = Examples(task.ids, task.answers, 0)
     trunk = base.model.base_model
-    run = fit.Run(config, trunk, trunk, examples, examples, tuple(task.words), None, {}, Console(quiet=True))
+    labels, quiet = tuple(task.words), Console(quiet=True)
+    run = TrainingRun(config, trunk, trunk, examples, examples, labels, None, {}, quiet)
     batches = TrainBatches(task.ids, BATCH, config.token_dropout, SEED)
     steps = iter(range(len(task.ids) // BATCH))
 
     def step(_rows: Any) -> None:
-        with fit.deterministic():
-            fit.take_step(run, [learner], [batches.batch(next(steps))], 1.0)
+        with deterministic():
+            take_step(run, [learner], [batches.batch(next(steps))], 1.0)
             learner.optimizer.step()
 
     return step
@@ -83,7 +87,7 @@ def peft_label_loss(task: Task) -> Run:
     from torch import nn
 
     from softcall.evaluation.classifier import pad_right
-    from softcall.training.loop.batches import LengthBuckets
+    from softcall.training.inputs.batches import LengthBuckets
 
     config, base, learner = _learner(task)
     tuning = PromptTuningConfig(task_type="FEATURE_EXTRACTION", num_virtual_tokens=TOKENS)
@@ -170,9 +174,9 @@ def peft_trainer(task: Task) -> Run:
 def _learner(task: Task):
     """(the configuration, the base, what `softcall train` would learn): all sides start from these."""
     from softcall.base.source import Source
-    from softcall.training.loop.fit import Learner
+    from softcall.training.initialization import first_classifier
+    from softcall.training.loop.learner import Learner
     from softcall.training.settings.config import TrainConfig
-    from softcall.training.train import first_classifier
 
     config = TrainConfig(Path("rows"), Path("out.safetensors"), tokens=TOKENS, device="cpu", seed=SEED)
     config = config.settled(len(task.ids))

@@ -116,7 +116,8 @@ def compare(
     )
     try:
         from softcall.comparison.compare import compare as run
-        from softcall.comparison.report import HTML, MARKDOWN, markdown, sections, write_report
+        from softcall.comparison.report import HTML, MARKDOWN, markdown, write_report
+        from softcall.comparison.sections import sections
     except ModuleNotFoundError as error:
         raise SoftcallError(
             f"comparing needs PyTorch and scikit-learn ({error.name} is missing): "

@@ -12,9 +12,9 @@ from softcall.base.bundle import TOKENIZER_FILE, read_tokenizer
 from softcall.base.default_base import GRAPHS, NAME
 from softcall.datasets.checks import Finding, Lengths, Severity, check_lengths, check_rows, measure
 from softcall.datasets.columns import ColumnChoice
+from softcall.datasets.default_template import default_template, fields_of
 from softcall.datasets.folder import TEST, WHOLE, parts_of
 from softcall.datasets.rows import Refusals, Row, read_rows
-from softcall.training.rows import default_template, fields_of
 
 
 @dataclass(frozen=True)

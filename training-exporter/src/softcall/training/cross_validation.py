@@ -6,7 +6,12 @@ from functools import reduce
 
 import numpy as np
 
-from softcall.training.loop.fit import PLAIN, Learner, Result, Run, fit, require_all, score
+from softcall.core.console import print_plain
+from softcall.training.loop.faults import require_all
+from softcall.training.loop.fit import fit
+from softcall.training.loop.learner import Learner
+from softcall.training.loop.run import Run
+from softcall.training.loop.scoring import Result, score
 
 # Which rows are held out together is the same in every run, whatever its seed.
 _SEED = 0
@@ -21,7 +26,7 @@ def out_of_fold(run: Run, begin: Callable[[], Sequence[Learner]], folds: int) ->
     """
     answered: list[list[Result]] = []
     for number, held_out in enumerate(folds_of(run.train.answers, folds), 1):
-        run.console.print(f"calibration: fold {number} of {folds}, {len(held_out):,} rows", **PLAIN)
+        print_plain(run.console, f"calibration: fold {number} of {folds}, {len(held_out):,} rows")
         others = np.setdiff1d(np.arange(len(run.train.answers)), held_out)
         name = f"fold-{number}-of-{folds}"
         folder = run.folder and run.folder / name

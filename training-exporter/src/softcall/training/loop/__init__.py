@@ -1,1 +1,1 @@
-"""The training loop: batches, steps, scores, and what a run keeps of them."""
+"""The training loop: learners, their steps and scores, and what a run keeps of them."""

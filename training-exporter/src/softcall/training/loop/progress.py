@@ -15,6 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from softcall.core.console import print_plain
+
 LINE_EVERY_S = 30.0
 
 
@@ -60,9 +62,4 @@ class TrainingProgress:
         self._last_line = time.monotonic()
         pace = (self._last_line - self._started) / max(step - self._first, 1)
         left = timedelta(seconds=round(pace * (self._steps - step)))
-        self._console.print(
-            f"step {step:>5}/{self._steps}  {left} left  {text}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        print_plain(self._console, f"step {step:>5}/{self._steps}  {left} left  {text}")

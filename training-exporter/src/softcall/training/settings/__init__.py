@@ -1,1 +1,1 @@
-"""What a training run can be told; light enough for the command line's help."""
+"""The settings of a training run; light enough for the command line's help."""

@@ -5,7 +5,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from softcall.training.loop.token_dropout import TokenDropout
+from softcall.training.inputs.token_dropout import TokenDropout
 
 # Rows are sorted by length within so many batches: wide enough to pad little, narrow enough to mix.
 POOL_BATCHES = 32

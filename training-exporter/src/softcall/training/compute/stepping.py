@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AttentionInterface
 
-from softcall.training.loop.cuda_graphs import GraphedTrunk
+from softcall.training.compute.cuda_graphs import GraphedTrunk
 from softcall.training.settings.config import Precision, TrainConfig
 
 _ATTENTION = "softcall_causal"

@@ -2,32 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
-
-from softcall.artifact.template import PAIR, SINGLE, Template
-from softcall.base.source import LoadedBase
+from softcall.artifact.template import Template
 from softcall.core.errors import SoftcallError
 from softcall.datasets.checks import check_rows
 from softcall.datasets.columns import ColumnChoice
+from softcall.datasets.default_template import default_template, fields_of
 from softcall.datasets.folder import DEV, TEST, TRAIN, parts_of
 from softcall.datasets.rows import Row, files_sha256, labels_of, read_rows, split_dev
 from softcall.training.settings.config import TrainConfig, pace_of
-
-SINGLE_TEMPLATE = "{text}\nLabel:"
-PAIR_TEMPLATE = "{text1}\n{text2}\nLabel:"
-
-
-def fields_of(rows: Sequence[Row]) -> tuple[str, ...]:
-    """The fields of a template for rows of one text, or of two."""
-    return PAIR if len(rows[0].texts) == 2 else SINGLE
-
-
-def default_template(rows: Sequence[Row]) -> str:
-    """The template for rows of one text, or of two."""
-    return PAIR_TEMPLATE if fields_of(rows) == PAIR else SINGLE_TEMPLATE
 
 
 @dataclass(frozen=True)
@@ -97,40 +81,3 @@ class TrainingRows:
     def default_template(self) -> str:
         """The template for rows of one text, or of two."""
         return default_template(self.train)
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Rows as the model sees them: token ids of the filled template, and the index of the label.
-
-    `cut` counts rows that were longer than the limit.
-    """
-
-    ids: list[list[int]]
-    answers: np.ndarray  # int64 [rows]
-    cut: int
-
-    @property
-    def lengths(self) -> list[int]:
-        """Tokens of each row."""
-        return [len(ids) for ids in self.ids]
-
-    def part(self, rows: np.ndarray) -> Self:
-        """Some of the rows, by their indices; `cut` is not counted."""
-        return type(self)([self.ids[i] for i in rows], self.answers[rows], 0)
-
-
-def encode(
-    rows: Sequence[Row], labels: tuple[str, ...], template: Template, base: LoadedBase, limit: int
-) -> Examples:
-    """Token ids of each row, at most `limit`: the text is cut where need be, the template never."""
-    index = {label: i for i, label in enumerate(labels)}
-    whole = partial(template.encode, base.tokenizer)
-    ids, cut = [], 0
-    for row in rows:
-        tokens = whole(row.texts)
-        if len(tokens) > limit:
-            tokens = whole(row.texts, limit, truncate=True)
-            cut += 1
-        ids.append(tokens)
-    return Examples(ids, np.array([index[row.label] for row in rows], np.int64), cut)
