@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from softcall.artifact.artifact import Artifact
 from softcall.cli import app
 from softcall.core.errors import SoftcallError
-from softcall.evaluation.evaluate import evaluate_artifact, evaluate_server, labels_of_logits
+from softcall.evaluation.local import evaluate_artifact, labels_of_logits
+from softcall.evaluation.server import evaluate_server
 
 GOLDEN = json.loads((DEFAULT_FOLDER / "golden.json").read_text())["tasks"]
 

@@ -12,8 +12,9 @@ from softcall.commands.options import DeviceOption, LabelColumnOption, TextColum
 from softcall.core.errors import SoftcallError
 from softcall.core.printable import printable, printable_json
 from softcall.datasets.columns import ColumnChoice
-from softcall.evaluation.evaluate import Evaluation, evaluate_artifact, evaluate_server
+from softcall.evaluation.evaluation import Evaluation
 from softcall.evaluation.scores import CALIBRATION_BINS, Scores
+from softcall.evaluation.server import evaluate_server
 from softcall.training.settings.config import Device
 
 MOST_LABELS = 12  # up to so many, everything is shown
@@ -74,6 +75,8 @@ def evaluate(
         )
     else:
         try:
+            from softcall.evaluation.local import evaluate_artifact
+
             result = evaluate_artifact(
                 Path(task),
                 file,
