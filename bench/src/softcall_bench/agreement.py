@@ -118,7 +118,8 @@ def build(point: Point, bundle: Bundle, folder: Path) -> Path:
     if not point.smoothed:
         factors = {source: np.ones_like(values) for source, values in factors.items()}
     graph = int8_graph(onnx.load(full, load_external_data=False), point.kept)
-    write_weights(graph, int8_weights(GgufWeights(default_base.fetch()), factors, point.steps), folder)
+    weights = GgufWeights(default_base.fetch())
+    write_weights(graph, int8_weights(weights, factors, weights.architecture, point.steps), folder)
     (folder / GRAPH).write_bytes(graph.SerializeToString())
     return folder / GRAPH
 

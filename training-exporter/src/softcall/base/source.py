@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tokenizers import Tokenizer
 
 from softcall.base import default_base
-from softcall.base.architectures import require_architecture
+from softcall.base.architectures import Architecture, architecture_of, require_architecture
 from softcall.base.bundle import DESCRIPTION_FILE, plain_tokenizer
 from softcall.base.fingerprint import fingerprint
 from softcall.core.bounded_file import read_json_object, require_file
@@ -29,6 +29,16 @@ class LoadedBase:
     model: "PreTrainedModel"
     tokenizer: Tokenizer
     fingerprint: str
+
+    @property
+    def architecture(self) -> Architecture:
+        """Where the model keeps its parts."""
+        return architecture_of(self.model)
+
+    @property
+    def positions(self) -> int:
+        """How many positions the model has."""
+        return self.architecture.positions_of(self.model.config)
 
 
 @dataclass(frozen=True)
@@ -96,10 +106,9 @@ class Source:
                 config = AutoConfig.from_pretrained(**self._location())
         except SoftcallError:
             if self.is_gguf:  # reading the header takes seconds, and transformers has not said what it is
-                family = gguf_architecture(self.path)
-                require_architecture(_MODEL_TYPES.get(family, family), str(self.path))
+                require_architecture(gguf_architecture(self.path), str(self.path))
             raise
-        require_architecture(_MODEL_TYPES.get(config.model_type, config.model_type), str(self.path))
+        require_architecture(config.model_type, str(self.path))
         return config
 
     def load(self) -> LoadedBase:
@@ -151,7 +160,7 @@ class Source:
         record = read_json_object(self.path / "config.json", MAX_CONFIG_BYTES)
         with _refusals(self.path):
             named = (record.get("architectures") or [record.get("model_type")])[0]
-        require_architecture(_MODEL_TYPES.get(named, named), str(self.path))
+        require_architecture(named, str(self.path))
 
     def _location(self) -> dict[str, Any]:
         folder = self.path.parent if self.is_gguf else self.path
@@ -161,14 +170,6 @@ class Source:
 
 MAX_CONFIG_BYTES = 16 << 20
 _READ_SUFFIXES = (".json", ".safetensors", ".bin", ".model", ".jinja", ".txt")
-
-_MODEL_TYPES = {
-    "llama": "LlamaForCausalLM",
-    "mistral": "MistralForCausalLM",
-    "qwen2": "Qwen2ForCausalLM",
-    "qwen3": "Qwen3ForCausalLM",
-}
-"""Names of model families, as GGUF files give them and a `config.json` that names no architecture."""
 
 
 @contextmanager

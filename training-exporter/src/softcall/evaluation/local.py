@@ -43,7 +43,7 @@ def evaluate_artifact(
     place = torch_device(device)
     loaded = Source.resolve(base).load()
     artifact.require_base(loaded.name, loaded.fingerprint, loaded.model.config.hidden_size)
-    room = loaded.model.config.max_position_embeddings - artifact.tokens
+    room = loaded.positions - artifact.tokens
     limit = room if max_text_tokens is None else min(room, max_text_tokens)
     classifier, trunk = PromptedClassifier.of(artifact).to(place), loaded.model.base_model.to(place)
 

@@ -124,7 +124,9 @@ def _write_int8(
     target = folder / INT8
     target.mkdir()
     with step(console, "calibrate int8"):
-        factors = smoothing_factors(folder / FULL_PRECISION / GRAPH_FILE, _parameters(base), base.tokenizer)
+        factors = smoothing_factors(
+            folder / FULL_PRECISION / GRAPH_FILE, _parameters(base), base.tokenizer, base.architecture
+        )
         smoothing.save(factors, target / SMOOTHING_FILE)
     reference = int8_reference(base.model, factors)
     hidden = parity.eager_hidden(reference, golden.input_ids, golden.prompt_embeds)
@@ -142,7 +144,7 @@ def _write_variant(
 ) -> Variant:
     (folder / name).mkdir(exist_ok=True)
     (folder / name / GRAPH_FILE).write_bytes(graph.SerializeToString(deterministic=True))
-    write_variant_weights(name, folder / name, _parameters(base), console)
+    write_variant_weights(name, folder / name, _parameters(base), base.architecture, console)
     hashes = {f"{name}/{file}": sha256_of(folder / name / file) for file in FILES[name]}
     return Variant(f"{name}/{GRAPH_FILE}", hashes, unscaled_kv_layout(base.fingerprint), golden)
 
@@ -153,7 +155,7 @@ def _write_output_embedding(graph: onnx.ModelProto, base: LoadedBase, folder: Pa
         each.weight for each in (base.model.get_input_embeddings(), base.model.get_output_embeddings())
     )
     if head.data_ptr() == embedding.data_ptr():
-        offset = external_weights(graph)["model.embed_tokens.weight"].offset
+        offset = external_weights(graph)[base.architecture.embedding_weight].offset
         return OutputEmbedding(f"{FULL_PRECISION}/{DATA_FILE}", tuple(embedding.shape), offset=offset)
     save_file({"weight": head.numpy()}, folder / OUTPUT_EMBEDDING_FILE)
     return OutputEmbedding(OUTPUT_EMBEDDING_FILE, tuple(head.shape), tensor="weight")

@@ -7,9 +7,10 @@ import numpy as np
 import onnx
 from tokenizers import Tokenizer
 
+from softcall.base.architectures import Architecture, Channels
 from softcall.base.trunk import Trunk
 from softcall.export.weights.external_data import SIDE_BY_SIDE, TRANSPOSED
-from softcall.export.weights.smoothing import Channels, channels, factors
+from softcall.export.weights.smoothing import factors
 
 TEXTS = Path(__file__).with_name("calibration.txt")
 PROMPT = "Classify the text. Which label fits it best?"
@@ -19,27 +20,32 @@ _WATCHED_FILE = "watched.onnx"
 
 
 def smoothing_factors(
-    graph_file: Path, parameters: Mapping[str, np.ndarray], tokenizer: Tokenizer
+    graph_file: Path,
+    parameters: Mapping[str, np.ndarray],
+    tokenizer: Tokenizer,
+    architecture: Architecture,
 ) -> Mapping[str, np.ndarray]:
     """Return SmoothQuant's factors for a full-precision trunk, by the parameter that they are folded into.
 
     `graph_file` has its weights beside it; `parameters` are the same weights by Hugging Face name.
     """
-    largest = _largest(graph_file, parameters["model.embed_tokens.weight"], tokenizer)
+    largest = _largest(graph_file, parameters[architecture.embedding_weight], tokenizer, architecture)
     return {
         group.source: factors(values, [parameters[name] for name in group.readers])
         for group, values in largest.items()
     }
 
 
-def _largest(graph_file: Path, embedding: np.ndarray, tokenizer: Tokenizer) -> dict[Channels, np.ndarray]:
+def _largest(
+    graph_file: Path, embedding: np.ndarray, tokenizer: Tokenizer, architecture: Architecture
+) -> dict[Channels, np.ndarray]:
     """Run the texts and keep each channel's largest absolute value, [channels]."""
 
     def ids(text: str) -> Sequence[int]:
         return tokenizer.encode(text, add_special_tokens=False).ids
 
     graph = onnx.load(graph_file, load_external_data=False)
-    watched = _watch(graph)
+    watched = _watch(graph, architecture)
     watched_file = graph_file.with_name(_WATCHED_FILE)  # beside the weights, which it names
     watched_file.write_bytes(graph.SerializeToString())
     try:
@@ -57,7 +63,7 @@ def _largest(graph_file: Path, embedding: np.ndarray, tokenizer: Tokenizer) -> d
         watched_file.unlink()
 
 
-def _watch(graph: onnx.ModelProto) -> dict[Channels, str]:
+def _watch(graph: onnx.ModelProto, architecture: Architecture) -> dict[Channels, str]:
     """Make what the readers of channels multiply an output of the graph; return its name for each group."""
     inputs = {
         weight: node.input[0]
@@ -66,6 +72,8 @@ def _watch(graph: onnx.ModelProto) -> dict[Channels, str]:
         for weight in node.input[1].split(SIDE_BY_SIDE)
     }
     layers = sum(value.name.endswith(".key") for value in graph.graph.input)
-    watched = {group: inputs[group.readers[0] + TRANSPOSED] for group in channels(layers)}
+    watched = {
+        group: inputs[group.readers[0] + TRANSPOSED] for group in architecture.smoothed_channels(layers)
+    }
     graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in watched.values())
     return watched

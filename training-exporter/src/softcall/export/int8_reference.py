@@ -8,12 +8,11 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from softcall.base.architectures import architecture_of
 from softcall.export.graphs.int8 import ROW_STEPS, ROW_ZERO
 from softcall.export.weights.external_data import TRANSPOSED
-from softcall.export.weights.int8 import EMBEDDING, quantized
+from softcall.export.weights.int8 import quantized
 from softcall.export.weights.smoothing import Smoothed
-
-_LAYERS = "model.layers."
 
 
 class QuantizedLinear(nn.Module):
@@ -40,10 +39,11 @@ class QuantizedLinear(nn.Module):
 def int8_reference(model: PreTrainedModel, factors: Mapping[str, np.ndarray]) -> PreTrainedModel:
     """Return a copy of `model` that computes, without ONNX, what its int8 trunk should."""
     parameters = {name: parameter.detach().numpy() for name, parameter in model.named_parameters()}
-    smoothed = Smoothed(parameters, factors)
+    architecture = architecture_of(model)
+    smoothed = Smoothed(parameters, factors, architecture)
     reference = copy.deepcopy(model).requires_grad_(False)
     for name, module in list(reference.named_modules()):
-        if isinstance(module, nn.Linear) and name.startswith(_LAYERS):
+        if isinstance(module, nn.Linear) and architecture.is_inside_layers(name):
             bias = f"{name}.bias"
             reference.set_submodule(
                 name,
@@ -55,7 +55,7 @@ def int8_reference(model: PreTrainedModel, factors: Mapping[str, np.ndarray]) ->
     for name, parameter in reference.named_parameters():
         if name in factors:
             parameter.copy_(torch.from_numpy(smoothed[name]))
-    integers, scales = quantized(smoothed, EMBEDDING)
+    integers, scales = quantized(smoothed, architecture.embedding_weight)
     embedding = nn.Parameter(torch.from_numpy(integers * scales), requires_grad=False)
     reference.get_input_embeddings().weight = embedding
     return reference

@@ -67,7 +67,7 @@ def base_from_graph(
             (folder / file).parent.mkdir(exist_ok=True)
             shutil.copyfile(kept.folder / file, folder / file)
         for variant in kept.variants:
-            write_variant_weights(variant, folder / variant, weights, console)
+            write_variant_weights(variant, folder / variant, weights, weights.architecture, console)
         bundle = replace(kept, folder=folder, name=name or kept.name)
         bundle.write_description()
         with step(console, "check files and golden row"):

@@ -41,7 +41,7 @@ def eager_hidden(
         embeds = model.get_input_embeddings()(torch.tensor(input_ids, dtype=torch.long)[None])
         if prompt is not None:
             embeds = torch.cat([torch.from_numpy(prompt)[None], embeds], dim=1)
-        return model.model(inputs_embeds=embeds, use_cache=False).last_hidden_state[0, -1].numpy()
+        return model.base_model(inputs_embeds=embeds, use_cache=False).last_hidden_state[0, -1].numpy()
 
 
 def measure(

@@ -128,10 +128,9 @@ def _require_folder(option: str, folder: Path) -> None:
 
 
 def _require_positions(config: TrainConfig, base: LoadedBase) -> None:
-    positions = base.model.config.max_position_embeddings
     tokens = max(candidate.tokens for candidate in config.tried)
-    if tokens + config.max_text_tokens > positions:
+    if tokens + config.max_text_tokens > base.positions:
         raise SoftcallError(
             f"--tokens {tokens} and --max-text-tokens {config.max_text_tokens} are together more than"
-            f" the {positions} positions of {base.name}"
+            f" the {base.positions} positions of {base.name}"
         )

@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from softcall.base.trunk import BATCH, LENGTH
+from softcall.base.trunk import BATCH, INPUT_IDS, LENGTH
 from softcall.export.graphs.joint_products import products
 from softcall.export.graphs.nodes import CONTRIBUTED, Nodes, constant, new_weight, serialized
-from softcall.export.weights.int8 import EMBEDDING, INTEGERS, SCALES
+from softcall.export.weights.int8 import INTEGERS, SCALES
 
 ROW_STEPS = 127
 """The largest element of a row becomes this many steps from the zero point."""
@@ -44,17 +44,18 @@ def int8_graph(full_precision: onnx.ModelProto, kept: Collection[str] = ()) -> o
 
 def _quantize_embedding(graph: ir.Graph) -> None:
     """Keep the embedding in 8 bits with a scale for each of its rows."""
-    weight = graph.initializers[EMBEDDING]
-    (gather,) = (node for node, _ in weight.uses())
-    integers = new_weight(graph, EMBEDDING + INTEGERS, ir.DataType.INT8, weight.shape)
-    scales = new_weight(graph, EMBEDDING + SCALES, ir.DataType.FLOAT, [weight.shape[0], 1])
+    (ids,) = (value for value in graph.inputs if value.name == INPUT_IDS)
+    (gather,) = (node for node, _ in ids.uses() if node.op_type == "Gather")
+    weight = gather.inputs[0]
+    integers = new_weight(graph, weight.name + INTEGERS, ir.DataType.INT8, weight.shape)
+    scales = new_weight(graph, weight.name + SCALES, ir.DataType.FLOAT, [weight.shape[0], 1])
     nodes = Nodes(gather.name)
     rows = nodes.add("Cast", [nodes.add("Gather", [integers, gather.inputs[1]])], to=ir.DataType.FLOAT)
     embeds = nodes.add("Mul", [rows, nodes.add("Gather", [scales, gather.inputs[1]])])
     graph.insert_before(gather, nodes.made)
     gather.outputs[0].replace_all_uses_with(embeds)
     graph.remove(gather, safe=True)
-    del graph.initializers[EMBEDDING]
+    del graph.initializers[weight.name]
 
 
 def _last_rows(graph: ir.Graph) -> dict[ir.Value, None]:

@@ -21,6 +21,7 @@ import torch
 from onnx_ir.passes import common as passes
 from transformers import AttentionInterface, PreTrainedModel
 
+from softcall.base.architectures import Architecture, architecture_of
 from softcall.base.trunk import (
     BATCH,
     HIDDEN,
@@ -48,9 +49,10 @@ def trunk_graph(model: PreTrainedModel) -> onnx.ModelProto:
     The weights are external data of `DATA_FILE`, in the order of `named_parameters()`. The model must be one
     that `softcall.base.architectures` accepts; its weights are not read.
     """
+    architecture = architecture_of(model)
     with _quiet_exporter(), _attention(model, _ATTENTION), torch.no_grad():
         program = torch.export.export(
-            _Trunk(model), _sample(model.config), dynamic_shapes=_dynamic(model.config)
+            _Trunk(model, architecture), _sample(model.config), dynamic_shapes=_dynamic(model.config)
         )
         traced = torch.onnx.export(
             program, dynamo=True, opset_version=OPSET, optimize=False, verbose=False
@@ -64,24 +66,26 @@ def trunk_graph(model: PreTrainedModel) -> onnx.ModelProto:
     passes.RemoveUnusedNodesPass()(traced)
     _name_inputs_and_outputs(traced.graph, model.config)
     _share_past(traced.graph)
-    _name_inside(traced.graph, parameters)
+    _name_inside(traced.graph, parameters, architecture)
     _place_weights(traced.graph, parameters)
     return _serialize(traced)
 
 
 class _Trunk(torch.nn.Module):
-    """What is exported; the submodule is called `model` so that parameters keep their Hugging Face names."""
+    """What is exported. The submodule is called as in the model, so parameters keep their names."""
 
-    def __init__(self, causal_lm: PreTrainedModel):
+    def __init__(self, causal_lm: PreTrainedModel, architecture: Architecture):
         super().__init__()
-        self.model = causal_lm.model
+        self._name = architecture.trunk
+        self.add_module(self._name, causal_lm.get_submodule(self._name))
 
     def forward(self, input_ids, prompt_embeds, last_index, past):
-        embeds = torch.cat([prompt_embeds, self.model.embed_tokens(input_ids)], dim=1)
+        trunk = self.get_submodule(self._name)
+        embeds = torch.cat([prompt_embeds, trunk.get_input_embeddings()(input_ids)], dim=1)
         batch, length, hidden_size = embeds.shape
         start = past[0][0].shape[2]
         present = [None] * len(past)
-        states = self.model(
+        states = trunk(
             inputs_embeds=embeds,
             # Expanded, because ONNX's RotaryEmbedding wants its cos and sin caches with the batch's size.
             position_ids=torch.arange(start, start + length)[None].expand(batch, length),
@@ -262,7 +266,7 @@ def _share_past(graph: ir.Graph) -> None:
     graph.insert_before(graph[0], [batch, shape, ones, *products])
 
 
-def _name_inside(graph: ir.Graph, parameters: list[str]) -> None:
+def _name_inside(graph: ir.Graph, parameters: list[str], architecture: Architecture) -> None:
     """Name nodes `<module>/<operator>` and what they give `<node>:<output>`; number the constants.
 
     The inner values' shapes hold the tracer's own names of dimensions; they get ours, or none.
@@ -271,7 +275,9 @@ def _name_inside(graph: ir.Graph, parameters: list[str]) -> None:
     ends = {*graph.inputs, *graph.outputs}
     for node in graph:
         scopes = ast.literal_eval(node.metadata_props.get("pkg.torch.onnx.name_scopes", "[]"))
-        module = next((scope for scope in reversed(scopes[:-1]) if scope.startswith("model")), "trunk")
+        module = next(
+            (scope for scope in reversed(scopes[:-1]) if scope.startswith(architecture.trunk)), "trunk"
+        )
         name = f"{module}/{node.op_type}"
         node.name = f"{name}_{used[name]}" if used[name] else name
         used[name] += 1

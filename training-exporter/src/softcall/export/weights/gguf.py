@@ -6,32 +6,18 @@ from pathlib import Path
 import numpy as np
 from gguf import GGUFReader, dequantize
 
+from softcall.base.architectures import ARCHITECTURES, Architecture
 from softcall.core.errors import SoftcallError
 
-_LAYER_PARAMETERS = {
-    "attn_q": "self_attn.q_proj",
-    "attn_k": "self_attn.k_proj",
-    "attn_v": "self_attn.v_proj",
-    "attn_output": "self_attn.o_proj",
-    "ffn_gate": "mlp.gate_proj",
-    "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj",
-    "attn_norm": "input_layernorm",
-    "ffn_norm": "post_attention_layernorm",
-}
-_PARAMETERS = {
-    "token_embd.weight": "model.embed_tokens.weight",
-    "output_norm.weight": "model.norm.weight",
-    "output.weight": "lm_head.weight",
-}
+_READABLE = {each.family: each for each in ARCHITECTURES if each.gguf is not None}
 
 
 class GgufWeights(Mapping[str, np.ndarray]):
-    """Hugging Face name to float32 array, of a GGUF file whose architecture is `llama`.
+    """Hugging Face name to float32 array, of a GGUF file; `architecture` is that of its model.
 
     An array is dequantised each time it is asked for, so that memory holds one of them. Raises
-    `SoftcallError` for a file that is not readable, of another architecture, or with a tensor that Llama does
-    not have.
+    `SoftcallError` for a file that is not readable, of an architecture without `GgufNames`, or with a tensor
+    that the architecture does not have.
     """
 
     def __init__(self, file: Path):
@@ -40,12 +26,16 @@ class GgufWeights(Mapping[str, np.ndarray]):
             reader = GGUFReader(file)
         except Exception as error:  # the reader fails in many ways on a damaged file
             raise SoftcallError(f"{file} is not a readable GGUF file: {error}") from error
-        architecture = _value(reader, file, "general.architecture")
-        if architecture != "llama":
-            raise SoftcallError(f"{file}: general.architecture is {architecture!r}; 'llama' is expected")
-        heads = _value(reader, file, "llama.attention.head_count")
-        self._heads = {"attn_q": heads, "attn_k": _value(reader, file, "llama.attention.head_count_kv")}
-        self._tensors = {_parameter_name(tensor.name, file): tensor for tensor in reader.tensors}
+        family = _value(reader, file, "general.architecture")
+        if family not in _READABLE:
+            expected = " or ".join(map(repr, _READABLE))
+            raise SoftcallError(f"{file}: general.architecture is {family!r}; {expected} is expected")
+        self.architecture = _READABLE[family]
+        heads = self.architecture.gguf.heads
+        self._heads = {part: _value(reader, file, key) for part, key in heads.items()}
+        self._tensors = {
+            _parameter_name(tensor.name, self.architecture, file): tensor for tensor in reader.tensors
+        }
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Dequantise one parameter."""
@@ -70,14 +60,15 @@ def _value(reader: GGUFReader, file: Path, key: str):
     return field.contents()
 
 
-def _parameter_name(tensor: str, file: Path) -> str:
-    block, _, rest = tensor.removeprefix("blk.").partition(".")
+def _parameter_name(tensor: str, architecture: Architecture, file: Path) -> str:
+    names = architecture.gguf
+    number, _, rest = tensor.removeprefix("blk.").partition(".")
     part, _, kind = rest.rpartition(".")
-    if tensor.startswith("blk.") and part in _LAYER_PARAMETERS:
-        return f"model.layers.{block}.{_LAYER_PARAMETERS[part]}.{kind}"
-    if tensor in _PARAMETERS:
-        return _PARAMETERS[tensor]
-    raise SoftcallError(f"{file}: the tensor {tensor} has no place in a Llama")
+    if tensor.startswith("blk.") and part in names.layer:
+        return f"{architecture.layer(number)}.{names.layer[part]}.{kind}"
+    if tensor in names.model:
+        return names.model[tensor]
+    raise SoftcallError(f"{file}: the tensor {tensor} has no place in a {architecture.name}")
 
 
 def _undo_permutation(array: np.ndarray, heads: int) -> np.ndarray:

@@ -8,26 +8,29 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from softcall.base.architectures import Architecture
 from softcall.export.weights.external_data import SIDE_BY_SIDE, TRANSPOSED, full_precision
 from softcall.export.weights.smoothing import Smoothed
 
 INTEGERS = ".int8"
 SCALES = ".scale"
-EMBEDDING = "model.embed_tokens.weight"
 
 WEIGHT_STEPS = 64
 EMBEDDING_STEPS = 127
 
 
 def int8_weights(
-    parameters: Mapping[str, np.ndarray], factors: Mapping[str, np.ndarray], steps: int = WEIGHT_STEPS
+    parameters: Mapping[str, np.ndarray],
+    factors: Mapping[str, np.ndarray],
+    architecture: Architecture,
+    steps: int = WEIGHT_STEPS,
 ) -> Callable[[str], np.ndarray]:
     """Return what gives a weight of an int8 graph by its name (see `softcall.export.graphs.int8`).
 
     `parameters` are the base's own by Hugging Face name, `factors` its smoothing; a column's largest weight
     becomes `steps`.
     """
-    smoothed = Smoothed(parameters, factors)
+    smoothed = Smoothed(parameters, factors, architecture)
     floats = full_precision(smoothed)
 
     def weight(name: str) -> np.ndarray:
@@ -42,9 +45,12 @@ def int8_weights(
 def quantized(
     smoothed: Mapping[str, np.ndarray], name: str, steps: int = WEIGHT_STEPS
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (integers, scales) of a weight; `name` is without `.int8` and `.scale`."""
-    if name == EMBEDDING:
-        integers, scales = _steps(smoothed[EMBEDDING], EMBEDDING_STEPS)
+    """Return (integers, scales) of a weight; `name` is without `.int8` and `.scale`.
+
+    A weight that is not transposed is the embedding's: each of its rows has a scale.
+    """
+    if not name.endswith(TRANSPOSED):
+        integers, scales = _steps(smoothed[name], EMBEDDING_STEPS)
         return integers, scales[:, None]
     # A parameter is [out, in]: an output is a row here, and a column of what is stored.
     parts = [_steps(smoothed[part.removesuffix(TRANSPOSED)], steps) for part in name.split(SIDE_BY_SIDE)]

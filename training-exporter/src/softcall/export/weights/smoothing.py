@@ -7,39 +7,18 @@ are, and with them every prefix.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
+
+from softcall.base.architectures import Architecture
 
 ALPHA = 0.5
 """How much of a channel's size goes into the weights: 0 none, 1 all."""
 
 _SMALLEST = 1e-5
 _LARGEST_FACTOR = 1e3
-
-
-@dataclass(frozen=True)
-class Channels:
-    """Channels that one parameter scales and others read: their values are what is measured and smoothed.
-
-    `source` and `readers` are Hugging Face names of weights.
-    """
-
-    source: str
-    readers: tuple[str, ...]
-
-
-def channels(layers: int) -> Iterator[Channels]:
-    """Every group of channels that is smoothed, layer by layer."""
-    for layer in range(layers):
-        at = f"model.layers.{layer}"
-        heads = tuple(f"{at}.self_attn.{part}_proj.weight" for part in ("q", "k", "v"))
-        yield Channels(f"{at}.input_layernorm.weight", heads)
-        inner = tuple(f"{at}.mlp.{part}_proj.weight" for part in ("gate", "up"))
-        yield Channels(f"{at}.post_attention_layernorm.weight", inner)
-        yield Channels(f"{at}.mlp.up_proj.weight", (f"{at}.mlp.down_proj.weight",))
 
 
 def factors(largest: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
@@ -55,13 +34,18 @@ def factors(largest: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
 class Smoothed(Mapping[str, np.ndarray]):
     """The parameters of a model with its smoothing folded in, computed when they are asked for."""
 
-    def __init__(self, parameters: Mapping[str, np.ndarray], by_source: Mapping[str, np.ndarray]) -> None:
-        """`by_source` maps a `Channels.source` to its factors."""
+    def __init__(
+        self,
+        parameters: Mapping[str, np.ndarray],
+        by_source: Mapping[str, np.ndarray],
+        architecture: Architecture,
+    ) -> None:
+        """`by_source` maps a `Channels.source` of `architecture` to its factors."""
         self._parameters = parameters
         self._sources = by_source
         self._readers = {
             reader: by_source[group.source]
-            for group in channels(len(by_source) // 3)
+            for group in architecture.smoothed_channels(len(by_source) // len(architecture.smoothed))
             for reader in group.readers
         }
 

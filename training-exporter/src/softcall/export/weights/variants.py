@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 from rich.console import Console
 
+from softcall.base.architectures import Architecture
 from softcall.base.bundle import FP16, FULL_PRECISION, INT8
 from softcall.core.progress import step
 from softcall.export.weights import smoothing
@@ -26,7 +27,11 @@ FILES = {
 
 
 def write_variant_weights(
-    variant: str, folder: Path, parameters: Mapping[str, np.ndarray], console: Console
+    variant: str,
+    folder: Path,
+    parameters: Mapping[str, np.ndarray],
+    architecture: Architecture,
+    console: Console,
 ) -> None:
     """Write `DATA_FILE` of a variant into `folder`, where its other files lie already.
 
@@ -35,14 +40,18 @@ def write_variant_weights(
     graph = onnx.load(folder / GRAPH_FILE, load_external_data=False)
     total = sum(info.length for info in external_weights(graph).values())
     with step(console, f"write the {variant} weights", total) as advance:
-        write_weights(graph, _weight(variant, graph, folder, parameters), folder, advance)
+        write_weights(graph, _weight(variant, graph, folder, parameters, architecture), folder, advance)
 
 
 def _weight(
-    variant: str, graph: onnx.ModelProto, folder: Path, parameters: Mapping[str, np.ndarray]
+    variant: str,
+    graph: onnx.ModelProto,
+    folder: Path,
+    parameters: Mapping[str, np.ndarray],
+    architecture: Architecture,
 ) -> Callable[[str], np.ndarray]:
     if variant == INT8:
-        return int8_weights(parameters, smoothing.load(folder / SMOOTHING_FILE))
+        return int8_weights(parameters, smoothing.load(folder / SMOOTHING_FILE), architecture)
     if variant == FP16:
         return fp16_weights(parameters, graph)
     return full_precision(parameters)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AttentionInterface
 
+from softcall.base.architectures import architecture_of
 from softcall.training.compute.cuda_graphs import GraphedTrunk
 from softcall.training.settings.config import Precision, TrainConfig
 
@@ -26,7 +27,9 @@ def stepping_trunk(trunk: nn.Module, config: TrainConfig, *, own: bool = False) 
     if config.compiled or trunk.device.type == "cuda":
         trunk.set_attn_implementation(_ATTENTION)
     if config.compiled:
-        for layer in trunk.layers:  # one layer is compiled; the others are called alike
+        for layer in architecture_of(trunk).layers_of(
+            trunk
+        ):  # one layer is compiled; the others are called alike
             layer.compile(dynamic=True)
     if config.gradient_checkpointing:
         return _checkpointed(trunk)
@@ -37,7 +40,7 @@ def _checkpointed(trunk: nn.Module) -> nn.Module:
     """A copy, but for the parameters, that computes activations anew when gradients need them."""
     trunk = copy.deepcopy(trunk, {id(parameter): parameter for parameter in trunk.parameters()})
     trunk.gradient_checkpointing_enable({"use_reentrant": False})
-    for layer in trunk.layers:
+    for layer in architecture_of(trunk).layers_of(trunk):
         layer.training = True  # what transformers asks for; within the layer nothing is dropped out
     return trunk
 
