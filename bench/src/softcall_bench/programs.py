@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from softcall.base.default_base import cache_folder
-from softcall_bench.server import ROOT
+from softcall_bench.local_server import ROOT
 
 GO_PROGRAM = ROOT / "tools/go-program"
 DEBIAN_PACKAGES = ("wrk", "libluajit-5.1-2", "libluajit-5.1-common")

@@ -8,7 +8,7 @@ import numpy as np
 from softcall.comparison.config import Method
 from softcall.comparison.record import RUNS, RunRecord
 from softcall.comparison.sections import Line, Section, sections
-from softcall_bench.server import ROOT
+from softcall_bench.local_server import ROOT
 
 RECORDS = ROOT / "training-exporter/results"
 

@@ -18,8 +18,8 @@ import numpy as np
 from rich.console import Console
 
 from softcall_bench.bar import Bar, bar_line
+from softcall_bench.local_server import ROOT
 from softcall_bench.machine import Machine
-from softcall_bench.server import ROOT
 from softcall_bench.sides import Run, Side
 
 BATCH, STEPS, TOKENS, SEED = 16, 50, 20, 13

@@ -27,9 +27,8 @@ def stepping_trunk(trunk: nn.Module, config: TrainConfig, *, own: bool = False) 
     if config.compiled or trunk.device.type == "cuda":
         trunk.set_attn_implementation(_ATTENTION)
     if config.compiled:
-        for layer in architecture_of(trunk).layers_of(
-            trunk
-        ):  # one layer is compiled; the others are called alike
+        # One layer is compiled; the others are called alike.
+        for layer in architecture_of(trunk).layers_of(trunk):
             layer.compile(dynamic=True)
     if config.gradient_checkpointing:
         return _checkpointed(trunk)
