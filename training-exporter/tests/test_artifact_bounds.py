@@ -120,7 +120,7 @@ def test_what_is_told_of_a_training_is_bounded():
     deep: list = []
     for _ in range(64):
         deep = [deep]
-    with pytest.raises(SoftcallError, match="lie in each other more than 64 deep"):
+    with pytest.raises(SoftcallError, match="are nested more than 64 deep"):
         artifact(metrics={"deep": deep}).to_bytes()
     with pytest.raises(SoftcallError, match=r"header has \d+ bytes; at most 1048576 are accepted"):
         artifact(training={"notes": "x" * (1 << 20)}).to_bytes()

@@ -121,7 +121,7 @@ def test_a_description_names_no_field_twice(copy):
     text = (copy / "base.json").read_text("utf-8")
     (copy / "base.json").write_text(text.replace('"name":', '"name": "other", "name":', 1), "utf-8")
     with pytest.raises(
-        SoftcallError, match=r'base\.json: not valid JSON: the field "name" stands in an object'
+        SoftcallError, match=r'base\.json: not valid JSON: the field "name" occurs twice in an object'
     ):
         Bundle.open(copy)
 
@@ -166,5 +166,5 @@ def test_a_field_that_is_not_as_described_is_refused_by_name(copy, field, value)
 def test_a_golden_row_that_could_not_fail_is_refused(copy, hidden):
     golden = json.loads((copy / "base.json").read_text("utf-8"))["golden"]
     _change(copy, golden=golden | {"hidden": hidden})
-    with pytest.raises(SoftcallError, match=r"golden|NaN is no JSON number"):
+    with pytest.raises(SoftcallError, match=r"golden|NaN is not a JSON number"):
         Bundle.open(copy)

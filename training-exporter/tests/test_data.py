@@ -96,10 +96,10 @@ GOOD = '{"text": "a", "label": "x"}\n'
         (
             "a.jsonl",
             "[" * 100_000,
-            "line 1: not valid JSON: lists and objects lie in each other more than 64",
+            "line 1: not valid JSON: lists and objects are nested more than 64",
         ),
-        ("a.jsonl", '{"text": "a", "text": "b", "label": "x"}', 'the field "text" stands in an object twice'),
-        ("a.jsonl", '{"text": "a", "label": "x", "score": NaN}', "NaN is no JSON number"),
+        ("a.jsonl", '{"text": "a", "text": "b", "label": "x"}', 'the field "text" occurs twice in an object'),
+        ("a.jsonl", '{"text": "a", "label": "x", "score": NaN}', "NaN is not a JSON number"),
         ("a.jsonl", '{"text": "a", "label": "x"}'.encode("utf-16"), "line 1: not UTF-8"),
         (
             "a.jsonl",
@@ -116,7 +116,7 @@ GOOD = '{"text": "a", "label": "x"}\n'
         (
             "a.jsonl",
             gzip.compress(GOOD.encode(), mtime=0),
-            "a.jsonl: it is a gzip file, which is to be unpacked first",
+            "a.jsonl: it is a gzip file, which must be unpacked first",
         ),
         ("a.jsonl", b"PAR1" + bytes(50), "a.jsonl: it is a Parquet file; expected rows as its name says"),
         ("a.parquet", GOOD, "a.parquet: it is a JSON document"),

@@ -53,7 +53,7 @@ def test_a_link_is_replaced_and_not_followed(tmp_path, target):
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
 def test_what_is_no_file_is_not_replaced(tmp_path, make):
     make(tmp_path / "other")
-    with pytest.raises(SoftcallError, match=r"cannot write .*/other: it exists and is no file"):
+    with pytest.raises(SoftcallError, match=r"cannot write .*/other: it exists and is not a file"):
         write_file(tmp_path / "other", b"new")
     assert [entry.name for entry in tmp_path.iterdir()] == ["other"]
 

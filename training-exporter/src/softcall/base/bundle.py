@@ -27,16 +27,16 @@ INT8 = "int8"
 FP16 = "fp16"
 VARIANTS = (FULL_PRECISION, INT8, FP16)
 DEFAULT_VARIANTS = (FULL_PRECISION, INT8)
-"""What a bundle has unless told otherwise: fp16 is for servers with a GPU."""
+"""The variants that are exported by default; fp16 is for servers with a GPU."""
 
 MAX_DESCRIPTION_BYTES = 64 << 20
-MAX_DESCRIPTION_TOKENS = 5_000_000  # of which most are the numbers of golden rows
+MAX_DESCRIPTION_TOKENS = 5_000_000  # mostly the numbers of golden rows
 MAX_TOKENIZER_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, eq=False)
 class Golden:
-    """One row computed with the eager PyTorch model: the prompt in line, then the text.
+    """A row that the eager PyTorch model computed from [prompt | text].
 
     `prompt_embeds` is float32 [prompt, hidden], `hidden` float32 [hidden].
     """
@@ -57,7 +57,7 @@ class Golden:
             raise SoftcallError(f"golden.tolerance: {self.tolerance}; a number between 0 and 1 is expected")
 
     def difference(self, trunk: Trunk) -> float:
-        """Return how far `trunk` is off: the largest difference, relative to the row's largest element."""
+        """Return the error of `trunk`: the largest difference, relative to the row's largest element."""
         last = np.array([len(self.prompt_embeds) + len(self.input_ids) - 1])
         hidden = trunk.hidden(np.array([self.input_ids], np.int64), last, self.prompt_embeds[None])[0]
         return relative_difference(hidden, self.hidden)
@@ -71,7 +71,7 @@ def relative_difference(actual: np.ndarray, expected: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class OutputEmbedding:
-    """Where the vocabulary head's float32 rows lie: a byte offset of `file`, or a safetensors tensor."""
+    """Where the vocabulary head's float32 rows are: at an offset of `file`, or in a safetensors tensor."""
 
     file: str
     shape: tuple[int, int]
@@ -85,7 +85,7 @@ class OutputEmbedding:
 
 @dataclass(frozen=True, eq=False)
 class VariantGolden:
-    """What a variant that is no full precision gives for the golden row, by its own arithmetic in PyTorch."""
+    """The golden row of a variant below full precision, computed with its own arithmetic in PyTorch."""
 
     hidden: np.ndarray
     tolerance: float
@@ -93,9 +93,9 @@ class VariantGolden:
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """One precision of the trunk: `graph` and every file with its sha256, as paths inside the bundle.
+    """One precision of the trunk: `graph`, and the sha256 of every file, as paths inside the bundle.
 
-    `golden` replaces hidden row and tolerance of the bundle's own.
+    `golden` replaces the hidden row and the tolerance of the bundle's golden row.
     """
 
     graph: str
@@ -112,7 +112,7 @@ class Variant:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A base bundle; its attributes are the fields of `base.json`, `output_embedding` but for its name."""
+    """A base bundle. Its attributes are the fields of `base.json`; only `output_embedding` is renamed."""
 
     folder: Path
     name: str
@@ -269,7 +269,7 @@ class Bundle:
             return safe_open(file, "numpy").get_tensor(location.tensor)
 
     def _require_file(self, name: str) -> Path:
-        """The path of one of the bundle's files, which is there and can be read."""
+        """Return the path of a file of the bundle; raise `SoftcallError` unless it exists and is readable."""
         file = self.folder / name
         if not file.exists():
             raise SoftcallError(
@@ -296,7 +296,7 @@ class Bundle:
             return Trunk(graph, threads)
 
     def golden_of(self, variant: str) -> Golden:
-        """Return the golden row that a variant is held to."""
+        """Return the golden row with which a variant is compared."""
         own = self.variant(variant).golden
         return (
             self.golden if own is None else replace(self.golden, hidden=own.hidden, tolerance=own.tolerance)
@@ -330,7 +330,7 @@ def _variant_record(variant: Variant) -> dict[str, Any]:
 
 
 def read_tokenizer(file: Path) -> Tokenizer:
-    """The tokenizer of a `tokenizer.json`; it neither truncates nor pads."""
+    """Return the tokenizer of a `tokenizer.json`; it neither truncates nor pads."""
     data = read_bounded(file, MAX_TOKENIZER_BYTES)
     if other := tell(data, accepted=(JSON,)):
         raise SoftcallError(f"{file}: it is {other}; expected a tokenizer")
@@ -361,7 +361,7 @@ def shortest_float(value: np.float32) -> float:
 
 
 def _readable(record: dict[str, Any]) -> str:
-    """JSON with a field per line, but lists of numbers on one line."""
+    """Return JSON with one field per line, and each list of numbers on one line."""
     lists = {}
 
     def flat(value):

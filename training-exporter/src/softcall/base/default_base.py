@@ -1,4 +1,4 @@
-"""The default base: SmolLM2-135M-Instruct, as a GGUF file inside a package on the Python package index."""
+"""The default base, SmolLM2-135M-Instruct: a GGUF file in a package of the Python package index."""
 
 import hashlib
 import os
@@ -26,14 +26,14 @@ GRAPHS = Path(__file__).parents[1] / "graphs"
 
 
 def cache_folder() -> Path:
-    """Return where downloads are kept: `$SOFTCALL_CACHE`, or `~/.cache/softcall`."""
+    """Return the folder of downloads: `$SOFTCALL_CACHE`, or `~/.cache/softcall`."""
     return Path(os.environ.get("SOFTCALL_CACHE") or Path.home() / ".cache" / "softcall")
 
 
 def fetch() -> Path:
-    """Return the path of the default base's GGUF file, fetched with pip unless the cache has it.
+    """Return the path of the default base's GGUF file; pip fetches it unless the cache has it.
 
-    Its sha256 is checked. Raises `SoftcallError` if it cannot be fetched or is another file.
+    Its sha256 is checked. Raises `SoftcallError` if the download fails or gives another file.
     """
     file = cache_folder() / GGUF_FILE
     if file.is_file() and file.stat().st_size == GGUF_BYTES and sha256_of(file) == GGUF_SHA256:

@@ -1,4 +1,4 @@
-"""The fingerprint: which weights a prompt belongs to."""
+"""The fingerprint of a base, which identifies the weights that a prompt was trained for."""
 
 import hashlib
 from collections.abc import Mapping
@@ -7,10 +7,10 @@ import numpy as np
 
 
 def fingerprint(parameters: Mapping[str, np.ndarray]) -> str:
-    """Sha256 over all parameters as little-endian float32, in the order of their sorted Hugging Face names.
+    """Return the sha256 of all parameters as little-endian float32, sorted by Hugging Face name.
 
-    `parameters` maps the names that `named_parameters()` gives (a tied tensor once) to arrays of any float
-    type and shape. Values are asked for one at a time, so a mapping that computes them needs little memory.
+    `parameters` maps the names of `named_parameters()` (a tied tensor occurs once) to arrays of any float
+    type and shape. One value is read at a time, so a mapping that computes its values needs little memory.
     """
     digest = hashlib.sha256()
     for name in sorted(parameters):
@@ -19,5 +19,5 @@ def fingerprint(parameters: Mapping[str, np.ndarray]) -> str:
 
 
 def unscaled_kv_layout(base_fingerprint: str) -> str:
-    """Return the `kv_layout` digest of a variant whose keys and values are scaled as the base's own."""
+    """Return the `kv_layout` digest of a variant whose keys and values have the base's own scale."""
     return hashlib.sha256(f"{base_fingerprint}/unscaled".encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Where a base comes from: a Hugging Face folder, a GGUF file, or the default."""
+"""Sources of base models: a Hugging Face folder, a GGUF file, or the default base."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,7 +50,7 @@ class Source:
 
     @classmethod
     def resolve(cls, path: str | Path | None) -> "Source":
-        """Find a model; None is the default base, fetched into the cache on first use.
+        """Find a model; None stands for the default base, which is fetched on first use.
 
         Raises `SoftcallError` for a path that is neither a Hugging Face folder nor a GGUF file.
         """
@@ -105,7 +105,7 @@ class Source:
             with _refusals(self.path):
                 config = AutoConfig.from_pretrained(**self._location())
         except SoftcallError:
-            if self.is_gguf:  # reading the header takes seconds, and transformers has not said what it is
+            if self.is_gguf:  # the header, which takes seconds to read, names the architecture
                 require_architecture(gguf_architecture(self.path), str(self.path))
             raise
         require_architecture(config.model_type, str(self.path))
@@ -149,7 +149,7 @@ class Source:
         )
 
     def _require_files(self) -> None:
-        """The libraries would wait for ever on a named pipe, and say nothing of a pointer of Git LFS."""
+        """Refuse named pipes, on which the libraries would block, and Git LFS pointers."""
         if self.is_gguf:
             return
         for file in sorted(self.path.iterdir()):
@@ -174,7 +174,7 @@ _READ_SUFFIXES = (".json", ".safetensors", ".bin", ".model", ".jinja", ".txt")
 
 @contextmanager
 def _refusals(path: Path) -> Iterator[None]:
-    """Turn what the libraries raise for files that they cannot read into a `SoftcallError` naming `path`."""
+    """Turn the libraries' errors about unreadable files into a `SoftcallError` that names `path`."""
     try:
         yield
     except Exception as error:  # transformers, safetensors and tokenizers share no type of error

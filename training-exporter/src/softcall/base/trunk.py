@@ -14,13 +14,13 @@ LAST_INDEX = "last_index"
 HIDDEN = "hidden"
 
 KV_PAGES, PREFIX_PAGES = "kv_pages", "prefix_pages"
-"""What a trunk for a GPU takes instead of a past for each layer."""
+"""Inputs of a trunk for a GPU, in place of a past for each layer."""
 
 KEY_ORDER, PAIRS = "key_order", "pairs"
-"""What a graph's metadata says where its pages want keys `in_pairs`, not in the order of a `Prefix`."""
+"""Metadata of a graph whose pages hold keys `in_pairs` instead of in the order of a `Prefix`."""
 
 BATCH, LENGTH, ROWS = "batch", "prompt + text", "batch x (prompt + text)"
-"""What the graph calls its sizes."""
+"""The graph's names of its dimensions."""
 
 Prefix = Sequence[np.ndarray]
 """Keys and values of every layer in turn (key 0, value 0, key 1, ...).
@@ -30,12 +30,12 @@ Each is float32 [batch or 1, kv_heads, past, head_dim].
 
 
 def past_names(layers: int) -> list[str]:
-    """Graph inputs that take a prefix, in the order of a `Prefix`."""
+    """Return the graph inputs for a prefix, in the order of a `Prefix`."""
     return [f"past_key_values.{layer}.{part}" for layer in range(layers) for part in ("key", "value")]
 
 
 def present_names(layers: int) -> list[str]:
-    """Graph outputs that give a prefix, in the order of a `Prefix`."""
+    """Return the graph outputs with a prefix, in the order of a `Prefix`."""
     return [f"present.{layer}.{part}" for layer in range(layers) for part in ("key", "value")]
 
 

@@ -1,4 +1,4 @@
-"""Reading a file that a user names, and no more of it than makes sense."""
+"""Reads files that a user names, up to a limit."""
 
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,11 @@ from softcall.core.regular_file import open_regular
 from softcall.core.strict_json import MAX_DEPTH, MAX_TOKENS, MalformedJsonError, read_json
 
 MAX_SOURCE_BYTES = 64 << 20
-"""Of a file that may hold a prompt, in whatever format."""
+"""The limit of a file that may hold a prompt, in any format."""
 
 
 def read_bounded(path: Path, limit: int) -> bytes:
-    """The content of `path`; `SoftcallError` when it cannot be read or has more than `limit` bytes."""
+    """Return the content of `path`; raise `SoftcallError` if it is unreadable or exceeds `limit` bytes."""
     try:
         with open_regular(path) as file:
             data = file.read(limit + 1)
@@ -25,9 +25,9 @@ def read_bounded(path: Path, limit: int) -> bytes:
 
 
 def require_file(path: Path) -> None:
-    """For a library that opens files itself: `SoftcallError` unless there is a file that can be read.
+    """Raise `SoftcallError` unless `path` is a readable file; for libraries that open files themselves.
 
-    It must be no stand-in for one either: a pointer of Git LFS, a web page.
+    A Git LFS pointer or a web page in place of the file is refused too.
     """
     try:
         with open_regular(path) as file:
@@ -39,7 +39,7 @@ def require_file(path: Path) -> None:
 
 
 def read_json_object(path: Path, limit: int, max_tokens: int = MAX_TOKENS) -> dict[str, Any]:
-    """The JSON object of at most `limit` bytes in `path`; `SoftcallError` for anything else."""
+    """Return the JSON object in `path`, of at most `limit` bytes; raise `SoftcallError` for anything else."""
     data = read_bounded(path, limit)
     try:
         value = read_json(data, MAX_DEPTH, max_tokens)

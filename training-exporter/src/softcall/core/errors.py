@@ -4,9 +4,9 @@ from softcall.core.printable import printable
 
 
 class SoftcallError(Exception):
-    """Something the user can act on: names the thing, the value, and what would be accepted.
+    """An error that the user can act on: the message names the thing, its value, and what would be accepted.
 
-    Messages quote what files, stores and servers say, so they are made printable here, for all at once.
+    Messages quote files, stores and servers, so every message is made printable here.
     """
 
     def __init__(self, message: str) -> None:

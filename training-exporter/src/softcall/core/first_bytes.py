@@ -1,6 +1,6 @@
-"""What a file is that is not what was expected, told by its first bytes: whoever reads it knows what to do.
+"""Recognises formats by their first bytes, so that an error can say what an unexpected file is.
 
-The server tells the same of stored objects (FirstBytes.java).
+The server does the same for stored objects (FirstBytes.java).
 """
 
 from collections.abc import Collection
@@ -9,16 +9,16 @@ LOOKED_AT = 64
 
 GZIP, ZIP, PICKLE, NPY, GGUF, PARQUET, ARROW = "gzip", "zip", "pickle", "npy", "gguf", "parquet", "arrow"
 JSON, XML = "json", "xml"
-"""Names of kinds that are the right one somewhere."""
+"""Formats that some reader accepts."""
 
 _PICKLE = "a pickle of Python, as torch.save writes it"
 _HTML = "an HTML page, such as a proxy or a login sends in place of a file"
 
 _BINARY = (
-    (b"\x1f\x8b\x08", GZIP, "a gzip file, which is to be unpacked first"),
-    (b"(\xb5/\xfd", "zstd", "a zstd file, which is to be unpacked first"),
-    (b"BZh", "bzip2", "a bzip2 file, which is to be unpacked first"),
-    (b"\xfd7zXZ\x00", "xz", "an xz file, which is to be unpacked first"),
+    (b"\x1f\x8b\x08", GZIP, "a gzip file, which must be unpacked first"),
+    (b"(\xb5/\xfd", "zstd", "a zstd file, which must be unpacked first"),
+    (b"BZh", "bzip2", "a bzip2 file, which must be unpacked first"),
+    (b"\xfd7zXZ\x00", "xz", "an xz file, which must be unpacked first"),
     (b"PK\x03\x04", ZIP, "a zip archive, as torch.save writes it too"),
     *((b"\x80" + bytes([version]), PICKLE, _PICKLE) for version in (2, 3, 4, 5)),
     (b"\x93NUMPY", NPY, "a NumPy array"),
@@ -39,12 +39,12 @@ _TEXT = (
 
 
 def tell(data: bytes, accepted: Collection[str] = ()) -> str | None:
-    """What begins like `data`, with its article; None where that is not known, or is accepted."""
+    """Return the format of `data` in words, with an article; None if it is unknown or `accepted`."""
     return stand_in(data) or _told(data[:LOOKED_AT], _BINARY, accepted) or _told(_text(data), _TEXT, accepted)
 
 
 def stand_in(data: bytes) -> str | None:
-    """The same, of what is never the file itself but stands in its place: a Git LFS pointer, a web page."""
+    """Return what replaced the file, in words: a Git LFS pointer or a web page; None for other data."""
     return _told(_text(data), _STAND_INS, ())
 
 

@@ -1,4 +1,4 @@
-"""A file that appears complete or not at all, and is never another one by a link."""
+"""Atomic writes: a file appears complete or not at all, and links are never followed."""
 
 import errno
 import os
@@ -14,16 +14,16 @@ from softcall.core.errors import SoftcallError
 
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """Give a file beside `path` that takes its place when the block ends without an error.
+    """Yield a temporary file that replaces `path` when the block ends without an error.
 
-    Readers see the old content or the new, never a part, also after a crash. A symbolic link at `path` is
-    replaced, not followed. `SoftcallError`, with nothing left behind, where that cannot be done.
+    Readers see the old content or the new, never a part, even after a crash. A symbolic link at `path` is
+    replaced, not followed. Raises `SoftcallError`, and leaves nothing behind, if the file cannot be written.
     """
     unfinished = path.with_name(f".softcall-{secrets.token_hex(8)}")
     try:
         _require_replaceable(path)
         try:
-            # Not tempfile, whose files other users (the server) may not read.
+            # Files of tempfile are unreadable for other users, such as the server's.
             with unfinished.open("xb") as file:
                 yield file
                 file.flush()
@@ -38,7 +38,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_file(path: Path, content: bytes | memoryview) -> None:
-    """The same for content that is there already."""
+    """Write `content` to `path` atomically, as `new_file` does."""
     with new_file(path) as file:
         file.write(content)
 
@@ -49,7 +49,7 @@ def _require_replaceable(path: Path) -> None:
     except FileNotFoundError:
         return
     if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
-        raise SoftcallError(f"cannot write {path}: it exists and is no file")
+        raise SoftcallError(f"cannot write {path}: it exists and is not a file")
 
 
 def _sync(folder: Path) -> None:
@@ -57,7 +57,7 @@ def _sync(folder: Path) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems cannot, for folders
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems cannot sync folders
             raise
     finally:
         os.close(handle)

@@ -1,4 +1,4 @@
-"""A folder that appears complete or not at all."""
+"""Atomic creation of folders: a folder appears complete or not at all."""
 
 import os
 import shutil
@@ -13,10 +13,10 @@ ADVICE = "name a new folder"
 
 @contextmanager
 def new_folder(out: Path, replaceable: str | None = None, advice: str = ADVICE) -> Iterator[Path]:
-    """Give a temporary folder beside `out`, renamed to `out` when the block ends without an error.
+    """Yield a temporary folder beside `out`, which is renamed to `out` when the block ends without an error.
 
-    An existing `out` is refused with `SoftcallError`, unless it is empty, or holds the file `replaceable`, by
-    which it is known to be of the kind that may be replaced. `advice` says what to do instead.
+    Raises `SoftcallError` for an existing `out`, unless it is empty or contains the file `replaceable`, which
+    marks folders that may be replaced. `advice` ends the message.
     """
     out = out.absolute()
     _require_free(out, replaceable, advice)

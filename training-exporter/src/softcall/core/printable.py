@@ -1,8 +1,7 @@
-"""Foreign text made fit for a terminal, a log and an error: on one line, without characters that a terminal
-obeys or that are not seen, and of bounded length. The server does the same (Printable.java).
+"""Makes foreign text safe to print: one line of bounded length, without control and invisible characters.
 
-Errors pass here by themselves (`SoftcallError`); what a command prints of files, stores and servers does so
-where it is put into a line.
+The server has the same rule (Printable.java). `SoftcallError` applies it to every message; commands apply it
+to the text of files, stores and servers that they print.
 """
 
 import json
@@ -13,13 +12,13 @@ MAX_LENGTH = 500
 
 _CUT = "..."
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-# Controls, formats (among them those that turn the direction of writing), separators of lines and paragraphs,
-# halves of surrogate pairs, private and unassigned characters.
+# Control characters, format characters (some of which reverse the writing direction), line and paragraph
+# separators, lone surrogates, private and unassigned characters.
 _UNSEEN = frozenset(("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn"))
 
 
 def printable(text: str, max_length: int = MAX_LENGTH) -> str:
-    """The text, escaped and cut to `max_length` (at least 3); applied again it changes nothing."""
+    """Return the text, escaped and cut to `max_length` (at least 3); a second call changes nothing."""
     if len(text) <= max_length and text.isprintable():
         return text
     parts: list[str] = []
@@ -35,11 +34,11 @@ def printable(text: str, max_length: int = MAX_LENGTH) -> str:
 
 
 def printable_json(value: Any, indent: int | None = None) -> str:
-    """JSON, whole, in which characters that a terminal obeys or that are not seen are JSON's own escapes."""
+    """Return complete JSON in which control and invisible characters are escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     if text.isprintable():
         return text
-    # A line feed is the indentation's: in strings it is escaped already.
+    # Line feeds come from the indentation: inside strings they are escaped already.
     return "".join(
         json.dumps(character)[1:-1] if _unseen(character) and character != "\n" else character
         for character in text

@@ -1,4 +1,4 @@
-"""What a user sees of long work: one moving line while a step runs, one line that stays when it is done."""
+"""Progress of long work: a live line while a step runs, and a permanent line when it ends."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +17,8 @@ QUIET = Console(quiet=True)
 def step(
     console: Console, description: str, total_bytes: int | None = None
 ) -> Iterator[Callable[[int], None]]:
-    """Show that `description` is under way; gives a function to be told how many more bytes are done."""
-    description = escape(printable(description))  # which may name a file
+    """Show that `description` is running; yield a function that adds the number of processed bytes."""
+    description = escape(printable(description))  # it may name a file
     columns = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
     if total_bytes:
         columns += [BarColumn(), DownloadColumn()]

@@ -1,4 +1,4 @@
-"""Opening what people name as a file: a named pipe would wait for ever, and a device has no end."""
+"""Opens regular files only: a named pipe would block forever, and a device has no end."""
 
 import errno
 import os
@@ -15,8 +15,8 @@ _KINDS = {
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """A regular file, or where a link leads to one, for reading; `OSError` for anything else."""
-    # Without O_NONBLOCK to open a pipe is to wait for its writer.
+    """Open a regular file, or a link to one, for reading; raise `OSError` for anything else."""
+    # Without O_NONBLOCK, opening a pipe waits for its writer.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         kind = stat.S_IFMT(os.fstat(handle).st_mode)

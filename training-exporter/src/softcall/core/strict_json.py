@@ -1,7 +1,7 @@
-"""JSON from strangers: one value in UTF-8 (RFC 8259), no name twice in an object, every number finite.
+"""Reads untrusted JSON: one UTF-8 value (RFC 8259), unique names in each object, finite numbers.
 
-It is bounded before anything is built of it. The server has the same rule (StrictJson.java). Python's reader
-would guess UTF-16 or UTF-32 from zeros among the first bytes, take the last of two equal names, and take NaN.
+Bounds are checked before the document is parsed. The server has the same rule (StrictJson.java). Python's own
+parser guesses UTF-16 and UTF-32, keeps the last of two equal names, and accepts NaN.
 """
 
 import json
@@ -20,19 +20,19 @@ MAX_NUMBER_CHARACTERS = 1_000
 _SHOWN_NAME = 60
 _BYTE_ORDER_MARK = "\ufeff"
 _SPACE = " \t\r\n"
-# A string (perhaps without its end), a bracket, or whatever else is no punctuation.
+# A string (perhaps unterminated), a bracket, or a run of characters that are not punctuation.
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]|[^\s,:"\[\]{}]++', re.DOTALL)
 
 
 class MalformedJsonError(SoftcallError):
-    """The document is no JSON, or more than is accepted; the message continues "it is"."""
+    """The document is invalid or exceeds a bound; the message continues "it is"."""
 
 
 def read_json(document: bytes | str, max_depth: int = MAX_DEPTH, max_tokens: int = MAX_TOKENS) -> Any:
-    """The one value of a document; `MalformedJsonError` for anything else.
+    """Return the value of a document; raise `MalformedJsonError` for anything else.
 
-    `max_depth` is of lists and objects within each other, `max_tokens` of brackets, names and values.
-    Messages repeat nothing of the document but the name of a field.
+    `max_depth` limits how deep lists and objects are nested, `max_tokens` the number of brackets, names and
+    values. Messages quote nothing of the document but names of fields.
     """
     text = _decoded(document).removeprefix(_BYTE_ORDER_MARK)
     if not text.strip(_SPACE):
@@ -62,13 +62,13 @@ def _decoded(document: bytes | str) -> str:
 
 def _require_bounds(text: str, max_depth: int, max_tokens: int) -> None:
     if len(text) <= max_tokens and text.count("[") + text.count("{") <= max_depth:
-        return  # whatever it is, it is within them
+        return  # a document of this size cannot exceed them
     depth = 0
     for tokens, token in enumerate(_TOKEN.finditer(text), 1):
         first = text[token.start()]
         depth += (first in "[{") - (first in "]}")
         if depth > max_depth:
-            _refuse(f"lists and objects lie in each other more than {max_depth} deep")
+            _refuse(f"lists and objects are nested more than {max_depth} deep")
         if tokens > max_tokens:
             _refuse(f"it has more than {max_tokens} brackets, names and values")
 
@@ -78,7 +78,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(names) < len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))
-        _refuse(f'the field "{printable(twice, _SHOWN_NAME)}" stands in an object twice')
+        _refuse(f'the field "{printable(twice, _SHOWN_NAME)}" occurs twice in an object')
     if any(len(name) > MAX_NAME_CHARACTERS for name in names):
         _refuse(f"a name has more than {MAX_NAME_CHARACTERS} characters")
     return names
@@ -93,7 +93,7 @@ def _float(literal: str) -> float:
     _require_number(literal)
     value = float(literal)
     if math.isinf(value):
-        _refuse("a number is larger than a double can be")
+        _refuse("a number exceeds the range of a double")
     return value
 
 
@@ -103,7 +103,7 @@ def _require_number(literal: str) -> None:
 
 
 def _constant(name: str) -> NoReturn:
-    _refuse(f"{name} is no JSON number")
+    _refuse(f"{name} is not a JSON number")
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Halves of surrogate pairs: JSON's escapes can hold them, and no Unicode text can."""
+"""Lone surrogates: JSON escapes can contain them, and Unicode text cannot."""
 
 import re
 
@@ -8,10 +8,10 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 def without_halves(text: str) -> str:
-    """The text with U+FFFD in place of each half, one code point for one, as the server reads it."""
+    """Replace each lone surrogate by U+FFFD, one code point by one, as the server does."""
     return _HALF.sub(REPLACEMENT, text)
 
 
 def has_half(text: str) -> bool:
-    """Whether there is one: such a text cannot be written as UTF-8."""
+    """Whether the text has a lone surrogate, which UTF-8 cannot encode."""
     return _HALF.search(text) is not None
