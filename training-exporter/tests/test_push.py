@@ -176,7 +176,7 @@ def test_nothing_broken_is_stored(store, broken):
         ),
         (
             {"template": "{text}", "labels": ["a", "b"], "verbalizers": {"c": "c"}},
-            "names 'c', which is no label",
+            "names 'c', which is not a label",
         ),
         ({"template": "{text}", "labels": ["a", "b"], "verbalizers": {"a": ""}}, "'' has no tokens"),
         ({"template": "{text}", "labels": ["a", "b"], "temperature": "1"}, "temperature is '1'; expected a"),

@@ -378,7 +378,7 @@ def test_bad_input_is_refused_before_any_step(workshop, tmp_path, toy_rows, tiny
     refusals = [
         ({"rows": toy_rows[::2]}, "has only the label 'good'; at least two labels are needed"),
         ({"rows": toy_rows[:2]}, "2 rows are too few to carve a dev set out of; give one with --dev"),
-        ({"verbalizers": {"ugly": " ugly"}}, "--verbalizer names 'ugly', which is no label of"),
+        ({"verbalizers": {"ugly": " ugly"}}, "--verbalizer names 'ugly', which is not a label of"),
         ({"verbalizers": {"good": " the", "bad": " the"}}, "are the same tokens"),
         ({"template": "no field"}, "template 'no field' has no field"),
         (

@@ -1,4 +1,4 @@
-"""The task artifact: all that a server needs of a task, in one safetensors object (docs/task-artifact.md)."""
+"""The task artifact: a task in one safetensors object, as servers read it (docs/task-artifact.md)."""
 
 import json
 import math
@@ -41,17 +41,17 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, eq=False)
 class Artifact:
-    """One task, with its arrays copied to read-only float32 (prefixes: float16).
+    """A task, with its arrays copied to read-only float32 (prefixes: float16).
 
-    `SoftcallError` names whatever is not as follows.
+    The constructor raises `SoftcallError` unless the following holds.
 
     - `prompt` [tokens, hidden], `label_head` [labels, hidden], `label_bias` [labels]: finite
     - `labels`: at least two, distinct, non-empty, in the order of the label head's rows
-    - `base_fingerprint`: 64 hex digits, of the base that the prompt was trained for
+    - `base_fingerprint`: 64 hex digits, which identify the base that the prompt was trained for
     - `temperature` > 0; `abstain_threshold`: None, or a probability in (0, 1]
     - `prefixes`: variant to the prompt's KV cache [layers, 2, kv_heads, tokens, head_dim], and
       `prefix_layouts`: variant to its `kv_layout` digest; both name the same variants
-    - `metrics` and `training`: any JSON, shown to people
+    - `metrics` and `training`: any JSON, for people to read
     """
 
     prompt: np.ndarray
@@ -97,7 +97,7 @@ class Artifact:
         return self.prompt.shape[1]
 
     def require_base(self, name: str, fingerprint: str, hidden_size: int) -> None:
-        """`SoftcallError` unless this prompt was trained for the base with this fingerprint."""
+        """Raise `SoftcallError` unless this prompt was trained for the base with this fingerprint."""
         if self.hidden_size != hidden_size:
             raise SoftcallError(
                 f"the prompt has hidden size {self.hidden_size}; base {name} has {hidden_size}"
@@ -109,14 +109,14 @@ class Artifact:
             )
 
     def with_prefixes(self, bundle: "Bundle", variants: Sequence[str]) -> Self:
-        """This artifact with the prompt's keys and values ready made for variants of its base.
+        """Return this artifact with the prompt's keys and values, precomputed for variants of its base.
 
-        Full precision encodes the prompt whatever the variant; `SoftcallError` for a variant that the bundle
-        does not have.
+        The full-precision trunk encodes the prompt for every variant. Raises `SoftcallError` for a variant
+        that the bundle does not have.
         """
         self.require_base(bundle.name, bundle.fingerprint, bundle.hidden_size)
         layouts = {variant: bundle.variant(variant).kv_layout for variant in variants}
-        # From [1, kv_heads, tokens, head_dim] of key 0, value 0, key 1 and so on.
+        # The trunk returns [1, kv_heads, tokens, head_dim] for key 0, value 0, key 1 and so on.
         rows = np.concatenate(bundle.trunk().encode(self.prompt))
         cache = rows.reshape(bundle.num_hidden_layers, 2, *rows.shape[1:])
         return replace(
@@ -127,7 +127,7 @@ class Artifact:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The JSON that an artifact carries, as docs/task-artifact.md has it."""
+        """The artifact's JSON metadata, as docs/task-artifact.md describes it."""
         return {
             "schema": SCHEMA,
             "kind": KIND,
@@ -142,14 +142,14 @@ class Artifact:
         }
 
     def to_bytes(self) -> bytes:
-        """The object to store. Equal artifacts give equal bytes."""
+        """Return the object to store; equal artifacts give equal bytes."""
         tensors = {PROMPT: self.prompt, _HEAD: self.label_head, _BIAS: self.label_bias}
         tensors |= {_PREFIX + variant: cache for variant, cache in self.prefixes.items()}
         return safetensors_bytes(tensors, {"format": "pt", _METADATA: _json(self.metadata)})
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str = "artifact") -> Self:
-        """Read untrusted bytes; `SoftcallError`, which begins with `where`, says what is refused and why."""
+        """Read untrusted bytes; raise `SoftcallError`, which begins with `where`, for anything else."""
         try:
             return cls._of_file(SafetensorsFile(data))
         except SoftcallError as error:
@@ -157,9 +157,9 @@ class Artifact:
 
     @classmethod
     def open(cls, path: Path) -> tuple[Self, bytes] | None:
-        """The artifact in a file, and its bytes; None for a file or folder that does not claim to be one.
+        """Return the artifact in a file, and its bytes; None for a file that does not claim to be one.
 
-        `SoftcallError`, which begins with `path`, for one that cannot be read.
+        Raises `SoftcallError`, which begins with `path`, for an artifact that cannot be read.
         """
         if path.suffix != ".safetensors" or path.is_dir():
             return None
@@ -233,7 +233,7 @@ class Artifact:
 
 
 def check_prompt(prompt: np.ndarray) -> None:
-    """`SoftcallError` unless `prompt` [tokens, hidden] is finite and of a length that is served."""
+    """Raise `SoftcallError` unless `prompt` [tokens, hidden] is finite and servers accept its length."""
     if prompt.ndim != 2 or 0 in prompt.shape:
         raise SoftcallError(f"{PROMPT} has shape {list(prompt.shape)}; expected [tokens, hidden]")
     if len(prompt) > MAX_PROMPT_TOKENS:
@@ -242,7 +242,7 @@ def check_prompt(prompt: np.ndarray) -> None:
 
 
 def _frozen(values: Any, dtype: type[np.floating]) -> np.ndarray:
-    with np.errstate(over="ignore"):  # a value that overflows is infinite, and refused as such
+    with np.errstate(over="ignore"):  # a value that overflows becomes infinite, which is refused later
         array = np.array(values, dtype=dtype, order="C")
     array.flags.writeable = False
     return array
@@ -263,7 +263,7 @@ def _require_finite(name: str, tensor: np.ndarray) -> None:
 
 
 def _json(value: Any) -> str:
-    """The metadata's JSON, which readers take: strict, and within their bounds."""
+    """Return the metadata as JSON that readers accept: strict, and within their bounds."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -278,7 +278,7 @@ def _json(value: Any) -> str:
 
 
 def refuse_multitask(tensors: Iterable[str]) -> None:
-    """`SoftcallError` for the tensor names of MULTITASK_PROMPT_TUNING: its prompt needs its task's rows."""
+    """Raise `SoftcallError` for tensors of MULTITASK_PROMPT_TUNING, whose prompts also need a task's rows."""
     for name in ("prefix_task_cols", "prefix_task_rows"):
         if name in tensors:
             raise SoftcallError(
@@ -289,7 +289,7 @@ def refuse_multitask(tensors: Iterable[str]) -> None:
 def _metadata(file: SafetensorsFile) -> dict[str, Any]:
     if _METADATA not in file.metadata:
         raise SoftcallError(
-            f'no "{_METADATA}" metadata, so this is no task artifact;'
+            f'no "{_METADATA}" metadata, so this is not a task artifact;'
             " `softcall push` makes one of a PEFT folder"
         )
     try:

@@ -1,4 +1,4 @@
-"""What an artifact may hold at most: the numbers of docs/task-artifact.md, which the server has too."""
+"""The bounds of an artifact, as docs/task-artifact.md lists them; the server has the same."""
 
 import os
 import re
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from softcall.core.errors import SoftcallError
 
 MAX_ARTIFACT_BYTES = 16 << 20
-"""Of an object, unless the server's own variable says otherwise."""
+"""The limit of an object, unless the server's variable sets another."""
 MAX_ARTIFACT_BYTES_VARIABLE = "SOFTCALL_STORE_MAX_ARTIFACT_BYTES"
 
 MAX_HEADER_BYTES = 1 << 20
 MAX_HEADER_DEPTH = 8
 MAX_METADATA_DEPTH = 64
-MAX_JSON_TOKENS = 50_000  # of the header, and of the metadata: brackets, names and values
+MAX_JSON_TOKENS = 50_000  # brackets, names and values, of the header and of the metadata
 MAX_TENSORS = 64
 MAX_RANK = 8
 MAX_TEMPLATE_CHARACTERS = 20_000
@@ -28,7 +28,7 @@ _SMALLEST, _LARGEST = 1 << 10, 1 << 30
 
 
 def max_artifact_bytes() -> int:
-    """Bytes of an object: `MAX_ARTIFACT_BYTES`, or what the variable of the server's setting says."""
+    """Return the limit of an object: the server's variable, or `MAX_ARTIFACT_BYTES` where it is unset."""
     given = os.environ.get(MAX_ARTIFACT_BYTES_VARIABLE)
     if not given:
         return MAX_ARTIFACT_BYTES
@@ -42,7 +42,7 @@ def max_artifact_bytes() -> int:
 
 
 def require_artifact_bytes(size: int, what: str) -> None:
-    """`SoftcallError`, which begins with `what`, for more bytes than servers accept."""
+    """Raise `SoftcallError`, which begins with `what`, if `size` exceeds what servers accept."""
     limit = max_artifact_bytes()
     if size > limit:
         raise SoftcallError(
@@ -52,7 +52,7 @@ def require_artifact_bytes(size: int, what: str) -> None:
 
 
 def check_labels(labels: Sequence[str]) -> None:
-    """`SoftcallError` unless there are 2 to `MAX_LABELS` distinct, non-empty labels of bounded length."""
+    """Raise `SoftcallError` unless there are 2 to `MAX_LABELS` distinct, non-empty, bounded labels."""
     if not 2 <= len(labels) <= MAX_LABELS:
         raise SoftcallError(f"{len(labels)} labels; expected 2 to {MAX_LABELS}")
     seen: set[str] = set()
@@ -75,5 +75,5 @@ def check_labels(labels: Sequence[str]) -> None:
 
 
 def utf16_units(text: str) -> int:
-    """Characters as Java counts them."""
+    """Return the number of characters as Java counts them."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -1,4 +1,4 @@
-"""Label heads from verbalizers: the rows that the language model itself would score a label's words with."""
+"""Label heads from verbalizers: rows of the language model's own output embedding."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,18 +9,18 @@ from softcall.core.errors import SoftcallError
 
 
 def default_verbalizer(label: str) -> str:
-    """What stands for a label unless told otherwise: `card_arrival` is read as " card arrival"."""
+    """Return the words of a label that has no verbalizer: " card arrival" for `card_arrival`."""
     return " " + label.replace("_", " ")
 
 
 def verbalizer_head(
     rows: Callable[[Sequence[int]], np.ndarray], tokenizer: Tokenizer, verbalizers: Sequence[str]
 ) -> np.ndarray:
-    """A label head, float32 [labels, hidden]: row *i* is the mean output embedding of verbalizer *i*.
+    """Return a label head, float32 [labels, hidden]: row *i* is the mean output embedding of verbalizer *i*.
 
-    For a verbalizer of one token the label's logit is exactly that token's logit in the language model.
-    `rows` gives output-embedding rows [n, hidden] for n token ids. `SoftcallError` for a verbalizer without
-    tokens, and for two verbalizers of the same tokens, since no input could tell their labels apart.
+    For a verbalizer of one token, the label's logit equals the token's logit in the language model. `rows`
+    returns output-embedding rows [n, hidden] for n token ids. Raises `SoftcallError` for a verbalizer without
+    tokens, and for two verbalizers with the same tokens, because no input could distinguish their labels.
     """
     seen: dict[tuple[int, ...], str] = {}
     head = []

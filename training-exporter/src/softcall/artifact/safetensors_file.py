@@ -1,6 +1,6 @@
-"""safetensors files as untrusted bytes: every claim of the header is checked before any is believed.
+"""Reads untrusted safetensors files: every claim of the header is checked before it is used.
 
-The format: eight bytes of header length (little-endian), a JSON header, then the tensors back to back.
+The format is eight bytes of header length (little-endian), a JSON header, then the tensors back to back.
 """
 
 import json
@@ -34,10 +34,10 @@ _FLOATS = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype(ml_d
 
 
 class SafetensorsFile:
-    """A well-formed file: `metadata` holds its strings, `names` its tensors."""
+    """A well-formed file: `metadata` has its strings, `names` the names of its tensors."""
 
     def __init__(self, data: bytes) -> None:
-        """Check the whole header of `data`; `SoftcallError` says what is wrong with it."""
+        """Check the whole header of `data`; raise `SoftcallError` if it is malformed."""
         header = _header(data)
         self._data = memoryview(data)[_LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little") :]
         self.metadata = _metadata(header.pop(_METADATA, {}))
@@ -50,11 +50,11 @@ class SafetensorsFile:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the tensors, as the header orders them."""
+        """The names of the tensors, in the order of the header."""
         return tuple(self._entries)
 
     def floats(self, name: str) -> np.ndarray:
-        """The tensor `name` as float32, float16 or bfloat16; `SoftcallError` when there is none."""
+        """Return the tensor `name`, float32, float16 or bfloat16; raise `SoftcallError` if it is missing."""
         if name not in self._entries:
             raise SoftcallError(f"tensor {name} is missing; it holds {', '.join(self.names) or 'none'}")
         entry = self._entries[name]
@@ -65,15 +65,15 @@ class SafetensorsFile:
 
 
 def safetensors_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
-    """A file of float32 and float16 tensors.
+    """Return a file of float32 and float16 tensors.
 
-    The same content always gives the same bytes, so that a store sees no new version where nothing changed
-    (the library writes its metadata in random order).
+    Equal content gives equal bytes, so a store sees a new version only after a change (the safetensors
+    library writes its metadata in random order).
     """
     types = {dtype: name for name, dtype in _FLOATS.items()}
     header: dict[str, Any] = {_METADATA: dict(sorted(metadata.items()))}
     data = b""
-    # Wide types first, as the library does it, so that every tensor is aligned.
+    # Wide types come first, as in the library, so that every tensor is aligned.
     for name, tensor in sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0])):
         entry = {"dtype": types[tensor.dtype], "shape": list(tensor.shape)}
         header[name] = {**entry, "data_offsets": [len(data), len(data) + tensor.nbytes]}
@@ -82,7 +82,7 @@ def safetensors_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, 
 
 
 def with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
-    """The same file with these strings in its metadata, too; `SoftcallError` for bytes that are none."""
+    """Return the file `data` with `metadata` added to its own; raise `SoftcallError` for other bytes."""
     header = _header(data)
     tensors = data[_LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little") :]
     header[_METADATA] = dict(sorted({**_metadata(header.get(_METADATA, {})), **metadata}.items()))
@@ -100,7 +100,7 @@ def _header(data: bytes) -> dict[str, Any]:
     present = len(data) - _LENGTH_BYTES
     claimed = int.from_bytes(data[:_LENGTH_BYTES], "little") if present >= 0 else 0
     fits = 2 <= claimed <= present
-    # Eight bytes may mean both: a length, and how another format begins.
+    # The first eight bytes may be both a length and the beginning of another format.
     if (not fits or data[_LENGTH_BYTES] != ord("{")) and (other := tell(data)):
         raise SoftcallError(f"it is {other}; expected a safetensors file")
     if present < 0:

@@ -1,4 +1,4 @@
-"""Signatures on artifacts, by which a server knows whose prompts it serves (docs/task-artifact.md)."""
+"""Signatures of artifacts, by which a server knows who made a prompt (docs/task-artifact.md)."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ from softcall.core.errors import SoftcallError
 
 MAX_KEY_BYTES = 10_000
 _PURPOSE = b"softcall prompt\0"
-_UNSIGNED = "0" * 128  # a signature's hexadecimal digits, before there is one
+_UNSIGNED = "0" * 128  # the placeholder of a signature's hexadecimal digits
 
 
 class Signer:
@@ -27,7 +27,7 @@ class Signer:
 
     @classmethod
     def open(cls, path: Path) -> "Signer":
-        """The key in a PEM file without a password; `SoftcallError` when there is none."""
+        """Read the key of a PEM file without a password; raise `SoftcallError` if there is none."""
         try:
             key = load_pem_private_key(read_bounded(path, MAX_KEY_BYTES), password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -41,12 +41,12 @@ class Signer:
 
     @property
     def public(self) -> str:
-        """The public key as `softcall.store.signed-by` names it: base64 of its X.509 form."""
+        """The public key as `softcall.store.signed-by` expects it: base64 of its X.509 form."""
         form = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return base64.b64encode(form).decode()
 
     def sign(self, artifact: bytes, task: str, at: datetime) -> bytes:
-        """The artifact, signed as this task at this time (to the second); replaces an earlier signature."""
+        """Sign the artifact for this task at this time (to the second); replace an earlier signature."""
         unsigned = with_metadata(
             artifact,
             {

@@ -1,4 +1,4 @@
-"""What a prompt alone does not say of its task: template, labels, verbalizers; flags or `task.json`."""
+"""The description of a task: template, labels, verbalizers; from flags or from a `task.json`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -19,8 +19,8 @@ MAX_FILE_BYTES = 1 << 20
 class TaskDescription:
     """A task in words; the fields are those of `task.json`.
 
-    `labels` are in the order of their scores. `verbalizers` maps a label to the words that stand for it;
-    other labels are read as they are written (`card_arrival`: " card arrival").
+    `labels` are in the order of their scores. `verbalizers` maps labels to words; the others are verbalized
+    by their names (`card_arrival`: " card arrival").
     """
 
     template: Template
@@ -34,7 +34,7 @@ class TaskDescription:
         for label in self.verbalizers:
             if label not in self.labels:
                 raise SoftcallError(
-                    f"verbalizers names {label!r}, which is no label ({', '.join(self.labels)})"
+                    f"verbalizers names {label!r}, which is not a label ({', '.join(self.labels)})"
                 )
 
     @property
@@ -44,7 +44,7 @@ class TaskDescription:
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any], where: str) -> Self:
-        """From the fields of a `task.json`; `SoftcallError`, which begins with `where`, for anything else."""
+        """Return the task of a `task.json`'s fields; raise `SoftcallError`, which begins with `where`."""
         known = [entry.name for entry in fields(cls)]
         for name in record:
             if name not in known:
@@ -63,7 +63,7 @@ class TaskDescription:
 
 
 def read_task_file(path: Path) -> dict[str, Any]:
-    """The fields of a `task.json`, unchecked; `SoftcallError` when it is not one JSON object."""
+    """Return the unchecked fields of a `task.json`; raise `SoftcallError` unless it is a JSON object."""
     return read_json_object(path, MAX_FILE_BYTES)
 
 

@@ -1,4 +1,4 @@
-"""The words around a text, and truncation that cuts the text and never the template's tail."""
+"""Templates: the words around a text, and truncation that cuts the text and never the template."""
 
 import re
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ PAIR = ("text1", "text2")
 class Template:
     """A string that holds `{text}` exactly once, or `{text1}` and `{text2}` exactly once each.
 
-    Nothing else is special and there is no escape. `SoftcallError` when the fields are not as described, and
-    for more than `MAX_TEMPLATE_CHARACTERS`.
+    Nothing else is special, and there is no escape. Raises `SoftcallError` for other fields, and for more
+    than `MAX_TEMPLATE_CHARACTERS`.
     """
 
     source: str
@@ -52,17 +52,17 @@ class Template:
         return SINGLE if len(self._places) == 1 else PAIR
 
     def fill(self, texts: Sequence[str]) -> str:
-        """The template with one text for each of `fields`, in one pass: a text may contain `{text}`."""
+        """Fill in one text for each of `fields`, in one pass: a text may contain `{text}`."""
         return self._fill(texts)[0]
 
     def encode(
         self, tokenizer: Tokenizer, texts: Sequence[str], limit: int | None = None, truncate: bool = False
     ) -> list[int]:
-        """Token ids of the filled template, without special tokens.
+        """Return the token ids of the filled template, without special tokens.
 
-        `tokenizer` neither truncates nor pads. More than `limit` tokens raise `SoftcallError`, unless
-        `truncate`: then texts are cut at their ends, the one with more tokens left first, until the row fits.
-        `SoftcallError` also when the template alone is longer than `limit`.
+        `tokenizer` neither truncates nor pads. Raises `SoftcallError` for more than `limit` tokens, unless
+        `truncate` is set: then texts are cut at their ends, the one with more tokens first, until the row
+        fits. Raises `SoftcallError` as well if the template alone is longer than `limit`.
         """
         if limit is not None and limit < 1:
             raise SoftcallError(f"the limit of tokens is {limit}; expected at least 1")
@@ -80,18 +80,18 @@ class Template:
 
     @cached_property
     def _places(self) -> tuple[int, ...]:
-        """For each field in the order in which the template names them: the index of its text."""
+        """The index of the text for each field, in the order of the template."""
         return tuple(int(name == "text2") for name in _FIELD.findall(self.source))
 
     @cached_property
     def _literals(self) -> tuple[str, ...]:
-        """What stands before, between and behind the fields."""
+        """The words before, between and after the fields."""
         return tuple(_FIELD.split(self.source)[::2])
 
     def _fill(self, texts: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
-        """The filled string, and where each field lies in it (code points, in the template's order).
+        """Return the filled string, and the span of each field (code points, in the template's order).
 
-        Half of a surrogate pair is U+FFFD, and joins no half of the next text.
+        Lone surrogates become U+FFFD, so they never pair with one of the next text.
         """
         if len(texts) != len(self._places):
             names = " and ".join(f"{{{name}}}" for name in self.fields)
@@ -107,8 +107,8 @@ class Template:
     def _cut(
         self, texts: list[str], spans: list[tuple[int, int]], offsets: Sequence[tuple[int, int]], limit: int
     ) -> None:
-        """Shorten `texts` by the tokens above `limit`; each call takes at least one code point."""
-        # The starts of the tokens wholly inside each field; a token across a border belongs to the template.
+        """Shorten `texts` by the tokens above `limit`; each call removes at least one code point."""
+        # The starts of the tokens inside each field; a token across a border belongs to the template.
         starts = [[start for start, end in offsets if first <= start < end <= last] for first, last in spans]
         kept = [len(tokens) for tokens in starts]
         for taken in range(len(offsets) - limit):

@@ -1,12 +1,12 @@
-"""The store that an address names. Another kind of store is a module beside this one, and a branch here."""
+"""Opens the store of an address. Another kind of store is a module beside this one, and a branch here."""
 
 from softcall.core.errors import SoftcallError
 from softcall.stores.store import Store
 
 
 def open_store(address: str, endpoint_url: str | None = None) -> Store:
-    """The store at `address`; `endpoint_url` is for S3-compatible servers other than AWS."""
-    # Each kind of store is imported where it is asked for: boto3 alone takes half a second.
+    """Return the store at `address`; `endpoint_url` is for S3-compatible servers other than AWS."""
+    # Each kind of store is imported on demand, because importing boto3 takes half a second.
     if address.startswith("s3:"):
         from softcall.stores.s3_store import S3Store
 

@@ -1,4 +1,4 @@
-"""A folder as a store. A version is the sha256 of the content, so that a touched file is no new version."""
+"""A folder as a store. A version is the sha256 of the content, so a touched file keeps its version."""
 
 import errno
 import fcntl
@@ -31,7 +31,7 @@ MAX_LISTED_TASKS = 100_000
 MAX_LISTED_FOLDERS = 400_000
 LOCK_TIMEOUT_S = 10.0
 _LOCK_POLL_S = 0.05
-# Nothing is there: no such name, a file in place of a folder or the other way round, a link that loops.
+# Errors of a missing object: no such name, a file in place of a folder or vice versa, a circular link.
 _ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP))
 
 
@@ -44,7 +44,7 @@ class FileStore(Store):
 
     @classmethod
     def open(cls, address: str) -> "FileStore":
-        """The store at `file:/dir`, `file:dir` (relative), or `file:///dir` (a URL, percent-encoded)."""
+        """Return the store at `file:/dir`, `file:dir` (relative), or `file:///dir` (percent-encoded URL)."""
         path = address.removeprefix("file:")
         if path.startswith("///"):
             path = unquote(path.removeprefix("//"))
@@ -83,7 +83,7 @@ class FileStore(Store):
         return _version(data)
 
     def delete(self, task: str) -> None:
-        """See `Store.delete`; folders that become empty go too."""
+        """See `Store.delete`; folders that become empty are removed too."""
         folder = self.root / check_task(task)
         with self._readable(task):
             found = (folder / OBJECT).is_file()
@@ -111,7 +111,7 @@ class FileStore(Store):
         )
 
     def _describe(self, task: str) -> StoredTask | None:
-        """None when the task was removed meanwhile, and for what is no file or leads to none."""
+        """Return None if the task was removed meanwhile, or if its object is not a file."""
         try:
             with open_regular(self.root / task / OBJECT) as file:
                 status = os.fstat(file.fileno())
@@ -123,7 +123,7 @@ class FileStore(Store):
         return StoredTask(task, version, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
     def _keys(self) -> Iterator[str]:
-        """Keys of all objects."""
+        """Yield the keys of all objects."""
         tasks = 0
         for folders, (task, holds_object) in enumerate(self._folders("", frozenset()), 1):
             tasks += holds_object
@@ -136,10 +136,9 @@ class FileStore(Store):
                 yield f"{task}/{OBJECT}"
 
     def _folders(self, task: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, bool]]:
-        """(name, whether an object is in it) of each folder that is named as a task, from `task` down.
+        """Yield (name, whether it has an object) of each folder with a task's name, from `task` down.
 
-        `above` are the folders on the way there: a link that leads back to one of them is passed over, and
-        so is one that leads nowhere.
+        `above` has the parent folders: a link back to one of them is skipped, and so is a broken link.
         """
         folder = self.root / task
         try:
@@ -150,7 +149,7 @@ class FileStore(Store):
             with os.scandir(folder) as found:
                 entries = {entry.name: _is_folder(entry) for entry in found}
         except OSError as error:
-            if task and error.errno in _ABSENT:  # it was another thing a moment ago
+            if task and error.errno in _ABSENT:  # it changed a moment ago
                 return
             raise
         if task:
@@ -161,9 +160,9 @@ class FileStore(Store):
                 yield from self._folders(inner, above | {here})
 
     def _folders_of(self, task: str) -> Iterator[Path]:
-        """The folders from below the root to the task's own; `SoftcallError` where one is a link.
+        """Yield the folders from the root to the task's own; raise `SoftcallError` if one is a link.
 
-        Reading follows links, as folders are mounted by them; writing would change what lies elsewhere.
+        Reads follow links, which mounts use; writes through a link would change files elsewhere.
         """
         folder = self.root
         for segment in task.split("/"):
@@ -194,7 +193,7 @@ class FileStore(Store):
             raise self._not_as_expected(task, expected, current)
 
     def _require_root(self) -> None:
-        """A folder that is away (an unmounted disk) must not read as "no tasks"."""
+        """A missing folder (an unmounted disk) is an error, not an empty store."""
         if not self.root.is_dir():
             raise SoftcallError(f"store {self.address}: there is no such folder")
 
@@ -207,7 +206,7 @@ class FileStore(Store):
 
     @contextmanager
     def _locked(self, folder: Path) -> Iterator[None]:
-        """One writer at a time: a condition still holds when the file is replaced. Readers need no lock."""
+        """Lock a task for one writer, so that its condition still holds when the file is replaced."""
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             deadline = time.monotonic() + LOCK_TIMEOUT_S
@@ -233,7 +232,7 @@ def _version(data: bytes) -> str:
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that loops
+    except OSError:  # a circular link
         return False
 
 
@@ -241,6 +240,6 @@ def _remove_empty(folder: Path, root: Path) -> None:
     while folder != root:
         try:
             folder.rmdir()
-        except OSError:  # not empty: another task lies below, or something that is not ours
+        except OSError:  # not empty: it has another task, or foreign files
             return
         folder = folder.parent

@@ -1,4 +1,4 @@
-"""A bucket on any S3-compatible server as a store. A task's version is its ETag without the quotes."""
+"""A bucket of any S3-compatible server as a store. A task's version is its ETag without the quotes."""
 
 import hashlib
 import re
@@ -36,9 +36,9 @@ from softcall.stores.store import (
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 30
 ATTEMPTS = 3
-MAX_LIST_REQUESTS = 20  # a bound on the foreign objects that one page looks past
+MAX_LIST_REQUESTS = 20  # bounds the foreign objects that one page skips
 MAX_PREFIX_CHARACTERS = 500
-SHA256 = "softcall-sha256"  # in the object's metadata, by which servers know that it is what was stored
+SHA256 = "softcall-sha256"  # in the object's metadata; servers verify the content with it
 
 _ADDRESS = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*?))?/?")
 _DENIED = {
@@ -66,7 +66,7 @@ class S3Store(Store):
 
     @classmethod
     def open(cls, address: str, endpoint_url: str | None = None) -> "S3Store":
-        """The store at `s3://bucket/prefix`; credentials and region are found as the AWS tools find them."""
+        """Return the store at `s3://bucket/prefix`; credentials and region come from where AWS tools look."""
         matched = _ADDRESS.fullmatch(address)
         if matched is None or len(matched[2] or "") > MAX_PREFIX_CHARACTERS:
             raise SoftcallError(
@@ -81,7 +81,7 @@ class S3Store(Store):
 
     @property
     def address(self) -> str:
-        """The store as people write it."""
+        """The address of the store, as users write it."""
         return f"s3://{self._bucket}/{self._prefix}".removesuffix("/")
 
     def get(self, task: str) -> tuple[bytes, str]:
@@ -114,7 +114,7 @@ class S3Store(Store):
                     **condition,
                 )
             except ClientError as error:
-                # 412; 409 when another conditional write came in between; 404 when there is nothing to match.
+                # 412; 409 after a concurrent conditional write; 404 if there is nothing to match.
                 if condition and _code(error) in {
                     "PreconditionFailed",
                     "ConditionalRequestConflict",
@@ -157,7 +157,7 @@ class S3Store(Store):
         return Page(tuple(tasks), key)
 
     def _described(self, entry: dict[str, Any]) -> StoredTask | None:
-        """None for an object that is no task's."""
+        """Return None for an object that belongs to no task."""
         task, slash, name = entry["Key"].removeprefix(self._prefix).rpartition("/")
         if not slash or name != OBJECT or not valid_task(task):
             return None
@@ -172,12 +172,12 @@ class S3Store(Store):
         except ClientError as error:
             if _code(error) != "404":
                 raise
-            self._client.head_bucket(Bucket=self._bucket)  # HEAD has no body to tell a missing bucket by
+            self._client.head_bucket(Bucket=self._bucket)  # a HEAD response cannot name a missing bucket
             return None
 
     @contextmanager
     def _asking(self, task: str) -> Iterator[None]:
-        """Turns errors of the client into messages that tell store, credentials and task apart."""
+        """Turn errors of the client into messages that distinguish store, credentials and task."""
         try:
             yield
         except ClientError as error:
@@ -226,7 +226,7 @@ def _client(endpoint_url: str | None) -> Any:
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-            # S3 look-alikes know neither the newer checksums nor, mostly, buckets as host names.
+            # S3-compatible servers lack the newer checksums, and mostly buckets as host names.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             s3={"addressing_style": options.pop("addressing_style")},
@@ -236,7 +236,7 @@ def _client(endpoint_url: str | None) -> Any:
     client = build(endpoint_url=endpoint_url, addressing_style="auto")
     if ".amazonaws.com" in client.meta.endpoint_url:
         return client
-    region = session.region_name or "us-east-1"  # a look-alike cares little, but the signature needs one
+    region = session.region_name or "us-east-1"  # the signature needs a region
     return build(endpoint_url=client.meta.endpoint_url, region_name=region, addressing_style="path")
 
 

@@ -1,6 +1,5 @@
-"""Where tasks live: `s3://bucket/prefix` on any S3-compatible server, or `file:/dir`.
-
-A store knows task names, bytes and versions, and nothing of what the bytes mean. A task is one object,
+"""The interface of a store of tasks: `s3://bucket/prefix` on any S3-compatible server, or `file:/dir`.
+A store knows task names, bytes and versions; it does not interpret the bytes. A task is one object,
 `<task>/adapter_model.safetensors`; beside it lies `adapter_config.json`, which lets PEFT load the folder and
 which servers never read.
 """
@@ -26,7 +25,7 @@ _SHOWN_CHARACTERS = 60
 
 
 class Condition(Enum):
-    """What must hold when a task is written, besides being at a given version."""
+    """A precondition for writing a task, other than a given version."""
 
     NONE = "whatever is stored is replaced"
     ABSENT = "the task is not stored yet"
@@ -34,7 +33,7 @@ class Condition(Enum):
 
 @dataclass(frozen=True)
 class StoredTask:
-    """One task as a listing shows it; `version` changes whenever the content does."""
+    """A task in a listing; `version` changes with the content."""
 
     task: str
     version: str
@@ -44,19 +43,19 @@ class StoredTask:
 
 @dataclass(frozen=True)
 class Page:
-    """Tasks in ascending order of their keys; `next` is what to pass as `after` for more, None at the end."""
+    """Tasks in ascending order of their keys; `next` is the `after` of the next page, None on the last."""
 
     tasks: tuple[StoredTask, ...]
     next: str | None
 
 
 def valid_task(name: str) -> bool:
-    """Whether `name` is a task name; nothing else ever reaches a store."""
+    """Whether `name` is a task name; no other name reaches a store."""
     return len(name) <= MAX_TASK_CHARACTERS and _TASK.fullmatch(name) is not None
 
 
 def check_task(name: str) -> str:
-    """`name` itself; `SoftcallError` unless it is a task name."""
+    """Return `name`; raise `SoftcallError` unless it is a task name."""
     if not valid_task(name):
         shown = repr(name[:_SHOWN_CHARACTERS]) + ("..." if len(name) > _SHOWN_CHARACTERS else "")
         raise SoftcallError(
@@ -67,39 +66,39 @@ def check_task(name: str) -> str:
 
 
 class Store(ABC):
-    """A place that holds tasks.
+    """A store of tasks.
 
-    Every method raises `SoftcallError` for a task name that is none, and when the store cannot be reached,
-    does not exist, or refuses the credentials.
+    Every method raises `SoftcallError` for an invalid task name, and if the store is unreachable, does not
+    exist, or refuses the credentials.
     """
 
     @property
     @abstractmethod
     def address(self) -> str:
-        """The store as people write it."""
+        """The address of the store, as users write it."""
 
     @abstractmethod
     def get(self, task: str) -> tuple[bytes, str]:
-        """(bytes, version) of a task's object; `SoftcallError` when it is missing or too large."""
+        """Return (bytes, version) of a task's object; raise `SoftcallError` if it is missing or too large."""
 
     @abstractmethod
     def put(self, task: str, data: bytes, config: bytes, expected: str | Condition = Condition.NONE) -> str:
-        """Write a task's object in one step, then its `adapter_config.json`; returns the new version.
+        """Write a task's object atomically, then its `adapter_config.json`; return the new version.
 
-        `expected` is the version that must be stored now, or a condition; when it does not hold, nothing is
-        written and `SoftcallError` says what is stored instead.
+        `expected` is the version that must be stored now, or a condition. If it does not hold, nothing is
+        written, and `SoftcallError` says what is stored instead.
         """
 
     @abstractmethod
     def delete(self, task: str) -> None:
-        """Remove a task's object and its `adapter_config.json`; `SoftcallError` when the task is missing."""
+        """Remove a task's object and its `adapter_config.json`; raise `SoftcallError` for a missing task."""
 
     @abstractmethod
     def list(self, after: str = "", limit: int = PAGE_TASKS) -> Page:
-        """At most `limit` tasks behind `after` (a page's `next`, or nothing)."""
+        """Return at most `limit` tasks after `after` (a page's `next`; empty for the first page)."""
 
     def tasks(self) -> Iterator[StoredTask]:
-        """All tasks, page by page."""
+        """Yield all tasks, page by page."""
         page = self.list()
         yield from page.tasks
         while page.next is not None:
@@ -113,7 +112,7 @@ class Store(ABC):
         require_artifact_bytes(size, f"store {self.address}: task {task}")
 
     def _not_as_expected(self, task: str, expected: str | Condition, current: str | None) -> SoftcallError:
-        """What to say when a conditional write found version `current` (None: no such task)."""
+        """Return the error of a conditional write that found version `current` (None: no such task)."""
         stored = f"is at version {current}" if current is not None else "is not stored"
         wanted = "expected no such task" if expected is Condition.ABSENT else f"expected version {expected}"
         return SoftcallError(f"store {self.address}: task {task} {stored}; {wanted}, so nothing was written")

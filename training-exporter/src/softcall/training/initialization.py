@@ -89,7 +89,7 @@ def verbalizers(config: TrainConfig, labels: tuple[str, ...]) -> list[str]:
     for label in config.verbalizers:
         if label not in labels:
             raise SoftcallError(
-                f"--verbalizer names {label!r}, which is no label of {config.data}; "
+                f"--verbalizer names {label!r}, which is not a label of {config.data}; "
                 f"its labels are {', '.join(labels[:20])}"
             )
     return [config.verbalizers.get(label, default_verbalizer(label)) for label in labels]
