@@ -269,7 +269,7 @@ def _json(value: Any) -> str:
     except (TypeError, ValueError, RecursionError) as error:
         raise SoftcallError(f"labels, metrics and training must be JSON: {error}") from None
     if has_half(text):
-        raise SoftcallError("labels, metrics and training hold half of a surrogate pair, which is no UTF-8")
+        raise SoftcallError("labels, metrics and training hold half of a surrogate pair, which is not UTF-8")
     try:
         read_json(text, MAX_METADATA_DEPTH, MAX_JSON_TOKENS)
     except MalformedJsonError as error:
@@ -298,7 +298,7 @@ def _metadata(file: SafetensorsFile) -> dict[str, Any]:
         raise SoftcallError(f'the "{_METADATA}" metadata is {error}') from None
     if has_half(json.dumps(metadata, ensure_ascii=False)):
         raise SoftcallError(
-            f'the "{_METADATA}" metadata holds half of a surrogate pair, which is no Unicode text'
+            f'the "{_METADATA}" metadata holds half of a surrogate pair, which is not Unicode text'
         )
     if not isinstance(metadata, dict):
         raise SoftcallError(f'the "{_METADATA}" metadata is not a JSON object')

@@ -1,4 +1,4 @@
-"""What is wrong, or worth knowing, of labelled texts before anything is learnt from them."""
+"""Checks of labelled texts before training: errors, and warnings for a person to judge."""
 
 import hashlib
 import re
@@ -16,11 +16,11 @@ from softcall.core.errors import SoftcallError
 from softcall.core.printable import printable
 from softcall.datasets.rows import Row, in_order, is_number
 
-FEW_ROWS = 8  # of a label; published few-shot results begin about here
+FEW_ROWS = 8  # per label; published few-shot results begin about here
 DOMINANT_SHARE = 0.8
 BATCH_TEXTS = 1_000
 
-MAX_MESSAGE = 3_000  # five reasons, with a name and a count
+MAX_MESSAGE = 3_000  # characters; room for five reasons with a name and a count
 
 _HIDDEN = ("-1", "-1.0")
 _DECIMAL = re.compile(r"[-+]?[0-9]+\.0+")
@@ -39,7 +39,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found, in a sentence that names its place; it quotes files, so it is made printable here."""
+    """The result of a check. Its message names the place and quotes files, so it is made printable here."""
 
     severity: Severity
     message: str
@@ -49,7 +49,7 @@ class Finding:
 
 
 def check_rows(parts: Mapping[str, Sequence[Row]]) -> list[Finding]:
-    """Findings of parts by their names, the first of which is what is learnt from; errors come first."""
+    """Return the findings of named parts, the first of which is for training; errors come first."""
     keyed = {name: [(_key(row), row) for row in rows] for name, rows in parts.items()}
     found = [
         *_labels(parts),
@@ -64,7 +64,7 @@ def check_rows(parts: Mapping[str, Sequence[Row]]) -> list[Finding]:
 
 @dataclass(frozen=True)
 class Lengths:
-    """Tokens of a part's rows in a template: the median, the longest, how many rows are above a limit."""
+    """Tokens of a part's rows with a template: the median, the maximum, and the rows above a limit."""
 
     median: int
     longest: int
@@ -72,7 +72,7 @@ class Lengths:
 
 
 def measure(rows: Sequence[Row], template: Template, tokenizer: Tokenizer, limit: int) -> Lengths:
-    """Lengths of at least one row; `tokenizer` neither truncates nor pads."""
+    """Return the lengths of at least one row; `tokenizer` neither truncates nor pads."""
     lengths = []
     for start in range(0, len(rows), BATCH_TEXTS):
         filled = [template.fill(row.texts) for row in rows[start : start + BATCH_TEXTS]]
@@ -84,7 +84,7 @@ def measure(rows: Sequence[Row], template: Template, tokenizer: Tokenizer, limit
 
 
 def check_lengths(lengths: Mapping[str, Lengths], limit: int) -> list[Finding]:
-    """A warning for each part in which texts are longer than `limit` tokens."""
+    """Return a warning for each part with texts longer than `limit` tokens."""
     return [
         Finding(
             Severity.WARNING,
@@ -97,7 +97,7 @@ def check_lengths(lengths: Mapping[str, Lengths], limit: int) -> list[Finding]:
 
 
 def _labels(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
-    """Labels that are too few to tell apart, that training never sees, or that are no words."""
+    """Find too few labels, labels that training never sees, and labels that are not words."""
     (first, rows), *others = parts.items()
     labels = {row.label for row in rows if row.label is not None}
     if len(labels) < 2:
@@ -126,7 +126,7 @@ def _labels(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
 
 
 def _odd_labels(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
-    """Labels that are none, or that stand for one label in several spellings."""
+    """Find placeholders of missing labels, and several spellings of one label."""
     for name, rows in parts.items():
         if hidden := sum(row.label in _HIDDEN for row in rows):
             yield Finding(
@@ -172,7 +172,7 @@ def _balance(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
 
 
 def _conflicts(parts: _Keyed) -> Iterator[Finding]:
-    """One text with several labels, wherever its rows lie."""
+    """Find texts with several labels, within and across parts."""
     labels: dict[bytes, set[str]] = defaultdict(set)
     examples: dict[bytes, Row] = {}
     for keyed in parts.values():
@@ -200,7 +200,7 @@ def _repeats(parts: _Keyed) -> Iterator[Finding]:
 
 
 def _shared(parts: _Keyed) -> Iterator[Finding]:
-    """Texts that two parts share: scores on them say little."""
+    """Find texts that two parts share, on which scores mean little."""
     for one, other in combinations(parts, 2):
         seen = {key for key, _ in parts[one]}
         if shared := [row for key, row in parts[other] if key in seen]:
@@ -212,7 +212,7 @@ def _shared(parts: _Keyed) -> Iterator[Finding]:
 
 
 def _key(row: Row) -> bytes:
-    """Equal for texts that differ in case and white space alone."""
+    """Return a key that is equal for texts that differ only in case and white space."""
     folded = "\0".join(" ".join(text.casefold().split()) for text in row.texts)
     return hashlib.blake2b(folded.encode(), digest_size=16).digest()
 

@@ -1,4 +1,4 @@
-"""Parquet files, and the Arrow files that `datasets` keeps in the folders of its `save_to_disk`."""
+"""Parquet files, and the Arrow files of the `datasets` library (`save_to_disk`)."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,18 +23,18 @@ except ModuleNotFoundError:
 
 BATCH_ROWS = 256
 
-_FEATURES = b"huggingface"  # where `datasets` describes the columns: JSON in the schema's metadata
+_FEATURES = b"huggingface"  # the schema's metadata in which `datasets` describes the columns, as JSON
 
 
 class _ColumnarFile(RecordFile):
     unit = "row"
 
     def columns(self) -> tuple[str, ...]:
-        """The names of the schema."""
+        """Return the names of the schema."""
         return tuple(self._schema.names)
 
     def label_names(self, column: str) -> tuple[str, ...] | None:
-        """The names of a ClassLabel, in the order of its integers."""
+        """Return the names of a ClassLabel, in the order of its integers."""
         described = (self._schema.metadata or {}).get(_FEATURES)
         try:
             feature = read_json(described)["info"]["features"][column] if described else {}
@@ -45,7 +45,7 @@ class _ColumnarFile(RecordFile):
         return tuple(names) if known else None
 
     def records(self, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The rows' values of `columns`; no other is decoded."""
+        """Yield the rows' values of `columns`; other columns are not decoded."""
         present = [name for name in columns if name in self._schema.names]
         row, total = 0, 0
         with _refusals(self.path):
@@ -69,7 +69,7 @@ class _ColumnarFile(RecordFile):
 
 
 class ParquetFile(_ColumnarFile):
-    """A Parquet file; compressed sizes are checked before anything is decoded."""
+    """A Parquet file; the uncompressed sizes of its chunks are checked before decoding."""
 
     @cached_property
     def _schema(self) -> "pa.Schema":
@@ -95,7 +95,7 @@ class ParquetFile(_ColumnarFile):
 
 
 class ArrowFile(_ColumnarFile):
-    """An Arrow file in either of its layouts; `datasets` writes the one for streams."""
+    """An Arrow file in the stream layout, which `datasets` writes, or in the file layout."""
 
     @cached_property
     def _schema(self) -> "pa.Schema":
@@ -108,7 +108,7 @@ class ArrowFile(_ColumnarFile):
         with pa.memory_map(str(self.path)) as source:
             for batch in self._opened(source)[1]:
                 chosen = batch.select(columns)
-                chosen.validate(full=True)  # the offsets are whatever the file says
+                chosen.validate(full=True)  # the file's offsets are untrusted
                 for start in range(0, len(chosen), BATCH_ROWS):
                     yield chosen.slice(start, BATCH_ROWS)
 
@@ -123,7 +123,7 @@ class ArrowFile(_ColumnarFile):
 
 
 def _decoded_bytes(column: "pa.Array") -> int:
-    """Bytes of the strings that a column stands for; a dictionary may name one long string many times."""
+    """Return the decoded bytes of a column's strings; a dictionary may repeat one long string many times."""
     if pa.types.is_dictionary(column.type):
         lengths = _lengths(column.dictionary)
         return 0 if lengths is None else pc.sum(lengths.take(column.indices)).as_py() or 0
@@ -137,7 +137,7 @@ def _lengths(column: "pa.Array") -> "pa.Array | None":
 
 
 def _require_kind(path: Path, kind: str) -> None:
-    """Of a file that pyarrow opens by itself: a regular one, and none that is known to be something else."""
+    """Raise an error unless `path`, which pyarrow opens itself, is a regular file of an expected format."""
     with open_regular(path) as file:
         if other := tell(file.peek(LOOKED_AT), accepted=(kind,)):
             raise SoftcallError(f"{path}: it is {other}; expected rows as its name says")
@@ -152,7 +152,7 @@ def _refusals(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise SoftcallError(f"{path}: no such file") from None
     except OSError as error:
-        if error.errno is not None:  # pyarrow raises others for what it does not like in a file
+        if error.errno is not None:  # pyarrow raises OSError without errno for malformed files
             raise SoftcallError(f"{path}: cannot be read ({error.strerror or error})") from None
         raise SoftcallError(f"{path}: not a whole file of its kind ({_reason(error)})") from None
     except (pa.ArrowException, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Which columns hold the texts and the label: as told, or by the names that data sets usually give them."""
+"""Chooses the columns of the texts and the label: as the user says, or by their usual names."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from softcall.core.errors import SoftcallError
 
-# As `_folded` writes them; the first of each is what documentation shows, and wins over the others.
+# Names in the form of `_folded`. The first of each is the documented one, and has priority.
 TEXTS = (
     "text",
     "sentence",
@@ -44,7 +44,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of the texts (one, or two of a pair), and of the label (None: there is none)."""
+    """The columns of the texts (one, or two for a pair), and of the label (None: there is none)."""
 
     texts: tuple[str, ...]
     label: str | None
@@ -52,7 +52,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class ColumnChoice:
-    """What a user has said of the columns; whatever is empty is found by its name."""
+    """The columns that the user named; the others are found by their usual names."""
 
     texts: tuple[str, ...] = ()
     label: str | None = None
@@ -66,9 +66,10 @@ class ColumnChoice:
             raise SoftcallError(f"--label-column and --text-column both name {self.label!r}")
 
     def among(self, names: Sequence[str], texts: int | None = None, *, labelled: bool = True) -> Columns:
-        """The columns of a file with these `names`; `texts`: how many a row has, 1 or 2 (None: either).
+        """Return the columns of a file with these `names`; a row has `texts` texts, 1 or 2 (None: either).
 
-        A label may be missing unless `labelled`. `SoftcallError` says what there is and which option helps.
+        The label may be missing unless `labelled`. Raises `SoftcallError`, which lists the columns and names
+        the option that helps.
         """
         for name in (*self.texts, *filter(None, [self.label])):
             if name not in names and (labelled or name != self.label):
@@ -87,7 +88,7 @@ class ColumnChoice:
 
 
 def shown(names: Sequence[str]) -> str:
-    """Names for a message, as many as a person reads."""
+    """Return the first names, for a message."""
     listed = ", ".join(repr(name) for name in list(names)[:_SHOWN])
     return (listed or "no columns") + (", ..." if len(names) > _SHOWN else "")
 
@@ -108,7 +109,7 @@ def _texts(names: Sequence[str], texts: int | None, label: str | None) -> tuple[
     text = _one_of(TEXTS, others, "text", "--text-column")
     half = {name for pair in PAIRS[:2] for name in pair}
     if text is None and label is not None and len(others) == 1 and _folded(others[0]) not in half:
-        text = others[0]  # it can be no other
+        text = others[0]  # the only candidate
     if text is None:
         raise SoftcallError(
             f"no column is known as the text; it has {shown(names)}: name one with --text-column"
@@ -117,7 +118,7 @@ def _texts(names: Sequence[str], texts: int | None, label: str | None) -> tuple[
 
 
 def _one_of(known: Iterable[str], names: Sequence[str], what: str, option: str) -> str | None:
-    """The column with the first of the known names, or with the only one of the others."""
+    """Return the column with the first of the known names, or the only column with another of them."""
     first, *_ = known
     found = [name for name in names if _folded(name) in known]
     exact = [name for name in found if _folded(name) == first]
@@ -132,5 +133,5 @@ def _one_of(known: Iterable[str], names: Sequence[str], what: str, option: str) 
 
 
 def _folded(name: str) -> str:
-    """`Text_1`, `text 1` and `text1` are one name."""
+    """Normalize a name: `Text_1`, `text 1` and `text1` are equal."""
     return re.sub(r"[\s_-]+", "", name.casefold())

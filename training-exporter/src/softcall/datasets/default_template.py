@@ -1,4 +1,4 @@
-"""The template of rows for which none is given."""
+"""The default template of rows."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ PAIR_TEMPLATE = "{text1}\n{text2}\nLabel:"
 
 
 def fields_of(rows: Sequence[Row]) -> tuple[str, ...]:
-    """The fields of a template for rows of one text, or of two."""
+    """Return the fields of a template for rows of one text, or of two."""
     return PAIR if len(rows[0].texts) == 2 else SINGLE
 
 
 def default_template(rows: Sequence[Row]) -> str:
-    """The template for rows of one text, or of two."""
+    """Return the default template for rows of one text, or of two."""
     return PAIR_TEMPLATE if fields_of(rows) == PAIR else SINGLE_TEMPLATE

@@ -1,7 +1,7 @@
-"""Where the parts of a data set lie: a file of its own, or a folder as `datasets` and its hub lay them out.
+"""Finds the parts of a data set: in a single file, or in a folder in a layout of the `datasets` library.
 
-A folder is what `save_to_disk` has left (`dataset_dict.json` and a folder for each split, or `state.json`),
-or holds files of rows that are named for their splits: `train.csv`, `data/train-00000-of-00002.parquet`,
+A folder was written by `save_to_disk` (`dataset_dict.json` and a folder for each split, or `state.json`), or
+it has files of rows that are named after their splits: `train.csv`, `data/train-00000-of-00002.parquet`,
 `test/0000.parquet`.
 """
 
@@ -15,11 +15,11 @@ from softcall.core.errors import SoftcallError
 from softcall.datasets.formats import is_record_file
 
 TRAIN, DEV, TEST = "train", "dev", "test"
-WHOLE = ""  # the one part of a file, or of a folder that names no splits
+WHOLE = ""  # the only part of a file, or of a folder without splits
 MAX_FILES = 10_000
 MAX_DESCRIPTION_BYTES = 16 << 20
 
-# The names that `datasets` knows: https://huggingface.co/docs/hub/datasets-file-names-and-splits
+# The split names of `datasets`: https://huggingface.co/docs/hub/datasets-file-names-and-splits
 _NAMES = {
     TRAIN: ("train", "training"),
     DEV: ("validation", "valid", "val", "dev"),
@@ -30,9 +30,9 @@ Parts = dict[str, tuple[Path, ...]]
 
 
 def parts_of(source: Path) -> Parts:
-    """The files of each part, in order: `WHOLE` alone, or those of train, dev and test that there are.
+    """Return the files of each part, in order: `WHOLE` alone, or the existing ones of train, dev and test.
 
-    `SoftcallError` for a folder in which no rows are found.
+    Raises `SoftcallError` for a folder without rows.
     """
     if not source.is_dir():
         return {WHOLE: (source,)}
@@ -44,7 +44,7 @@ def parts_of(source: Path) -> Parts:
 
 
 def files_of(source: Path, part: str | None) -> tuple[Path, ...]:
-    """The files of one part; of a source that names no parts, all. `SoftcallError` where there is no such."""
+    """Return the files of a part, or all files of a source without parts; raise `SoftcallError` if none."""
     parts = parts_of(source)
     if WHOLE in parts:
         return parts[WHOLE]
@@ -71,7 +71,7 @@ def _saved_splits(folder: Path) -> Parts:
 
 
 def _saved_files(folder: Path) -> tuple[Path, ...]:
-    """The Arrow files of one split, in the order in which its state lists them."""
+    """Return the Arrow files of a split, in the order of its state."""
     state = folder / "state.json"
     listed = read_json_object(state, MAX_DESCRIPTION_BYTES).get("_data_files")
     names = [entry.get("filename") if isinstance(entry, dict) else None for entry in listed or ()]
@@ -81,7 +81,7 @@ def _saved_files(folder: Path) -> tuple[Path, ...]:
 
 
 def _named_files(folder: Path) -> Parts:
-    """Files by the split in their own name, or in that of their folder."""
+    """Group files by the split in their name, or in the name of their folder."""
     found = _record_files(folder)
     parts: dict[str, list[Path]] = defaultdict(list)
     for file in found:
@@ -105,7 +105,7 @@ def _named_files(folder: Path) -> Parts:
 
 
 def _record_files(folder: Path) -> list[Path]:
-    """Files of rows in the folder, in `data`, and in folders named for a split."""
+    """Return the files of rows in the folder, in `data`, and in folders named after a split."""
     places = [folder, *(folder / name for name in _folders(folder) if name == "data" or _part(name))]
     files = [
         file
@@ -128,7 +128,7 @@ def _inner_folders(folder: Path) -> str:
 
 
 def _part(name: str) -> str | None:
-    """The part that a name stands for: a keyword that no letter touches."""
+    """Return the part that a name contains as a separate word."""
     for part, words in _NAMES.items():
         if re.search(rf"(?<![a-z])({'|'.join(words)})(?![a-z])", name.lower()):
             return part

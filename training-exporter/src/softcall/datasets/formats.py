@@ -1,4 +1,4 @@
-"""The formats of files of rows, by the endings of their names. Another format is another entry here."""
+"""The formats of files of rows, by file name suffix. Another format is another entry of `FORMATS`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,11 +28,11 @@ FORMATS: dict[str, Callable[[Path], RecordFile]] = {
     ".parquet": _parquet,
     ".arrow": _arrow,
 }
-"""Ending of a name to the file that it opens."""
+"""Maps suffixes to the classes that read the files."""
 
 
 def open_records(path: Path) -> RecordFile:
-    """The file of rows at `path`; `SoftcallError` for a name that says no format."""
+    """Return the file of rows at `path`; raise `SoftcallError` for an unknown suffix."""
     for ending, opened in FORMATS.items():
         if path.name.endswith(ending):
             return opened(path)
@@ -43,5 +43,5 @@ def open_records(path: Path) -> RecordFile:
 
 
 def is_record_file(path: Path) -> bool:
-    """Whether a file's name says a format."""
+    """Whether a file's name has a known suffix."""
     return path.name.endswith(tuple(FORMATS))

@@ -1,4 +1,4 @@
-"""What a file of rows is, whatever its format: columns by name, and records in their order."""
+"""The interface of a file of rows, whatever its format: named columns, and records in order."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -9,32 +9,32 @@ MAX_FILE_BYTES = 1 << 30  # after decompression
 
 
 class RecordFile(ABC):
-    """A file of rows, each a record from column to value; `SoftcallError` names file and line of all else."""
+    """A file of rows, each a record from column to value; errors name the file and the line."""
 
     unit = "line"
 
     def __init__(self, path: Path) -> None:
-        """Nothing is read yet."""
+        """Keep the path; nothing is read yet."""
         self.path = path
 
     @abstractmethod
     def columns(self) -> tuple[str, ...]:
-        """The names of the columns, in order; none in an empty file."""
+        """Return the names of the columns, in order; none for an empty file."""
 
     @abstractmethod
     def records(self, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """(line, record) for each record, with at least those of `columns` that it has.
+        """Yield (line, record) for each record, with at least those of `columns` that it has.
 
-        A record of several lines counts by its first.
+        The line of a record is its first one.
         """
 
     def label_names(self, column: str) -> tuple[str, ...] | None:
-        """What the integers of a column stand for, where the file says so (ClassLabel of `datasets`)."""
+        """Return the names of a column's integers, if the file has them (ClassLabel of `datasets`)."""
         return None
 
 
 def kind(value: Any) -> str:
-    """What a value is, in JSON's words."""
+    """Return the JSON type of a value, in words."""
     kinds = {
         dict: "an object",
         list: "a list",

@@ -1,4 +1,4 @@
-"""All that `softcall data` says of labelled texts: what they are, and the findings of every check."""
+"""The report of `softcall data`: rows, labels and lengths of each part, and the findings of all checks."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from softcall.datasets.rows import Refusals, Row, read_rows
 
 @dataclass(frozen=True)
 class PartReport:
-    """One part: its rows, how many of them each label has (most frequent first), and its texts' lengths."""
+    """A part: its number of rows, the rows of each label (most frequent first), and its texts' lengths."""
 
     name: str
     rows: int
@@ -29,7 +29,7 @@ class PartReport:
 
 @dataclass(frozen=True)
 class DataReport:
-    """The parts in order, the template that texts were measured in, and what was found, errors first."""
+    """The parts in order, the template with which texts were measured, and the findings, errors first."""
 
     parts: Sequence[PartReport]
     template: str
@@ -37,18 +37,18 @@ class DataReport:
 
     @property
     def failed(self) -> bool:
-        """Whether training would refuse these texts."""
+        """Whether training refuses these texts."""
         return any(finding.severity == Severity.ERROR for finding in self.findings)
 
 
 def report_of(
     sources: Sequence[Path], columns: ColumnChoice, template: str | None, limit: int, base: Path | None
 ) -> DataReport:
-    """Check files, the first of which is for training, or one folder with parts of its own.
+    """Check files, the first of which is for training, or one folder with parts.
 
-    Texts are measured in `template` (None: that of training) against `limit` tokens of `base`'s tokenizer
-    (None: the default base's). `SoftcallError` for what cannot be read at all; rows that training would
-    refuse are findings.
+    Texts are measured with `template` (None: that of training) against `limit` tokens of `base`'s tokenizer
+    (None: the default base's). Raises `SoftcallError` for unreadable files; rows that training refuses are
+    findings.
     """
     tokenizer = tokenizer_of(base)
     fields = Template(template).fields if template else None
@@ -77,12 +77,12 @@ def report_of(
 
 
 def tokenizer_of(base: Path | None) -> Tokenizer:
-    """The tokenizer of a base bundle or Hugging Face folder; None: that of the default base, kept with us."""
+    """Return the tokenizer of a base bundle or Hugging Face folder; None stands for the default base."""
     return read_tokenizer((base or GRAPHS / NAME) / TOKENIZER_FILE)
 
 
 def _named(sources: Sequence[Path]) -> Iterator[tuple[str, Path, str | None]]:
-    """(name, source, part) of each part there is."""
+    """Yield (name, source, part) of each part."""
     parts = parts_of(sources[0]) if len(sources) == 1 else {WHOLE: ()}
     if WHOLE in parts:
         names = [source.name for source in sources]
@@ -105,7 +105,7 @@ def _refused(name: str, refusals: Refusals) -> list[Finding]:
 
 
 def _unlabelled(name: str, rows: Sequence[Row]) -> list[Finding]:
-    """Public data sets often keep the labels of their test part secret, and training leaves it out then."""
+    """Find unlabelled rows. Many data sets hide the labels of their test part, which training then skips."""
     missing = sum(row.label is None for row in rows)
     if not missing:
         return []

@@ -1,4 +1,4 @@
-"""Labelled texts: rows of a file or of a data set's folder, and how a dev set is carved out of them."""
+"""Labelled texts: the rows of a file or of a data set's folder, and the split into train and dev."""
 
 import hashlib
 import re
@@ -23,14 +23,14 @@ MAX_LABEL_CHARACTERS = 200
 MAX_DEV_ROWS = 1_000
 
 _NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
-_HIDDEN_LABEL = -1  # what a ClassLabel has where the label is kept secret
+_HIDDEN_LABEL = -1  # the value of a ClassLabel whose label is secret
 
 
 @dataclass(frozen=True)
 class Row:
-    """One example: its texts in the order of the fields, its label (None: unlabelled), and where it lies.
+    """An example: its texts in the order of the fields, its label (None: unlabelled), and its place.
 
-    `rank` is the label's place among those that the file names (ClassLabel), where it names them.
+    `rank` is the label's index among the names of a ClassLabel, if the file has them.
     """
 
     texts: tuple[str, ...]
@@ -38,7 +38,7 @@ class Row:
     line: int = field(default=0, compare=False)
     file: Path | None = field(default=None, compare=False)
     rank: int | None = field(default=None, compare=False)
-    unit: str = field(default="line", compare=False)  # what the file counts: lines, or rows
+    unit: str = field(default="line", compare=False)  # what `line` counts: lines, or rows
 
     @property
     def where(self) -> str:
@@ -48,13 +48,13 @@ class Row:
 
 @dataclass
 class Refusals:
-    """Rows that could not be taken: how many, and why the first ones were not."""
+    """Counts refused rows, and keeps the reasons of the first ones."""
 
     count: int = 0
     reasons: list[str] = field(default_factory=list)
 
     def add(self, reason: str, limit: int = 5) -> None:
-        """Count one, and keep its reason if there is room."""
+        """Count a row, and keep its reason if there is room."""
         self.count += 1
         if len(self.reasons) < limit:
             self.reasons.append(reason)
@@ -71,10 +71,10 @@ def read_rows(
 ) -> list[Row]:
     """Read every row of a file (JSONL, CSV, also `.gz`, Parquet, Arrow), or of one `part` of a folder.
 
-    `fields` says how many texts a row has (a template's `fields`; None: one, or two where the names are those
-    of a pair). Other columns are ignored. With `labelled=False` a row may lack its label. Raises
-    `SoftcallError` with file, line and column for whatever is missing, empty, of another type, or too large;
-    with `refusals` such rows are counted there instead.
+    A row has as many texts as the template has `fields` (None: one, or two if the columns have the names of a
+    pair). Other columns are ignored. With `labelled=False` a row may lack its label. Raises `SoftcallError`
+    with file, line and column for values that are missing, empty, of another type, or too large; with
+    `refusals` such rows are counted there instead.
     """
     rows: list[Row] = []
     for file in files_of(Path(path), part):
@@ -92,7 +92,7 @@ def _read_file(
     choice: ColumnChoice,
     refusals: Refusals | None,
 ) -> None:
-    """Add the rows of one file to `rows`."""
+    """Append the rows of a file to `rows`."""
     file = open_records(path)
     names = file.columns()
     if not names:
@@ -120,9 +120,9 @@ def _read_file(
 
 
 def labels_of(rows: Sequence[Row], where: str | Path) -> tuple[str, ...]:
-    """The distinct labels of `rows`; `SoftcallError` unless there are at least two, within their bounds.
+    """Return the distinct labels of `rows`; raise `SoftcallError` for fewer than two, or beyond bounds.
 
-    They are in the order in which a file names them (ClassLabel), else `in_order`.
+    The labels have the order of their ClassLabel, else that of `in_order`.
     """
     ranks = {row.label: row.rank for row in rows if row.label is not None}
     labels = in_order(ranks)
@@ -142,22 +142,22 @@ def labels_of(rows: Sequence[Row], where: str | Path) -> tuple[str, ...]:
 
 
 def in_order(labels: Iterable[str]) -> tuple[str, ...]:
-    """Labels by value where all are numbers (2 before 10), else as text."""
+    """Sort labels by value if all are numbers (2 before 10), else as text."""
     labels = sorted(labels)
     return tuple(sorted(labels, key=float) if all(map(is_number, labels)) else labels)
 
 
 def is_number(label: str) -> bool:
-    """Whether a label is a number as tables write it."""
+    """Whether a label is a decimal number."""
     return _NUMBER.fullmatch(label) is not None
 
 
 def split_dev(rows: Sequence[Row], fraction: float) -> tuple[list[Row], list[Row]]:
-    """Split into (train, dev) by a fixed rule, stratified by label.
+    """Split into (train, dev) deterministically, stratified by label.
 
-    Within a label the rows are ordered by the sha256 of their texts, and the first `fraction` becomes dev
-    (about `MAX_DEV_ROWS` in all at most). So the split depends neither on the order of the file nor on a
-    seed, and rows with equal texts stay on one side. A label with too few rows stays in train.
+    The rows of a label are sorted by the sha256 of their texts, and the first `fraction` becomes dev (at most
+    about `MAX_DEV_ROWS` in total). The split depends neither on the order of the file nor on a seed, and rows
+    with equal texts stay on one side. A label with too few rows stays in train.
     """
     fraction = min(fraction, MAX_DEV_ROWS / len(rows))
     by_label: dict[str | None, list[tuple[bytes, int]]] = defaultdict(list)
@@ -175,7 +175,7 @@ def split_dev(rows: Sequence[Row], fraction: float) -> tuple[list[Row], list[Row
 
 
 def files_sha256(path: str | Path, part: str | None = None) -> str:
-    """The sha256 of a file as `sha256sum` prints it; of several files, that of what it prints for them."""
+    """Return the sha256 of a file; for several files, the sha256 of what `sha256sum` prints for them."""
     files = files_of(Path(path), part)
     if len(files) == 1:
         return file_sha256(files[0])
@@ -184,7 +184,7 @@ def files_sha256(path: str | Path, part: str | None = None) -> str:
 
 
 def file_sha256(path: str | Path) -> str:
-    """The sha256 of a file as it lies on disk, as `sha256sum` prints it."""
+    """Return the sha256 of a file, as `sha256sum` prints it."""
     with open_regular(Path(path)) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -229,13 +229,13 @@ def _label(
         )
     if has_half(label):
         raise SoftcallError(
-            f"{where}: field {name!r} holds half of a surrogate pair, which is no Unicode text"
+            f"{where}: field {name!r} holds half of a surrogate pair, which is not Unicode text"
         )
     return label
 
 
 def _named(label: int, names: tuple[str, ...] | None, column: str | None, where: str) -> str:
-    """0 and 1 are what many data sets call their classes, and some say what they stand for."""
+    """Return the name of an integer label: the ClassLabel's, else its digits."""
     if names is None:
         return str(label)
     if not 0 <= label < len(names):

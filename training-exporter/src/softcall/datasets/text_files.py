@@ -19,15 +19,15 @@ NAMING_RECORDS = 100
 
 
 class JsonLinesFile(RecordFile):
-    """One JSON object a line; blank lines are ignored."""
+    """One JSON object per line; blank lines are ignored."""
 
     def columns(self) -> tuple[str, ...]:
-        """The names in the first records: in any one a value may be missing."""
+        """Return the names in the first records, because a single record may lack values."""
         first = islice(self.records(()), NAMING_RECORDS)
         return tuple(dict.fromkeys(name for _, record in first for name in record))
 
     def records(self, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Every object, whole."""
+        """Yield every object with all its values."""
         for number, line in enumerate(_lines(self.path), 1):
             if not line.strip():
                 continue
@@ -46,11 +46,11 @@ class CsvFile(RecordFile):
     """Comma-separated values below a header; blank lines are ignored."""
 
     def columns(self) -> tuple[str, ...]:
-        """The header."""
+        """Return the header."""
         return next((tuple(cells) for _, cells in self._rows()), ())
 
     def records(self, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Every row, whole."""
+        """Yield every row with all its values."""
         rows = self._rows()
         _, header = next(rows, (0, []))
         for line, cells in rows:
@@ -61,7 +61,7 @@ class CsvFile(RecordFile):
             yield line, dict(zip(header, cells, strict=True))
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        """The header, then the rows below it, each with its first line."""
+        """Yield the header, then the rows below it, each with its first line."""
         csv.field_size_limit(MAX_LINE_BYTES)
         reader = csv.reader(_lines(self.path), strict=True)
         header: list[str] | None = None
@@ -83,7 +83,7 @@ class CsvFile(RecordFile):
 
 
 def _unpacked(path: Path, raw: BinaryIO) -> BinaryIO:
-    """The file's text; `SoftcallError` for what is known to be something else than rows of text."""
+    """Return the decompressed file; raise `SoftcallError` for a known format other than text."""
     packed = path.suffix == ".gz"
     other = tell(raw.peek(LOOKED_AT), accepted=(GZIP,) if packed else (JSON, XML))
     file = gzip.GzipFile(fileobj=raw) if packed and not other else raw
@@ -94,7 +94,7 @@ def _unpacked(path: Path, raw: BinaryIO) -> BinaryIO:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """Decoded lines with their ends; bounded in length and in total."""
+    """Yield decoded lines with their ends; single lines and the total are bounded."""
     total = 0
     number = 0
     try:

@@ -1,4 +1,4 @@
-"""The frozen trunk behind a soft prompt in PyTorch: what training differentiates and `softcall eval` asks."""
+"""The prompted classifier in PyTorch, which training differentiates and `softcall eval` scores."""
 
 from collections.abc import Iterator, Sequence
 from typing import Self
@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from softcall.artifact.artifact import Artifact
 from softcall.core.errors import SoftcallError
 
-# Tokens (rows x longest row) scored at a time: fills the device without exhausting its memory.
+# Tokens (rows x longest row) of a scoring batch: they fill the device without exhausting its memory.
 SCORING_TOKENS = {"cpu": 2_048, "cuda": 32_768}
 
 
 class PromptedClassifier(nn.Module):
-    """A prompt and a label head, the only parameters there are: the trunk is passed to each call.
+    """A prompt and a label head, which are the only parameters: each call takes the trunk as an argument.
 
     Attributes: `prompt` [tokens, hidden], `label_head` [labels, hidden], `label_bias` [labels], all float32.
     """
@@ -35,14 +35,14 @@ class PromptedClassifier(nn.Module):
 
     @classmethod
     def of(cls, artifact: Artifact) -> Self:
-        """The classifier that an artifact holds."""
+        """Return the classifier of an artifact."""
         return cls(artifact.prompt, artifact.label_head, artifact.label_bias)
 
     def forward(self, trunk: nn.Module, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Label logits, float32 [batch, labels]: the prompt runs once for all rows, which then attend to it.
+        """Return label logits, float32 [batch, labels]; the prompt is encoded once, for all rows.
 
-        `ids` int64 [batch, text] padded on the right with any id, `lengths` int64 [batch] >= 1. Gradients
-        reach the prompt as they do where it stands in every row: nothing in it depends on a text.
+        `ids` int64 [batch, text] padded on the right with any id, `lengths` int64 [batch] >= 1. The prompt's
+        gradients are the same as if every row began with it, because it does not depend on the texts.
         """
         embed = trunk.get_input_embeddings()
         cache = None
@@ -56,13 +56,13 @@ class PromptedClassifier(nn.Module):
         return self.head(hidden[torch.arange(len(ids), device=ids.device), lengths - 1])
 
     def head(self, rows: Tensor) -> Tensor:
-        """Label logits, float32 [batch, labels], of hidden rows [batch, hidden] at the texts' last tokens."""
-        with torch.autocast(rows.device.type, enabled=False):  # in float32 where the trunk is run in less
+        """Return label logits, float32 [batch, labels], of hidden rows [batch, hidden] at the last tokens."""
+        with torch.autocast(rows.device.type, enabled=False):  # float32, even if the trunk runs in bfloat16
             return nn.functional.linear(rows.float(), self.label_head, self.label_bias)
 
     @torch.no_grad()
     def score(self, trunk: nn.Module, rows: Sequence[Sequence[int]]) -> np.ndarray:
-        """Label logits, float32 [rows, labels], of rows of token ids."""
+        """Return label logits, float32 [rows, labels], of rows of token ids."""
         device = self.prompt.device
         logits = np.empty((len(rows), len(self.label_bias)), np.float32)
         for indices in _scoring_batches(
@@ -76,12 +76,12 @@ class PromptedClassifier(nn.Module):
 def label_logits(
     trunk: nn.Module, classifiers: Sequence[PromptedClassifier], batches: Sequence[tuple[Tensor, Tensor]]
 ) -> list[Tensor]:
-    """Label logits, float32 [batch, labels], of each classifier for its own batch, in one run of the trunk.
+    """Return label logits, float32 [batch, labels], of each classifier for its own batch, in one trunk run.
 
     Each row is [prompt; text]. A batch is `ids` int64 [batch, text], padded on the right with any id, and
-    `lengths` int64 [batch] >= 1. Prompts and texts may differ in length: attention is causal and pads stand
-    behind the row that is read, so they need no mask. The trunk computes in its own precision; the
-    vocabulary's logits are never built.
+    `lengths` int64 [batch] >= 1. Prompts and texts may differ in length: attention is causal and padding
+    follows the row that is read, so no mask is needed. The trunk computes in its own precision; vocabulary
+    logits are never computed.
     """
     embed = trunk.get_input_embeddings()
     parts = [
@@ -102,7 +102,7 @@ def label_logits(
 
 
 def torch_device(name: str) -> torch.device:
-    """The device that `auto` (CUDA where there is any), `cpu` or `cuda` means here."""
+    """Return the device of `auto` (CUDA if it is available), `cpu` or `cuda`."""
     if name == "cuda" and not torch.cuda.is_available():
         raise SoftcallError("--device cuda: PyTorch sees no CUDA device here; auto and cpu are accepted")
     if name == "auto":
@@ -111,7 +111,7 @@ def torch_device(name: str) -> torch.device:
 
 
 def pad_right(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """(ids int64 [batch, longest], lengths int64 [batch]) of token ids of unequal lengths; pads are id 0."""
+    """Return (ids int64 [batch, longest], lengths int64 [batch]) of rows of token ids, padded with id 0."""
     lengths = [len(row) for row in rows]
     ids = np.zeros((len(rows), max(lengths)), np.int64)
     for i, row in enumerate(rows):
@@ -122,7 +122,7 @@ def pad_right(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tens
 
 
 def _scoring_batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
-    """Indices in batches of similar length, within `tokens` when padded (a longer row goes alone)."""
+    """Yield batches of indices of similar lengths, of at most `tokens` when padded; longer rows run alone."""
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
         if batch and (len(batch) + 1) * lengths[batch[0]] > tokens:

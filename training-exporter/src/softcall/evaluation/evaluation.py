@@ -9,14 +9,14 @@ from softcall.evaluation.scores import Scores
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a task did on a file: its scores, what answered, how long a text took (in batches, all stages)."""
+    """The scores of a task on a file, what answered, and the time per text (in batches, all stages)."""
 
     scores: Scores
     answered_by: str
-    versions: tuple[str, ...]  # of the served task, in the order seen; empty for PyTorch
+    versions: tuple[str, ...]  # of the served task, in order of appearance; empty for PyTorch
     ms_per_text: float
 
 
 def gold_labels(rows: Sequence[Row]) -> tuple[str, ...]:
-    """The labels of rows that all have one."""
+    """Return the labels of labelled rows."""
     return tuple(row.label for row in rows if row.label is not None)

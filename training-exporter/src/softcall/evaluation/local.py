@@ -31,9 +31,8 @@ def evaluate_artifact(
     """Score an artifact on a file with PyTorch in float32.
 
     Texts of more than `max_text_tokens` tokens are cut; with None nothing is cut, and a text beyond the
-    base's positions is refused. `device` is `auto`, `cpu` or `cuda`. Abstains as a server does. Raises
-    `SoftcallError` for an artifact of another base, and for labels in the file that the artifact does not
-    have.
+    base's positions is refused. `device` is `auto`, `cpu` or `cuda`. Predictions abstain as a server's do.
+    Raises `SoftcallError` for an artifact of another base, and for labels that the artifact does not have.
     """
     artifact = Artifact.from_bytes(_artifact_bytes(path), where=str(path))
     rows = read_rows(file, artifact.template.fields, columns=columns, part=TEST)
@@ -60,7 +59,7 @@ def evaluate_artifact(
 
 
 def labels_of_logits(artifact: Artifact, logits: np.ndarray) -> tuple[str | None, ...]:
-    """The label of each row of `logits` [rows, labels]; None where its probability is below the threshold."""
+    """Return the label of each row of `logits` [rows, labels]; None below the abstain threshold."""
     threshold = artifact.abstain_threshold or 0.0
     top = zip(logits.argmax(axis=1), confidences(logits, artifact.temperature), strict=True)
     return tuple(artifact.labels[i] if p >= threshold else None for i, p in top)

@@ -1,4 +1,4 @@
-"""How well a classifier did: accuracy and its interval, macro-F1, calibration, per label, confusions."""
+"""Scores of a classifier: accuracy with its interval, macro-F1, calibration error, labels, confusions."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ Z_95 = 1.959963984540054  # the normal distribution's 97.5 % point
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """The 95 % interval of a proportion (Wilson 1927), which holds for few trials and near 0 and 1 too."""
+    """Return the 95 % interval of a proportion (Wilson 1927), valid for few trials and near 0 and 1 too."""
     if not 0 <= successes <= trials or trials < 1:
         raise ValueError(f"{successes} successes of {trials} trials")
     share, square = successes / trials, Z_95 * Z_95
@@ -26,9 +26,9 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
 
 
 def expected_calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
-    """How far confidences lie from the shares of right answers, in 15 bins of equal width (Guo et al. 2017).
+    """Return the expected calibration error, with 15 bins of equal width (Guo et al. 2017).
 
-    `confidence` float [rows] in [0, 1], `right` bool [rows]; a bin holds its upper end.
+    `confidence` float [rows] in [0, 1], `right` bool [rows]; a bin includes its upper end.
     """
     bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
     gaps = np.zeros(CALIBRATION_BINS)
@@ -38,7 +38,7 @@ def expected_calibration_error(confidence: np.ndarray, right: np.ndarray) -> flo
 
 @dataclass(frozen=True)
 class LabelScore:
-    """One label: how many of its predictions were right, and how many of its rows were found."""
+    """The scores of a label."""
 
     label: str
     precision: float  # 0 where it was never predicted
@@ -49,9 +49,9 @@ class LabelScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """Gold and predicted labels of the same rows; None is an answer that abstained, and counts as wrong.
+    """Gold and predicted labels of the same rows. The prediction None abstains, and counts as wrong.
 
-    `confidences` are the probabilities of the best labels, where they are known.
+    `confidences` are the probabilities of the best labels, if they are known.
     """
 
     labels: tuple[str, ...]
@@ -60,7 +60,7 @@ class Scores:
     confidences: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse rows of unequal number, none at all, and labels that are not listed."""
+        """Refuse different numbers of rows, no rows, and unknown labels."""
         if not self.gold or len(self.gold) != len(self.predicted):
             raise ValueError(f"{len(self.gold)} gold labels and {len(self.predicted)} predictions")
         if self.confidences is not None and len(self.confidences) != len(self.gold):
@@ -71,22 +71,22 @@ class Scores:
 
     @property
     def rows(self) -> int:
-        """How many rows were scored."""
+        """The number of rows."""
         return len(self.gold)
 
     @property
     def abstained(self) -> int:
-        """How many answers had no label."""
+        """The number of predictions that abstained."""
         return sum(label is None for label in self.predicted)
 
     @property
     def right(self) -> int:
-        """How many predictions equal their gold label."""
+        """The number of predictions that equal their gold label."""
         return int(np.trace(self.confusion[:, :-1]))
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers."""
+        """The share of right predictions."""
         return self.right / self.rows
 
     @property
@@ -96,7 +96,7 @@ class Scores:
 
     @property
     def macro_f1(self) -> float:
-        """Mean F1 over the labels that occur in gold or predictions (what scikit-learn averages)."""
+        """The mean F1 over labels that occur in gold or predictions, as scikit-learn defines it."""
         predicted = self.confusion[:, :-1].sum(axis=0)
         return float(
             np.mean([score.f1 for score, n in zip(self.per_label, predicted, strict=True) if score.rows or n])
@@ -104,7 +104,7 @@ class Scores:
 
     @property
     def calibration_error(self) -> float | None:
-        """The expected calibration error of the rows with a label; None where it cannot be known."""
+        """The expected calibration error of the answered rows; None without confidences or answers."""
         if self.confidences is None or self.abstained == self.rows:
             return None
         answered = [
@@ -135,7 +135,7 @@ class Scores:
         return tuple(LabelScore(label, float(p), float(r), float(f), int(n)) for label, p, r, f, n in table)
 
     def confusions(self) -> list[tuple[str, str | None, int]]:
-        """(gold, predicted, count) of every mistake that was made, the most frequent first."""
+        """Return (gold, predicted, count) of every kind of mistake, the most frequent first."""
         columns: Sequence[str | None] = (*self.labels, None)
         pairs = [
             (self.labels[i], columns[j], int(self.confusion[i, j]))

@@ -32,7 +32,7 @@ def evaluate_server(
     max_text_tokens: int | None,
     columns: ColumnChoice = ColumnChoice(),  # noqa: B008 (immutable)
 ) -> Evaluation:
-    """Score a served task on a file, `CALL_ROWS` texts a call; a refusal is raised in the server's words."""
+    """Score a served task on a file, with `CALL_ROWS` texts per call; a refusal quotes the server."""
     if urlsplit(url).scheme not in ("http", "https"):
         raise SoftcallError(f"--server {url}: expected an address such as http://localhost:8080")
     rows = read_rows(file, columns=columns, part=TEST)
@@ -74,7 +74,7 @@ def _post(endpoint: str, body: dict[str, Any], api_key: str | None) -> dict[str,
     except urllib.error.HTTPError as error:
         text = error.read(4 * SHOWN_CHARACTERS).decode(errors="replace")[:SHOWN_CHARACTERS].strip()
         raise SoftcallError(f"{endpoint} answered {error.code} {error.reason}: {text}") from None
-    except (OSError, HTTPException, ValueError) as error:  # no answer, half of one, or an impossible request
+    except (OSError, HTTPException, ValueError) as error:  # no answer, a partial one, or an invalid request
         raise SoftcallError(f"{endpoint} cannot be reached ({getattr(error, 'reason', error)})") from None
     try:
         answer = read_json(data) if len(data) <= MAX_ANSWER_BYTES else None
@@ -86,7 +86,7 @@ def _post(endpoint: str, body: dict[str, Any], api_key: str | None) -> dict[str,
 
 
 def _labels(answer: dict[str, Any], rows: int, endpoint: str) -> list[tuple[str | None, float | None]]:
-    """The label of each row and its score (None where the server gives none), by the index of the rows."""
+    """Return the label of each row and its score (None if the server gives none), by row index."""
     try:
         labels = {item["index"]: (item["label"], _probability(item.get("score"))) for item in answer["data"]}
         return [labels[i] for i in range(rows)]
