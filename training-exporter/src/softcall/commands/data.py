@@ -1,4 +1,4 @@
-"""`softcall data`: look at labelled texts before training on them."""
+"""`softcall data`: check labelled texts before training."""
 
 from dataclasses import asdict
 from pathlib import Path

@@ -178,7 +178,7 @@ def _confusion_list(scores: Scores) -> Table:
 
 
 def _plain(label: str) -> str:
-    """A label as it is, even where it looks like rich's markup."""
+    """Return a label without rich's markup."""
     from rich.markup import escape
 
     return escape(printable(label))

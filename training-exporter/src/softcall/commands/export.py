@@ -32,7 +32,7 @@ def export(
 
 
 def write_artifact(artifact: "Artifact", out: Path, origin: str) -> None:
-    """Make the folder and say what it holds, and what of a trained task it cannot hold."""
+    """Make the folder, and report its content and what of a trained task it lacks."""
     from softcall.prompt_formats.peft_output import write_task
 
     write_task(out, artifact)

@@ -30,5 +30,5 @@ def _line(task: StoredTask) -> str:
 
 
 def utc(time: datetime) -> str:
-    """To the second, as `2026-01-31T09:30:00Z`."""
+    """Return a time to the second, as `2026-01-31T09:30:00Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""The base that a prompt's file names, held against the one that it is to be used with."""
+"""Compares the base that a prompt's file names with the base that it is used with."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 
 def require_named_base(source: Path, prompt: "Prompt", bundle: "Bundle", strict: bool) -> None:
-    """Warn on stderr where the names differ; `SoftcallError` if `strict`.
+    """Warn on stderr if the names differ; raise `SoftcallError` if `strict`.
 
-    A name is no proof: equal ones may stand for other weights, and other ones for the same.
+    Names prove nothing: equal names may stand for different weights, and different names for the same
+    weights.
     """
     if (other := prompt.other_base(bundle.name)) is None:
         return

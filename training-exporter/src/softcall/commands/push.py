@@ -159,7 +159,7 @@ def push(
 def _description(
     source: Path, template: str | None, labels: list[str] | None, task_file: Path | None
 ) -> "TaskDescription":
-    """The flags, over the task file if there is one."""
+    """Return the task of the flags, which override the task file if there is one."""
     from softcall.artifact.task_description import TASK_FILE, TaskDescription, read_task_file
 
     folder = source if source.is_dir() else source.parent

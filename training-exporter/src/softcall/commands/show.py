@@ -1,4 +1,4 @@
-"""`softcall show`: everything that a stored task says of itself."""
+"""`softcall show`: print the metadata of a stored task."""
 
 from typing import Annotated, Any
 

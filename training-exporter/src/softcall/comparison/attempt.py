@@ -1,4 +1,4 @@
-"""What a method reached: its answers, and what had to be learnt for them."""
+"""The outcome of a method: its answers, and what it had to learn for them."""
 
 from dataclasses import dataclass, field, replace
 
@@ -8,7 +8,7 @@ from softcall.training.loop.scoring import Result
 
 @dataclass(frozen=True)
 class Attempt:
-    """A trained classifier's answers on dev and test, and what was learnt for it."""
+    """The answers of a trained classifier on dev and test, and what it learnt."""
 
     dev: Result
     test: Result
@@ -21,7 +21,7 @@ class Attempt:
 
     @property
     def calibrated(self) -> Result:
-        """Test, with the temperature of the artifact, else that which fits dev."""
+        """The answers on test, with the temperature of the artifact, or the one that fits dev."""
         return replace(
             self.test,
             temperature=self.artifact.temperature if self.artifact else self.dev.calibrated.temperature,

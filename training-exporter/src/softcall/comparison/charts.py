@@ -20,7 +20,7 @@ STYLE = {
 
 
 def charts(part: Section) -> list[str]:
-    """Accuracy with its intervals, and the curves of the methods that train in steps, as SVG."""
+    """Return SVG charts: accuracies with intervals, and the curves of the methods that train in steps."""
     matplotlib.use("svg")
     with pyplot.rc_context(STYLE):
         drawn = [_accuracies(part)]
@@ -44,7 +44,7 @@ def _accuracies(part: Section) -> str:
 
 
 def _curves(lines: Sequence[Line]) -> str:
-    """Per step, the mean over seeds: dev accuracy, training loss and the gradient's norm."""
+    """Draw the mean over seeds of dev accuracy, training loss and gradient norm, per step."""
     figure, axes = pyplot.subplots(1, 3, figsize=(11, 3), layout="constrained")
     for i, line in enumerate(lines):
         evaluations = np.mean([record.evaluations for record in line.records], axis=0)

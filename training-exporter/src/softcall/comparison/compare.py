@@ -1,6 +1,6 @@
-"""Prompt tuning beside other ways to the same classifier: the same rows, the same loop, other parameters.
+"""Compares prompt tuning with other methods for the same classifier, on the same rows, in the same loop.
 
-Each run is one JSON file, so a comparison that was cut off goes on, and processes may share the work.
+Each run is a JSON file, so an interrupted comparison can resume, and processes can share the work.
 """
 
 import multiprocessing
@@ -20,7 +20,7 @@ from softcall.training.compute.determinism import deterministic
 
 
 class Workplace:
-    """What a process needs for any run of a comparison: the base on its device, and the rows read so far."""
+    """What a process needs for the runs of a comparison: the base on its device, and prepared rows."""
 
     def __init__(self, config: CompareConfig) -> None:
         """Load the base."""
@@ -30,7 +30,7 @@ class Workplace:
         self._prepared: dict[str, Prepared] = {}
 
     def run(self, data: DataSet, method: Method, seeds: Sequence[int]) -> list[RunRecord]:
-        """The records of runs, which are made unless there are any."""
+        """Return the records of runs; make those that are missing."""
         if data.name not in self._prepared:
             self._prepared = {data.name: prepare(self.config, data, self.base)}  # one at a time
         with deterministic():
@@ -38,7 +38,7 @@ class Workplace:
 
 
 def compare(config: CompareConfig, console: Console) -> list[RunRecord]:
-    """Run what has not been run yet, and return every record of the comparison."""
+    """Make the missing runs, and return all records of the comparison."""
     (config.out / RUNS).mkdir(parents=True, exist_ok=True)
     runs = [
         (data, method, seeds)
@@ -59,7 +59,7 @@ def compare(config: CompareConfig, console: Console) -> list[RunRecord]:
 def _shared(
     config: CompareConfig, runs: Sequence[tuple[DataSet, Method, Sequence[int]]]
 ) -> Iterator[list[RunRecord]]:
-    """The records in their order, by `config.jobs` processes: small steps leave most of a GPU idle."""
+    """Yield the records in order; `config.jobs` processes share the GPU, which small steps leave idle."""
     with ProcessPoolExecutor(
         config.jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(config,)
     ) as pool:

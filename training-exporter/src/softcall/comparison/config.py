@@ -1,4 +1,4 @@
-"""What `softcall compare` holds against each other, and on what data; light enough for the command's help."""
+"""The settings of `softcall compare`; light enough for the command's help."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ MAX_JOBS = 64
 
 
 class Method(StrEnum):
-    """A way to a classifier; all but the last read the same label rows behind the same base."""
+    """A way to train a classifier; all but the last read the same label rows of the same base."""
 
     PROMPT = "prompt"  # a soft prompt, as `softcall train` learns it
     LORA = "lora"  # low-rank adapters on every linear layer, by PEFT
@@ -64,7 +64,10 @@ def _file(folder: Path, part: str) -> Path | None:
 
 @dataclass(frozen=True)
 class CompareConfig:
-    """A comparison: the same rows, steps and batches for every method; `TrainConfig` checks the values."""
+    """The settings of a comparison: all methods share rows, steps and batches.
+
+    `TrainConfig` checks the values.
+    """
 
     data: tuple[DataSet, ...]
     out: Path
@@ -94,7 +97,7 @@ class CompareConfig:
     compiled: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse no data, no seeds, and names that stand for two."""
+        """Refuse missing data, missing seeds, and ambiguous names."""
         names = [each.name for each in self.data]
         if not names or len(set(names)) < len(names):
             raise SoftcallError(
@@ -110,12 +113,12 @@ class CompareConfig:
             raise SoftcallError(f"--lora-rank {self.lora_rank}: accepted are 1 to 256")
 
     def together(self, method: Method) -> list[Sequence[int]]:
-        """The seeds with which a method is run: those of prompts together, as they share the base's runs."""
+        """Return the groups of seeds that a method runs together: prompts share the trunk's runs."""
         seeds = range(self.first_seed, self.first_seed + (self.seeds if method.seeded else 1))
         return [seeds] if method == Method.PROMPT and self.sweep == 1 else [(seed,) for seed in seeds]
 
     def training(self, data: DataSet, method: Method, seed: int) -> TrainConfig:
-        """How a run of a method trains: the same for all but the rate, which each has of its own."""
+        """Return the training settings of a method, which differ in the learning rate alone."""
         rates = {Method.LORA: self.lora_learning_rate, Method.FULL: self.full_learning_rate}
         return TrainConfig(
             data=data.train,
@@ -146,7 +149,7 @@ class CompareConfig:
         )
 
     def settings(self, method: Method, training: TrainConfig) -> dict[str, Any]:
-        """What decides a run besides its rows: only under the same is a finished run taken over."""
+        """Return the settings that decide a run besides its rows; a stored run must match them."""
         rank = {"lora_rank": self.lora_rank} if method == Method.LORA else {}
         folds = {"calibration_folds": training.calibration_folds} if training.calibration_folds else {}
         return {"method": method.value, **training.identity(), **folds, **rank}

@@ -1,4 +1,4 @@
-"""How long a method trains, and how much memory it takes."""
+"""Measures the time and the memory of training."""
 
 import resource
 import time
@@ -7,21 +7,21 @@ import torch
 
 
 class Meter:
-    """Seconds and peak memory between `start` and `stop`; zero for what was never started."""
+    """Seconds and peak memory between `start` and `stop`; zero without a start."""
 
     def __init__(self, device: torch.device) -> None:
-        """Memory is the device's, or on a CPU the process's, whose peak is that since it began."""
+        """On CUDA the peak is the device's; on a CPU it is the process's since its start."""
         self._device = device
         self.seconds, self.peak_bytes = 0.0, 0
 
     def start(self) -> None:
-        """Begin."""
+        """Start the clock."""
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
         self._started = time.perf_counter()
 
     def stop(self) -> None:
-        """End, when the device has done what it was told."""
+        """Stop the clock after the device has finished."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
             self.peak_bytes = torch.cuda.max_memory_allocated(self._device)

@@ -31,7 +31,7 @@ from softcall.training.settings.config import TrainConfig
 from softcall.training.settings.prompt_init import default_init_text
 from softcall.training.settings.sweep import Candidate
 
-SWITCHES = 5  # of which the median is taken
+SWITCHES = 5  # measurements, of which the median is taken
 
 
 def trained(
@@ -42,7 +42,7 @@ def trained(
     meter: Meter,
     rank: int,
 ) -> list[Attempt]:
-    """Any method on the base: what differs is what learns. Several are prompts, which learn side by side."""
+    """Train a method on the base; methods differ in what learns. Several prompts learn side by side."""
     exact, labels, training = base.model.base_model, prepared.rows.labels, trainings[0]
 
     def results(classifier: PromptedClassifier, trunk: nn.Module) -> dict[str, Result]:
@@ -110,7 +110,7 @@ def _artifact(
     results: dict[str, Result],
     unseen: Result | None,
 ) -> Artifact:
-    """The prompt as `softcall train` would write it."""
+    """Return the prompt as `softcall train` would write it."""
     artifact, _ = as_artifact(
         training, prepared.rows, base, prepared.words, results, learner, [learner], unseen=unseen
     )
@@ -118,13 +118,13 @@ def _artifact(
 
 
 def _switch_seconds(learner: Learner) -> float:
-    """What it takes to put another task in this one's place: its stored tensors, into the live ones."""
+    """Measure the switch to another task: its stored tensors replace the current ones."""
     stored = safetensors.torch.save({name: value.detach().cpu() for name, value in learner.learnt.items()})
     times = []
     for _ in range(SWITCHES):
         start = time.perf_counter()
         learner.restore(safetensors.torch.load(stored))
-        next(iter(learner.learnt.values())).sum().item()  # the device has done what it was told
+        next(iter(learner.learnt.values())).sum().item()  # waits for the device
         times.append(time.perf_counter() - start)
     return float(np.median(times))
 
@@ -137,7 +137,7 @@ def _learners(
     *,
     prompted: bool,
 ) -> list[Learner]:
-    """Learners as they begin, on the base's device: with a prompt or without, before the same label head."""
+    """Return new learners on the base's device, with or without a prompt, and with the same label head."""
     learners = []
     for training, candidate in candidates:
         if prompted:

@@ -1,4 +1,4 @@
-"""A data set as every method of a comparison gets it."""
+"""A data set, prepared for all methods of a comparison."""
 
 from dataclasses import dataclass
 

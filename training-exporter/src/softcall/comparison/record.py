@@ -16,13 +16,13 @@ MAX_RECORD_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What one run reached on test, and what it took. Points of the curves are those of `LearnerState`."""
+    """The scores of a run on test, and its costs. The points of its curves are those of `LearnerState`."""
 
     data: str
     method: str
     seed: int
     settings: dict[str, Any]
-    rows: dict[str, Any]  # which rows: digests of files, counts
+    rows: dict[str, Any]  # digests of files, counts
     labels: list[str]
     right: int
     total: int
@@ -33,10 +33,10 @@ class RunRecord:
     calibration_error_before: float
     confusion: list[list[int]]  # gold, predicted
     trained_parameters: int
-    learnt_bytes: int  # what must be kept for the task, float32
-    seconds: float  # of training, with the scorings of dev; an equal share of those who learnt together
+    learnt_bytes: int  # to store for the task, in float32
+    seconds: float  # of training with its evaluations of dev; runs that learnt together share them equally
     peak_bytes: int  # of the GPU's memory, or of the whole process on a CPU
-    switch_seconds: float  # to put another task of this method in its place, from memory
+    switch_seconds: float  # to load another task of this method from memory
     curve: list[list[float]]
     evaluations: list[list[float]]
     device: str
@@ -44,12 +44,12 @@ class RunRecord:
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers."""
+        """The share of right answers."""
         return self.right / self.total
 
     @property
     def told(self) -> str:
-        """The run in a line."""
+        """The run in one line."""
         return (
             f"{printable(self.data)} {self.method} seed {self.seed}: accuracy {self.accuracy:.4f},"
             f" {self.trained_parameters:,} parameters, {self.seconds:.1f} s"
@@ -57,17 +57,17 @@ class RunRecord:
 
     @staticmethod
     def path(folder: Path, data: str, method: str, seed: int) -> Path:
-        """Where a run's record lies in the comparison's folder."""
+        """Return the file of a run's record in the comparison's folder."""
         return folder / RUNS / f"{data}-{method}-{seed}.json"
 
     def write(self, folder: Path) -> None:
-        """Write the record in one step."""
+        """Write the record atomically."""
         path = self.path(folder, self.data, self.method, self.seed)
         write_file(path, f"{json.dumps(asdict(self))}\n".encode())
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """A stored record; `SoftcallError` for anything else."""
+        """Read a stored record; raise `SoftcallError` for anything else."""
         data = read_bounded(path, MAX_RECORD_BYTES)
         try:
             return cls(**json.loads(data))

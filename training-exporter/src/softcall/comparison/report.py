@@ -35,7 +35,7 @@ def write_report(records: Sequence[RunRecord], folder: Path) -> None:
 
 
 def markdown(parts: Sequence[Section]) -> str:
-    """The page without pictures."""
+    """Return the page without charts."""
     text = ["# Comparison", "", *(f"- {note}" for note in NOTES)]
     for part in parts:
         text += [
@@ -59,7 +59,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def html(parts: Sequence[Section]) -> str:
-    """The page with pictures, all inside."""
+    """Return the page with charts."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     pictures = {part.name: [jinja2.utils.markupsafe.Markup(svg) for svg in charts(part)] for part in parts}
     return environment.from_string(TEMPLATE.read_text("utf-8")).render(

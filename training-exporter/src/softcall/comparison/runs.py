@@ -1,4 +1,4 @@
-"""The runs of one method on one data set: stored records are read, and the missing ones are made."""
+"""The runs of a method on a data set: stored records are reused, missing ones are made."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ def records_of(
     base: LoadedBase,
     device: torch.device,
 ) -> list[RunRecord]:
-    """The record of each seed: the stored one where there is one, of the same settings and rows."""
+    """Return the record of each seed: the stored one if it has the same settings and rows, else a new one."""
     trainings = {
         seed: config.training(prepared.data, method, seed).settled(len(prepared.rows.train)) for seed in seeds
     }

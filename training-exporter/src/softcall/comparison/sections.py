@@ -17,19 +17,19 @@ TOP_CONFUSIONS = 10
 
 @dataclass(frozen=True)
 class Line:
-    """One method on one data set, over its seeds."""
+    """A method on a data set, over its seeds."""
 
     method: str
     records: tuple[RunRecord, ...]
 
     @property
     def accuracy(self) -> float:
-        """Mean over seeds, which all have the same test rows: from the counts, so it is rounded once."""
+        """The mean over seeds, computed from counts, since all seeds have the same test rows."""
         return sum(record.right for record in self.records) / sum(record.total for record in self.records)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 %: Student's over seeds, whose width is that of training; of one run Wilson's over test rows."""
+        """The 95 % interval: Student's over seeds, or Wilson's over the test rows of a single run."""
         if len(self.records) == 1:
             return wilson_interval(self.records[0].right, self.records[0].total)
         accuracies = [record.accuracy for record in self.records]
@@ -41,7 +41,7 @@ class Line:
 
     @property
     def cells(self) -> list[str]:
-        """The line of the table."""
+        """The cells of the method's line in the table."""
         low, high = self.interval
         first = self.records[0]
         seconds = np.mean([record.seconds for record in self.records])
@@ -79,7 +79,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Section:
-    """One data set."""
+    """A data set."""
 
     name: str
     lines: tuple[Line, ...]
@@ -95,7 +95,7 @@ class Section:
         return f"{rows} rows, {len(record.labels)} labels; {budget}; {record.device}{shared}"
 
     def confusion(self, line: Line) -> np.ndarray:
-        """Counts [gold, predicted] over the runs of a method."""
+        """Return the counts [gold, predicted] over the runs of a method."""
         return np.sum([record.confusion for record in line.records], axis=0)
 
     @property
@@ -109,7 +109,7 @@ class Section:
         return len(self.labels) <= MOST_LABELS
 
     def mistakes(self, line: Line) -> list[tuple[str, str, int]]:
-        """(gold, predicted, count) of the most frequent mistakes."""
+        """Return (gold, predicted, count) of the most frequent mistakes."""
         counts = self.confusion(line)
         cells = [(int(counts[i, j]), i, j) for i, j in zip(*np.nonzero(counts), strict=True) if i != j]
         cells.sort(key=lambda cell: (-cell[0], cell[1:]))
@@ -120,9 +120,9 @@ class Section:
 
 
 def correlation(confusion: np.ndarray) -> float:
-    """Matthews' correlation coefficient of counts [gold, predicted] (Gorodkin 2004: any number of labels).
+    """Return Matthews' correlation coefficient of counts [gold, predicted] (Gorodkin 2004: several labels).
 
-    0 where every row has one label, or every answer is the same.
+    It is 0 if every row has one label, or if every answer is the same.
     """
     gold, predicted, rows = confusion.sum(1), confusion.sum(0), confusion.sum()
     covariance = np.trace(confusion) * rows - gold @ predicted
@@ -131,7 +131,7 @@ def correlation(confusion: np.ndarray) -> float:
 
 
 def sections(records: Sequence[RunRecord]) -> list[Section]:
-    """Records by data set and method, in the order in which they were given."""
+    """Group records by data set and method, in the given order."""
     by_data: dict[str, dict[str, list[RunRecord]]] = {}
     for record in records:
         by_data.setdefault(record.data, {}).setdefault(record.method, []).append(record)

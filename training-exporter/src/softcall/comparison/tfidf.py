@@ -13,7 +13,7 @@ REGULARISATIONS = (0.1, 1.0, 10.0, 100.0)  # of logistic regression; dev chooses
 
 
 def tfidf(prepared: Prepared, meter: Meter, seed: int) -> Attempt:
-    """Words and pairs of words, weighted by how rare they are; dev chooses the regularisation."""
+    """Train on words and pairs of words, weighted by their rarity; dev chooses the regularisation."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

@@ -1,4 +1,4 @@
-"""Answers to the training rows by prompts that have not seen them: more rows to calibrate on."""
+"""Cross-validation: logits of training rows, by prompts that were trained without them, for calibration."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,16 +13,16 @@ from softcall.training.loop.learner import Learner
 from softcall.training.loop.run import Run
 from softcall.training.loop.scoring import Result, score
 
-# Which rows are held out together is the same in every run, whatever its seed.
+# All runs have the same folds, whatever their seed.
 _SEED = 0
 
 
 def out_of_fold(run: Run, begin: Callable[[], Sequence[Learner]], folds: int) -> list[Result]:
-    """Label logits of all training rows, each row by a learner that learnt without it: a result a learner.
+    """Return logits of all training rows by learners trained without them: one result per learner.
 
-    `begin` makes the learners as they start, anew for each fold. They learn as in `run`, on the rows of the
-    other folds and to the end of its steps, and answer the fold with what was best on dev. Each fold has a
-    folder of its own in the run's. Raises `SoftcallError` as `softcall.training.loop.fit.fit` does.
+    `begin` makes new learners for each fold. They train as in `run`, on the rows of the other folds and to
+    its last step; their best step on dev scores the fold. Each fold has a folder in the run's folder. Raises
+    `SoftcallError` as `softcall.training.loop.fit.fit` does.
     """
     answered: list[list[Result]] = []
     for number, held_out in enumerate(folds_of(run.train.answers, folds), 1):
@@ -45,7 +45,7 @@ def out_of_fold(run: Run, begin: Callable[[], Sequence[Learner]], folds: int) ->
 
 
 def folds_of(answers: np.ndarray, folds: int) -> list[np.ndarray]:
-    """Indices of the rows of each fold, sorted; every label's rows are spread evenly over the folds.
+    """Return the sorted row indices of each fold; each label's rows are spread evenly over the folds.
 
     `answers` int [rows] are the rows' labels.
     """

@@ -25,14 +25,14 @@ from softcall.training.settings.sweep import Candidate
 
 @dataclass(frozen=True)
 class SourcePrompt:
-    """Another task's prompt [tokens, hidden] to start from, and the sha256 of its artifact."""
+    """The prompt [tokens, hidden] of another task to start from, and the sha256 of its artifact."""
 
     prompt: np.ndarray
     sha256: str
 
 
 def source_prompt(config: TrainConfig, base: LoadedBase) -> SourcePrompt | None:
-    """What `--init-from` names: an artifact's file, or else a task of `--store`."""
+    """Return the prompt that `--init-from` names: that of an artifact's file, or of a task of `--store`."""
     if config.init_from is None:
         return None
     path = Path(config.init_from)
@@ -61,7 +61,7 @@ def first_classifier(
     words: Sequence[str],
     source: SourcePrompt | None = None,
 ) -> PromptedClassifier:
-    """The prompt by the candidate's init, a label head of the verbalizers' rows, a bias of zeros."""
+    """Return the initial classifier: the candidate's prompt, the verbalizers' label head, a bias of zeros."""
     prompt = initial_prompt(
         candidate.init,
         candidate.tokens,
@@ -78,14 +78,14 @@ def first_classifier(
 def classifier_behind(
     prompt: np.ndarray, config: TrainConfig, base: LoadedBase, words: Sequence[str]
 ) -> PromptedClassifier:
-    """A prompt [tokens, hidden] before a label head of the verbalizers' rows, with a bias of zeros."""
+    """Return a classifier of a prompt [tokens, hidden], the verbalizers' label head, and a bias of zeros."""
     head = verbalizer_head(_rows_of(base.model.get_output_embeddings()), base.tokenizer, words)
     bias = np.zeros(len(head), np.float32)
     return PromptedClassifier(prompt, head, bias, train_head=config.head == Head.TRAINED)
 
 
 def verbalizers(config: TrainConfig, labels: tuple[str, ...]) -> list[str]:
-    """The words that stand for each label."""
+    """Return the words of each label."""
     for label in config.verbalizers:
         if label not in labels:
             raise SoftcallError(
@@ -96,7 +96,7 @@ def verbalizers(config: TrainConfig, labels: tuple[str, ...]) -> list[str]:
 
 
 def init_text_of(config: TrainConfig, words: Sequence[str]) -> str:
-    """The text that a prompt starts from with `--init text`."""
+    """Return the text that a prompt starts from with `--init text`."""
     return config.init_text if config.init_text is not None else default_init_text(words)
 
 

@@ -1,4 +1,4 @@
-"""The outcome of a run: its winner as an artifact, calibrated, with how it was trained."""
+"""The outcome of a run: the winner as a calibrated artifact, with its provenance."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -34,10 +34,10 @@ def as_artifact(
     source: SourcePrompt | None = None,
     unseen: Result | None = None,
 ) -> tuple[Artifact, dict[str, Result]]:
-    """The winner as an artifact, and `results` of dev, perhaps test, with the temperature.
+    """Return the winner as an artifact, and `results` (of dev, perhaps test) with its temperature.
 
-    That fits dev, and where there are any the `unseen`: training rows with the answers of prompts that have
-    not seen them.
+    The temperature is fitted on dev, and on `unseen` if given: training rows with the logits of prompts that
+    were trained without them.
     """
     raw = results["dev"]
     temperature = (raw if unseen is None else raw.beside(unseen)).calibrated.temperature
@@ -80,7 +80,7 @@ def provenance(
     learners: Sequence[Learner],
     device: torch.device,
 ) -> dict[str, Any]:
-    """How the prompt was trained, for people; two runs of one command have the same."""
+    """Return how the prompt was trained, for people; two runs of one command have the same provenance."""
     state, candidate = winner.state, winner.candidate
     done = {"train_rows": len(rows.train), "best_step": state.best_step, "last_step": state.steps}
     versions = {
@@ -109,5 +109,5 @@ def provenance(
 
 
 def device_name(device: torch.device) -> str:
-    """What a device is called, for people."""
+    """Return the name of a device, for people."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({platform.machine()})"

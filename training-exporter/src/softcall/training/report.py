@@ -1,4 +1,4 @@
-"""What training prints before its first step and after its last one."""
+"""What training prints before its first step and after its last step."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +35,7 @@ def announce(
     device: torch.device,
     folder: Path,
 ) -> None:
-    """Say what was picked, so that no default is a secret."""
+    """Print the chosen settings, defaults included."""
     head = f" (head {config.head_learning_rate:g})" if config.head == Head.TRAINED else ""
     longest = max(examples["train"].lengths)
     cut = sum(part.cut for part in examples.values())
@@ -80,7 +80,7 @@ def report(
     results: dict[str, Result],
     artifact: Artifact,
 ) -> None:
-    """Say what was reached."""
+    """Print the outcome."""
     if len(learners) > 1:
         console.print(candidate_table(learners, winner))
     for name, result in results.items():
@@ -106,7 +106,7 @@ def report(
 
 
 def candidate_table(learners: Sequence[Learner], winner: Learner) -> Table:
-    """What a sweep tried, and what became of it."""
+    """Return a table of a sweep's candidates and their outcomes."""
     table = Table(title="candidates, by their best on dev", title_justify="left")
     for column in ("learning rate", "init", "tokens", "seed", "steps", "accuracy", "loss", ""):
         table.add_column(column, justify="left" if column in ("init", "") else "right")

@@ -41,10 +41,10 @@ from softcall.training.settings.sweep import Candidate
 def train(config: TrainConfig, console: Console) -> Artifact:
     """Run `config` to its end, write the artifact to `config.out`, and return it.
 
-    Goes on from the run folder's checkpoint where there is one. What was picked and what was reached is
-    told on `console`. Where Accelerate started several processes they share the work, and the main one
-    alone tells and writes. Raises `SoftcallError` for input that cannot be trained on, and when loss or
-    gradient are no longer finite, or explode.
+    Resumes from the checkpoint in the run folder, if there is one. `console` shows the settings and the
+    outcome. If Accelerate started several processes, they share the work, and only the main one prints and
+    writes. Raises `SoftcallError` for inputs that cannot be trained on, and if the loss or the gradient
+    explodes or is not finite.
     """
     _require_folder("--out", config.out.parent)
     device = torch_device(config.device)
@@ -56,7 +56,7 @@ def train(config: TrainConfig, console: Console) -> Artifact:
     rows = TrainingRows.read(config)
     config = config.settled(len(rows.train))
     words = verbalizers(config, rows.labels)
-    with processes.local_main_process_first():  # which fetches the default base
+    with processes.local_main_process_first():  # it fetches the default base
         found = Source.resolve(config.base)
     base = found.load()
     _require_positions(config, base)
@@ -81,7 +81,7 @@ def train(config: TrainConfig, console: Console) -> Artifact:
             ]
 
         learners = begin(config.tried)
-        exact = base.model.base_model.to(device)  # float32: what every score is taken with
+        exact = base.model.base_model.to(device)  # in float32, for all scores
         run = Run(
             config,
             stepping_trunk(exact, config),
@@ -118,7 +118,7 @@ def train(config: TrainConfig, console: Console) -> Artifact:
 
 
 def _require_folder(option: str, folder: Path) -> None:
-    """Make a folder, and learn before the training, not after it, that nothing can be written there."""
+    """Make a folder, and check before the training that it is writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

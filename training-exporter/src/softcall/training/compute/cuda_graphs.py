@@ -1,4 +1,4 @@
-"""A trunk whose steps are replayed as CUDA graphs: a small step costs what it computes, not its launches."""
+"""A trunk that replays its steps as CUDA graphs, which saves the time of kernel launches."""
 
 from collections import Counter
 
@@ -7,24 +7,24 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
-# What rows are padded to; longer ones run as they are.
+# Rows are padded to one of these lengths; longer ones run without graphs.
 LENGTHS = (32, 48, 64, 96, 128, 192, 256, 320, 384, 512)
-# Rows x padded length from which on the GPU is busy without graphs.
+# Above this number of tokens (rows x padded length) the GPU is busy without graphs.
 MAX_TOKENS = 32_768
-# Times a shape is run as it is before it is captured, which costs as much as some ten runs.
+# A shape runs this many times before it is captured, which costs about ten runs.
 RARE = 3
 
 
 class GraphedTrunk(nn.Module):
-    """The trunk, for steps of training that repeat a few shapes: same values and gradients, to rounding.
+    """A trunk for training steps that repeat a few shapes, with the same values and gradients, to rounding.
 
-    A shape is rows x length, the length padded on the right to one of `LENGTHS` (attention is causal, so
-    pads change nothing). Between the forward and the backward pass of one call there may be no other call:
-    all shapes share their memory.
+    A shape is rows x length; the length is padded on the right to one of `LENGTHS` (attention is causal, so
+    padding changes nothing). No other call may come between the forward and the backward pass of a call,
+    because all shapes share their memory.
     """
 
     def __init__(self, trunk: nn.Module) -> None:
-        """`trunk` on CUDA; its weights are used where they lie, so they may learn."""
+        """`trunk` is on CUDA; its weights are not copied, so they may be trained."""
         super().__init__()
         self.trunk = trunk
         self._times: Counter[tuple[int, int]] = Counter()
@@ -32,11 +32,11 @@ class GraphedTrunk(nn.Module):
         self._pool = torch.cuda.graph_pool_handle()
 
     def get_input_embeddings(self) -> nn.Module:
-        """The trunk's own."""
+        """Return the trunk's input embedding."""
         return self.trunk.get_input_embeddings()
 
     def forward(self, inputs_embeds: Tensor, *, use_cache: bool = False) -> BaseModelOutputWithPast:
-        """The trunk's `last_hidden_state` [rows, length, hidden] for `inputs_embeds` of the same shape."""
+        """Return the trunk's `last_hidden_state` [rows, length, hidden] for `inputs_embeds` of that shape."""
         rows, length = inputs_embeds.shape[:2]
         padded = next((each for each in LENGTHS if each >= length), None)
         if padded is None or rows * padded > MAX_TOKENS:
@@ -51,7 +51,7 @@ class GraphedTrunk(nn.Module):
 
     def _captured(self, inputs: Tensor) -> nn.Module:
         sample = torch.zeros_like(inputs).requires_grad_(inputs.requires_grad)
-        # Capturing warms up on a stream of its own, of which autograd would warn once.
+        # Capturing warms up on another stream, about which autograd would warn.
         torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
         return torch.cuda.make_graphed_callables(
             _LastHidden(self.trunk), (sample,), allow_unused_input=True, pool=self._pool
@@ -59,7 +59,7 @@ class GraphedTrunk(nn.Module):
 
 
 class _LastHidden(nn.Module):
-    """A trunk as a function of one tensor, which is what can be captured."""
+    """A trunk as a function of one tensor, the form that can be captured."""
 
     def __init__(self, trunk: nn.Module) -> None:
         super().__init__()

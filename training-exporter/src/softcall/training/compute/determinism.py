@@ -1,4 +1,4 @@
-"""Determinism: one command gives one prompt, bit by bit, on one kind of device."""
+"""Determinism: on one kind of device, a command gives one prompt, bit by bit."""
 
 import os
 from collections.abc import Iterator
@@ -10,18 +10,18 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 @contextmanager
 def deterministic() -> Iterator[None]:
-    """Kernels that sum in one order, so that a command gives one prompt (on one kind of device)."""
-    # cuBLAS reads this when it is first used: https://docs.nvidia.com/cuda/cublas/#results-reproducibility
+    """Use kernels that sum in a fixed order, so that a command gives one prompt (on one kind of device)."""
+    # cuBLAS reads this on first use: https://docs.nvidia.com/cuda/cublas/#results-reproducibility
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
     torch.use_deterministic_algorithms(True)
-    # It would cost a kernel for each tensor, and none is read before it is written.
+    # Filling costs a kernel per tensor, and no tensor is read before it is written.
     torch.utils.deterministic.fill_uninitialized_memory = False
     try:
-        # The other kernels for attention add their gradients in any order.
+        # The other attention kernels add gradients in any order.
         with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]):
             yield
     finally:

@@ -10,13 +10,13 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 
 def rows_of_process(process: int | None = None) -> slice:
-    """The rows that a process computes, by default this one; neighbours in length go to different ones."""
+    """Return the rows of a process, by default this one; rows of similar length go to different processes."""
     processes = PartialState()
     return slice(processes.process_index if process is None else process, None, processes.num_processes)
 
 
 def sum_over_processes(losses: list[Tensor], parameters: Sequence[nn.Parameter]) -> None:
-    """Replace losses and the parameters' gradients by their sums over all processes, in one exchange."""
+    """Replace losses and gradients by their sums over all processes, in one exchange."""
     if PartialState().num_processes == 1:
         return
     for parameter in parameters:

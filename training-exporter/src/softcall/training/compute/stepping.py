@@ -1,4 +1,4 @@
-"""What takes the steps of training in place of a trunk: in its precision, compiled, by CUDA graphs."""
+"""The trunk of training steps: in the configured precision, compiled, or replayed by CUDA graphs."""
 
 import copy
 from typing import Any
@@ -16,9 +16,10 @@ _ATTENTION = "softcall_causal"
 
 
 def stepping_trunk(trunk: nn.Module, config: TrainConfig, *, own: bool = False) -> nn.Module:
-    """A stand-in for `trunk` with the same values and gradients, to rounding.
+    """Return a substitute for `trunk` with the same values and gradients, to rounding.
 
-    A frozen trunk is copied where the copy differs; one of the learner's `own`, whose weights learn, is not.
+    A frozen trunk is copied before it is changed. A trunk of the learner's `own`, whose weights are trained,
+    is not copied.
     """
     if not own and (config.dtype == Precision.BFLOAT16 or config.compiled):
         trunk = copy.deepcopy(trunk)
@@ -36,11 +37,11 @@ def stepping_trunk(trunk: nn.Module, config: TrainConfig, *, own: bool = False) 
 
 
 def _checkpointed(trunk: nn.Module) -> nn.Module:
-    """A copy, but for the parameters, that computes activations anew when gradients need them."""
+    """Return a copy, with shared parameters, that recomputes activations in the backward pass."""
     trunk = copy.deepcopy(trunk, {id(parameter): parameter for parameter in trunk.parameters()})
     trunk.gradient_checkpointing_enable({"use_reentrant": False})
     for layer in architecture_of(trunk).layers_of(trunk):
-        layer.training = True  # what transformers asks for; within the layer nothing is dropped out
+        layer.training = True  # transformers requires it; the layer has no dropout
     return trunk
 
 
@@ -53,9 +54,9 @@ def _causal_attention(
     scaling: float | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Causal attention without a mask, which transformers builds in full while a graph is captured.
+    """Causal attention without a mask, which transformers would build while a graph is captured.
 
-    Behind a prompt's keys and values, where rows are fewer than what they attend to, there is one.
+    Only rows behind a prompt's keys and values, which are fewer than the keys, need a mask.
     """
     rows, keys = query.shape[2], key.shape[2]
     behind = None

@@ -7,23 +7,23 @@ import numpy as np
 
 from softcall.training.inputs.token_dropout import TokenDropout
 
-# Rows are sorted by length within so many batches: wide enough to pad little, narrow enough to mix.
+# Rows are sorted by length within this many batches: enough to pad little, and few enough to mix rows.
 POOL_BATCHES = 32
 
 
 class Batch(NamedTuple):
-    """Rows of one step: their indices, int64 [rows], and the token ids of each."""
+    """The rows of a step: their indices, int64 [rows], and their token ids."""
 
     rows: np.ndarray
     ids: list[list[int]]
 
     @property
     def longest(self) -> int:
-        """Tokens of the longest row."""
+        """The number of tokens of the longest row."""
         return max(map(len, self.ids))
 
     def part(self, of: slice) -> Self:
-        """Some of its rows."""
+        """Return some of the rows."""
         return self._replace(rows=self.rows[of], ids=self.ids[of])
 
 
@@ -31,22 +31,22 @@ class TrainBatches:
     """The batches of one seed, with token dropout."""
 
     def __init__(self, ids: list[list[int]], batch_size: int, token_dropout: float, seed: int) -> None:
-        """`ids` are each row's token ids; an epoch's last batch may have fewer rows than `batch_size`."""
+        """`ids` are the rows' token ids; the last batch of an epoch may have fewer rows than `batch_size`."""
         self._buckets = LengthBuckets([*map(len, ids)], batch_size, seed)
         self._dropout = TokenDropout(ids, token_dropout, seed)
 
     def batch(self, step: int) -> Batch:
-        """The rows of `step` (from 0)."""
+        """Return the batch of `step` (from 0)."""
         rows = self._buckets.batch(step)
         return Batch(rows, self._dropout.ids(rows, step))
 
 
 class LengthBuckets:
-    """Which rows each step trains on.
+    """Chooses the rows of each step.
 
     Every epoch visits each row once: the rows are shuffled, pools of `POOL_BATCHES` batches are sorted by
-    length and cut into batches, and the batches are shuffled. Nothing is carried from step to step, so a
-    resumed run sees the very batches that an undisturbed one does.
+    length and cut into batches, and the batches are shuffled. No state is carried from step to step, so a
+    resumed run sees the same batches as an uninterrupted one.
     """
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
@@ -59,11 +59,11 @@ class LengthBuckets:
 
     @property
     def batches_per_epoch(self) -> int:
-        """Steps in which every row is visited once."""
+        """The number of steps in which every row is visited once."""
         return -(-len(self._lengths) // self._batch_size)
 
     def batch(self, step: int) -> np.ndarray:
-        """Indices of the rows of `step` (from 0)."""
+        """Return the indices of the rows of `step` (from 0)."""
         epoch, index = divmod(step, self.batches_per_epoch)
         if epoch != self._epoch:
             self._epoch, self._batches = epoch, self._shuffle(epoch)

@@ -1,4 +1,4 @@
-"""Examples: rows as the model sees them, which is as token ids."""
+"""Examples: rows as token ids, which are the model's inputs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from softcall.datasets.rows import Row
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows as the model sees them: token ids of the filled template, and the index of the label.
+    """Rows as the model's inputs: token ids of the filled template, and the index of the label.
 
     `cut` counts rows that were longer than the limit.
     """
@@ -25,18 +25,18 @@ class Examples:
 
     @property
     def lengths(self) -> list[int]:
-        """Tokens of each row."""
+        """The number of tokens of each row."""
         return [len(ids) for ids in self.ids]
 
     def part(self, rows: np.ndarray) -> Self:
-        """Some of the rows, by their indices; `cut` is not counted."""
+        """Return the rows with these indices; their `cut` is 0."""
         return type(self)([self.ids[i] for i in rows], self.answers[rows], 0)
 
 
 def encode(
     rows: Sequence[Row], labels: tuple[str, ...], template: Template, base: LoadedBase, limit: int
 ) -> Examples:
-    """Token ids of each row, at most `limit`: the text is cut where need be, the template never."""
+    """Return the token ids of each row, at most `limit`: longer texts are cut, the template never is."""
     index = {label: i for i, label in enumerate(labels)}
     whole = partial(template.encode, base.tokenizer)
     ids, cut = [], 0

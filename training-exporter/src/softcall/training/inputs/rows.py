@@ -1,4 +1,4 @@
-"""What a run learns from, chooses by and reports on: three parts, read, split, and turned into token ids."""
+"""The rows of a training run: the parts train, dev and test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ from softcall.training.settings.config import TrainConfig, pace_of
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """The rows of each part. `identity` tells them from any others: the sha256 of their files, and the split.
+    """The rows of each part. `identity` identifies them by the sha256 of their files, and by the split.
 
-    `notes` is what is worth knowing of them, a sentence each. Raises `SoftcallError` where a part is empty
-    (but test) or has a label that train does not have.
+    `notes` has remarks on the rows, a sentence each. Raises `SoftcallError` if train or dev is empty, or if a
+    part has a label that train does not have.
     """
 
     train: Sequence[Row]
@@ -31,7 +31,7 @@ class TrainingRows:
     labels: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Collect train's labels, in their order, and hold the other parts against them."""
+        """Collect the labels of train, in order, and check the other parts against them."""
         object.__setattr__(self, "labels", labels_of(self.train, "the training data"))
         if not self.dev:
             raise SoftcallError(
@@ -46,7 +46,7 @@ class TrainingRows:
 
     @classmethod
     def read(cls, config: TrainConfig) -> "TrainingRows":
-        """The rows of the files that `config` names, and of the dev and test parts of a folder."""
+        """Read the files that `config` names, and the dev and test parts of a folder."""
         fields = Template(config.template).fields if config.template else None
         columns = ColumnChoice(config.text_columns, config.label_column)
         train = read_rows(config.data, fields, columns=columns, part=TRAIN)
@@ -73,11 +73,11 @@ class TrainingRows:
                 notes.append(f"test: none of the {len(test):,} rows has a label, so they are left out")
                 test = []
             elif any(row.label is None for row in test):
-                read_rows(config.data, fields, columns=columns, part=TEST)  # refused: it says which
+                read_rows(config.data, fields, columns=columns, part=TEST)  # raises, naming the row
         test_identity = {"test_sha256": files_sha256(config.test or config.data, TEST)} if test else {}
         return cls(train, dev, test, identity, test_identity, notes)
 
     @property
     def default_template(self) -> str:
-        """The template for rows of one text, or of two."""
+        """The template of these rows if none is given."""
         return default_template(self.train)

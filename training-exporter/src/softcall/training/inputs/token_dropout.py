@@ -1,6 +1,6 @@
-"""Token dropout: what is trained on lacks other tokens each time, so that no token is learnt by heart.
+"""Token dropout: each step omits other tokens of a text, so that no token is memorised.
 
-Word dropout (Iyyer et al. 2015, "Deep Unordered Composition Rivals Syntactic Methods"), on tokens.
+Word dropout (Iyyer et al. 2015, "Deep Unordered Composition Rivals Syntactic Methods"), applied to tokens.
 """
 
 from collections.abc import Sequence
@@ -9,15 +9,15 @@ import numpy as np
 
 
 class TokenDropout:
-    """Leaves out a share of each row's tokens, as a pure function of seed and step."""
+    """Omits a share of each row's tokens, as a pure function of seed and step."""
 
     def __init__(self, ids: list[list[int]], share: float, seed: int) -> None:
-        """`ids` are the token ids of each row. How all of them end, which is the template, stays."""
+        """`ids` are the rows' token ids. Their common ending, which is the template, is kept."""
         self._ids, self._share, self._seed = ids, share, seed
         self._ending = _common_ending(ids)
 
     def ids(self, rows: np.ndarray, step: int) -> list[list[int]]:
-        """The token ids of `rows` in `step`, at least the ending's and one more where there is one."""
+        """Return the token ids of `rows` in `step`: the ending, and at least one more token of a text."""
         whole = [self._ids[row] for row in rows]
         if not self._share:
             return whole
@@ -33,7 +33,7 @@ class TokenDropout:
 
 
 def _common_ending(rows: Sequence[Sequence[int]]) -> int:
-    """How many ids all rows share at their ends."""
+    """Return how many ids all rows share at their ends."""
     first = rows[0]
     shared = min(map(len, rows))
     for row in rows:

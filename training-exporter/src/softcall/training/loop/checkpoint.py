@@ -1,4 +1,4 @@
-"""The state of a training run on disk, written so that a kill at any moment leaves a whole one."""
+"""The checkpoint of a training run; it is complete even after a kill."""
 
 import io
 from dataclasses import dataclass, field
@@ -19,12 +19,13 @@ SCHEMA = 3
 
 @dataclass
 class LearnerState:
-    """What one candidate of a run has reached.
+    """The state of a learner.
 
-    `learnt` and `optimizer` are as of the run's step, or as of the step after which it was dropped. `best` is
-    what it had learnt with the highest dev accuracy so far (of equals, the lowest dev loss), at `best_step`;
-    `stale` counts the evaluations since. `steps` are those it took; `curve` and `evaluations` are points
-    (step, loss, gradient norm) and (step, dev accuracy, dev loss), `norms` those of the latest gradients.
+    `learnt` and `optimizer` are those of the run's last checkpoint, or of the step after which the learner
+    was dropped. `best` has the values with the highest dev accuracy so far (of equals, the lowest dev loss),
+    from `best_step`; `stale` counts the evaluations since. `steps` counts its steps. `curve` has the points
+    (step, loss, gradient norm), `evaluations` the points (step, dev accuracy, dev loss), `norms` the latest
+    gradient norms.
     """
 
     learnt: dict[str, Tensor] = field(default_factory=dict)
@@ -36,31 +37,31 @@ class LearnerState:
     stale: int = 0
     steps: int = 0
     norms: list[float] = field(default_factory=list)
-    dropped: str = ""  # why it was dropped; empty while it goes on
+    dropped: str = ""  # the reason for dropping it; empty while it learns
     curve: list[tuple[int, float, float]] = field(default_factory=list)
     evaluations: list[tuple[int, float, float]] = field(default_factory=list)
 
 
 @dataclass
 class RunState:
-    """What a run needs to go on as if nothing had happened: its step, and the state of each candidate."""
+    """The state that a run needs to resume: its step, and the states of its learners."""
 
     step: int
     learners: list[LearnerState]
 
 
 def save(folder: Path, identity: dict[str, Any], state: RunState) -> None:
-    """Replace the folder's checkpoint in one step."""
+    """Replace the folder's checkpoint atomically."""
     stored = {"step": state.step, "learners": [vars(learner) for learner in state.learners]}
-    content = io.BytesIO()  # torch.save has errors of its own for a disk that is full
+    content = io.BytesIO()  # in memory, because torch.save has its own errors for a full disk
     torch.save({"schema": SCHEMA, "identity": identity, "state": stored}, content)
     write_file(folder / FILE, content.getbuffer())
 
 
 def load(folder: Path, identity: dict[str, Any]) -> RunState | None:
-    """The folder's checkpoint, on the CPU, or None where it has none.
+    """Return the folder's checkpoint, on the CPU, or None if there is none.
 
-    Raises `SoftcallError` when the checkpoint belongs to a run of another identity, or is no checkpoint.
+    Raises `SoftcallError` for a checkpoint of another run, and for a file that is not a checkpoint.
     """
     path = folder / FILE
     advice = "delete it or give another --run-dir"
@@ -70,7 +71,7 @@ def load(folder: Path, identity: dict[str, Any]) -> RunState | None:
         with open_regular(path) as file:
             stored = torch.load(file, map_location="cpu", weights_only=True)
         schema, found, state = stored["schema"], stored["identity"], stored["state"]
-    except Exception as error:  # torch.load raises whatever its unpickler meets
+    except Exception as error:  # torch.load raises many types of error
         reason = str(error).partition("\n")[0][:200]
         raise SoftcallError(f"{path} is not a checkpoint of a training run ({reason}); {advice}") from None
     if schema != SCHEMA:
@@ -81,6 +82,6 @@ def load(folder: Path, identity: dict[str, Any]) -> RunState | None:
         if found.get(name) != identity.get(name)
     ]
     if differing:
-        told = printable("; ".join(differing), 300)  # or it would push the advice out of the message
+        told = printable("; ".join(differing), 300)  # a longer text would cut off the advice
         raise SoftcallError(f"{path} belongs to another run: {told}; {advice}")
     return RunState(state["step"], [LearnerState(**learner) for learner in state["learners"]])

@@ -1,4 +1,4 @@
-"""The curves of a run: TensorBoard in its folder, and trackers by transformers' integrations."""
+"""The curves of a run, in TensorBoard and in trackers, by transformers' integrations."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -14,7 +14,7 @@ from softcall.training.settings.config import Tracker
 
 
 class Curves:
-    """Takes points (step, value) of each candidate of a run, until it is closed."""
+    """Writes the points (step, value) of each candidate of a run until it is closed."""
 
     def __init__(
         self,
@@ -24,10 +24,10 @@ class Curves:
         candidates: int,
         step: int,
     ) -> None:
-        """Open what goes on from `step`. Without a folder nothing is kept.
+        """Open the curves of a run that continues after `step`; without a folder they write nothing.
 
-        TensorBoard writes into the folder, or for a sweep into its folders `candidate-N`. `settings` is what
-        the trackers show of the run.
+        TensorBoard writes into the folder, or for a sweep into its folders `candidate-N`. Trackers show
+        `settings`.
         """
         self._boards: list[SummaryWriter] = []
         self._trackers: list[_TrackedRun] = []
@@ -44,21 +44,21 @@ class Curves:
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
-        """Nothing more: all is open."""
+        """Return the open curves."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write what is left."""
+        """Flush and close all writers."""
         self._stack.close()
 
     def trained(self, candidate: int, step: int, values: Mapping[str, float]) -> None:
-        """Points of the training itself, such as `loss`."""
+        """Write points of the training, such as `loss`."""
         self._add("train", "", candidate, step, values)
 
     def scored(self, candidate: int, step: int, values: Mapping[str, float]) -> None:
-        """Points of a scoring of dev, such as `accuracy`."""
+        """Write points of an evaluation on dev, such as `accuracy`."""
         self._add("dev", "eval_", candidate, step, values)
         for board in self._boards:
             board.flush()
@@ -75,7 +75,7 @@ class Curves:
 
 @dataclass(frozen=True)
 class _Arguments:
-    """What the integrations ask of a Trainer's arguments: our settings stand in their place."""
+    """The attributes of a Trainer's arguments that the integrations read, with our settings."""
 
     run_name: str
     output_dir: str
@@ -86,7 +86,7 @@ class _Arguments:
 
 
 class _TrackedRun:
-    """A run at a tracker, whose callback is driven as the Trainer drives it."""
+    """A run of a tracker; its callback gets the same calls as from transformers' Trainer."""
 
     def __init__(self, tracker: Tracker, folder: Path, settings: Mapping[str, Any]) -> None:
         from transformers import TrainerControl, TrainerState
@@ -94,7 +94,7 @@ class _TrackedRun:
 
         try:
             self._callback = {Tracker.MLFLOW: MLflowCallback, Tracker.WANDB: WandbCallback}[tracker]()
-        except RuntimeError:  # says that the package is missing
+        except RuntimeError:  # the package is missing
             raise SoftcallError(
                 f"--report-to {tracker}: {tracker} is not installed: pip install 'softcall[monitor]'"
             ) from None

@@ -1,4 +1,4 @@
-"""Faults of a run: when gradients are no longer worth following, and what becomes of the learner."""
+"""Faults of a run: vanishing, exploding and non-finite gradients, and which learners they end."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from softcall.training.settings.config import Head, Precision
 
 
 def nothing_to_gain(run: Run, going: Sequence[Learner]) -> str:
-    """Why further steps would not find a better prompt; empty where they may."""
+    """Return why further steps are not worth taking; empty if they may be."""
     if all(gradient_alarm.vanished(learner.state.norms) for learner in going):
         norm = max(learner.state.norms[-1] for learner in going)
         return f"gradients have vanished, to a norm of {norm:.1g} over the last {gradient_alarm.WINDOW} steps"
@@ -31,7 +31,7 @@ def sound_learners(
     measured: dict[Learner, tuple[float, float]],
     progress: TrainingProgress,
 ) -> list[Learner]:
-    """The learners whose step can be taken; the others are dropped, and the last one's fault is raised."""
+    """Return the learners whose step can be taken; drop the others, or raise the fault of the last one."""
     sound = []
     for learner in going:
         loss, norm = measured[learner]
@@ -75,7 +75,7 @@ def _message(
 
 
 def require_all(learners: Sequence[Learner], where: str) -> None:
-    """Refuse to go on where one of `learners`, which learnt side by side, was dropped in the run `where`."""
+    """Raise `SoftcallError` if one of `learners`, which learnt side by side in `where`, was dropped."""
     for learner in learners:
         if learner.state.dropped:
             raise SoftcallError(

@@ -1,8 +1,8 @@
-"""The training loop: candidates learn side by side in one run of the base, and the worse ones are dropped.
+"""The training loop: candidates learn side by side in shared trunk runs, and the worse ones are dropped.
 
-A single run is a sweep of one. Candidates share nothing but the base: each has its own optimizer, and learns
-what it would learn alone (to rounding). Processes that Accelerate started share the rows of each step; what
-travels between them are the losses and the gradients of what is learnt.
+A single run is a sweep of one candidate. Candidates share only the base: each has its own optimizer, and
+learns what it would learn alone (to rounding). Processes that Accelerate started share the rows of each step;
+they exchange losses and gradients.
 """
 
 from collections.abc import Sequence
@@ -28,10 +28,9 @@ LOG_EVERY = 10  # steps between two points of a curve
 
 
 def fit(run: Run, learners: Sequence[Learner]) -> list[Learner]:
-    """The loop: from the folder's checkpoint, or from the start, to the last step or the early stop.
+    """Run the loop from the checkpoint, or from the start, to the last step or the early stop.
 
-    Returns the learners that reached the end, the best on dev first, each with what it had learnt when it
-    was best.
+    Returns the learners that reached the end, the best on dev first, each with the values of its best step.
     """
     config = run.config
     state = _resumed(run, learners)
@@ -80,7 +79,7 @@ def fit(run: Run, learners: Sequence[Learner]) -> list[Learner]:
 
 
 def _resumed(run: Run, learners: Sequence[Learner]) -> RunState:
-    """The run's state, whose learners' states are those of `learners`: in all processes the main one's."""
+    """Return the run's state, which owns the states of `learners`; all processes get the main process's."""
     state = checkpoint.load(run.folder, run.identity) if run.folder else None
     (state,) = broadcast_object_list([state])
     if state is None:
@@ -101,7 +100,7 @@ def _evaluate(
     step: int,
     measured: dict[Learner, tuple[float, float]],
 ) -> dict[Learner, Result]:
-    """Score dev with what each has learnt."""
+    """Score dev with each learner."""
     results = {learner: score(learner.classifier, run.exact, run.dev, run.labels) for learner in going}
     better = [learner.advance(step, dev.scores.accuracy, dev.loss) for learner, dev in results.items()]
     if len(going) == 1:
@@ -117,7 +116,7 @@ def _evaluate(
 
 
 def _halve(scored: dict[Learner, Result], count: int, progress: TrainingProgress, step: int) -> list[Learner]:
-    """The `count` that did best on dev; the others are dropped."""
+    """Keep the `count` learners that did best on dev, and drop the others."""
     going = list(scored)
     if count >= len(going):
         return going
@@ -135,7 +134,7 @@ def _halve(scored: dict[Learner, Result], count: int, progress: TrainingProgress
 
 
 def _point(learner: Learner, loss: float, norm: float, share: float) -> dict[str, float]:
-    """A point of the training's curves."""
+    """Return a point of the training curves."""
     return {
         "loss": loss,
         "gradient_norm": norm,

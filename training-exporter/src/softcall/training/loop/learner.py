@@ -1,4 +1,4 @@
-"""A learner: what one candidate learns, and its optimizer."""
+"""A learner: the parameters that a candidate trains, and their optimizer."""
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from softcall.training.settings.sweep import Candidate
 
 
 class Learner:
-    """One candidate in training: what it learns (prompt, head, or a trunk's weights), and its optimizer."""
+    """A candidate in training: its parameters (prompt, label head, or a whole trunk) and its optimizer."""
 
     def __init__(
         self,
@@ -19,7 +19,7 @@ class Learner:
         classifier: PromptedClassifier,
         trunk: nn.Module | None = None,
     ) -> None:
-        """A `trunk` is of this learner alone: its parameters that require gradients are learnt too."""
+        """Collect the parameters; those of a `trunk`, which belongs to this learner alone, if unfrozen."""
         self.candidate, self.classifier, self.state = candidate, classifier, LearnerState()
         rates = {"prompt": candidate.learning_rate}
         if config.head == Head.TRAINED:
@@ -40,24 +40,24 @@ class Learner:
         )
 
     def take(self, state: LearnerState) -> None:
-        """Go on from a stored state."""
+        """Resume from a stored state."""
         self.state = state
         self.restore(state.learnt)
         self.optimizer.load_state_dict(state.optimizer)
 
     @torch.no_grad()
     def restore(self, learnt: dict[str, Tensor]) -> None:
-        """Take these values in place of what was learnt."""
+        """Replace the parameters by these values."""
         for name, parameter in self.learnt.items():
             parameter.copy_(learnt[name])
 
     def set_rate(self, share: float) -> None:
-        """The learning rates of the next step, as a share of their peaks."""
+        """Set the learning rates of the next step, as a share of their peaks."""
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * share
 
     def advance(self, step: int, accuracy: float, loss: float) -> bool:
-        """Take over what `step` reached on dev; whether it is the best so far."""
+        """Record the evaluation of `step` on dev; return whether it is the best so far."""
         state = self.state
         better = (accuracy, -loss) > (state.best_accuracy, -state.best_loss)
         if better:
@@ -70,12 +70,12 @@ class Learner:
         return better
 
     def keep(self) -> None:
-        """Note what is learnt as it stands, for the next checkpoint."""
+        """Record the current parameters for the next checkpoint."""
         self.state.learnt = {name: value.detach() for name, value in self.learnt.items()}
         self.state.optimizer = self.optimizer.state_dict()
 
     def drop(self, step: int, reason: str) -> None:
-        """Learn no more after `step`, and let go of the optimizer's memory."""
+        """Stop learning after `step`, and release the optimizer's memory."""
         self.state.steps, self.state.dropped = step, reason
         self.state.learnt = {name: value.detach().cpu().clone() for name, value in self.learnt.items()}
         self.state.optimizer = {}

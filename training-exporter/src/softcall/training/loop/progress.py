@@ -1,4 +1,4 @@
-"""What training tells the person who waits: a bar with the time left on a terminal, plain lines elsewhere."""
+"""Progress of training: a bar with the remaining time on a terminal, plain lines elsewhere."""
 
 import time
 from datetime import timedelta
@@ -21,10 +21,10 @@ LINE_EVERY_S = 30.0
 
 
 class TrainingProgress:
-    """Steps done, with the latest loss; without a terminal, a line at least every `LINE_EVERY_S`."""
+    """Shows finished steps and the latest loss; without a terminal, in a line every `LINE_EVERY_S` or so."""
 
     def __init__(self, console: Console, steps: int, first: int) -> None:
-        """`first` steps were done by an earlier process; the time left is reckoned from this one's pace."""
+        """An earlier process did the `first` steps; the remaining time follows from this one's pace."""
         self._console = console
         self._steps, self._first = steps, first
         self._started = self._last_line = time.monotonic()
@@ -48,17 +48,17 @@ class TrainingProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the bar as it stands."""
+        """Stop the bar."""
         self._bar.stop()
 
     def step(self, step: int, loss: float) -> None:
-        """`step` is done."""
+        """Show that `step` is finished."""
         self._bar.update(self._task, completed=step, loss=loss)
         if not self._console.is_terminal and time.monotonic() - self._last_line > LINE_EVERY_S:
             self.line(step, f"loss {loss:.3f}")
 
     def line(self, step: int, text: str) -> None:
-        """A line that stays, with the step and the time left in front."""
+        """Print a permanent line that begins with the step and the remaining time."""
         self._last_line = time.monotonic()
         pace = (self._last_line - self._started) / max(step - self._first, 1)
         left = timedelta(seconds=round(pace * (self._steps - step)))

@@ -16,11 +16,12 @@ from softcall.training.settings.config import TrainConfig
 
 @dataclass(frozen=True)
 class Run:
-    """What the learners of a run have in common.
+    """What the learners of a run share.
 
-    `trunk` takes the steps; `exact`, the same weights in float32, scores dev. `folder` keeps checkpoints and
-    curves; without one, a run that is cut off is lost. Of several processes only the main one has it. With
-    `halving` the worse learners are dropped on the way; without, all of them go to the end.
+    `trunk` computes the steps; `exact`, with the same weights in float32, scores dev. `folder` keeps
+    checkpoints and curves; a run without a folder cannot resume. Of several processes only the main one has a
+    folder. With `halving` the worse learners are dropped on the way; without it all of them continue to the
+    end.
     """
 
     config: TrainConfig
@@ -36,7 +37,7 @@ class Run:
 
     @cached_property
     def class_weights(self) -> Tensor | None:
-        """Weights [labels] by which every label counts the same, whatever its rows; None: rows count."""
+        """Weights [labels] with which all labels count the same; None if all rows count the same."""
         if not self.config.class_balanced:
             return None
         counts = np.bincount(self.train.answers, minlength=len(self.labels))

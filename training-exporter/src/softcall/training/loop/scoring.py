@@ -1,4 +1,4 @@
-"""Scoring: the logits of examples, and the figures that follow from them."""
+"""Scoring: the logits of examples, and the metrics that follow from them."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,7 +17,7 @@ from softcall.training.inputs.examples import Examples
 
 @dataclass(frozen=True)
 class Result:
-    """Examples that were scored: logits [rows, labels], the right answers int [rows]."""
+    """Scored examples: logits [rows, labels] and the right answers int [rows]."""
 
     labels: tuple[str, ...]
     logits: np.ndarray
@@ -26,7 +26,7 @@ class Result:
 
     @cached_property
     def scores(self) -> Scores:
-        """The labels they got."""
+        """The predicted labels beside the right ones."""
         gold = tuple(self.labels[i] for i in self.answers)
         predicted = tuple(self.labels[i] for i in self.logits.argmax(axis=1))
         return Scores(self.labels, gold, predicted, tuple(self.confidence.tolist()))
@@ -43,17 +43,17 @@ class Result:
 
     @property
     def calibrated(self) -> Self:
-        """With the temperature that fits these answers."""
+        """The same logits with the temperature that fits these answers."""
         return replace(self, temperature=fit_temperature(self.logits, self.answers))
 
     def beside(self, other: Self) -> Self:
-        """These rows and others', of the same labels."""
+        """Append the rows of another result with the same labels."""
         logits = np.concatenate([self.logits, other.logits])
         return replace(self, logits=logits, answers=np.concatenate([self.answers, other.answers]))
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The figures that are kept."""
+        """The metrics that are recorded."""
         scores = self.scores
         return {
             "accuracy": scores.accuracy,
@@ -65,7 +65,7 @@ class Result:
 
     @property
     def told(self) -> str:
-        """The figures in words."""
+        """The metrics in words."""
         return (
             f"accuracy {self.scores.accuracy:.4f}, macro-F1 {self.scores.macro_f1:.4f}, loss {self.loss:.3f}"
         )
@@ -74,9 +74,9 @@ class Result:
 def score(
     classifier: PromptedClassifier, exact: nn.Module, examples: Examples, labels: tuple[str, ...]
 ) -> Result:
-    """Score examples with the float32 trunk, so that the figures are those of serving.
+    """Score examples with the float32 trunk, as servers compute them.
 
-    Each process scores its share, and all get the whole.
+    Each process scores its share of the rows, and all of them get the whole result.
     """
     parts = gather_object([classifier.score(exact, examples.ids[rows_of_process()])])
     logits = np.empty((len(examples.ids), len(labels)), np.float64)

@@ -1,4 +1,4 @@
-"""One step: the loss of each learner's batch, and its clipped gradients."""
+"""A training step: the loss of each learner's batch, and its clipped gradients."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,12 +15,12 @@ from softcall.training.loop.learner import Learner
 from softcall.training.loop.run import Run
 from softcall.training.settings.config import Precision
 
-# Tokens (rows x longest row) that run at once: candidates beyond it run one after the other.
+# Tokens (rows x longest row) of one trunk run; candidates that exceed them run one after the other.
 STEP_TOKENS = {"cpu": 8_192, "cuda": 32_768}
 
 
 def learning_rate_share(step: int, warmup: int, steps: int) -> float:
-    """The share of the peak at `step` (1 to `steps`): a line up over `warmup`, then a cosine down to zero."""
+    """Return the share of the peak at `step` (1 to `steps`): linear warm-up, then cosine decay to zero."""
     if step <= warmup:
         return step / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup + 1)))
@@ -29,7 +29,7 @@ def learning_rate_share(step: int, warmup: int, steps: int) -> float:
 def take_step(
     run: Run, learners: Sequence[Learner], batches: Sequence[Batch], share: float
 ) -> dict[Learner, tuple[float, float]]:
-    """Leave in each learner the clipped gradients of its batch; (loss, norm of the gradient) of each."""
+    """Compute the clipped gradients of each learner's batch; return (loss, gradient norm) of each learner."""
     config, device = run.config, learners[0].classifier.prompt.device
     mine = [batch.part(rows_of_process()) for batch in batches]
     losses = torch.zeros(len(learners), device=device)
@@ -56,22 +56,23 @@ def take_step(
                 for scored, seed, i in zip(logits, seeds, part, strict=True)
             ]
         )
-        computed.sum().backward()  # no learner's loss reaches another's parameters
+        computed.sum().backward()  # a learner's loss depends on its own parameters only
         losses[part] = computed.detach()
     sum_over_processes([losses], [parameter for learner in learners for parameter in learner.learnt.values()])
     norms = [nn.utils.clip_grad_norm_(learner.learnt.values(), config.clip_norm) for learner in learners]
     measured = torch.stack([losses, torch.stack(norms)], dim=1)
-    return dict(zip(learners, map(tuple, measured.tolist()), strict=True))  # the step's one wait
+    return dict(zip(learners, map(tuple, measured.tolist()), strict=True))  # the step's only synchronisation
 
 
 def _logits(
     run: Run, classifiers: Sequence[PromptedClassifier], batches: Sequence[tuple[Tensor, Tensor]]
 ) -> list[Tensor]:
-    """Label logits [rows, labels] of each classifier for its batch.
+    """Return label logits [rows, labels] of each classifier for its batch.
 
-    A CPU has as much to do as there are tokens, so there the prompt runs once for all rows (three quarters
-    of the time of a prompt in every row). A GPU waits for its kernels to start, so there all is one run. So
-    it is for layers that are compiled, and for those that compute activations anew and can keep nothing.
+    The time on a CPU depends on the number of tokens, so the prompt is encoded once for all rows there, which
+    takes three quarters of the time of a prompt in every row. A GPU waits for kernel launches, so one run
+    computes everything there. Compiled layers need a single run as well, and so does gradient checkpointing,
+    which cannot keep the prompt's prefix.
     """
     together = run.config.compiled or run.config.gradient_checkpointing
     if classifiers[0].prompt.device.type == "cpu" and not together:
@@ -80,7 +81,7 @@ def _logits(
 
 
 def _loss(run: Run, logits: Tensor, answers: Tensor, rows: np.ndarray) -> Tensor:
-    """What this process's `logits` [rows, labels] add to the mean cross-entropy of the whole batch `rows`."""
+    """Return the part of these `logits` [rows, labels] in the mean cross-entropy of the batch `rows`."""
     total = functional.cross_entropy(
         logits, answers, run.class_weights, label_smoothing=run.config.label_smoothing, reduction="sum"
     )
@@ -90,7 +91,7 @@ def _loss(run: Run, logits: Tensor, answers: Tensor, rows: np.ndarray) -> Tensor
 
 
 def _parts(learners: Sequence[Learner], batches: Sequence[Batch], limit: int) -> Iterator[list[int]]:
-    """Indices of learners whose batches fit into one run of the trunk, at least one at a time."""
+    """Yield the indices of learners whose batches fit into one run of the trunk, at least one at a time."""
     part: list[int] = []
     count = longest = 0
     for i, (learner, batch) in enumerate(zip(learners, batches, strict=True)):

@@ -1,4 +1,4 @@
-"""All that `softcall train` can be told, with defaults; light enough for the command line's help."""
+"""The settings of `softcall train`, with defaults; light enough for the command line's help."""
 
 import hashlib
 import json
@@ -12,20 +12,20 @@ from softcall.core.errors import SoftcallError
 from softcall.training.settings.prompt_init import PromptInit
 from softcall.training.settings.sweep import MAX_CANDIDATES, Candidate, default_candidates
 
-# Tasks whose prompts have one length share runs in the server; hence a few lengths.
+# Few lengths, because tasks with prompts of one length share runs in the server.
 PROMPT_LENGTHS = (8, 16, 20, 32)
 MAX_FOLDS = 20
 
 
 class Head(StrEnum):
-    """Where the label head comes from: the verbalizers' rows as they are, or trained from there."""
+    """The label head: the verbalizers' rows as they are, or trained from there."""
 
     VERBALIZER = "verbalizer"
     TRAINED = "trained"
 
 
 class Device(StrEnum):
-    """Where to train: `auto` is CUDA where there is any, else the CPU."""
+    """The device to train on: `auto` is CUDA if it is available, else the CPU."""
 
     AUTO = "auto"
     CPU = "cpu"
@@ -33,14 +33,14 @@ class Device(StrEnum):
 
 
 class Precision(StrEnum):
-    """What the frozen base computes in during training; prompt, head and all scoring are float32 always."""
+    """The precision of the frozen base in training; prompt, label head and all scores are always float32."""
 
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
 
 
 class Tracker(StrEnum):
-    """Where curves go besides TensorBoard."""
+    """A tracker that gets the curves besides TensorBoard."""
 
     MLFLOW = "mlflow"
     WANDB = "wandb"
@@ -48,7 +48,7 @@ class Tracker(StrEnum):
 
 @dataclass(frozen=True)
 class Pace:
-    """What suits up to so many rows: few rows are seen often, in small batches that keep the noise."""
+    """Defaults for up to `rows` rows: few rows are repeated often, in small batches that keep the noise."""
 
     rows: float
     dev_fraction: float
@@ -65,15 +65,15 @@ PACES = (
 
 
 def pace_of(rows: int) -> Pace:
-    """The defaults for a training file, or a part of one, of so many rows."""
+    """Return the defaults for this number of training rows."""
     return next(pace for pace in PACES if rows <= pace.rows)
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run. Construction refuses, with the option's name, any value that cannot work.
+    """The settings of a training run. The constructor refuses unusable values, and names their options.
 
-    Where the number of rows decides a default, the field is None until `settled`.
+    A field whose default depends on the number of rows is None until `settled`.
     """
 
     data: Path
@@ -122,7 +122,7 @@ class TrainConfig:
     run_dir: Path | None = None  # None: runs/<name of out>-<digest of the run>
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work, by option; a choice may be given as its plain string."""
+        """Refuse unusable values; choices may be given as plain strings."""
         for name, kind in (("init", PromptInit), ("head", Head), ("device", Device), ("dtype", Precision)):
             object.__setattr__(self, name, _choice(name, kind, getattr(self, name)))
         trackers = tuple(_choice("report-to", Tracker, each) for each in self.report_to)
@@ -178,7 +178,7 @@ class TrainConfig:
 
     @property
     def own_candidate(self) -> Candidate:
-        """The settings of this run that a sweep would vary."""
+        """The settings of this run that a sweep varies."""
         return Candidate(self.learning_rate, self.init, self.tokens, self.seed)
 
     @property
@@ -187,7 +187,7 @@ class TrainConfig:
         return self.candidates or default_candidates(self.own_candidate, self.sweep)
 
     def settled(self, rows: int) -> Self:
-        """This run with the defaults for so many training rows in place of None."""
+        """Return these settings, with the defaults for this number of training rows in place of None."""
         if self.calibration_folds > rows:
             raise SoftcallError(
                 f"--calibration-folds {self.calibration_folds}: there are {rows} training rows"
@@ -202,20 +202,20 @@ class TrainConfig:
 
     @property
     def warmup_steps(self) -> int:
-        """Steps over which the learning rates rise from zero."""
+        """The number of steps over which the learning rates rise from zero."""
         return self.steps // 20 if self.warmup is None else self.warmup
 
     def run_folder(self, identity: dict[str, Any]) -> Path:
-        """Where checkpoints and TensorBoard events go: by default a name of its own for each identity."""
+        """Return the folder of checkpoints and TensorBoard events: by default a folder per identity."""
         if self.run_dir is not None:
             return self.run_dir
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         return Path("runs") / f"{self.out.stem}-{digest[:8]}"
 
     def identity(self) -> dict[str, Any]:
-        """What decides the prompt, besides data, base and device: only under the same is a run resumed.
+        """Return the settings that decide the prompt, besides data, base and device.
 
-        Of a settled configuration.
+        A run resumes only with the same identity. The settings must be settled.
         """
         names = (
             "tokens",
@@ -257,5 +257,5 @@ def _choice(name: str, kind: type[StrEnum], value: str) -> StrEnum:
 def _within(option: str, value: float | None, low: float, high: float) -> None:
     if value is None:  # decided later
         return
-    if not low <= value <= high:  # also refuses nan
+    if not low <= value <= high:  # refuses NaN too
         raise SoftcallError(f"{option} {value}: accepted are {low:,} to {high:,}")

@@ -1,4 +1,4 @@
-"""Where a prompt starts: the first vectors [tokens, hidden], before any step of training."""
+"""The initial prompt: vectors [tokens, hidden], before the first training step."""
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -16,7 +16,7 @@ EmbeddingRows = Callable[[Sequence[int]], np.ndarray]
 
 
 class PromptInit(StrEnum):
-    """How the prompt starts."""
+    """The start of a prompt."""
 
     TEXT = "text"
     LABELS = "labels"
@@ -26,7 +26,7 @@ class PromptInit(StrEnum):
 
 
 def default_init_text(verbalizers: Sequence[str]) -> str:
-    """The instruction that a prompt starts from when none is given."""
+    """Return the default instruction that a prompt starts from."""
     return f"Classify the text. The label is one of: {', '.join(words.strip() for words in verbalizers)}."
 
 
@@ -84,7 +84,7 @@ def _mean_row(embedding: EmbeddingRows, tokenizer: Tokenizer, text: str) -> np.n
 
 
 def _common_ids(tokenizer: Tokenizer, generator: np.random.Generator, count: int) -> list[int]:
-    """`count` ids of common tokens without repetition while they last; special tokens are left out."""
+    """Return `count` ids of common tokens, repeated only if they run out; special tokens are excluded."""
     special = set(tokenizer.get_added_tokens_decoder())
     common = [i for i in range(min(COMMON_TOKENS, tokenizer.get_vocab_size())) if i not in special]
     drawn = generator.permutation(common)

@@ -1,4 +1,4 @@
-"""What a sweep tries, and who goes on when: successive halving (Jamieson and Talwalkar 2016)."""
+"""Sweeps: their candidates, and successive halving (Jamieson and Talwalkar 2016)."""
 
 import math
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from softcall.training.settings.prompt_init import PromptInit
 
 MAX_CANDIDATES = 64
 
-# The share of the steps after which one candidate is left; each halving before it comes at half the share of
-# the next. A sweep of K then computes 1 + 0.4 log2(K) times the rows of a single run: 2.2 for K = 8.
+# After this share of the steps one candidate is left; each earlier halving comes at half the share of the
+# next one. So a sweep of K computes 1 + 0.4 log2(K) times the rows of a single run: 2.2 for K = 8.
 LAST_HALVING = 0.4
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to learn the prompt: the settings that a sweep varies."""
+    """The settings of a run that a sweep varies."""
 
     learning_rate: float
     init: PromptInit
@@ -30,7 +30,7 @@ class Candidate:
         return asdict(self) | {"init": self.init.value}
 
     def varied(self, text: str) -> Self:
-        """This candidate with the settings in `text`, such as `learning-rate=0.03,init=vocab`."""
+        """Return this candidate with the settings in `text`, such as `learning-rate=0.03,init=vocab`."""
         changes: dict[str, Any] = {}
         for pair in text.split(","):
             name, equals, value = pair.partition("=")
@@ -49,7 +49,7 @@ class Candidate:
 
 _KINDS = {"learning_rate": float, "init": PromptInit, "tokens": int, "seed": int}
 
-# (start, factor of the learning rate) in the order of their promise; None is the run's own start.
+# (start, factor of the learning rate), the most promising first; None stands for the run's own start.
 _GRID: tuple[tuple[PromptInit | None, float], ...] = (
     (None, 1.0),
     (None, 3.0),
@@ -63,7 +63,7 @@ _GRID: tuple[tuple[PromptInit | None, float], ...] = (
 
 
 def default_candidates(own: Candidate, count: int) -> tuple[Candidate, ...]:
-    """`count` candidates: the run's own settings first, then the grid, then the grid with the next seeds."""
+    """Return `count` candidates: the run's own settings, then the grid, then the grid with the next seeds."""
     candidates: list[Candidate] = []
     for number in range(count * len(_GRID)):
         init, factor = _GRID[number % len(_GRID)]
@@ -79,9 +79,9 @@ def default_candidates(own: Candidate, count: int) -> tuple[Candidate, ...]:
 
 
 def halvings(candidates: int, steps: int) -> dict[int, int]:
-    """After which steps of a run how many candidates go on: half of them each time, rounded up.
+    """Return a map from steps to the number of candidates that continue: half of them each time, rounded up.
 
-    In a run of few steps several halvings fall on one step.
+    In a short run several halvings may fall on one step.
     """
     kept: dict[int, int] = {}
     times = math.ceil(math.log2(candidates))
@@ -92,7 +92,7 @@ def halvings(candidates: int, steps: int) -> dict[int, int]:
 
 
 class Standing(NamedTuple):
-    """How a candidate does on dev: its best accuracy and the loss there, and the loss now, calibrated."""
+    """A candidate's scores on dev: its best accuracy, the loss there, and the current calibrated loss."""
 
     accuracy: float
     loss: float
@@ -100,13 +100,13 @@ class Standing(NamedTuple):
 
 
 def going_on(standings: Sequence[Standing], majority: float, rows: int, count: int) -> list[int]:
-    """Indices, in their order, of the `count` candidates that go on.
+    """Return the indices, in order, of the `count` candidates that continue.
 
-    First come those that have begun to learn, by accuracy: it is above `majority`, the share of dev's most
-    frequent label, by more than about a standard error of its `rows`. The others, which may stand at that
-    share for hundreds of steps, come by their loss with the temperature that fits: it falls before accuracy
-    rises. Losses that differ by less than about a standard error are equal, and of equals the first go on:
-    where nobody has begun, these are the most promising.
+    Candidates that have begun to learn come first, by accuracy: it exceeds `majority`, the share of dev's
+    most frequent label, by more than about a standard error of its `rows`. The others may stay at that share
+    for hundreds of steps; they are ranked by their calibrated loss, which falls before accuracy rises. Losses
+    that differ by less than about a standard error are equal, and of equals the first continue: before anyone
+    has begun, these are the most promising.
     """
     error = 1 / math.sqrt(rows)
 
@@ -120,5 +120,5 @@ def going_on(standings: Sequence[Standing], majority: float, rows: int, count: i
 
 
 def ranking(reached: Sequence[tuple[float, float]]) -> list[int]:
-    """Indices of (dev accuracy, dev loss) at the end, the best first; equals stay in their order."""
+    """Return the indices of (dev accuracy, dev loss) at the end, the best first; the sort is stable."""
     return sorted(range(len(reached)), key=lambda i: (-reached[i][0], reached[i][1], i))
