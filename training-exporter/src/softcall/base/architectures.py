@@ -24,7 +24,7 @@ class Channels:
     readers: tuple[str, ...]
 
     def inside(self, module: str) -> "Channels":
-        """The same channels, named from the root of the model."""
+        """Return the same channels, named from the root of the model."""
         return Channels(f"{module}.{self.source}", tuple(f"{module}.{reader}" for reader in self.readers))
 
 
@@ -72,7 +72,7 @@ class Architecture:
         return f"{self.trunk}.{self.embedding}.weight"
 
     def layer(self, number: int | str) -> str:
-        """The module of a layer, whose name begins those of its parameters."""
+        """Return the name of a layer's module, with which its parameters' names begin."""
         return f"{self.trunk}.{self.layers}.{number}"
 
     def is_inside_layers(self, name: str) -> bool:
@@ -80,16 +80,16 @@ class Architecture:
         return name.startswith(f"{self.trunk}.{self.layers}.")
 
     def layers_of(self, trunk: "nn.Module") -> "nn.ModuleList":
-        """The layers of a trunk."""
+        """Return the layers of a trunk."""
         return getattr(trunk, self.layers)
 
     def smoothed_channels(self, layers: int) -> Iterator[Channels]:
-        """Every group of channels that is smoothed, layer by layer."""
+        """Yield every group of channels that is smoothed, layer by layer."""
         for number in range(layers):
             yield from (channels.inside(self.layer(number)) for channels in self.smoothed)
 
     def positions_of(self, config: Any) -> int:
-        """The number of positions that a transformers configuration has."""
+        """Return the number of positions of a transformers configuration."""
         return getattr(config, self.positions)
 
 
@@ -143,7 +143,7 @@ _MUST_BE_UNSET = (
 
 
 def require_architecture(name: str | None, where: str) -> Architecture:
-    """The architecture with this class name or family; `SoftcallError` lists what is accepted."""
+    """Return the architecture with this class name or family; `SoftcallError` lists what is accepted."""
     if name not in _BY_NAME:
         accepted = ", ".join(f"{each.name} ({each.models})" for each in ARCHITECTURES)
         raise SoftcallError(
@@ -153,12 +153,12 @@ def require_architecture(name: str | None, where: str) -> Architecture:
 
 
 def architecture_of(model: Any) -> Architecture:
-    """The architecture of a transformers model, or of a model's trunk."""
+    """Return the architecture of a transformers model, or of a model's trunk."""
     return require_architecture(model.config.model_type, "the model")
 
 
 def positions_served(config: Any, max_positions: int | None = None) -> int:
-    """Return how many positions a base of this configuration serves: all it has, or `max_positions`."""
+    """Return how many positions a base of this configuration serves: all, or `max_positions`."""
     architecture = require_architecture(config.model_type, "the model")
     positions = architecture.positions_of(config)
     if max_positions is None:
@@ -172,7 +172,7 @@ def positions_served(config: Any, max_positions: int | None = None) -> int:
 
 
 def require_expressible(config: Any, positions: int) -> None:
-    """Raise `SoftcallError`, naming the configuration field and its value, for what the graph cannot express.
+    """Raise `SoftcallError`, naming the configuration's field and value, if the graph cannot express it.
 
     `config` is a transformers configuration of an accepted architecture, `positions` the number to be served.
     """

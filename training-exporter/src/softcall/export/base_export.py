@@ -1,4 +1,4 @@
-"""Export a base bundle from a model with PyTorch."""
+"""Exports a base bundle from a model with PyTorch."""
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -120,7 +120,7 @@ def export_base(
 def _write_int8(
     full: onnx.ModelProto, base: LoadedBase, folder: Path, golden: Golden, console: Console
 ) -> tuple[Variant, PreTrainedModel]:
-    """Write the int8 variant; return it and the PyTorch model that computes as it should."""
+    """Write the int8 variant; return it and the PyTorch model with its arithmetic."""
     target = folder / INT8
     target.mkdir()
     with step(console, "calibrate int8"):
@@ -150,7 +150,7 @@ def _write_variant(
 
 
 def _write_output_embedding(graph: onnx.ModelProto, base: LoadedBase, folder: Path) -> OutputEmbedding:
-    """Point at the input embedding inside the trunk's weights where the two are tied, else write a file."""
+    """Return the input embedding's place in the trunk's weights if the two are tied; else write a file."""
     embedding, head = (
         each.weight for each in (base.model.get_input_embeddings(), base.model.get_output_embeddings())
     )
@@ -221,5 +221,5 @@ def _require_tokenizer_fits(base: LoadedBase) -> None:
 
 
 def _first(token_id: int | list[int] | None) -> int | None:
-    """Some configurations list several end tokens; the first one stands for them."""
+    """Return the first token of those that some configurations list."""
     return token_id[0] if isinstance(token_id, list) else token_id

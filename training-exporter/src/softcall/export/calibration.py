@@ -1,4 +1,4 @@
-"""See how large each channel of a trunk becomes, on texts of many kinds: what smoothing is computed from."""
+"""Calibration: measures the range of each channel of a trunk on varied texts, for SmoothQuant."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,14 +39,14 @@ def smoothing_factors(
 def _largest(
     graph_file: Path, embedding: np.ndarray, tokenizer: Tokenizer, architecture: Architecture
 ) -> dict[Channels, np.ndarray]:
-    """Run the texts and keep each channel's largest absolute value, [channels]."""
+    """Run the texts; return the largest absolute value of each channel, [channels]."""
 
     def ids(text: str) -> Sequence[int]:
         return tokenizer.encode(text, add_special_tokens=False).ids
 
     graph = onnx.load(graph_file, load_external_data=False)
     watched = _watch(graph, architecture)
-    watched_file = graph_file.with_name(_WATCHED_FILE)  # beside the weights, which it names
+    watched_file = graph_file.with_name(_WATCHED_FILE)  # beside the weights, to which it refers
     watched_file.write_bytes(graph.SerializeToString())
     try:
         trunk = Trunk(watched_file)
@@ -64,7 +64,7 @@ def _largest(
 
 
 def _watch(graph: onnx.ModelProto, architecture: Architecture) -> dict[Channels, str]:
-    """Make what the readers of channels multiply an output of the graph; return its name for each group."""
+    """Make the inputs of the channels' readers outputs of the graph; return their names."""
     inputs = {
         weight: node.input[0]
         for node in graph.graph.node

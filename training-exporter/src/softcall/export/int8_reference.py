@@ -1,4 +1,4 @@
-"""An int8 trunk's arithmetic in PyTorch: what the ONNX graph is held against."""
+"""The arithmetic of an int8 trunk in PyTorch, with which the ONNX graph is compared."""
 
 import copy
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from softcall.export.weights.smoothing import Smoothed
 class QuantizedLinear(nn.Module):
     """A linear layer with integer weights that quantises each row of its input, in float32 arithmetic.
 
-    Sums of products stay below 2^24 for up to 2,000 inputs or so, where float32 counts exactly.
+    Sums of products stay below 2^24 for up to about 2,000 inputs; float32 represents such integers exactly.
     """
 
     def __init__(self, integers: np.ndarray, scales: np.ndarray, bias: Tensor | None) -> None:
@@ -37,7 +37,7 @@ class QuantizedLinear(nn.Module):
 
 
 def int8_reference(model: PreTrainedModel, factors: Mapping[str, np.ndarray]) -> PreTrainedModel:
-    """Return a copy of `model` that computes, without ONNX, what its int8 trunk should."""
+    """Return a copy of `model` with the arithmetic of its int8 trunk, without ONNX."""
     parameters = {name: parameter.detach().numpy() for name, parameter in model.named_parameters()}
     architecture = architecture_of(model)
     smoothed = Smoothed(parameters, factors, architecture)

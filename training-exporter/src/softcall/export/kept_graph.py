@@ -1,7 +1,7 @@
-"""Bases whose graph is kept in this package without its weights: they need no PyTorch.
+"""Exports bases without PyTorch, from graphs that this package keeps without their weights.
 
-A folder of `graphs/` is a base bundle but for the weights, which come out of the GGUF file it was made of.
-To make one anew, after a change of the exporter:
+A folder of `softcall/graphs` is a base bundle without weights, which come from the GGUF file of the base.
+After a change of the exporter this command makes it anew:
 
     softcall base OUT --keep-graph src/softcall/graphs/SmolLM2-135M-Instruct-Q4_1
 """
@@ -32,7 +32,7 @@ from softcall.export.weights.variants import DATA_FILE, write_variant_weights
 
 
 def kept_graphs() -> list[str]:
-    """Return the names of the bases whose graph is kept."""
+    """Return the names of the bases with a kept graph."""
     return sorted(file.parent.name for file in GRAPHS.glob(f"*/{DESCRIPTION_FILE}"))
 
 
@@ -85,7 +85,7 @@ def keep_graph(bundle: Bundle, folder: Path) -> None:
 
 
 def kept_files(bundle: Bundle) -> list[str]:
-    """Return what of a bundle is kept: all but the weights."""
+    """Return the files of a bundle that are kept: all but the weights."""
     files = (file for variant in bundle.variants.values() for file in variant.files)
     return [DESCRIPTION_FILE, TOKENIZER_FILE, *(file for file in files if Path(file).name != DATA_FILE)]
 
@@ -102,7 +102,7 @@ def _graph_of(weights: str, source: Source) -> Bundle:
 
 
 def _require_files(bundle: Bundle) -> None:
-    """The weights that numpy wrote are, byte for byte, those that PyTorch exported."""
+    """Check that the weights written by numpy equal, byte for byte, those that PyTorch exported."""
     for variant in bundle.variants.values():
         for file, expected in variant.files.items():
             if (found := sha256_of(bundle.folder / file)) != expected:

@@ -1,4 +1,4 @@
-"""Run a trunk against the eager PyTorch model that it was exported from."""
+"""Compares a trunk with the eager PyTorch model that it was exported from."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ LONG_TEXT_TOKENS = 200
 
 @dataclass(frozen=True)
 class Measurement:
-    """How far the rows of one case lie from the eager model's: the worst row counts."""
+    """The difference of a case's rows from the eager model's; the worst row counts."""
 
     variant: str
     case: str
@@ -33,7 +33,7 @@ class Measurement:
 def eager_hidden(
     model: PreTrainedModel, input_ids: Sequence[int], prompt: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return the last hidden row, float32 [hidden], of [prompt | text] in one line: no padding, no cache.
+    """Return the last hidden row, float32 [hidden], of [prompt | text], without padding and cache.
 
     `prompt` is float32 [tokens, hidden]. The row is taken after the final norm.
     """
@@ -47,7 +47,7 @@ def eager_hidden(
 def measure(
     model: PreTrainedModel, trunk: Trunk, encoder: Trunk, positions: int, variant: str
 ) -> list[Measurement]:
-    """Run every way of using the trunk, behind prefixes of `encoder`; nothing is judged here."""
+    """Run every way of using the trunk, behind prefixes of `encoder`; return the differences."""
     prompts = random_prompts(model, 3)
     prefixes = [encoder.encode(each) for each in prompts]
     return [
@@ -57,7 +57,7 @@ def measure(
 
 
 def require_parity(measurements: Sequence[Measurement], tolerance: float = TOLERANCE) -> None:
-    """Raise `SoftcallError`, naming the case, where hidden rows differ by more than `tolerance`."""
+    """Raise `SoftcallError`, which names the case, if hidden rows differ by more than `tolerance`."""
     for measured in measurements:
         if not measured.difference <= tolerance:
             raise SoftcallError(
@@ -68,10 +68,11 @@ def require_parity(measurements: Sequence[Measurement], tolerance: float = TOLER
 
 
 def require_typical_parity(measurements: Sequence[Measurement], tolerance: float) -> None:
-    """Raise `SoftcallError` where the median case differs by more than `tolerance`.
+    """Raise `SoftcallError` if the median case differs by more than `tolerance`.
 
-    For integers: an element between two steps may be rounded to either, and behind a prompt of noise, where
-    the model is least stable, such a step can grow as large as the row. A wrong graph is wrong in most cases.
+    For integers: an element between two steps may be rounded to either of them, and behind a prompt of noise,
+    where the model is least stable, the difference can grow as large as the row. A wrong graph is wrong in
+    most cases.
     """
     typical = float(np.median([measured.difference for measured in measurements]))
     if not typical <= tolerance:
@@ -82,7 +83,7 @@ def require_typical_parity(measurements: Sequence[Measurement], tolerance: float
 
 
 def random_prompts(model: PreTrainedModel, count: int) -> list[np.ndarray]:
-    """Return `count` prompts, float32 [tokens, hidden]: seeded noise of the embedding's own size."""
+    """Return `count` prompts, float32 [tokens, hidden]: seeded noise with the embedding's spread."""
     scale = float(model.get_input_embeddings().weight.std())
     noise = np.random.default_rng(SEED).normal(0, scale, (count, PROMPT_TOKENS, model.config.hidden_size))
     return list(noise.astype(np.float32))
@@ -98,7 +99,7 @@ def _measurement(variant: str, case: str, hidden: np.ndarray, expected: Sequence
 def _cases(
     trunk: Trunk, prompts: list[np.ndarray], prefixes: list[Prefix], vocab_size: int, positions: int
 ) -> Iterator[tuple]:
-    """Yield (case, rows as (ids, prompt or None), what the trunk gives for them)."""
+    """Yield (case, rows as (ids, prompt or None), the trunk's hidden rows)."""
     random = np.random.default_rng(SEED)
     longest = min(LONG_TEXT_TOKENS, positions - PROMPT_TOKENS)
     text, long, *short = [

@@ -1,4 +1,4 @@
-"""How the heads of a trunk graph's attentions lie in memory."""
+"""The memory layout of attention heads in a trunk graph."""
 
 import onnx_ir as ir
 
@@ -6,9 +6,9 @@ from softcall.export.graphs.nodes import nodes_of
 
 
 def keep_heads_side_by_side(graph: ir.Graph) -> None:
-    """Leave out the transposes around attentions, whose kernels read [batch, length, heads x head] as well.
+    """Remove the transposes around attentions, whose kernels also read [batch, length, heads x head].
 
-    An attention whose heads are normed one by one needs them apart, and keeps them so.
+    An attention that norms single heads needs them apart, and keeps its transposes.
     """
     for attention in nodes_of(graph, "Attention"):
         query, key = (value.producer() for value in attention.inputs[:2])
@@ -28,7 +28,7 @@ def keep_heads_side_by_side(graph: ir.Graph) -> None:
 
 
 def _rows_of(heads: ir.Value) -> ir.Value | None:
-    """What was split into heads and transposed, if that is all that was done."""
+    """Return the value that was split into heads and transposed; None if anything else was done to it."""
     turned = heads.producer()
     apart = turned.inputs[0].producer() if turned.op_type == "Transpose" else None
     return apart.inputs[0] if apart is not None and apart.op_type == "Reshape" else None

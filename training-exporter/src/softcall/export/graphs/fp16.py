@@ -50,7 +50,7 @@ def fp16_graph(traced: onnx.ModelProto) -> onnx.ModelProto:
 def _prefixes(graph: ir.Graph) -> Sequence[ir.Value]:
     """Gather the rows' prefixes once: keys and values in turn, each [batch, kv_heads, past, head_dim].
 
-    By head, as attention wants its past, though a page has heads side by side.
+    Attention wants its past by head, although a page has heads side by side.
     """
     pasts = [value for value in graph.inputs if value.name.startswith("past_key_values.")]
     _, kv_heads, _, head_dim = pasts[0].shape
@@ -69,7 +69,7 @@ def _prefixes(graph: ir.Graph) -> Sequence[ir.Value]:
     prefixes = [nodes.add("Squeeze", [part, axis]) for part in parts]
     for past in pasts:
         for user, position in list(past.uses()):
-            if user.op_type == "Shape":  # the one question how long the past is
+            if user.op_type == "Shape":  # the length of the past
                 user.replace_input_with(position, index)
                 for name, axis in (("start", 1), ("end", 2)):
                     user.attributes[name] = ir.AttrInt64(name, axis)
@@ -78,10 +78,10 @@ def _prefixes(graph: ir.Graph) -> Sequence[ir.Value]:
 
 
 def _attend(graph: ir.Graph, prefixes: Sequence[ir.Value]) -> None:
-    """Let attention start at the prefixes, its query, key and value having heads side by side.
+    """Make attention start at the prefixes; its query, key and value have heads side by side.
 
-    Then ONNX Runtime puts key and value behind the past in one kernel (its Concat would copy sizes and
-    addresses to the GPU each time), and attends in its fastest one.
+    ONNX Runtime then appends key and value to the past in one kernel (its Concat would copy sizes and
+    addresses to the GPU each time), and uses its fastest attention kernel.
     """
     *_, kv_heads, head_dim = _named(graph, KV_PAGES).shape
     for attention, *past in zip(nodes_of(graph, "Attention"), prefixes[::2], prefixes[1::2], strict=True):
@@ -96,7 +96,7 @@ def _attend(graph: ir.Graph, prefixes: Sequence[ir.Value]) -> None:
 
 
 def _lay_heads_side_by_side(graph: ir.Graph, attention: ir.Node, kv_heads: int, head_dim: int) -> None:
-    """Heads are apart where each is normed, or positions are scaled."""
+    """Put heads side by side that were apart, because each is normed or positions are scaled."""
     (turned,) = (node for node, _ in attention.outputs[0].uses())
     (joined,) = (node for node, _ in turned.outputs[0].uses())
     heads = joined.outputs[0].shape[-1] // head_dim
@@ -118,7 +118,7 @@ def _side_by_side(graph: ir.Graph, heads: ir.Value, size: int) -> ir.Value:
 
 
 def _halve(graph: ir.Graph) -> None:
-    """Make every weight, row, key and value a float16."""
+    """Make all weights, rows, keys and values float16."""
     angles = list(_angles(graph))
     exact = upstream(angles)
     final = next(value for value in graph.outputs if value.name == HIDDEN).producer()
@@ -138,7 +138,7 @@ def _halve(graph: ir.Graph) -> None:
 
 
 def _angles(graph: ir.Graph) -> Iterator[ir.Value]:
-    """The positions' sines and cosines, after the factor that some scalings of positions put to them."""
+    """Yield the positions' sines and cosines, after the factor of some position scalings."""
     for op_type in ("Cos", "Sin"):
         for node in nodes_of(graph, op_type):
             (value,) = node.outputs
@@ -148,7 +148,7 @@ def _angles(graph: ir.Graph) -> Iterator[ir.Value]:
 
 
 def _cast(graph: ir.Graph, value: ir.Value, dtype: ir.DataType) -> None:
-    """Let all that reads `value` read it in another type."""
+    """Make all readers of `value` read it in another type."""
     nodes = Nodes(value.name.partition(":")[0])
     cast = nodes.add("Cast", [value], to=dtype)
     value.replace_all_uses_with(cast)
@@ -170,7 +170,7 @@ def _input(graph: ir.Graph, name: str, dtype: ir.DataType, shape) -> ir.Value:
 
 
 def _remove_unused(graph: ir.Graph) -> None:
-    """Remove the nodes that nobody reads any more, and the constants that only they read."""
+    """Remove unused nodes, and the constants that only they read."""
     outputs = set(graph.outputs)
     for node in reversed(list(graph)):
         if not any(value.uses() or value in outputs for value in node.outputs):

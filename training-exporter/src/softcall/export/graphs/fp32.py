@@ -1,6 +1,6 @@
-"""Rewrite a traced trunk graph for the speed of one text: fewer operators, the same sums.
+"""Rewrites a traced trunk graph for fast single texts: fewer operators, the same sums.
 
-A short text pays for each of a trunk's operators, however little it computes.
+A short text pays for each operator of a trunk, however little it computes.
 """
 
 import onnx
@@ -12,7 +12,7 @@ from softcall.export.graphs.norms import add_in_norms
 
 
 def fp32_graph(traced: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the full-precision trunk of a traced one: the same inputs and outputs, weights left out of both.
+    """Return the full-precision trunk of a traced one, with the same inputs and outputs, without weights.
 
     `softcall.export.weights.external_data.full_precision` gives its weights, some of them side by side.
     """

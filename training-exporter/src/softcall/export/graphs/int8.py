@@ -1,4 +1,4 @@
-"""Rewrite a full-precision trunk graph: texts run in 8-bit integers (docs/int8.md says why in this way).
+"""Rewrite a full-precision trunk graph: texts run in 8-bit integers (docs/int8.md explains why).
 
 Every product with a layer's weights becomes: the row (token) in 8 bits with a scale of its own, an integer
 product with 7-bit weights, and back by the row's scale and one scale per column. A row's scale depends on
@@ -43,7 +43,7 @@ def int8_graph(full_precision: onnx.ModelProto, kept: Collection[str] = ()) -> o
 
 
 def _quantize_embedding(graph: ir.Graph) -> None:
-    """Keep the embedding in 8 bits with a scale for each of its rows."""
+    """Store the embedding in 8 bits, with a scale for each row."""
     (ids,) = (value for value in graph.inputs if value.name == INPUT_IDS)
     (gather,) = (node for node, _ in ids.uses() if node.op_type == "Gather")
     weight = gather.inputs[0]
@@ -59,7 +59,7 @@ def _quantize_embedding(graph: ir.Graph) -> None:
 
 
 def _last_rows(graph: ir.Graph) -> dict[ir.Value, None]:
-    """What is computed for the last row of each text alone: their choice, and all that follows."""
+    """Return the values that are computed for the last row of each text only."""
     found: dict[ir.Value, None] = {}
     for node in graph:
         chooses = node.op_type == "Gather" and node.inputs[0].dtype == ir.DataType.FLOAT
@@ -69,7 +69,7 @@ def _last_rows(graph: ir.Graph) -> dict[ir.Value, None]:
 
 
 class _Rows:
-    """Quantises rows: those of all tokens, and after the last attention one of each text."""
+    """Quantises rows: those of all tokens, and after the last attention one row of each text."""
 
     def __init__(self, graph: ir.Graph) -> None:
         self._graph = graph
@@ -84,10 +84,10 @@ class _Rows:
         """Replace the products of `rows` [..., in] with weights; rows are quantised once for all of them."""
         nodes = Nodes(rows.name.rsplit("/", 1)[0] + "/int8")
         largest = nodes.add("ReduceMax", [nodes.add("Abs", [rows]), self._width], keepdims=1)
-        # A row of zeros has the scale 0: whatever integers it gets, its product is 0 times them.
+        # A row of zeros has the scale 0, so its product is 0 for any integers.
         scales = nodes.add("Mul", [largest, self._step])
         zeros = self._zeros_like(scales, rows in self._last, nodes)
-        # ONNX Runtime is faster at blocks, of which a row is one, than at scales along an axis.
+        # In ONNX Runtime a row as one block is faster than scales along an axis.
         block = {"axis": -1, "block_size": parts[0].inputs[1].shape[0]}
         integers = nodes.add("QuantizeLinear", [rows, scales, zeros], **block)
         self._graph.insert_before(parts[0], nodes.made)
@@ -100,7 +100,7 @@ class _Rows:
         return self._zeros[last]
 
     def _multiply(self, product: ir.Node, integers: ir.Value, scales: ir.Value) -> None:
-        """Put an integer product in the place of `product`."""
+        """Replace `product` by an integer product."""
         weight = product.inputs[1]
         columns = new_weight(self._graph, weight.name + INTEGERS, ir.DataType.INT8, weight.shape)
         column_scales = new_weight(self._graph, weight.name + SCALES, ir.DataType.FLOAT, weight.shape[1:])
@@ -114,7 +114,7 @@ class _Rows:
 
 
 def _name_sizes(graph: ir.Graph) -> None:
-    """Name the sizes that inference loses, as in a trunk of full precision."""
+    """Name the sizes that inference loses, as in a full-precision trunk."""
     last = _last_rows(graph)
     for node in graph:
         if node.op_type == "MatMulIntegerToFloat":

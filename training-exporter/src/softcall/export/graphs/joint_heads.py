@@ -63,7 +63,7 @@ def join_heads(graph: ir.Graph, head_dim: int) -> bool:
 
 
 def _projections(attention: ir.Node) -> list[_Projection] | None:
-    """Query's, key's and value's, if they are of the same rows and only rotated."""
+    """Return query's, key's and value's projections if they read the same rows and are only rotated."""
     query, key, value = attention.inputs[:3]
     if "q_num_heads" not in attention.attributes:
         return None
@@ -103,10 +103,10 @@ def _together(heads: int, most: int) -> int:
 
 
 class _Angles:
-    """Sines and cosines once for each position, not for each row; a rotation looks its row's positions up."""
+    """Sines and cosines per position instead of per row; a rotation looks up the positions of its row."""
 
     def __init__(self, graph: ir.Graph, cosines: ir.Value, sines: ir.Value) -> None:
-        """Make the tables [1, past + prompt + text, head_dim / 2]: of all positions, not of each row's."""
+        """Make tables [1, past + prompt + text, head_dim / 2] of all positions instead of each row's."""
         self._graph = graph
         self._tables = (cosines, sines)
         self._repeated: dict[int, Sequence[ir.Value]] = {}
@@ -121,14 +121,14 @@ class _Angles:
                 value.replace_all_uses_with(self._all_positions(expand.inputs[0]))
 
     def rotate(self, nodes: Nodes, rows: ir.Value, heads: int, **attributes) -> ir.Value:
-        """Rotate `heads` heads as one."""
+        """Rotate `heads` heads as one head."""
         if heads not in self._repeated:
             self._repeated[heads] = [self._repeat(table, heads) for table in self._tables]
         inputs = [rows, *self._repeated[heads], self._positions]
         return nodes.add("RotaryEmbedding", inputs, interleaved=1, **attributes)
 
     def _all_positions(self, own: ir.Value) -> ir.Value:
-        """From 0 on, as `own` are from the end of the past on: int64 [1, past + prompt + text]."""
+        """Return int64 [1, past + prompt + text], counted from 0; `own` count from the end of the past."""
         unsqueeze = own.producer()
         count = unsqueeze.inputs[0].producer()
         nodes = Nodes("trunk/positions")
@@ -139,7 +139,7 @@ class _Angles:
         return positions
 
     def _repeat(self, table: ir.Value, heads: int) -> ir.Value:
-        """The table for `heads` heads side by side, [past + prompt + text, heads x head_dim / 2]."""
+        """Return the table for `heads` heads side by side, [past + prompt + text, heads x head_dim / 2]."""
         nodes = Nodes(f"{table.producer().name}/{heads} heads")
         repeats = constant(self._graph, f"{heads} heads", [1, 1, heads])
         wide = nodes.add("Tile", [table, repeats])

@@ -1,7 +1,7 @@
-"""Products of one input with several weights, which are one product where a part of it is narrow.
+"""Joins the products of one input with several weights into one product, if a part is narrow.
 
-To start a product costs as much as to compute a narrow one: keys and values, where heads share them. Where
-all are wide, to take the parts apart again costs more than is won.
+Starting a product costs as much as computing a narrow one (keys and values that heads share). If all parts
+are wide, splitting the joint product costs more than it saves.
 """
 
 import onnx_ir as ir
@@ -13,7 +13,7 @@ _NARROW_COLUMNS = 512
 
 
 def products(graph: ir.Graph) -> list[tuple[ir.Value, list[ir.Node]]]:
-    """The products with weights, by what they multiply: query, key and value have one input."""
+    """Return the products with weights, grouped by input: query, key and value have one input."""
     found: dict[ir.Value, list[ir.Node]] = {}
     for node in graph:
         if node.op_type == "MatMul" and _is_weight(node.inputs[1]):
@@ -22,7 +22,7 @@ def products(graph: ir.Graph) -> list[tuple[ir.Value, list[ir.Node]]]:
 
 
 def join_products(graph: ir.Graph) -> None:
-    """Put one product in the place of those with one input, if a part is narrow: weights side by side."""
+    """Replace the products of one input by one product with joint weights, if a part is narrow."""
     for rows, parts in products(graph):
         weights = [part.inputs[1] for part in parts]
         widths = [weight.shape[1] for weight in weights]

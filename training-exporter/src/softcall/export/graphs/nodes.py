@@ -1,4 +1,4 @@
-"""New nodes and weights of a trunk graph that is rewritten into another variant."""
+"""New nodes and weights for rewriting a trunk graph into another variant."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ CONTRIBUTED = "com.microsoft"
 
 @dataclass
 class Nodes:
-    """New nodes, named after the one that they replace."""
+    """New nodes, named after the node that they replace."""
 
     name: str
 
@@ -23,14 +23,14 @@ class Nodes:
         self.made: list[ir.Node] = []
 
     def add(self, op: str, inputs: Sequence[ir.Value], domain: str = "", **attributes) -> ir.Value:
-        """Make a node of one output, and return that."""
+        """Make a node with one output, and return the output."""
         (value,) = self.add_many(op, inputs, 1, domain, **attributes)
         return value
 
     def add_many(
         self, op: str, inputs: Sequence[ir.Value], outputs: int, domain: str = "", **attributes
     ) -> Sequence[ir.Value]:
-        """Make a node of several outputs, and return them."""
+        """Make a node with several outputs, and return them."""
         name = f"{self.name}/{op}"
         name += f"_{taken}" if (taken := sum(node.op_type == op for node in self.made)) else ""
         node = ir.node(op, inputs, attributes, domain=domain, num_outputs=outputs, name=name)
@@ -41,12 +41,12 @@ class Nodes:
 
 
 def nodes_of(graph: ir.Graph, op_type: str) -> list[ir.Node]:
-    """The graph's nodes of one operator, as they are now: what is found may be removed."""
+    """Return a list of the graph's nodes of one operator; the caller may remove nodes meanwhile."""
     return [node for node in graph if node.op_type == op_type]
 
 
 def constant(graph: ir.Graph, name: str, value: np.generic | np.ndarray | Sequence[int]) -> ir.Value:
-    """The graph's constant of that name; the first to ask for it makes it of `value` (a sequence: int64)."""
+    """Return the graph's constant of that name; the first call makes it of `value` (a sequence: int64)."""
     if name not in graph.initializers:
         array = np.asarray(value, None if isinstance(value, np.generic) else np.int64)
         graph.initializers.add(ir.Value(name=name, const_value=ir.tensor(array, name=name)))
@@ -54,20 +54,20 @@ def constant(graph: ir.Graph, name: str, value: np.generic | np.ndarray | Sequen
 
 
 def split(graph: ir.Graph, nodes: Nodes, value: ir.Value, widths: Sequence[int]) -> Sequence[ir.Value]:
-    """Take a value apart along its last axis."""
+    """Split a value along its last axis."""
     sizes = constant(graph, f"widths {widths}", widths)
     return nodes.add_many("Split", [value, sizes], len(widths), axis=-1)
 
 
 def new_weight(graph: ir.Graph, name: str, dtype: ir.DataType, shape: Sequence[int]) -> ir.Value:
-    """A weight without its values, which `serialized` gives a place."""
+    """Return a weight without values; `serialized` assigns its place in the data file."""
     value = ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(shape))
     graph.initializers.add(value)
     return value
 
 
 def upstream(values: Iterable[ir.Value]) -> dict[ir.Value, None]:
-    """These values, and all that they are computed from, in the order in which they are found."""
+    """Return these values and everything that they are computed from, in search order."""
     found: dict[ir.Value, None] = {}
     waiting = list(values)
     while waiting:
@@ -79,7 +79,7 @@ def upstream(values: Iterable[ir.Value]) -> dict[ir.Value, None]:
 
 
 def serialized(model: ir.Model) -> onnx.ModelProto:
-    """The rewritten model, its weights placed in the data file in the order in which the graph reads them."""
+    """Return the rewritten model; weights are placed in the data file in the order of their use."""
     _place_weights(model.graph)
     model.opset_imports[CONTRIBUTED] = 1
     return ir.serde.serialize_model(model)

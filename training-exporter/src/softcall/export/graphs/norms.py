@@ -1,4 +1,4 @@
-"""Norms of a trunk graph, by an operator of ONNX Runtime's own."""
+"""Fused norms of a trunk graph, by an operator of ONNX Runtime."""
 
 import onnx_ir as ir
 
@@ -7,7 +7,7 @@ from softcall.export.graphs.nodes import CONTRIBUTED, Nodes, nodes_of
 
 
 def add_in_norms(graph: ir.Graph) -> None:
-    """Let norms add the two rows whose sum they norm: one kernel instead of two."""
+    """Make norms add the two rows whose sum they norm: one kernel instead of two."""
     for norm in nodes_of(graph, "RMSNormalization"):
         total = norm.inputs[0].producer()
         if total is None or total.op_type != "Add" or norm.outputs[0].name == HIDDEN:

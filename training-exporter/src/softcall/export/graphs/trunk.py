@@ -1,6 +1,6 @@
-"""Export a model's trunk as an ONNX graph without weights.
+"""Exports a model's trunk as an ONNX graph without weights.
 
-The graph depends on the model's configuration alone: its weights are names and offsets, which
+The graph depends only on the model's configuration: its weights are names and offsets, which
 `softcall.export.weights.external_data` fills. A checkpoint and random weights give the same graph, so it can
 be kept.
 """
@@ -44,10 +44,10 @@ _BY_ROW = {"Add", "Gelu", "MatMul", "Mul", "RMSNormalization", "Sigmoid", "Swish
 
 
 def trunk_graph(model: PreTrainedModel) -> onnx.ModelProto:
-    """Return the trunk of a causal language model as docs/base-bundle.md describes it, its weights left out.
+    """Return the trunk of a causal language model, as docs/base-bundle.md describes it, without weights.
 
-    The weights are external data of `DATA_FILE`, in the order of `named_parameters()`. The model must be one
-    that `softcall.base.architectures` accepts; its weights are not read.
+    The weights are external data of `DATA_FILE`, in the order of `named_parameters()`. The model must have
+    one of `softcall.base.architectures`; its weights are not read.
     """
     architecture = architecture_of(model)
     with _quiet_exporter(), _attention(model, _ATTENTION), torch.no_grad():
@@ -72,7 +72,7 @@ def trunk_graph(model: PreTrainedModel) -> onnx.ModelProto:
 
 
 class _Trunk(torch.nn.Module):
-    """What is exported. The submodule is called as in the model, so parameters keep their names."""
+    """The exported module. The submodule has its name in the model, so parameters keep their names."""
 
     def __init__(self, causal_lm: PreTrainedModel, architecture: Architecture):
         super().__init__()
@@ -87,7 +87,7 @@ class _Trunk(torch.nn.Module):
         present = [None] * len(past)
         states = trunk(
             inputs_embeds=embeds,
-            # Expanded, because ONNX's RotaryEmbedding wants its cos and sin caches with the batch's size.
+            # Expanded, because ONNX's RotaryEmbedding requires cos and sin caches of the batch's size.
             position_ids=torch.arange(start, start + length)[None].expand(batch, length),
             use_cache=False,
             trunk_past=past,
@@ -99,7 +99,7 @@ class _Trunk(torch.nn.Module):
 
 
 def _onnx_attention(module, query, key, value, attention_mask, scaling, dropout=0.0, **trunk):
-    """ONNX's Attention, whose `is_causal` is aligned to the bottom right: a past needs no mask.
+    """ONNX's Attention, whose `is_causal` is aligned to the bottom right, so a past needs no mask.
 
     (torch's own `scaled_dot_product_attention` aligns to the top left and cannot express a past.)
     """
@@ -126,7 +126,7 @@ def _attention(model: PreTrainedModel, implementation: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Silence what the exporters say about things that are not ours: torchvision, weights without values."""
+    """Silence the exporters' messages about torchvision and about weights without values."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnx_ir", "onnxscript")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -141,12 +141,12 @@ def _quiet_exporter() -> Iterator[None]:
 
 
 def _sample(config) -> tuple:
-    """Inputs of sizes that differ and exceed 1: a size of 0 or 1 would be taken for a constant."""
+    """Return inputs of distinct sizes above 1, because a size of 0 or 1 would become a constant."""
     batch, text, prompt, past = 2, 5, 3, 4
 
     def key_or_value() -> (
         torch.Tensor
-    ):  # a tensor of its own each time: torch.export takes one object for one input
+    ):  # a new tensor each time, because torch.export identifies inputs by object
         return torch.zeros(batch, config.num_key_value_heads, past, head_dim(config))
 
     return (
@@ -169,22 +169,22 @@ def head_dim(config) -> int:
 
 
 def _forget_weights(model: ir.Model, parameters: list[str]) -> None:
-    """Take the values away, so that no pass folds, merges or reorders weights because of what they hold."""
+    """Remove the weights' values, so that no pass folds, merges or reorders weights by their values."""
     for name in model.graph.initializers.keys() & set(parameters):
         model.graph.initializers[name].const_value = None
 
 
 def _fuse(model: ir.Model) -> None:
-    """Simplify, and bring out RMSNormalization and RotaryEmbedding."""
+    """Simplify, and fuse RMSNormalization and RotaryEmbedding."""
     onnxscript.optimizer.optimize(model, onnx_shape_inference=False)
     onnxscript.rewriter.onnx_fusions.fuse(model)
-    # The fusions compute cos and sin anew for every layer.
+    # The fusions repeat cos and sin in every layer.
     passes.CommonSubexpressionEliminationPass()(model)
     passes.RemoveUnusedNodesPass()(model)
 
 
 def _store_transposed(graph: ir.Graph) -> None:
-    """Replace every Transpose of a weight by a weight that is stored transposed."""
+    """Replace every Transpose of a weight by a transposed weight."""
     for node in list(graph):
         if node.op_type != "Transpose" or not node.inputs[0].is_initializer():
             continue
@@ -200,7 +200,7 @@ def _store_transposed(graph: ir.Graph) -> None:
 
 
 def _run_last_rows_alone(graph: ir.Graph) -> None:
-    """Choose the rows at `last_index` right after the last attention: nobody reads the others."""
+    """Select the rows at `last_index` right after the last attention, since no others are read."""
     choice = graph.outputs[0].producer()
     joined, index = choice.inputs[0].producer(), choice.inputs[1]
     after = {joined}
@@ -244,9 +244,10 @@ def _name_inputs_and_outputs(graph: ir.Graph, config) -> None:
 
 
 def _share_past(graph: ir.Graph) -> None:
-    """Let the first dimension of a past be 1, shared by all rows: repeat it for the batch of `input_ids`.
+    """Let all rows share a past whose first dimension is 1: expand it to the batch of `input_ids`.
 
-    By a product with ones, which costs ONNX Runtime less than its Expand: a lone text pays for 60 of them.
+    The expansion is a product with ones, which is faster in ONNX Runtime than Expand; a lone text pays for 60
+    of them.
     """
     one = ir.Value(name="one", const_value=ir.tensor(1.0, ir.DataType.FLOAT))
     ones_sizes = ir.Value(name="past_sizes", const_value=ir.tensor([1, 1, 1], ir.DataType.INT64))
@@ -267,9 +268,9 @@ def _share_past(graph: ir.Graph) -> None:
 
 
 def _name_inside(graph: ir.Graph, parameters: list[str], architecture: Architecture) -> None:
-    """Name nodes `<module>/<operator>` and what they give `<node>:<output>`; number the constants.
+    """Name nodes `<module>/<operator>` and their outputs `<node>:<output>`; number the constants.
 
-    The inner values' shapes hold the tracer's own names of dimensions; they get ours, or none.
+    The shapes of inner values have the tracer's dimension names; they get ours, or none.
     """
     used = Counter()
     ends = {*graph.inputs, *graph.outputs}
@@ -291,9 +292,10 @@ def _name_inside(graph: ir.Graph, parameters: list[str], architecture: Architect
 
 
 def _sizes(op_type: str, value: ir.Value) -> tuple[ir.Shape | None, ir.TypeProtocol | None]:
-    """Return shape and type of a value if inference would lose them; from these ONNX Runtime finds the rest.
+    """Return shape and type of a value if inference loses them; ONNX Runtime infers the rest from them.
 
-    Where it does not know a size, planning which buffers share memory takes longer than the rest of opening.
+    Unknown sizes slow down its plan of which buffers share memory, which takes longer than the rest of
+    opening.
     """
     leading = {
         ("Gather", 2): [BATCH],
@@ -308,7 +310,7 @@ def _sizes(op_type: str, value: ir.Value) -> tuple[ir.Shape | None, ir.TypeProto
 
 
 def _place_weights(graph: ir.Graph, parameters: list[str]) -> None:
-    """Give every weight its place in the data file, in the order of `parameters`."""
+    """Assign every weight its place in the data file, in the order of `parameters`."""
     offset = 0
     for parameter in parameters:
         for name in (parameter, parameter + TRANSPOSED):
@@ -322,7 +324,7 @@ def _place_weights(graph: ir.Graph, parameters: list[str]) -> None:
 
 
 def _serialize(model: ir.Model) -> onnx.ModelProto:
-    """Leave out what differs between machines: stack traces, producer, source paths."""
+    """Serialize without what differs between machines: stack traces, producer, source paths."""
     passes.ClearMetadataAndDocStringPass()(model)
     model.graph.name = "trunk"
     bare = ir.Model(model.graph, ir_version=model.ir_version, producer_name="softcall")

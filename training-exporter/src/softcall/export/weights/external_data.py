@@ -1,8 +1,8 @@
-"""Fill the external data of a trunk graph: the one way weights reach a bundle, from whatever source.
+"""Writes the external data of a trunk graph: all weights reach a bundle this way, from any source.
 
-A trunk graph without weights names every one of them: an initializer is called by the Hugging Face name of
-its parameter, or by that name and `.T` where the graph multiplies by the transpose; several whose columns lie
-side by side in one by their names, joined by `+`.
+A trunk graph without weights names each of them: an initializer has the Hugging Face name of its parameter,
+or that name and `.T` if the graph multiplies by the transpose. Weights whose columns lie side by side in one
+initializer have their names joined by `+`.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ def external_weights(graph: onnx.ModelProto) -> dict[str, ExternalDataInfo]:
 
 
 def full_precision(parameters: Mapping[str, np.ndarray]) -> Callable[[str], np.ndarray]:
-    """Return what gives a full-precision graph's weight by name, from parameters by Hugging Face name."""
+    """Return a function from a full-precision graph's weight name to the weight, by `parameters`."""
 
     def part(name: str) -> np.ndarray:
         array = parameters[name.removesuffix(TRANSPOSED)]
@@ -40,7 +40,7 @@ def full_precision(parameters: Mapping[str, np.ndarray]) -> Callable[[str], np.n
 
 
 def beside(part: Callable[[str], np.ndarray]) -> Callable[[str], np.ndarray]:
-    """Return what gives weights that lie side by side by their joined names; `part` gives each by its own."""
+    """Return a function that concatenates weights whose joined name it gets; `part` returns each of them."""
 
     def weight(name: str) -> np.ndarray:
         first, *others = (part(each) for each in name.split(SIDE_BY_SIDE))
@@ -55,11 +55,11 @@ def write_weights(
     folder: Path,
     advance: Callable[[int], None] = lambda bytes_written: None,
 ) -> None:
-    """Write the weights of `graph` into `folder`, at the offsets and in the types that the graph states.
+    """Write the weights of `graph` into `folder`, at the offsets and in the types of the graph.
 
-    `weight` gives an array by its name in the graph; its `KeyError` names a parameter that the source lacks.
-    `advance` is told the bytes of each weight as it is written. Raises `SoftcallError` for a parameter that
-    is missing or of another shape.
+    `weight` returns an array by its name in the graph; its `KeyError` names a parameter that the source
+    lacks. `advance` gets the bytes of each weight as it is written. Raises `SoftcallError` for a parameter
+    that is missing or has another shape.
     """
     tensors = {tensor.name: tensor for tensor in graph.graph.initializer}
     weights = external_weights(graph)

@@ -1,4 +1,4 @@
-"""The weights of an fp16 trunk: those of full precision, some of them side by side and in another order."""
+"""The weights of an fp16 trunk: full precision, some of them side by side and in another order."""
 
 from collections.abc import Callable, Mapping
 
@@ -13,9 +13,10 @@ PAIRS = ".pairs"
 
 
 def fp16_weights(parameters: Mapping[str, np.ndarray], graph: onnx.ModelProto) -> Callable[[str], np.ndarray]:
-    """Return what gives a weight of the fp16 `graph` by its name (see `softcall.export.graphs.joint_heads`).
+    """Return a function from a weight's name in the fp16 `graph` to the weight.
 
-    `parameters` are the base's own by Hugging Face name; `write_weights` rounds them.
+    `softcall.export.graphs.joint_heads` makes the names. `parameters` are the base's own by Hugging Face
+    name; `write_weights` rounds them.
     """
     floats = full_precision(parameters)
     pages = next(value for value in graph.graph.input if value.name == KV_PAGES)

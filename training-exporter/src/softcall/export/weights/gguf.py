@@ -1,4 +1,4 @@
-"""The weights of a GGUF file under their Hugging Face names, read with numpy alone."""
+"""The weights of a GGUF file by Hugging Face name, read with numpy alone."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,7 +24,7 @@ class GgufWeights(Mapping[str, np.ndarray]):
         """Read the header of `file` and map its tensors."""
         try:
             reader = GGUFReader(file)
-        except Exception as error:  # the reader fails in many ways on a damaged file
+        except Exception as error:  # the reader raises many types of error for a damaged file
             raise SoftcallError(f"{file} is not a readable GGUF file: {error}") from error
         family = _value(reader, file, "general.architecture")
         if family not in _READABLE:

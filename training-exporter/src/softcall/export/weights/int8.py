@@ -1,7 +1,7 @@
-"""The weights of an int8 trunk: 7 bits and a scale per column.
+"""The weights of an int8 trunk: 7 bits, and a scale per column.
 
-Seven bits, because processors without VNNI add two products of an 8-bit input and a weight in 16 bits:
-2 x 255 x 64 just fits, 8-bit weights would saturate. So every processor computes the same sums.
+Seven bits, because processors without VNNI add two products of an 8-bit input and a weight in 16 bits: 2 x
+255 x 64 just fits, and 8-bit weights would saturate. With 7 bits every processor computes the same sums.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,10 +25,10 @@ def int8_weights(
     architecture: Architecture,
     steps: int = WEIGHT_STEPS,
 ) -> Callable[[str], np.ndarray]:
-    """Return what gives a weight of an int8 graph by its name (see `softcall.export.graphs.int8`).
+    """Return a function from a weight's name in an int8 graph to the weight.
 
-    `parameters` are the base's own by Hugging Face name, `factors` its smoothing; a column's largest weight
-    becomes `steps`.
+    `softcall.export.graphs.int8` makes the names. `parameters` are the base's own by Hugging Face name,
+    `factors` its smoothing; the largest weight of a column becomes `steps`.
     """
     smoothed = Smoothed(parameters, factors, architecture)
     floats = full_precision(smoothed)
@@ -52,7 +52,7 @@ def quantized(
     if not name.endswith(TRANSPOSED):
         integers, scales = _steps(smoothed[name], EMBEDDING_STEPS)
         return integers, scales[:, None]
-    # A parameter is [out, in]: an output is a row here, and a column of what is stored.
+    # A parameter is [out, in], so an output is a row here, and a column of the stored weight.
     parts = [_steps(smoothed[part.removesuffix(TRANSPOSED)], steps) for part in name.split(SIDE_BY_SIDE)]
     integers, scales = (np.concatenate(each) for each in zip(*parts, strict=True))
     return integers.T, scales

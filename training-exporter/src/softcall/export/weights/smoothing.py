@@ -1,9 +1,9 @@
-"""SmoothQuant: move the size of a channel from what is quantised per row into the weights.
+"""SmoothQuant: moves the range of a channel from rows, which are quantised, into the weights.
 
 Xiao et al. 2023, "SmoothQuant: Accurate and Efficient Post-Training Quantization for Large Language Models",
-equation 4. The factors are folded into parameters, so a smoothed model computes what it did before. Only
-channels inside a layer are scaled (the norms' outputs, the MLP's inner ones): keys and values stay as they
-are, and with them every prefix.
+equation 4. The factors are folded into parameters, so a smoothed model computes the same as before. Only
+channels inside a layer are scaled (the norms' outputs, the MLP's inner ones), so keys, values and prefixes
+stay as they are.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,9 +22,9 @@ _LARGEST_FACTOR = 1e3
 
 
 def factors(largest: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
-    """What to divide channels by, float32 [channels].
+    """Return the divisors of channels, float32 [channels].
 
-    `largest` [channels] is each channel's largest absolute value seen, `weights` are [out, channels].
+    `largest` [channels] has each channel's largest absolute value, `weights` are [out, channels].
     """
     inputs = np.maximum(largest, _SMALLEST) ** ALPHA
     outputs = np.maximum(np.max([np.abs(w).max(0) for w in weights], 0), _SMALLEST) ** (1 - ALPHA)
@@ -32,7 +32,7 @@ def factors(largest: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
 
 
 class Smoothed(Mapping[str, np.ndarray]):
-    """The parameters of a model with its smoothing folded in, computed when they are asked for."""
+    """The parameters of a model with folded smoothing factors, computed on access."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Smoothed(Mapping[str, np.ndarray]):
         array = self._parameters[name]
         if name in self._readers:
             array = array * self._readers[name]
-        # A bias is scaled like the weight that it goes with.
+        # A bias is scaled like its weight.
         divisor = self._sources.get(
             name.removesuffix(".bias") + ".weight" if name.endswith(".bias") else name
         )

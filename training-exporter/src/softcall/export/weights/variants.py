@@ -1,4 +1,4 @@
-"""The precisions of a trunk on disk: a variant's files, and how its weights come out of the base's own."""
+"""The variants of a trunk on disk: their files, and how their weights follow from the base's own."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -33,9 +33,9 @@ def write_variant_weights(
     architecture: Architecture,
     console: Console,
 ) -> None:
-    """Write `DATA_FILE` of a variant into `folder`, where its other files lie already.
+    """Write `DATA_FILE` of a variant into `folder`, which has the variant's other files already.
 
-    `parameters` are the base's own by Hugging Face name, asked for one at a time.
+    `parameters` are the base's own by Hugging Face name, read one at a time.
     """
     graph = onnx.load(folder / GRAPH_FILE, load_external_data=False)
     total = sum(info.length for info in external_weights(graph).values())
