@@ -153,7 +153,7 @@ def break_off(seconds: float) -> None:
             process.kill()
             status = process.wait()
         # Until Java has its own handler, SIGTERM ends the process as it ends any. On a slow machine it may
-        # also arrive while the virtual machine initializes itself, before any code of ours; then Java says so.
+        # also arrive while the virtual machine initializes itself, before any code of ours.
         expected = (STOPPED_BY_SIGTERM, -signal.SIGTERM)
         early = status == 1 and "during initialization of VM" in log.read_text(errors="replace")
         if not (status in expected or early) or crash.exists():

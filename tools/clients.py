@@ -15,7 +15,7 @@ from openai import OpenAI, PermissionDeniedError
 from openai.pagination import SyncCursorPage
 from openai.types import Model
 
-from softcall.store import OBJECT
+from softcall.stores.store import OBJECT
 
 FOLDER = ROOT / "build/clients"
 TASKS = FOLDER / "tasks"

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from softcall.artifact import Artifact
+from softcall.artifact.artifact import Artifact
 
 FOLDER = ROOT / "build/demo"
 TASKS = FOLDER / "tasks"

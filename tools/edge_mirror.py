@@ -24,8 +24,8 @@ from faulty_proxy import FaultyProxy, faulty_proxy
 from local_server import LocalServer, ServerFailed
 from services import Storage, s3proxy
 
-from softcall.safetensors_file import with_metadata
-from softcall.signature import Signer
+from softcall.artifact.safetensors_file import with_metadata
+from softcall.artifact.signature import Signer
 
 BUCKET = "edge"
 TASK = "sentiment"

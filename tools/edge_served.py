@@ -119,7 +119,7 @@ def mails() -> list[str]:
 
 def task():
     """The shipped task whose sentences these are."""
-    from softcall.artifact import Artifact
+    from softcall.artifact.artifact import Artifact
 
     return Artifact.from_bytes((ROOT / "tasks/banking77/adapter_model.safetensors").read_bytes())
 
@@ -212,7 +212,7 @@ def run_bare() -> None:
     """For each number on standard input, make so many runs behind the prefix; print their median ms."""
     from tokenizers import Tokenizer
 
-    from softcall.bundle import Bundle
+    from softcall.base.bundle import Bundle
 
     base = Bundle.open(ROOT / "build/base")
     artifact = task()

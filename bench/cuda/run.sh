@@ -51,8 +51,8 @@ measure)
     if [ ! -f "$root/build/base/fp16/trunk.onnx.data" ]; then
         with_gaps "
 from pathlib import Path
-from softcall.kept_graph import base_from_graph
-from softcall.source import Source
+from softcall.export.kept_graph import base_from_graph
+from softcall.base.source import Source
 print(base_from_graph(Source.resolve(None), Path('$root/build/base'), variants=['fp16'], overwrite=True)[1])"
     fi
     (cd "$root" && "$JAVA_HOME/bin/java" --enable-native-access=ALL-UNNAMED -Donnxruntime.native.path="$kept/native" \

@@ -6,7 +6,7 @@ usage: adapters.py FOLDER
 import sys
 from pathlib import Path
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.prompt_formats import read_prompt
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from s3_server import S3Server
 
-from softcall.bundle import Bundle
+from softcall.base.bundle import Bundle
 
 FILLERS = ["the", "film", "food", "card", "money", "waiter", "morning", "account", "machine", "scene"]
 
@@ -54,7 +54,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def default_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The bundle of the default base: the kept graph with the weights of the GGUF file."""
-    from softcall.kept_graph import base_from_graph
-    from softcall.source import Source
+    from softcall.base.source import Source
+    from softcall.export.kept_graph import base_from_graph
 
     return base_from_graph(Source.resolve(None), tmp_path_factory.mktemp("default") / "base")[0]

@@ -24,7 +24,7 @@ from peft import PeftModel, PromptTuningConfig, get_peft_model
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from softcall.source import LoadedBase, Source
+from softcall.base.source import LoadedBase, Source
 
 FOLDER = Path(__file__).resolve().parents[2] / "src/test/resources/peft"
 STEPS = 24

@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from peft import PeftModel, PromptTuningConfig, get_peft_model
 
-from softcall.artifact import Artifact
-from softcall.data import read_rows
-from softcall.source import LoadedBase, Source
+from softcall.artifact.artifact import Artifact
+from softcall.base.source import LoadedBase, Source
+from softcall.datasets.rows import read_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "src/test/resources/shipped"

@@ -33,11 +33,11 @@ from safetensors import torch as safetensors
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from softcall.base_export import export_base
-from softcall.bundle import FP16, FULL_PRECISION, shortest_float
-from softcall.fingerprint import fingerprint
-from softcall.signature import Signer
-from softcall.source import LoadedBase
+from softcall.artifact.signature import Signer
+from softcall.base.bundle import FP16, FULL_PRECISION, shortest_float
+from softcall.base.fingerprint import fingerprint
+from softcall.base.source import LoadedBase
+from softcall.export.base_export import export_base
 
 DEFAULT_FOLDER = Path(__file__).resolve().parents[2] / "src/test/resources/tiny"
 NAME = "tiny-llama"

@@ -14,8 +14,8 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from softcall.fingerprint import fingerprint
-from softcall.source import LoadedBase
+from softcall.base.fingerprint import fingerprint
+from softcall.base.source import LoadedBase
 
 _SIZES = {
     "vocab_size": 384,

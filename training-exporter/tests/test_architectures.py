@@ -3,8 +3,8 @@
 import pytest
 from transformers import LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 
-from softcall.architectures import positions_served, require_architecture, require_expressible
-from softcall.errors import SoftcallError
+from softcall.base.architectures import positions_served, require_architecture, require_expressible
+from softcall.core.errors import SoftcallError
 
 
 @pytest.mark.parametrize(

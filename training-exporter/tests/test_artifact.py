@@ -9,12 +9,12 @@ import pytest
 import safetensors.torch
 from make_tiny import DEFAULT_FOLDER as TINY
 
-from softcall.artifact import Artifact
-from softcall.artifact_bounds import MAX_PROMPT_TOKENS
-from softcall.bundle import Bundle
-from softcall.errors import SoftcallError
-from softcall.safetensors_file import SafetensorsFile, safetensors_bytes
-from softcall.template import Template
+from softcall.artifact.artifact import Artifact
+from softcall.artifact.bounds import MAX_PROMPT_TOKENS
+from softcall.artifact.safetensors_file import SafetensorsFile, safetensors_bytes
+from softcall.artifact.template import Template
+from softcall.base.bundle import Bundle
+from softcall.core.errors import SoftcallError
 
 REFUSED = {
     "duplicate-labels": "label 'positive' appears twice",

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from softcall import artifact_bounds as bounds
-from softcall.artifact import Artifact
-from softcall.errors import SoftcallError
-from softcall.safetensors_file import SafetensorsFile, safetensors_bytes, with_metadata
-from softcall.strict_json import MAX_NAME_CHARACTERS, MAX_NUMBER_CHARACTERS
-from softcall.template import Template
+from softcall.artifact import bounds as bounds
+from softcall.artifact.artifact import Artifact
+from softcall.artifact.safetensors_file import SafetensorsFile, safetensors_bytes, with_metadata
+from softcall.artifact.template import Template
+from softcall.core.errors import SoftcallError
+from softcall.core.strict_json import MAX_NAME_CHARACTERS, MAX_NUMBER_CHARACTERS
 
 SERVER = Path(__file__).resolve().parents[2] / "src/main/java/io/softcall"
 
@@ -120,7 +120,7 @@ def test_what_is_told_of_a_training_is_bounded():
     deep: list = []
     for _ in range(64):
         deep = [deep]
-    with pytest.raises(SoftcallError, match="lie in each other more than 64 deep"):
+    with pytest.raises(SoftcallError, match="are nested more than 64 deep"):
         artifact(metrics={"deep": deep}).to_bytes()
     with pytest.raises(SoftcallError, match=r"header has \d+ bytes; at most 1048576 are accepted"):
         artifact(training={"notes": "x" * (1 << 20)}).to_bytes()

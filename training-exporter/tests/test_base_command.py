@@ -10,9 +10,11 @@ from make_tiny import tiny_base
 from tiny_gguf import write_gguf
 from transformers import GPT2Config
 
-from softcall import cli, default_base, kept_graph
-from softcall.bundle import Bundle
+from softcall import cli
+from softcall.base import default_base
+from softcall.base.bundle import Bundle
 from softcall.commands import base as command
+from softcall.export import kept_graph
 
 TINY_WEIGHTS_BYTES = sum(4 * parameter.numel() for parameter in tiny_base().model.parameters())
 

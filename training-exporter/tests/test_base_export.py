@@ -14,12 +14,12 @@ import torch
 from random_models import MODELS, random_base
 from safetensors.numpy import load_file
 
-from softcall import parity
-from softcall.base_export import export_base
-from softcall.bundle import Bundle
-from softcall.errors import SoftcallError
-from softcall.fingerprint import unscaled_kv_layout
-from softcall.trunk_graph import trunk_graph
+from softcall.base.bundle import Bundle
+from softcall.base.fingerprint import unscaled_kv_layout
+from softcall.core.errors import SoftcallError
+from softcall.export import parity
+from softcall.export.base_export import export_base
+from softcall.export.graphs.trunk import trunk_graph
 
 TIGHT = 1e-5
 """Float32 against float32: a hundred times less than what the exporter tolerates."""
@@ -273,7 +273,7 @@ def test_a_graph_that_is_not_the_model_leaves_no_bundle(tmp_path, monkeypatch):
         model.model.rotary_emb.inv_freq *= 1.1
         return graph
 
-    monkeypatch.setattr("softcall.base_export.trunk_graph", trace_then_change)
+    monkeypatch.setattr("softcall.export.base_export.trunk_graph", trace_then_change)
     with pytest.raises(
         SoftcallError, match=r"hidden rows of the case 'text alone' differ by .* 1e-03 is tolerated"
     ):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from stand_ins import POINTER
 
-from softcall.bundle import Bundle
-from softcall.errors import SoftcallError
+from softcall.base.bundle import Bundle
+from softcall.core.errors import SoftcallError
 
 TINY = Path(__file__).resolve().parents[2] / "src/test/resources/tiny/base"
 
@@ -166,5 +166,5 @@ def test_a_field_that_is_not_as_described_is_refused_by_name(copy, field, value)
 def test_a_golden_row_that_could_not_fail_is_refused(copy, hidden):
     golden = json.loads((copy / "base.json").read_text("utf-8"))["golden"]
     _change(copy, golden=golden | {"hidden": hidden})
-    with pytest.raises(SoftcallError, match=r"golden|NaN is no JSON number"):
+    with pytest.raises(SoftcallError, match=r"golden|NaN is not a JSON number"):
         Bundle.open(copy)

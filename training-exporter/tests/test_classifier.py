@@ -6,12 +6,12 @@ import torch
 from make_tiny import HIDDEN, TEXTS, tiny_base
 from peft import PeftModel, PromptTuningConfig
 
-from softcall import classifier as module
-from softcall.artifact import Artifact
-from softcall.classifier import PromptedClassifier, pad_right, torch_device
-from softcall.errors import SoftcallError
-from softcall.label_head import verbalizer_head
-from softcall.template import Template
+from softcall.artifact.artifact import Artifact
+from softcall.artifact.label_head import verbalizer_head
+from softcall.artifact.template import Template
+from softcall.core.errors import SoftcallError
+from softcall.evaluation import classifier as module
+from softcall.evaluation.classifier import PromptedClassifier, pad_right, torch_device
 
 BASE = tiny_base()
 TEMPLATE = Template("{text}\nIntent:")

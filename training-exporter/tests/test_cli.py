@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from make_tiny import DEFAULT_FOLDER as TINY
 
-from softcall.artifact import Artifact
+from softcall.artifact.artifact import Artifact
 from softcall.cli import told
 
 DATASETS = Path(__file__).parent / "dataset_layouts"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from softcall.columns import ColumnChoice, Columns
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
+from softcall.datasets.columns import ColumnChoice, Columns
 
 
 @pytest.mark.parametrize(

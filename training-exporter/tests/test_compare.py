@@ -13,14 +13,17 @@ from scipy import stats
 from sklearn.metrics import matthews_corrcoef
 from typer.testing import CliRunner
 
-from softcall.artifact import Artifact
+from softcall.artifact.artifact import Artifact
 from softcall.cli import app
-from softcall.compare import PROMPTS, RUNS, RunRecord, compare
-from softcall.compare_config import CompareConfig, DataSet, Method
-from softcall.compare_report import Line, correlation, html, markdown, sections
-from softcall.errors import SoftcallError
-from softcall.scores import wilson_interval
-from softcall.store import OBJECT
+from softcall.comparison.compare import compare
+from softcall.comparison.config import CompareConfig, DataSet, Method
+from softcall.comparison.record import RUNS, RunRecord
+from softcall.comparison.report import html, markdown
+from softcall.comparison.runs import PROMPTS
+from softcall.comparison.sections import Line, correlation, sections
+from softcall.core.errors import SoftcallError
+from softcall.evaluation.scores import wilson_interval
+from softcall.stores.store import OBJECT
 
 QUIET = Console(quiet=True)
 

@@ -12,10 +12,10 @@ from peft import PeftModel
 from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
-from softcall.artifact import Artifact
+from softcall.artifact.artifact import Artifact
 from softcall.cli import app
-from softcall.errors import SoftcallError
-from softcall.store import Store
+from softcall.core.errors import SoftcallError
+from softcall.stores.addresses import open_store
 
 ARTIFACT = TINY / "tasks/sentiment/adapter_model.safetensors"
 STORE = f"file:{TINY}/tasks"
@@ -50,7 +50,7 @@ def test_an_exported_task_gives_peft_the_logits_that_are_served(task, tmp_path):
         "adapter_model.safetensors",
         "task.json",
     ]
-    stored = Artifact.from_bytes(Store.open(STORE).get(task)[0])
+    stored = Artifact.from_bytes(open_store(STORE).get(task)[0])
     tensors = load_file(tmp_path / "plain/adapter_model.safetensors")
     assert list(tensors) == ["prompt_embeddings"]
     np.testing.assert_array_equal(tensors["prompt_embeddings"], stored.prompt)
@@ -75,7 +75,7 @@ def test_an_exported_task_can_be_pushed_again_as_it_was(tmp_path):
     softcall("push", plain, "first", *options, "--task-file", tmp_path / "task.json")
     softcall("export", "first", tmp_path / "again", "--store", store)
     softcall("push", tmp_path / "again", "second", *options)
-    (first, one), (second, two) = (Store.open(store).get(name) for name in ("first", "second"))
+    (first, one), (second, two) = (open_store(store).get(name) for name in ("first", "second"))
     assert first == second and one == two
     assert Artifact.from_bytes(second).abstain_threshold == 0.5
 
@@ -110,7 +110,7 @@ def test_other_formats_are_pushed_and_converted(tmp_path):
     (tmp_path / "store").mkdir()
     flags = ["--template", "{text} =", "--label", "a", "--label", "b", "--store", f"file:{tmp_path}/store"]
     softcall("push", tmp_path / "a.npy", "x", "--base", BASE, *flags)
-    stored = Artifact.from_bytes(Store.open(f"file:{tmp_path}/store").get("x")[0])
+    stored = Artifact.from_bytes(open_store(f"file:{tmp_path}/store").get("x")[0])
     np.testing.assert_array_equal(stored.prompt, prompt)
     assert stored.training["made_as"] == "NumPy array"
     np.save(tmp_path / "b.npy", np.ones((8, 65)))

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from stand_ins import POINTER
 
-from softcall import data, record_file
-from softcall.data import Refusals, Row, files_sha256, labels_of, read_rows, split_dev
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
+from softcall.datasets import rows, text_files
+from softcall.datasets.rows import Refusals, Row, files_sha256, labels_of, read_rows, split_dev
 
 
 def write(path, content):
@@ -96,10 +96,14 @@ GOOD = '{"text": "a", "label": "x"}\n'
         (
             "a.jsonl",
             "[" * 100_000,
-            "line 1: not valid JSON: lists and objects lie in each other more than 64",
+            "line 1: not valid JSON: lists and objects are nested more than 64",
         ),
-        ("a.jsonl", '{"text": "a", "text": "b", "label": "x"}', 'the field "text" appears twice in an object'),
-        ("a.jsonl", '{"text": "a", "label": "x", "score": NaN}', "NaN is no JSON number"),
+        (
+            "a.jsonl",
+            '{"text": "a", "text": "b", "label": "x"}',
+            'the field "text" appears twice in an object',
+        ),
+        ("a.jsonl", '{"text": "a", "label": "x", "score": NaN}', "NaN is not a JSON number"),
         ("a.jsonl", '{"text": "a", "label": "x"}'.encode("utf-16"), "line 1: not UTF-8"),
         (
             "a.jsonl",
@@ -116,7 +120,7 @@ GOOD = '{"text": "a", "label": "x"}\n'
         (
             "a.jsonl",
             gzip.compress(GOOD.encode(), mtime=0),
-            "a.jsonl: it is a gzip file, which is to be unpacked first",
+            "a.jsonl: it is a gzip file, which must be unpacked first",
         ),
         ("a.jsonl", b"PAR1" + bytes(50), "a.jsonl: it is a Parquet file; expected rows as its name says"),
         ("a.parquet", GOOD, "a.parquet: it is a JSON document"),
@@ -168,10 +172,10 @@ def test_names_in_errors_are_printable(tmp_path):
 def test_rows_and_bytes_are_bounded(tmp_path, monkeypatch):
     line = '{"text": "a", "label": "x"}\n'
     file = write(tmp_path / "a.jsonl.gz", gzip.compress((line * 10).encode()))
-    monkeypatch.setattr(data, "MAX_ROWS", 9)
+    monkeypatch.setattr(rows, "MAX_ROWS", 9)
     with pytest.raises(SoftcallError, match="line 10: more than 9 rows"):
         read_rows(file)
-    monkeypatch.setattr(record_file, "MAX_FILE_BYTES", 5 * len(line))
+    monkeypatch.setattr(text_files, "MAX_FILE_BYTES", 5 * len(line))
     with pytest.raises(SoftcallError, match="line 6: the file has more than 140 bytes"):
         read_rows(file)
 
@@ -260,4 +264,4 @@ def test_a_label_with_one_text_stays_in_train():
 
 
 def test_dev_is_at_most_a_thousand_rows():
-    assert len(split_dev([Row((f"{i}",), "xy"[i % 2]) for i in range(30_000)], 0.1)[1]) == data.MAX_DEV_ROWS
+    assert len(split_dev([Row((f"{i}",), "xy"[i % 2]) for i in range(30_000)], 0.1)[1]) == rows.MAX_DEV_ROWS

@@ -8,12 +8,12 @@ import pytest
 from typer.testing import CliRunner
 
 from softcall.cli import app
-from softcall.data import Row
-from softcall.data_checks import Severity, check_rows
-from softcall.data_report import tokenizer_of
-from softcall.errors import SoftcallError
-from softcall.train_config import TrainConfig
-from softcall.train_data import TrainingRows
+from softcall.core.errors import SoftcallError
+from softcall.datasets.checks import Severity, check_rows
+from softcall.datasets.report import tokenizer_of
+from softcall.datasets.rows import Row
+from softcall.training.inputs.rows import TrainingRows
+from softcall.training.settings.config import TrainConfig
 
 DATASETS = Path(__file__).parent / "dataset_layouts"
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"

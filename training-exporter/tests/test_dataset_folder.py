@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from softcall.data import read_rows
-from softcall.dataset_folder import parts_of
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
+from softcall.datasets.folder import parts_of
+from softcall.datasets.rows import read_rows
 
 FOLDER = Path(__file__).parent / "dataset_layouts"  # by make_datasets.py
 PLAIN = json.loads((FOLDER / "rows.json").read_text("utf-8"))

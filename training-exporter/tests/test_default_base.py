@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from softcall import default_base
-from softcall.errors import SoftcallError
+from softcall.base import default_base
+from softcall.core.errors import SoftcallError
 
 CONTENT = b"GGUF, but a short one"
 

@@ -10,10 +10,11 @@ import pytest
 from make_tiny import DEFAULT_FOLDER
 from typer.testing import CliRunner
 
-from softcall.artifact import Artifact
+from softcall.artifact.artifact import Artifact
 from softcall.cli import app
-from softcall.errors import SoftcallError
-from softcall.evaluate import evaluate_artifact, evaluate_server, labels_of_logits
+from softcall.core.errors import SoftcallError
+from softcall.evaluation.local import evaluate_artifact, labels_of_logits
+from softcall.evaluation.server import evaluate_server
 
 GOLDEN = json.loads((DEFAULT_FOLDER / "golden.json").read_text())["tasks"]
 

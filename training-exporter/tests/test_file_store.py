@@ -7,23 +7,24 @@ import threading
 
 import pytest
 
-from softcall import file_store
-from softcall.errors import SoftcallError
-from softcall.store import CONFIG, OBJECT, Store
+from softcall.core.errors import SoftcallError
+from softcall.stores import file_store
+from softcall.stores.addresses import open_store
+from softcall.stores.store import CONFIG, OBJECT
 
 
 def test_a_version_is_the_sha256_of_the_content(tmp_path):
-    version = Store.open(f"file:{tmp_path}").put("spam", b"one", b"{}")
+    version = open_store(f"file:{tmp_path}").put("spam", b"one", b"{}")
     assert version == hashlib.sha256(b"one").hexdigest()
     os.utime(tmp_path / "spam" / OBJECT, (1, 1))
-    assert Store.open(f"file:{tmp_path}").get("spam") == (b"one", version)
+    assert open_store(f"file:{tmp_path}").get("spam") == (b"one", version)
 
 
 def test_addresses_are_absolute_relative_or_urls(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "my tasks"
     for address in (f"file:{folder}", "file:my tasks", f"file://{tmp_path}/my%20tasks"):
-        store = Store.open(address)
+        store = open_store(address)
         assert store.address == f"file:{folder}"
         store.put("spam", b"one", b"{}")
 
@@ -31,14 +32,14 @@ def test_addresses_are_absolute_relative_or_urls(tmp_path, monkeypatch):
 @pytest.mark.parametrize("address", ["file:", "file://host/dir", "file:/a\x00b"])
 def test_other_addresses_are_refused(address):
     with pytest.raises(SoftcallError, match="expected file:/dir"):
-        Store.open(address)
+        open_store(address)
 
 
 def test_nothing_is_left_but_the_two_files_and_others_may_read_them(tmp_path):
     previous = os.umask(0o022)
     try:
         for _ in range(2):
-            Store.open(f"file:{tmp_path}").put("spam", b"one", b"{}")
+            open_store(f"file:{tmp_path}").put("spam", b"one", b"{}")
     finally:
         os.umask(previous)
     assert sorted(path.name for path in (tmp_path / "spam").iterdir()) == sorted([OBJECT, CONFIG])
@@ -46,7 +47,7 @@ def test_nothing_is_left_but_the_two_files_and_others_may_read_them(tmp_path):
 
 
 def test_readers_see_whole_versions_while_it_is_replaced(tmp_path):
-    store = Store.open(f"file:{tmp_path}")
+    store = open_store(f"file:{tmp_path}")
     contents = [bytes([number]) * 200_000 for number in range(2)]
     store.put("spam", contents[0], b"{}")
     stop = threading.Event()
@@ -66,7 +67,7 @@ def test_readers_see_whole_versions_while_it_is_replaced(tmp_path):
 
 
 def test_a_failed_write_leaves_the_old_version(tmp_path, monkeypatch):
-    store = Store.open(f"file:{tmp_path}")
+    store = open_store(f"file:{tmp_path}")
     version = store.put("spam", b"one", b"{}")
 
     def full(_):
@@ -80,20 +81,20 @@ def test_a_failed_write_leaves_the_old_version(tmp_path, monkeypatch):
 
 
 def test_a_folder_that_is_away_is_no_empty_store(tmp_path):
-    store = Store.open(f"file:{tmp_path}/unmounted")
+    store = open_store(f"file:{tmp_path}/unmounted")
     for use in (lambda: store.get("spam"), lambda: store.delete("spam"), store.list):
         with pytest.raises(SoftcallError, match=f"store file:{tmp_path}/unmounted: there is no such folder"):
             use()
 
 
 def test_the_first_task_makes_the_folder(tmp_path):
-    Store.open(f"file:{tmp_path}/new").put("spam", b"one", b"{}")
-    assert Store.open(f"file:{tmp_path}/new").get("spam")[0] == b"one"
+    open_store(f"file:{tmp_path}/new").put("spam", b"one", b"{}")
+    assert open_store(f"file:{tmp_path}/new").get("spam")[0] == b"one"
 
 
 def test_a_locked_task_is_not_waited_for_without_end(tmp_path, monkeypatch):
     monkeypatch.setattr(file_store, "LOCK_TIMEOUT_S", 0.1)
-    store = Store.open(f"file:{tmp_path}")
+    store = open_store(f"file:{tmp_path}")
     store.put("spam", b"one", b"{}")
     other = os.open(tmp_path / "spam", os.O_RDONLY)
     try:
@@ -105,7 +106,7 @@ def test_a_locked_task_is_not_waited_for_without_end(tmp_path, monkeypatch):
 
 
 def test_only_tasks_are_listed(tmp_path):
-    store = Store.open(f"file:{tmp_path}")
+    store = open_store(f"file:{tmp_path}")
     store.put("acme/spam", b"one", b"{}")
     for folder in (".hidden", "Not A Task", "empty"):
         (tmp_path / folder).mkdir()
@@ -116,7 +117,7 @@ def test_only_tasks_are_listed(tmp_path):
 
 def test_what_loops_or_is_no_file_is_passed_over(tmp_path):
     """As the server lists them (FolderListingTest)."""
-    store = Store.open(f"file:{tmp_path}")
+    store = open_store(f"file:{tmp_path}")
     for task in ("acme/spam", "zz"):
         store.put(task, b"one", b"{}")
     (tmp_path / "loop").symlink_to("loop")
@@ -141,7 +142,7 @@ def test_what_loops_or_is_no_file_is_passed_over(tmp_path):
 
 
 def test_a_link_to_another_place_is_read_and_never_written(tmp_path):
-    store, other = Store.open(f"file:{tmp_path}/tasks"), Store.open(f"file:{tmp_path}/other")
+    store, other = open_store(f"file:{tmp_path}/tasks"), open_store(f"file:{tmp_path}/other")
     other.put("spam", b"one", b"{}")
     store.put("ham", b"two", b"{}")
     (tmp_path / "tasks/linked").symlink_to(tmp_path / "other")
@@ -158,7 +159,7 @@ def test_a_link_to_another_place_is_read_and_never_written(tmp_path):
 
 
 def test_an_object_that_is_a_link_is_replaced_and_its_target_stays(tmp_path):
-    store = Store.open(f"file:{tmp_path}/tasks")
+    store = open_store(f"file:{tmp_path}/tasks")
     store.put("spam", b"one", b"{}")
     (tmp_path / "letter").write_bytes(b"mine")
     for name in (OBJECT, CONFIG):
@@ -177,12 +178,12 @@ def test_folders_are_bounded_too(tmp_path, monkeypatch):
         for way in ("a", "b"):
             (tmp_path / f"l{level}" / way).symlink_to(f"../l{level + 1}")
     with pytest.raises(SoftcallError, match="or 100 folders"):
-        Store.open(f"file:{tmp_path}").list()
+        open_store(f"file:{tmp_path}").list()
 
 
 def test_more_tasks_than_the_limit_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(file_store, "MAX_LISTED_TASKS", 2)
-    store = Store.open(f"file:{tmp_path}")
+    store = open_store(f"file:{tmp_path}")
     for name in ("a", "b", "c"):
         store.put(name, b"one", b"{}")
     with pytest.raises(SoftcallError, match="has more than 2 tasks, the limit"):
@@ -190,7 +191,7 @@ def test_more_tasks_than_the_limit_are_refused(tmp_path, monkeypatch):
 
 
 def test_folders_that_become_empty_go_with_the_task(tmp_path):
-    store = Store.open(f"file:{tmp_path}")
+    store = open_store(f"file:{tmp_path}")
     store.put("acme/a/b", b"one", b"{}")
     store.put("acme/c", b"one", b"{}")
     store.delete("acme/a/b")

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from softcall.fingerprint import fingerprint, unscaled_kv_layout
+from softcall.base.fingerprint import fingerprint, unscaled_kv_layout
 
 B, A = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32), np.array([0.5], np.float32)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from stand_ins import POINTER
 
-from softcall.first_bytes import GZIP, JSON, NPY, PICKLE, ZIP, stand_in, tell
+from softcall.core.first_bytes import GZIP, JSON, NPY, PICKLE, ZIP, stand_in, tell
 
 
 def packed():

@@ -7,13 +7,14 @@ import onnx
 import pytest
 from random_models import random_base
 
-from softcall import joint_heads, parity
-from softcall.base_export import FP16_TOLERANCE, export_base
-from softcall.bundle import FP16, FULL_PRECISION, INT8
-from softcall.errors import SoftcallError
-from softcall.kept_graph import base_from_graph, keep_graph
-from softcall.source import Source
-from softcall.trunk import KEY_ORDER, KV_PAGES, PAIRS, PREFIX_PAGES
+from softcall.base.bundle import FP16, FULL_PRECISION, INT8
+from softcall.base.source import Source
+from softcall.base.trunk import KEY_ORDER, KV_PAGES, PAIRS, PREFIX_PAGES
+from softcall.core.errors import SoftcallError
+from softcall.export import parity
+from softcall.export.base_export import FP16_TOLERANCE, export_base
+from softcall.export.graphs import joint_heads
+from softcall.export.kept_graph import base_from_graph, keep_graph
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +107,7 @@ def test_a_kept_graph_without_it_says_so(tmp_path, monkeypatch):
     from make_tiny import tiny_base
     from tiny_gguf import write_gguf
 
-    from softcall import kept_graph
+    from softcall.export import kept_graph
 
     source = Source.resolve(write_gguf(tiny_base(), tmp_path / "tiny.gguf"))
     exported, _ = export_base(source.load(), tmp_path / "exported", variants=[INT8])

@@ -5,10 +5,10 @@ import pytest
 from make_tiny import tiny_base
 from tiny_gguf import write_gguf
 
-from softcall.errors import SoftcallError
-from softcall.fingerprint import fingerprint
-from softcall.gguf_weights import GgufWeights
-from softcall.source import Source
+from softcall.base.fingerprint import fingerprint
+from softcall.base.source import Source
+from softcall.core.errors import SoftcallError
+from softcall.export.weights.gguf import GgufWeights
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from softcall import fit, train_checkpoint
-from softcall.errors import SoftcallError
-from softcall.gradient_alarm import (
+from softcall.core.errors import SoftcallError
+from softcall.training.loop import checkpoint, fit
+from softcall.training.loop.gradient_alarm import (
     EXPLODING_STEPS,
     VANISHING_NORM,
     WINDOW,
@@ -18,8 +18,8 @@ from softcall.gradient_alarm import (
     vanished,
     window,
 )
-from softcall.train import train
-from softcall.train_config import TrainConfig
+from softcall.training.settings.config import TrainConfig
+from softcall.training.train import train
 
 USUAL = [0.9, 1.0, 1.1] * 10
 
@@ -102,7 +102,7 @@ def test_a_run_whose_gradients_explode_stops_and_keeps_its_checkpoint(workshop, 
     assert f"step {60 + EXPLODING_STEPS}: gradient exploding for 5 steps" in str(stop.value)
     assert "The checkpoint of step 40 (best dev accuracy" in str(stop.value)
     assert f"Try a lower --learning-rate (now {TrainConfig.learning_rate:g})" in str(stop.value)
-    stored = torch.load(tmp_path / "a.run" / train_checkpoint.FILE, weights_only=True)["state"]
+    stored = torch.load(tmp_path / "a.run" / checkpoint.FILE, weights_only=True)["state"]
     assert stored["step"] == 40 and stored["learners"][0]["norms"] == [1.0] * 40
 
 

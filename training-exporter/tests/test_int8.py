@@ -8,14 +8,17 @@ import pytest
 import torch
 from random_models import random_base
 
-from softcall.base_export import export_base
-from softcall.calibration import smoothing_factors
-from softcall.int8_graph import int8_graph
-from softcall.int8_reference import int8_reference
-from softcall.int8_weights import WEIGHT_STEPS, quantized
-from softcall.kept_graph import GRAPHS
-from softcall.smoothing import Smoothed
-from softcall.trunk import past_names
+from softcall.base.architectures import require_architecture
+from softcall.base.trunk import past_names
+from softcall.export.base_export import export_base
+from softcall.export.calibration import smoothing_factors
+from softcall.export.graphs.int8 import int8_graph
+from softcall.export.int8_reference import int8_reference
+from softcall.export.kept_graph import GRAPHS
+from softcall.export.weights.int8 import WEIGHT_STEPS, quantized
+from softcall.export.weights.smoothing import Smoothed
+
+LLAMA = require_architecture("llama", "the model")
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +38,14 @@ def parameters(base):
 
 @pytest.fixture(scope="module")
 def factors(base, bundle, parameters):
-    return smoothing_factors(bundle.folder / bundle.variant().graph, parameters, base.tokenizer)
+    return smoothing_factors(
+        bundle.folder / bundle.variant().graph, parameters, base.tokenizer, base.architecture
+    )
 
 
 def test_a_smoothed_model_computes_what_it_did_before(base, parameters, factors):
     ids = torch.from_numpy(np.random.default_rng(1).integers(0, 384, (2, 30)))
-    smoothed = Smoothed(parameters, factors)
+    smoothed = Smoothed(parameters, factors, LLAMA)
     other = random_base("llama, biases").model
     with torch.no_grad():
         for name, parameter in other.named_parameters():
@@ -52,7 +57,7 @@ def test_a_smoothed_model_computes_what_it_did_before(base, parameters, factors)
 
 def test_smoothing_leaves_keys_and_values_alone(parameters, factors):
     """Their products take other inputs and weights, but give the same: a prefix of full precision fits."""
-    smoothed = Smoothed(parameters, factors)
+    smoothed = Smoothed(parameters, factors, LLAMA)
     rows = np.random.default_rng(2).normal(size=(5, 48)).astype(np.float32)
     at = "model.layers.1"
     norm = parameters[f"{at}.input_layernorm.weight"], smoothed[f"{at}.input_layernorm.weight"]
@@ -64,7 +69,7 @@ def test_smoothing_leaves_keys_and_values_alone(parameters, factors):
 
 
 def test_weights_are_within_half_a_step(parameters, factors):
-    smoothed = Smoothed(parameters, factors)
+    smoothed = Smoothed(parameters, factors, LLAMA)
     name = "model.layers.0.mlp.down_proj.weight"
     integers, scales = quantized(smoothed, f"{name}.T")
     assert (integers.shape, scales.shape, integers.dtype) == ((80, 48), (48,), np.int8)
@@ -73,7 +78,7 @@ def test_weights_are_within_half_a_step(parameters, factors):
 
 
 def test_weights_side_by_side_are_those_of_each(parameters, factors):
-    smoothed = Smoothed(parameters, factors)
+    smoothed = Smoothed(parameters, factors, LLAMA)
     names = [f"model.layers.0.self_attn.{part}_proj.weight.T" for part in ("q", "k", "v")]
     integers, scales = quantized(smoothed, "+".join(names))
     each = [quantized(smoothed, name) for name in names]

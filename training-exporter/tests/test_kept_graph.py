@@ -11,18 +11,19 @@ from make_tiny import CORPUS, TEXTS, tiny_base
 from tiny_gguf import write_gguf
 from transformers import AutoTokenizer
 
-from softcall import default_base, kept_graph
-from softcall.base_export import export_base
-from softcall.bundle import Bundle
-from softcall.default_base import sha256_of
-from softcall.errors import SoftcallError
-from softcall.fp16_graph import fp16_graph
-from softcall.fp32_graph import fp32_graph
-from softcall.int8_graph import int8_graph
-from softcall.kept_graph import base_from_graph, keep_graph, kept_graphs
-from softcall.source import Source
-from softcall.trunk_graph import trunk_graph
-from softcall.trunk_weights import full_precision, write_weights
+from softcall.base import default_base
+from softcall.base.bundle import Bundle
+from softcall.base.default_base import sha256_of
+from softcall.base.source import Source
+from softcall.core.errors import SoftcallError
+from softcall.export import kept_graph
+from softcall.export.base_export import export_base
+from softcall.export.graphs.fp16 import fp16_graph
+from softcall.export.graphs.fp32 import fp32_graph
+from softcall.export.graphs.int8 import int8_graph
+from softcall.export.graphs.trunk import trunk_graph
+from softcall.export.kept_graph import base_from_graph, keep_graph, kept_graphs
+from softcall.export.weights.external_data import full_precision, write_weights
 
 
 @pytest.fixture
@@ -119,8 +120,8 @@ import sys
 for module in ("torch", "transformers", "peft", "onnxscript", "onnx_ir"):
     sys.modules[module] = None
 from pathlib import Path
-from softcall.kept_graph import base_from_graph
-from softcall.source import Source
+from softcall.export.kept_graph import base_from_graph
+from softcall.base.source import Source
 bundle, differences = base_from_graph(Source.resolve(None), Path(sys.argv[1]))
 assert differences["fp32"] < 1e-4, differences
 assert set(differences) == {"fp32", "int8"}

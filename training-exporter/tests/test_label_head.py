@@ -6,9 +6,9 @@ import torch
 from make_tiny import DEFAULT_FOLDER as TINY
 from make_tiny import tiny_base
 
-from softcall.bundle import Bundle
-from softcall.errors import SoftcallError
-from softcall.label_head import default_verbalizer, verbalizer_head
+from softcall.artifact.label_head import default_verbalizer, verbalizer_head
+from softcall.base.bundle import Bundle
+from softcall.core.errors import SoftcallError
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from softcall.bounded_file import read_bounded, read_json_object, require_file
-from softcall.errors import SoftcallError
-from softcall.new_file import new_file, write_file
-from softcall.regular_file import open_regular
+from softcall.core.bounded_file import read_bounded, read_json_object, require_file
+from softcall.core.errors import SoftcallError
+from softcall.core.new_file import new_file, write_file
+from softcall.core.regular_file import open_regular
 
 
 def test_the_old_content_stays_until_the_new_is_whole(tmp_path):
@@ -53,7 +53,7 @@ def test_a_link_is_replaced_and_not_followed(tmp_path, target):
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
 def test_what_is_no_file_is_not_replaced(tmp_path, make):
     make(tmp_path / "other")
-    with pytest.raises(SoftcallError, match=r"cannot write .*/other: it exists and is no file"):
+    with pytest.raises(SoftcallError, match=r"cannot write .*/other: it exists and is not a file"):
         write_file(tmp_path / "other", b"new")
     assert [entry.name for entry in tmp_path.iterdir()] == ["other"]
 
@@ -76,7 +76,7 @@ def test_a_disk_that_is_full_leaves_nothing(tmp_path):
     code = """if True:
         import sys
         from pathlib import Path
-        from softcall.new_file import write_file
+        from softcall.core.new_file import write_file
         write_file(Path(sys.argv[1]), b"x" * 100_000)
     """
     (tmp_path / "file").write_bytes(b"old")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from softcall.errors import SoftcallError
-from softcall.new_folder import new_folder
+from softcall.core.errors import SoftcallError
+from softcall.core.new_folder import new_folder
 
 
 def _names(folder):

@@ -20,13 +20,13 @@ from peft import (
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedTokenizerFast
 
-from softcall.artifact import Artifact
-from softcall.bundle import Bundle
-from softcall.errors import SoftcallError
+from softcall.artifact.artifact import Artifact
+from softcall.artifact.task_description import TaskDescription, read_task_file
+from softcall.base.bundle import Bundle
+from softcall.core.errors import SoftcallError
 from softcall.prompt_formats import read_prompt
 from softcall.prompt_formats.peft_output import peft_config
-from softcall.store import Store
-from softcall.task_description import TaskDescription, read_task_file
+from softcall.stores.addresses import open_store
 
 LOGITS = {"rtol": 1e-4, "atol": 1e-3}
 
@@ -78,7 +78,7 @@ def test_logits_are_pefts(tuned, bundle):
 def test_peft_loads_a_stored_task_as_it_lies(tuned, bundle, tiny_folder, tmp_path):
     task, model, folder = tuned
     artifact = read_prompt(folder).fold(bundle, described(folder))
-    Store.open(f"file:{tmp_path}").put("acme/task", artifact.to_bytes(), config_of(artifact))
+    open_store(f"file:{tmp_path}").put("acme/task", artifact.to_bytes(), config_of(artifact))
     loaded = PeftModel.from_pretrained(
         AutoModelForCausalLM.from_pretrained(tiny_folder), tmp_path / "acme/task"
     ).eval()

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from softcall.errors import SoftcallError
-from softcall.printable import MAX_LENGTH, printable, printable_json
+from softcall.core.errors import SoftcallError
+from softcall.core.printable import MAX_LENGTH, printable, printable_json
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ import torch
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from softcall import train_checkpoint
-from softcall.artifact import Artifact
-from softcall.train import train
-from softcall.train_config import TrainConfig
+from softcall.artifact.artifact import Artifact
+from softcall.training.loop import checkpoint
+from softcall.training.settings.config import TrainConfig
+from softcall.training.train import train
 
 # Float32 sums in another order: the same curves to this share of each value, over all steps.
 TOLERANCE = 1e-3
@@ -99,7 +99,7 @@ def test_two_processes_give_the_curves_of_one_and_survive_a_kill(shared, device)
 
     process = launch(cut)
     deadline = time.monotonic() + 120
-    while not (cut["run_dir"] / train_checkpoint.FILE).exists() and time.monotonic() < deadline:
+    while not (cut["run_dir"] / checkpoint.FILE).exists() and time.monotonic() < deadline:
         time.sleep(0.005)
     kill(process)
     assert not cut["out"].exists()

@@ -20,7 +20,7 @@ from peft import (
 )
 from safetensors.torch import load_file, save_file
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.prompt_formats import read_prompt, tensor_file
 from softcall.prompt_formats.peft_output import write_prompt
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from make_tiny import tiny_base
 
-from softcall.errors import SoftcallError
-from softcall.prompt_init import default_init_text, initial_prompt
+from softcall.core.errors import SoftcallError
+from softcall.training.settings.prompt_init import default_init_text, initial_prompt
 
 BASE = tiny_base()
 EMBEDDING = BASE.model.get_input_embeddings().weight.numpy()

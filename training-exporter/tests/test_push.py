@@ -17,12 +17,12 @@ from s3_server import ACCESS_KEY, SECRET_KEY
 from stand_ins import POINTER
 from typer.testing import CliRunner
 
-from softcall.artifact import Artifact
-from softcall.bundle import Bundle
+from softcall.artifact.artifact import Artifact
+from softcall.artifact.safetensors_file import SafetensorsFile
+from softcall.base.bundle import Bundle
 from softcall.cli import app
-from softcall.errors import SoftcallError
-from softcall.safetensors_file import SafetensorsFile
-from softcall.store import Store
+from softcall.core.errors import SoftcallError
+from softcall.stores.addresses import open_store
 
 ARTIFACT = TINY / "tasks/sentiment/adapter_model.safetensors"
 # As `openssl genpkey -algorithm ed25519` writes it.
@@ -67,12 +67,12 @@ def refusal(*arguments):
 
 
 def stored(store, task):
-    return Artifact.from_bytes(Store.open(store).get(task)[0])
+    return Artifact.from_bytes(open_store(store).get(task)[0])
 
 
 def test_an_artifact_is_stored_as_it_is(store):
     printed = softcall("push", ARTIFACT, "acme/sentiment", "--base", BASE)
-    data, version = Store.open(store).get("acme/sentiment")
+    data, version = open_store(store).get("acme/sentiment")
     assert data == ARTIFACT.read_bytes()
     assert printed == f"acme/sentiment {version} {len(data)} bytes, 8 tokens, 2 labels\n"
 
@@ -81,7 +81,7 @@ def test_a_signed_artifact_names_its_task(store, tmp_path):
     key = tmp_path / "key.pem"
     key.write_bytes(SIGNING_KEY)
     softcall("push", ARTIFACT, "acme/sentiment", "--sign", key)
-    metadata = SafetensorsFile(Store.open(store).get("acme/sentiment")[0]).metadata
+    metadata = SafetensorsFile(open_store(store).get("acme/sentiment")[0]).metadata
     assert metadata["softcall_task"] == "acme/sentiment"
     assert len(bytes.fromhex(metadata["softcall_signature"])) == 64
 
@@ -148,14 +148,14 @@ def test_conditional_writes(store):
     second = softcall("push", OTHER, "a", "--if-version", first).split()[1]
     message = refusal("push", ARTIFACT, "a", "--if-version", first)
     assert f"task a is at version {second}; expected version {first}, so nothing was written" in message
-    assert Store.open(store).get("a")[0] == OTHER.read_bytes()
+    assert open_store(store).get("a")[0] == OTHER.read_bytes()
     assert "exclude each other" in refusal("push", ARTIFACT, "a", "--create", "--if-version", first)
 
 
 @pytest.mark.parametrize("broken", sorted((TINY / "broken").iterdir()), ids=lambda path: path.stem)
 def test_nothing_broken_is_stored(store, broken):
     assert refusal("push", broken, "a", "--base", BASE)
-    assert Store.open(store).list().tasks == ()
+    assert open_store(store).list().tasks == ()
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_nothing_broken_is_stored(store, broken):
         ),
         (
             {"template": "{text}", "labels": ["a", "b"], "verbalizers": {"c": "c"}},
-            "names 'c', which is no label",
+            "names 'c', which is not a label",
         ),
         ({"template": "{text}", "labels": ["a", "b"], "verbalizers": {"a": ""}}, "'' has no tokens"),
         ({"template": "{text}", "labels": ["a", "b"], "temperature": "1"}, "temperature is '1'; expected a"),
@@ -189,7 +189,7 @@ def test_nothing_broken_is_stored(store, broken):
 def test_task_files_that_make_no_sense_are_refused(store, folder, record, message):
     (folder / "task.json").write_text(json.dumps(record))
     assert message in refusal("push", folder, "a", "--base", BASE)
-    assert Store.open(store).list().tasks == ()
+    assert open_store(store).list().tasks == ()
 
 
 def test_a_peft_folder_needs_a_base(store, folder):
@@ -278,7 +278,7 @@ def test_an_artifact_that_servers_refuse_for_its_size_is_not_stored(store, monke
     # What is added on the way counts too.
     refused = refusal("push", ARTIFACT, "b", "--base", BASE, "--prefix", "fp32")
     assert f"servers accept at most {size} (" in refused
-    assert [task.task for task in Store.open(store).tasks()] == ["a"]
+    assert [task.task for task in open_store(store).tasks()] == ["a"]
 
 
 def named(folder, base):
@@ -319,7 +319,7 @@ def test_a_prompt_of_another_base_is_warned_of_or_refused(store, folder, tmp_pat
     for command in (["push", folder, "a", *FLAGS], ["convert", folder, tmp_path / "plain"]):
         command = [*map(str, command), "--base", str(BASE)]
         assert refusal(*command, "--strict") == f"{message} (--strict)"
-        assert list(Store.open(store).tasks()) == [] and not (tmp_path / "plain").exists()
+        assert list(open_store(store).tasks()) == [] and not (tmp_path / "plain").exists()
     for command in (["push", folder, "a", *FLAGS], ["convert", folder, tmp_path / "plain"]):
         done = CliRunner().invoke(app, [*map(str, command), "--base", str(BASE)])
         assert (done.exit_code, done.stderr) == (0, f"warning: {message}\n")
@@ -360,7 +360,7 @@ def test_what_a_stored_task_says_is_shown_without_obeying_it(store):
         labels=("good\x9b31m", "bad\u202egnp"),
         metrics={'a\x1b]0;title\x07\nversion: "forged"': 1},
     )
-    Store.open(store).put("a", artifact.to_bytes(), b"{}")
+    open_store(store).put("a", artifact.to_bytes(), b"{}")
     shown = softcall("show", "a")
     assert all(line.isprintable() for line in shown.splitlines())
     assert sum(line.startswith("version: ") for line in shown.splitlines()) == 1
@@ -388,4 +388,4 @@ def test_a_ready_prefix_needs_a_base_that_has_the_variant(store):
     assert "--prefix needs --base" in refusal("push", ARTIFACT, "acme/ready", "--prefix", "fp32")
     refused = refusal("push", ARTIFACT, "acme/ready", "--base", BASE, "--prefix", "int4")
     assert "has no variant 'int4', only fp32" in refused
-    assert list(Store.open(store).tasks()) == []
+    assert list(open_store(store).tasks()) == []

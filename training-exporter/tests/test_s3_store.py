@@ -6,9 +6,10 @@ import time
 import pytest
 from s3_server import ACCESS_KEY, SECRET_KEY
 
-from softcall import s3_store
-from softcall.errors import SoftcallError
-from softcall.store import OBJECT, Store
+from softcall.core.errors import SoftcallError
+from softcall.stores import s3_store
+from softcall.stores.addresses import open_store
+from softcall.stores.store import OBJECT
 
 BUCKET = "errors"
 
@@ -30,7 +31,7 @@ def credentials(monkeypatch):
 
 def uses(address, url):
     """Every way to use the store, as functions."""
-    store = Store.open(address, url)
+    store = open_store(address, url)
     return [
         lambda: store.get("spam"),
         lambda: store.put("spam", b"one", b"{}"),
@@ -69,7 +70,7 @@ def test_no_credentials(bucket, monkeypatch):
 def test_a_profile_that_does_not_exist(bucket, monkeypatch):
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(SoftcallError, match="nobody"):
-        Store.open(f"s3://{BUCKET}", bucket.url)
+        open_store(f"s3://{BUCKET}", bucket.url)
 
 
 def test_a_missing_bucket(bucket):
@@ -95,31 +96,31 @@ def test_a_server_that_never_answers(monkeypatch):
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         started = time.monotonic()
         with pytest.raises(SoftcallError, match=f"{url} cannot be reached"):
-            Store.open(f"s3://{BUCKET}", url).get("spam")
+            open_store(f"s3://{BUCKET}", url).get("spam")
         assert time.monotonic() - started < 10
 
 
 def test_an_endpoint_that_is_no_url():
     with pytest.raises(SoftcallError, match="Invalid endpoint: nonsense"):
-        Store.open(f"s3://{BUCKET}", "nonsense")
+        open_store(f"s3://{BUCKET}", "nonsense")
 
 
 def test_the_endpoint_of_the_environment(bucket, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.url)
-    store = Store.open(f"s3://{BUCKET}/environment")
+    store = open_store(f"s3://{BUCKET}/environment")
     store.put("spam", b"one", b"{}")
-    assert [task.task for task in Store.open(f"s3://{BUCKET}/environment", bucket.url).tasks()] == ["spam"]
+    assert [task.task for task in open_store(f"s3://{BUCKET}/environment", bucket.url).tasks()] == ["spam"]
 
 
 def test_a_version_is_the_etag_without_quotes(bucket):
-    store = Store.open(f"s3://{BUCKET}/etag", bucket.url)
+    store = open_store(f"s3://{BUCKET}/etag", bucket.url)
     version = store.put("spam", b"one", b"{}")
     answer = bucket.client().head_object(Bucket=BUCKET, Key=f"etag/spam/{OBJECT}")
     assert answer["ETag"] == f'"{version}"'
 
 
 def test_one_get_fetches_a_task(bucket):
-    store = Store.open(f"s3://{BUCKET}/requests", bucket.url)
+    store = open_store(f"s3://{BUCKET}/requests", bucket.url)
     store.put("spam", b"one", b"{}")
     store.get("spam")
     made = bucket.requests(f"/{BUCKET}/requests/", 3)
@@ -129,7 +130,7 @@ def test_one_get_fetches_a_task(bucket):
 
 def test_foreign_objects_are_looked_past_within_bounds(bucket, monkeypatch):
     monkeypatch.setattr(s3_store, "MAX_LIST_REQUESTS", 2)
-    store = Store.open(f"s3://{BUCKET}/foreign", bucket.url)
+    store = open_store(f"s3://{BUCKET}/foreign", bucket.url)
     list_page = store._client.list_objects_v2
     monkeypatch.setattr(store._client, "list_objects_v2", lambda **asked: list_page(**asked, MaxKeys=3))
     for number in range(8):
@@ -147,4 +148,4 @@ def test_foreign_objects_are_looked_past_within_bounds(bucket, monkeypatch):
 )
 def test_other_addresses_are_refused(address):
     with pytest.raises(SoftcallError, match="expected s3://bucket/prefix"):
-        Store.open(address)
+        open_store(address)

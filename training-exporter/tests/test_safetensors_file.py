@@ -12,9 +12,9 @@ import safetensors
 import safetensors.numpy
 from stand_ins import POINTER
 
-from softcall.artifact_bounds import MAX_HEADER_BYTES
-from softcall.errors import SoftcallError
-from softcall.safetensors_file import SafetensorsFile, safetensors_bytes
+from softcall.artifact.bounds import MAX_HEADER_BYTES
+from softcall.artifact.safetensors_file import SafetensorsFile, safetensors_bytes
+from softcall.core.errors import SoftcallError
 
 TENSORS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array([1.5, -2.0, 0.25], np.float16)}
 
@@ -60,16 +60,16 @@ HOSTILE = {
     "header claims 1152921504606846976 bytes": (2**60).to_bytes(8, "little") + b"{}",
     "it is a Git LFS pointer, not the file: run `git lfs pull`; expected a safetensors file": POINTER,
     "it is an HTML page, such as a proxy or a login sends": b"<!doctype html><html></html>",
-    "it is a gzip file, which is to be unpacked first": gzip.compress(file({"a": entry()})),
+    "it is a gzip file, which must be unpacked first": gzip.compress(file({"a": entry()})),
     "it is a pickle of Python, as torch.save writes it": pickle.dumps({}),
     "it is a JSON document": b'{"prompt_embeddings": [[0.5]]}',
     "header claims 3 bytes; 2 follow": (3).to_bytes(8, "little") + b"{}",
     f"at most {MAX_HEADER_BYTES} are accepted": file(b" " * (MAX_HEADER_BYTES + 1)),
     "not valid JSON": file(b"{'a': 1}"),
-    "header is not valid JSON: lists and objects lie in each other more than 8 deep": file(b"[" * 100_000),
+    "header is not valid JSON: lists and objects are nested more than 8 deep": file(b"[" * 100_000),
     "the safetensors header is not UTF-8": file(b'{"\xff": 1}'),
     'not valid JSON: the field "a" appears twice in an object': file(b'{"a": {}, "a": {}}'),
-    "not valid JSON: NaN is no JSON number": file(b'{"a": NaN}'),
+    "not valid JSON: NaN is not a JSON number": file(b'{"a": NaN}'),
     "not a JSON object": file([1]),
     "__metadata__ of the safetensors header is not an object of strings": file(
         {"__metadata__": {"a": 1}}, b""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from softcall.scores import Scores, wilson_interval
+from softcall.evaluation.scores import Scores, wilson_interval
 
 
 # Newcombe (1998), "Two-sided confidence intervals for the single proportion", table I, method 3.

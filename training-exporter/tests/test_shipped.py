@@ -9,7 +9,7 @@ import torch
 from make_shipped_golden import FOLDER, LIMIT, ROOT, TEST_SETS, peft_logits, peft_model, shipped
 from peft import PeftModel, PromptTuningConfig
 
-from softcall.source import LoadedBase, Source
+from softcall.base.source import LoadedBase, Source
 
 TASKS = sorted(TEST_SETS)
 CHECKED = 15  # rows of each task; all of them take minutes

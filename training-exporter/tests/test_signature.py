@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from make_tiny import DEFAULT_FOLDER as TINY
 
-from softcall.artifact import Artifact
-from softcall.errors import SoftcallError
-from softcall.safetensors_file import SafetensorsFile
-from softcall.signature import Signer
+from softcall.artifact.artifact import Artifact
+from softcall.artifact.safetensors_file import SafetensorsFile
+from softcall.artifact.signature import Signer
+from softcall.core.errors import SoftcallError
 
 ARTIFACT = (TINY / "tasks/sentiment/adapter_model.safetensors").read_bytes()
 AT = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)

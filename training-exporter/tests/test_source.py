@@ -21,10 +21,10 @@ from transformers import (
     T5Config,
 )
 
-from softcall import default_base
-from softcall.base_export import export_base
-from softcall.errors import SoftcallError
-from softcall.source import Source
+from softcall.base import default_base
+from softcall.base.source import Source
+from softcall.core.errors import SoftcallError
+from softcall.export.base_export import export_base
 
 TINY = Path(__file__).resolve().parents[2] / "src/test/resources/tiny"
 

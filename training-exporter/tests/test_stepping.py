@@ -9,9 +9,9 @@ import torch
 from make_tiny import tiny_base
 from torch import nn
 
-from softcall.classifier import PromptedClassifier, label_logits, pad_right
-from softcall.stepping import _ATTENTION, stepping_trunk
-from softcall.train_config import TrainConfig
+from softcall.evaluation.classifier import PromptedClassifier, label_logits, pad_right
+from softcall.training.compute.stepping import _ATTENTION, stepping_trunk
+from softcall.training.settings.config import TrainConfig
 
 CONFIG = TrainConfig(data=Path("a.jsonl"), out=Path("a.safetensors"))
 ROWS = [[5, 6, 7, 8, 9, 10], [11, 12, 13]]

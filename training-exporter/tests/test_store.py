@@ -8,8 +8,9 @@ from itertools import count
 import pytest
 from s3_server import ACCESS_KEY, SECRET_KEY
 
-from softcall.errors import SoftcallError
-from softcall.store import CONFIG, OBJECT, Condition, Store, check_task
+from softcall.core.errors import SoftcallError
+from softcall.stores.addresses import open_store
+from softcall.stores.store import CONFIG, OBJECT, Condition, check_task
 
 _numbers = count()
 
@@ -19,13 +20,13 @@ def store(request, tmp_path, monkeypatch):
     """An empty store."""
     if request.param == "file":
         (tmp_path / "tasks").mkdir()
-        return Store.open(f"file:{tmp_path}/tasks")
+        return open_store(f"file:{tmp_path}/tasks")
     server = request.getfixturevalue("s3_server")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
     bucket = f"bucket-{next(_numbers)}"
     server.client().create_bucket(Bucket=bucket)
-    return Store.open(f"s3://{bucket}" + ("/some/prefix" if "prefix" in request.param else ""), server.url)
+    return open_store(f"s3://{bucket}" + ("/some/prefix" if "prefix" in request.param else ""), server.url)
 
 
 def test_what_was_put_is_got_at_its_version(store):
@@ -152,4 +153,4 @@ def test_the_configuration_lies_beside_the_object(store, tmp_path, s3_server):
 @pytest.mark.parametrize("address", ["", "tasks", "/tasks", "http://host/x", "S3://bucket", "gs://bucket"])
 def test_other_addresses_are_refused(address):
     with pytest.raises(SoftcallError, match=r"expected s3://bucket/prefix or file:/dir"):
-        Store.open(address)
+        open_store(address)

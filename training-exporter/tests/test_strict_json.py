@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from softcall.strict_json import MalformedJsonError, read_json
+from softcall.core.strict_json import MalformedJsonError, read_json
 
 
 def refusal(document, *bounds):
@@ -30,10 +30,10 @@ def test_values_are_those_of_the_library(value):
         (b" \r\n\t", "empty; expected JSON"),
         (b'{"a": 1, "b": 2, "a": 3}', 'not valid JSON: the field "a" appears twice in an object'),
         (b'[{"x": {"a\\u001b": 1, "a\\u001b": 1}}]', r'the field "a\u001b" appears twice in an object'),
-        (b"NaN", "NaN is no JSON number"),
-        (b"[Infinity]", "Infinity is no JSON number"),
-        (b"-Infinity", "-Infinity is no JSON number"),
-        (b"1e400", "a number is larger than a double can be"),
+        (b"NaN", "NaN is not a JSON number"),
+        (b"[Infinity]", "Infinity is not a JSON number"),
+        (b"-Infinity", "-Infinity is not a JSON number"),
+        (b"1e400", "a number exceeds the range of a double"),
         (b"1" * 1_001, "a number has more than 1000 characters"),
         (b"0." + b"1" * 1_000, "a number has more than 1000 characters"),
         (b"{} {}", "not valid JSON: Extra data at line 1, column 4"),
@@ -44,7 +44,7 @@ def test_values_are_those_of_the_library(value):
         ('{"a": 1}'.encode("utf-16"), "not UTF-8"),
         ('{"a": 1}'.encode("utf-32-be"), "not valid JSON"),
         (b"\0\0\0\0\1{}", "not valid JSON"),
-        (b"[" * 100_000, "lists and objects lie in each other more than 64 deep"),
+        (b"[" * 100_000, "lists and objects are nested more than 64 deep"),
         (b'{"a":' * 100_000, "more than 64 deep"),
         (b'{"' + b"n" * 50_001 + b'": 1}', "a name has more than 50000 characters"),
     ],

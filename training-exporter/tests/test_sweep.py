@@ -15,15 +15,18 @@ import torch
 from make_tiny import HIDDEN, TEXTS, tiny_base
 from rich.console import Console
 
-from softcall import fit, sweep, train_checkpoint
-from softcall.artifact import Artifact
-from softcall.classifier import PromptedClassifier, label_logits, pad_right
-from softcall.errors import SoftcallError
-from softcall.prompt_init import PromptInit
-from softcall.sweep import Candidate, Standing, default_candidates, halvings
-from softcall.template import Template
-from softcall.train import train
-from softcall.train_config import TrainConfig
+from softcall.artifact.artifact import Artifact
+from softcall.artifact.template import Template
+from softcall.core.errors import SoftcallError
+from softcall.evaluation.classifier import PromptedClassifier, label_logits, pad_right
+from softcall.training.loop import checkpoint, fit
+from softcall.training.loop.run import Run
+from softcall.training.loop.step import STEP_TOKENS
+from softcall.training.settings import sweep
+from softcall.training.settings.config import TrainConfig
+from softcall.training.settings.prompt_init import PromptInit
+from softcall.training.settings.sweep import Candidate, Standing, default_candidates, halvings
+from softcall.training.train import train
 
 OWN = Candidate(0.01, PromptInit.TEXT, 20, 13)
 BASE = tiny_base()
@@ -194,7 +197,7 @@ def test_the_winner_learns_what_a_run_of_its_settings_alone_learns(workshop):
 
 def test_candidates_beyond_the_tokens_of_a_step_run_one_after_the_other(workshop, tmp_path, monkeypatch):
     together, _ = workshop("together", sweep=4, learning_rate=0.05)
-    monkeypatch.setitem(fit.STEP_TOKENS, "cpu", 1)
+    monkeypatch.setitem(STEP_TOKENS, "cpu", 1)
     apart, _ = workshop("apart", sweep=4, learning_rate=0.05)
     np.testing.assert_allclose(together.prompt, apart.prompt, atol=2e-3)
 
@@ -240,9 +243,9 @@ def test_a_killed_sweep_goes_on_and_ends_with_the_same_file(tmp_path, tiny_folde
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     cut = command(tmp_path, tiny_folder, "cut")
     process = subprocess.Popen(cut, env=environment, stderr=subprocess.DEVNULL)
-    checkpoint = tmp_path / "cut" / train_checkpoint.FILE
+    written = tmp_path / "cut" / checkpoint.FILE
     deadline = time.monotonic() + 120
-    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+    while not written.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
@@ -305,6 +308,6 @@ def test_balanced_classes_weigh_the_same_as_scikit_learn_s(workshop):
     answers = np.array([0] * 90 + [1] * 9 + [2])
     config = TrainConfig(data="a", out=Path("a.safetensors"), class_balanced=True)
     examples = type("Examples", (), {"answers": answers})
-    run = fit.Run(config, None, BASE.model, examples, examples, ("a", "b", "c"), None, {}, None)
+    run = Run(config, None, BASE.model, examples, examples, ("a", "b", "c"), None, {}, None)
     expected = compute_class_weight("balanced", classes=np.arange(3), y=answers)
     np.testing.assert_allclose(run.class_weights.numpy(), expected, rtol=1e-6)

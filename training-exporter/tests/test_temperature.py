@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from softcall.scores import Scores, expected_calibration_error
-from softcall.temperature import (
+from softcall.evaluation.scores import Scores, expected_calibration_error
+from softcall.evaluation.temperature import (
     TEMPERATURES,
     confidences,
     cross_entropy,

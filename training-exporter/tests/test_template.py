@@ -6,8 +6,8 @@ import pytest
 from make_template_cases import CASES, TOKENIZERS
 from tokenizers import Tokenizer
 
-from softcall.errors import SoftcallError
-from softcall.template import Template
+from softcall.artifact.template import Template
+from softcall.core.errors import SoftcallError
 
 TINY = "tiny"
 

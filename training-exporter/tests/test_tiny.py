@@ -11,7 +11,7 @@ import torch
 from peft import PeftModel, PromptTuningConfig
 from safetensors import safe_open
 
-from softcall.bundle import Bundle
+from softcall.base.bundle import Bundle
 
 TINY = make_tiny.DEFAULT_FOLDER
 GOLDEN = json.loads((TINY / "golden.json").read_text("utf-8"))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from softcall.token_dropout import TokenDropout
+from softcall.training.inputs.token_dropout import TokenDropout
 
 ENDING = [7, 8]
 ROWS = [[*range(100 + i, 100 + i + length), *ENDING] for i, length in enumerate((40, 1, 60, 25))]

@@ -18,21 +18,21 @@ from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from typer.testing import CliRunner
 
-from softcall import train_checkpoint
-from softcall.artifact import Artifact
-from softcall.classifier import PromptedClassifier
+from softcall.artifact.artifact import Artifact
+from softcall.base.fingerprint import fingerprint
+from softcall.base.source import Source
 from softcall.cli import app
-from softcall.cross_validation import folds_of
-from softcall.data import file_sha256, read_rows
-from softcall.errors import SoftcallError
-from softcall.fingerprint import fingerprint
-from softcall.fit import learning_rate_share
-from softcall.source import Source
-from softcall.stepping import stepping_trunk
-from softcall.temperature import fit_temperature
-from softcall.train import train
-from softcall.train_config import TrainConfig
-from softcall.train_data import encode
+from softcall.core.errors import SoftcallError
+from softcall.datasets.rows import file_sha256, read_rows
+from softcall.evaluation.classifier import PromptedClassifier
+from softcall.evaluation.temperature import fit_temperature
+from softcall.training.compute.stepping import stepping_trunk
+from softcall.training.cross_validation import folds_of
+from softcall.training.inputs.examples import encode
+from softcall.training.loop import checkpoint
+from softcall.training.loop.step import learning_rate_share
+from softcall.training.settings.config import TrainConfig
+from softcall.training.train import train
 
 
 @pytest.fixture
@@ -287,9 +287,9 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_file(tmp_path, tiny_folder,
 
     cut = command(tmp_path, tiny_folder, "cut.safetensors", "cut")
     process = subprocess.Popen(cut, env=environment, stderr=subprocess.DEVNULL)
-    checkpoint = tmp_path / "cut" / train_checkpoint.FILE
+    written = tmp_path / "cut" / checkpoint.FILE
     deadline = time.monotonic() + 120
-    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+    while not written.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
@@ -329,7 +329,7 @@ def test_another_run_s_folder_is_refused_with_the_difference(workshop, tmp_path,
 
 def test_a_damaged_checkpoint_is_refused(workshop, tmp_path):
     (tmp_path / "a.run").mkdir()
-    (tmp_path / "a.run" / train_checkpoint.FILE).write_bytes(b"no checkpoint")
+    (tmp_path / "a.run" / checkpoint.FILE).write_bytes(b"no checkpoint")
     with pytest.raises(
         SoftcallError, match=r"checkpoint\.pt is not a checkpoint of a training run .* --run-dir"
     ):
@@ -357,7 +357,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(
     step = int(str(stop.value).split(":")[0].removeprefix("step "))
     assert step > 1
     assert f"The checkpoint of step {step - 1} (best dev accuracy " in str(stop.value)
-    stored = torch.load(tmp_path / "a.run" / train_checkpoint.FILE, weights_only=True)["state"]
+    stored = torch.load(tmp_path / "a.run" / checkpoint.FILE, weights_only=True)["state"]
     assert stored["step"] == step - 1
     assert all(torch.isfinite(tensor).all() for tensor in stored["learners"][0]["learnt"].values())
     assert not (tmp_path / "a.safetensors").exists()
@@ -378,7 +378,7 @@ def test_bad_input_is_refused_before_any_step(workshop, tmp_path, toy_rows, tiny
     refusals = [
         ({"rows": toy_rows[::2]}, "has only the label 'good'; at least two labels are needed"),
         ({"rows": toy_rows[:2]}, "2 rows are too few to carve a dev set out of; give one with --dev"),
-        ({"verbalizers": {"ugly": " ugly"}}, "--verbalizer names 'ugly', which is no label of"),
+        ({"verbalizers": {"ugly": " ugly"}}, "--verbalizer names 'ugly', which is not a label of"),
         ({"verbalizers": {"good": " the", "bad": " the"}}, "are the same tokens"),
         ({"template": "no field"}, "template 'no field' has no field"),
         (

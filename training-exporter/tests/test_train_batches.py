@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from softcall.train_batches import LengthBuckets
+from softcall.training.inputs.batches import LengthBuckets
 
 LENGTHS = np.random.default_rng(1).integers(5, 60, 1001).tolist()
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from softcall.errors import SoftcallError
-from softcall.train_config import PROMPT_LENGTHS, TrainConfig
+from softcall.core.errors import SoftcallError
+from softcall.training.settings.config import PROMPT_LENGTHS, TrainConfig
 
 
 def config(**options):

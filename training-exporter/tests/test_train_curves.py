@@ -5,10 +5,10 @@ import json
 import pytest
 from rich.console import Console
 
-from softcall.errors import SoftcallError
-from softcall.train import train
-from softcall.train_config import Tracker, TrainConfig
-from softcall.train_curves import Curves
+from softcall.core.errors import SoftcallError
+from softcall.training.loop.curves import Curves
+from softcall.training.settings.config import Tracker, TrainConfig
+from softcall.training.train import train
 
 mlflow = pytest.importorskip("mlflow")
 wandb = pytest.importorskip("wandb")

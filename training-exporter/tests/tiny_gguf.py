@@ -7,7 +7,7 @@ import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter
 from gguf.quants import quantize
 
-from softcall.source import LoadedBase
+from softcall.base.source import LoadedBase
 
 # Written out, not taken from the code under test.
 TENSORS = {

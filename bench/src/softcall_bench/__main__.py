@@ -16,13 +16,13 @@ from softcall_bench import cores
 from softcall_bench.bench import FULL_PRECISION, INT8, RESULTS, Bench
 from softcall_bench.book import Book
 from softcall_bench.load import LoadFailed
+from softcall_bench.local_server import ROOT, ServerFailed
 from softcall_bench.machine import Machine
 from softcall_bench.object_store import ObjectStoreFailed
 from softcall_bench.programs import ProgramMissing
 from softcall_bench.publish import PAGE, publish
 from softcall_bench.report import report
 from softcall_bench.scenarios import SCENARIOS
-from softcall_bench.server import ROOT, ServerFailed
 from softcall_bench.sides import SideFailed
 from softcall_bench.workload import TEXT_TOKENS, Workload
 

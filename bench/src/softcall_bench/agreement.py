@@ -23,15 +23,16 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from softcall import default_base, smoothing
-from softcall.artifact import Artifact
-from softcall.bundle import FULL_PRECISION, INT8, Bundle
-from softcall.data import read_rows
-from softcall.gguf_weights import GgufWeights
-from softcall.int8_graph import int8_graph
-from softcall.int8_weights import WEIGHT_STEPS, int8_weights
-from softcall.trunk import Trunk
-from softcall.trunk_weights import write_weights
+from softcall.artifact.artifact import Artifact
+from softcall.base import default_base
+from softcall.base.bundle import FULL_PRECISION, INT8, Bundle
+from softcall.base.trunk import Trunk
+from softcall.datasets.rows import read_rows
+from softcall.export.graphs.int8 import int8_graph
+from softcall.export.weights import smoothing
+from softcall.export.weights.external_data import write_weights
+from softcall.export.weights.gguf import GgufWeights
+from softcall.export.weights.int8 import WEIGHT_STEPS, int8_weights
 from softcall_bench.machine import Machine
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -117,7 +118,8 @@ def build(point: Point, bundle: Bundle, folder: Path) -> Path:
     if not point.smoothed:
         factors = {source: np.ones_like(values) for source, values in factors.items()}
     graph = int8_graph(onnx.load(full, load_external_data=False), point.kept)
-    write_weights(graph, int8_weights(GgufWeights(default_base.fetch()), factors, point.steps), folder)
+    weights = GgufWeights(default_base.fetch())
+    write_weights(graph, int8_weights(weights, factors, weights.architecture, point.steps), folder)
     (folder / GRAPH).write_bytes(graph.SerializeToString())
     return folder / GRAPH
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from softcall_bench.bar import Bar
 from softcall_bench.bench import FULL_PRECISION, INT8
 from softcall_bench.book import Book, Key
+from softcall_bench.local_server import ROOT
 from softcall_bench.machine import Machine
 from softcall_bench.scenarios import (
     cold_start,
@@ -18,7 +19,6 @@ from softcall_bench.scenarios import (
     speed,
     tasks_in_turn,
 )
-from softcall_bench.server import ROOT
 
 AGREEMENT_FILE = ROOT / "bench/agreement.json"
 BATCH = 16

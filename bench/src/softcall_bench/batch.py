@@ -21,9 +21,10 @@ from rich.console import Console
 from softcall_bench import programs
 from softcall_bench.bar import Bar, bar_line
 from softcall_bench.load import closed_loop
+from softcall_bench.local_server import ROOT
 from softcall_bench.machine import Machine
 from softcall_bench.object_store import BUCKET, ObjectStore, object_store
-from softcall_bench.server import LOGS, ROOT, Server, serving
+from softcall_bench.server import LOGS, Server, serving
 from softcall_bench.workload import TASK, TEXT_TOKENS, Workload
 
 ROWS, ROUNDS = 20_000, 4

@@ -9,7 +9,8 @@ from rich.console import Console
 from softcall_bench import programs
 from softcall_bench.book import Book
 from softcall_bench.load import closed_loop
-from softcall_bench.server import ROOT, Server
+from softcall_bench.local_server import ROOT
+from softcall_bench.server import Server
 from softcall_bench.workload import TEXT_TOKENS, Workload
 
 RESULTS = ROOT / "build/bench"

@@ -19,12 +19,13 @@ import torch
 from peft import PeftModel, PromptTuningConfig, get_peft_model
 from rich.console import Console
 
-from softcall.bundle import FP16, FULL_PRECISION
-from softcall.source import Source
+from softcall.base.bundle import FP16, FULL_PRECISION
+from softcall.base.source import Source
 from softcall_bench import programs
 from softcall_bench.bar import Bar, bar_line
 from softcall_bench.load import closed_loop
-from softcall_bench.server import LOGS, ROOT, Server, command, serving
+from softcall_bench.local_server import ROOT, java_home
+from softcall_bench.server import LOGS, Server, serving
 from softcall_bench.workload import TASK, TEXT_TOKENS, Workload
 
 FILE_STORE = f"file:{ROOT / 'tasks'}"
@@ -288,7 +289,7 @@ def _median_ms(run: Callable[[], None], times: int) -> float:
 
 
 def _bare_ms(bench: _Bench, rows: int, tokens: int = TEXT_TOKENS, kernel: int = EFFICIENT) -> float:
-    java = f"{command()[1].partition('=')[2]}/bin/java"
+    java = f"{java_home()}/bin/java"
     app = ROOT / "target/quarkus-app"
     (jar,) = app.glob("lib/*/com.microsoft.onnxruntime*.jar")
     trunk = bench.workload.base.folder / bench.workload.base.variant(FP16).graph

@@ -15,7 +15,7 @@ from itertools import cycle, islice
 
 import numpy as np
 
-from softcall.trunk import Prefix
+from softcall.base.trunk import Prefix
 from softcall_bench.bench import FULL_PRECISION, INT8
 from softcall_bench.page import table
 from softcall_bench.workload import Workload

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from softcall.compare_config import Method
-from softcall.compare_report import Line
+from softcall.comparison.config import Method
+from softcall.comparison.sections import Line
 from softcall_bench.page import table
 from softcall_bench.recorded import Recorded, calibration_error, dev_accuracy, experiments
 

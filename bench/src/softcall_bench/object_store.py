@@ -17,7 +17,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from softcall.store import OBJECT
+from softcall.stores.store import OBJECT
 from softcall_bench.programs import Program, go_program
 from softcall_bench.server import LOGS, free_port
 

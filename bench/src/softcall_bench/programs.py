@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from softcall.default_base import cache_folder
-from softcall_bench.server import ROOT
+from softcall.base.default_base import cache_folder
+from softcall_bench.local_server import ROOT
 
 GO_PROGRAM = ROOT / "tools/go-program"
 DEBIAN_PACKAGES = ("wrk", "libluajit-5.1-2", "libluajit-5.1-common")

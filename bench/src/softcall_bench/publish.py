@@ -5,10 +5,10 @@ from pathlib import Path
 from softcall_bench.bars import bars
 from softcall_bench.book import Book
 from softcall_bench.charts import write_charts
+from softcall_bench.local_server import ROOT
 from softcall_bench.machine import Machine
 from softcall_bench.page import prose, replace_figures, table
 from softcall_bench.report import COLUMNS, OTHER_COLUMNS, capacity_table, other_rows, speed_rows
-from softcall_bench.server import ROOT
 
 PAGE = ROOT / "docs/benchmarks.md"
 CHARTS = ROOT / "docs/charts"

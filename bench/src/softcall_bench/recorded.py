@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softcall.compare import RUNS, RunRecord
-from softcall.compare_config import Method
-from softcall.compare_report import Line, Section, sections
-from softcall_bench.server import ROOT
+from softcall.comparison.config import Method
+from softcall.comparison.record import RUNS, RunRecord
+from softcall.comparison.sections import Line, Section, sections
+from softcall_bench.local_server import ROOT
 
 RECORDS = ROOT / "training-exporter/results"
 

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from rich.console import Console
 
-from softcall.compare_config import Method
-from softcall.compare_report import COLUMNS, NOTES, Line, Section
+from softcall.comparison.config import Method
+from softcall.comparison.report import NOTES
+from softcall.comparison.sections import COLUMNS, Line, Section
 from softcall_bench.bar import Bar, bar_line
 from softcall_bench.effects import cross_validated, effects, few_rows, tries
 from softcall_bench.findings import findings
+from softcall_bench.local_server import ROOT
 from softcall_bench.page import prose, replace_figures, table
 from softcall_bench.recorded import (
     RECORDS,
@@ -25,7 +27,6 @@ from softcall_bench.recorded import (
     temperature,
 )
 from softcall_bench.results_chart import write_results_chart
-from softcall_bench.server import ROOT
 
 PAGE = ROOT / "docs/results.md"
 CHART = PAGE.parent / "charts/results.svg"

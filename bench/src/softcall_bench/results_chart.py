@@ -5,8 +5,8 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from softcall.compare_config import Method
-from softcall.compare_report import Line
+from softcall.comparison.config import Method
+from softcall.comparison.sections import Line
 from softcall_bench.figure import write_figure
 
 MARKS = {

@@ -1,70 +1,39 @@
-"""The server of this repository's build as a child process: its port, its answers, its memory."""
+"""A server that is measured: on the measured cores, with the time of its start, its memory and metrics."""
 
 import contextlib
-import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from softcall_bench import cores
+from softcall_bench.local_server import (
+    ROOT,
+    START_LIMIT_S,
+    Answer,
+    ServerProcess,
+    java_home,
+    launch,
+)
 
-ROOT = Path(__file__).resolve().parents[3]
 BASE = ROOT / "build/base"
 LOGS = ROOT / "build/bench"
-START_LIMIT_S = 60
 STOP_LIMIT_S = 20
 CALL_LIMIT_S = 120
 POLL_S = 0.002
 
 
-class ServerFailed(Exception):
-    """The server did not start, or did not answer; the message holds the end of its log."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP answer with its JSON body; header names in lower case."""
-
-    status: int
-    body: dict
-    headers: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Server:
+class Server(ServerProcess):
     """A server process that was started at `started_s` of `time.perf_counter`."""
 
-    process: subprocess.Popen
-    port: int
-    log: Path
-    started_s: float
-
-    @property
-    def url(self) -> str:
-        """Where it answers."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def classify(self, task: str, text: str | list[str], **options) -> Answer:
-        """Ask once, over a connection of its own."""
-        body = json.dumps({"model": task, "input": text, **options}).encode()
-        request = urllib.request.Request(
-            f"{self.url}/v1/classify", body, {"Content-Type": "application/json"}, method="POST"
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=CALL_LIMIT_S) as response:
-                headers = {name.lower(): value for name, value in response.getheaders()}
-                return Answer(response.status, json.load(response), headers)
-        except urllib.error.HTTPError as error:
-            return Answer(error.code, json.load(error), {})
+    def __init__(self, process: subprocess.Popen, port: int, log: Path, started_s: float) -> None:
+        """`log` is where the output of `process` goes."""
+        super().__init__(process, port, log, STOP_LIMIT_S, CALL_LIMIT_S)
+        self.started_s = started_s
 
     def require(self, task: str, text: str | list[str], **options) -> Answer:
         """`classify`, or `ServerFailed` unless the status is 200."""
@@ -75,11 +44,11 @@ class Server:
 
     def memory_mb(self) -> dict[str, float]:
         """Resident memory now and at its peak, and its proportional share (pages shared with others)."""
-        return memory_mb(self.process.pid)
+        return memory_mb(self.pid)
 
     def cpu_s(self) -> float:
         """Seconds of processor time that it has used."""
-        stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        stat = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
     def metric(self, name: str) -> float:
@@ -99,20 +68,6 @@ class Server:
                 raise self.failed(f"the server did not start within {START_LIMIT_S} s")
             time.sleep(POLL_S)
 
-    def failed(self, what: str) -> ServerFailed:
-        """The error that says `what`, with the end of the log."""
-        lines = self.log.read_text(errors="replace").splitlines()[-15:]
-        return ServerFailed("\n".join([f"{what}. The end of {self.log}:", *lines]))
-
-    def stop(self) -> None:
-        """End the process, in good order if it complies."""
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
 
 @contextlib.contextmanager
 def serving(
@@ -123,29 +78,17 @@ def serving(
     `options` are Java's; `settings` are environment variables over the server's defaults. With `wait` it
     listens when the block begins.
     """
-    LOGS.mkdir(parents=True, exist_ok=True)
-    log = LOGS / f"server-{name}.log"
-    port = free_port()
-    environment = os.environ | {
-        "SOFTCALL_BASE_DIR": str(BASE),
+    log, port = LOGS / f"server-{name}.log", free_port()
+    chosen = {
         "SOFTCALL_BASE_VARIANT": variant,
         "SOFTCALL_STORE_URI": store,
-        "SOFTCALL_LIMITS_CALL_TIME": "120s",
-        "QUARKUS_HTTP_HOST": "127.0.0.1",
+        "SOFTCALL_LIMITS_CALL_TIME": f"{CALL_LIMIT_S}s",
         "QUARKUS_HTTP_PORT": str(port),
-        **settings,
     }
-    with log.open("wb") as output, cores.measured():
+    java_home()  # takes a while the first time, before the clock starts
+    with cores.measured():
         started = time.perf_counter()
-        # A session of its own: Ctrl-C reaches the bench alone, which then stops the server.
-        process = subprocess.Popen(
-            [*command(), *options],
-            cwd=ROOT,
-            env=environment,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+        process = launch(ROOT / "tasks", log, options, chosen | settings)
     server = Server(process, port, log, started)
     try:
         if wait:
@@ -153,16 +96,6 @@ def serving(
         yield server
     finally:
         server.stop()
-
-
-@cache
-def command() -> list[str]:
-    """How the server is started: as `make serve` does it."""
-    home = subprocess.run(
-        [ROOT / "tools/java-home"], check=True, capture_output=True, text=True
-    ).stdout.strip()
-    # Each replaces the one before it: the process that is measured is Java.
-    return ["/usr/bin/env", f"JAVA_HOME={home}", str(ROOT / "target/quarkus-app/softcall-server")]
 
 
 def memory_mb(pid: int) -> dict[str, float]:

@@ -130,7 +130,7 @@ def torch_trunk() -> Run:
     """The trunk alone in PyTorch, float32, with the prompt in line and without the vocabulary head."""
     import torch
 
-    from softcall.classifier import PromptedClassifier, label_logits
+    from softcall.evaluation.classifier import PromptedClassifier, label_logits
 
     trunk = _torch_base().model.model
     classifier = PromptedClassifier.of(Workload.shipped().artifact)
@@ -159,7 +159,7 @@ def llama_cpp() -> Run:
     """llama.cpp on the base's GGUF file, a row at a time from an empty cache, with the best thread count."""
     from llama_cpp import Llama
 
-    from softcall.default_base import fetch
+    from softcall.base.default_base import fetch
 
     file = str(fetch())
     models = {
@@ -229,7 +229,7 @@ def _fastest(work: Callable[[], Any]) -> float:
 
 
 def _torch_base():
-    from softcall.source import Source
+    from softcall.base.source import Source
 
     return Source.resolve(None).load()
 

@@ -18,8 +18,8 @@ import numpy as np
 from rich.console import Console
 
 from softcall_bench.bar import Bar, bar_line
+from softcall_bench.local_server import ROOT
 from softcall_bench.machine import Machine
-from softcall_bench.server import ROOT
 from softcall_bench.sides import Run, Side
 
 BATCH, STEPS, TOKENS, SEED = 16, 50, 20, 13
@@ -38,11 +38,12 @@ class Task:
     @classmethod
     def read(cls, file: Path, rows: int) -> "Task":
         """So many rows of a file, drawn by `SEED`."""
-        from softcall.data import labels_of, read_rows
-        from softcall.label_head import default_verbalizer
-        from softcall.source import Source
-        from softcall.template import Template
-        from softcall.train_data import default_template, encode
+        from softcall.artifact.label_head import default_verbalizer
+        from softcall.artifact.template import Template
+        from softcall.base.source import Source
+        from softcall.datasets.default_template import default_template
+        from softcall.datasets.rows import labels_of, read_rows
+        from softcall.training.inputs.examples import encode
 
         found = read_rows(file)
         labels = labels_of(found, file)
@@ -57,20 +58,23 @@ class Task:
 
 def softcall(task: Task) -> Run:
     """The steps of `softcall train`."""
-    from softcall import fit
-    from softcall.train_batches import TrainBatches
-    from softcall.train_data import Examples
+    from softcall.training.compute.determinism import deterministic
+    from softcall.training.inputs.batches import TrainBatches
+    from softcall.training.inputs.examples import Examples
+    from softcall.training.loop.run import Run as TrainingRun
+    from softcall.training.loop.step import take_step
 
     config, base, learner = _learner(task)
     examples = Examples(task.ids, task.answers, 0)
     trunk = base.model.base_model
-    run = fit.Run(config, trunk, trunk, examples, examples, tuple(task.words), None, {}, Console(quiet=True))
+    labels, quiet = tuple(task.words), Console(quiet=True)
+    run = TrainingRun(config, trunk, trunk, examples, examples, labels, None, {}, quiet)
     batches = TrainBatches(task.ids, BATCH, config.token_dropout, SEED)
     steps = iter(range(len(task.ids) // BATCH))
 
     def step(_rows: Any) -> None:
-        with fit.deterministic():
-            fit.take_step(run, [learner], [batches.batch(next(steps))], 1.0)
+        with deterministic():
+            take_step(run, [learner], [batches.batch(next(steps))], 1.0)
             learner.optimizer.step()
 
     return step
@@ -82,8 +86,8 @@ def peft_label_loss(task: Task) -> Run:
     from peft import PromptTuningConfig, get_peft_model
     from torch import nn
 
-    from softcall.classifier import pad_right
-    from softcall.train_batches import LengthBuckets
+    from softcall.evaluation.classifier import pad_right
+    from softcall.training.inputs.batches import LengthBuckets
 
     config, base, learner = _learner(task)
     tuning = PromptTuningConfig(task_type="FEATURE_EXTRACTION", num_virtual_tokens=TOKENS)
@@ -169,10 +173,10 @@ def peft_trainer(task: Task) -> Run:
 
 def _learner(task: Task):
     """(the configuration, the base, what `softcall train` would learn): all sides start from these."""
-    from softcall.fit import Learner
-    from softcall.source import Source
-    from softcall.train import first_classifier
-    from softcall.train_config import TrainConfig
+    from softcall.base.source import Source
+    from softcall.training.initialization import first_classifier
+    from softcall.training.loop.learner import Learner
+    from softcall.training.settings.config import TrainConfig
 
     config = TrainConfig(Path("rows"), Path("out.safetensors"), tokens=TOKENS, device="cpu", seed=SEED)
     config = config.settled(len(task.ids))

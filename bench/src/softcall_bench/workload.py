@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from softcall.artifact import Artifact
-from softcall.bundle import Bundle
-from softcall.data import read_rows
-from softcall.store import OBJECT
-from softcall_bench.server import BASE, ROOT
+from softcall.artifact.artifact import Artifact
+from softcall.base.bundle import Bundle
+from softcall.datasets.rows import read_rows
+from softcall.stores.store import OBJECT
+from softcall_bench.local_server import ROOT
+from softcall_bench.server import BASE
 
 TASK = "banking77"
 TEXT_TOKENS = 26

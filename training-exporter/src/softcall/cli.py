@@ -18,8 +18,8 @@ from softcall.commands.push import push
 from softcall.commands.rm import rm
 from softcall.commands.show import show
 from softcall.commands.train import train
-from softcall.errors import SoftcallError
-from softcall.printable import printable
+from softcall.core.errors import SoftcallError
+from softcall.core.printable import printable
 
 app = typer.Typer(
     name="softcall",
@@ -42,12 +42,12 @@ app.command()(train)
 
 
 def main() -> None:
-    """Run the command line; what a user can act on becomes one line on stderr and exit status 1."""
+    """Run the command line; print an error that the user can act on in one line, and exit with status 1."""
     try:
         try:
             app()
         finally:
-            sys.stdout.flush()  # a full disk is found here, not in the interpreter's end
+            sys.stdout.flush()  # finds a full disk here instead of at the interpreter's exit
     except SoftcallError as error:
         _fail(str(error))
     except OSError as error:
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def told(error: OSError) -> str:
-    """The file, and what is wrong with it."""
+    """Return the file and the reason of an error."""
     reason = error.strerror or str(error) or type(error).__name__
     return f"{error.filename}: {reason}" if error.filename is not None else reason
 
@@ -70,7 +70,7 @@ def _fail(message: str) -> NoReturn:
 
 
 def _give_up_output() -> None:
-    """What standard output holds and cannot write, the interpreter would try to write again at its end."""
+    """Discard unwritable output, which the interpreter would otherwise write again at exit."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from softcall.store import OBJECT
+from softcall.stores.store import OBJECT
 from softcall_bench.bench import FILE_STORE, FULL_PRECISION, Bench
 from softcall_bench.book import Key
-from softcall_bench.server import BASE, ROOT, Server, serving
+from softcall_bench.local_server import ROOT
+from softcall_bench.server import BASE, Server, serving
 from softcall_bench.workload import TASK, Text
 
 SCENARIO = "cold-start"

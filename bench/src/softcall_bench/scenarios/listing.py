@@ -10,10 +10,11 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from softcall.store import OBJECT
+from softcall.stores.store import OBJECT
 from softcall_bench.bench import Bench
 from softcall_bench.book import Key
-from softcall_bench.server import ROOT, Server, serving
+from softcall_bench.local_server import ROOT
+from softcall_bench.server import Server, serving
 from softcall_bench.workload import TASK
 
 SCENARIO = "listing"

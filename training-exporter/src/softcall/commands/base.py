@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from softcall.errors import SoftcallError
-from softcall.printable import printable
+from softcall.core.errors import SoftcallError
+from softcall.core.printable import printable
 
 
 def base(
@@ -93,7 +93,7 @@ def base(
 
 
 def _variants(names: list[str] | None) -> tuple[str, ...]:
-    from softcall.bundle import DEFAULT_VARIANTS, VARIANTS
+    from softcall.base.bundle import DEFAULT_VARIANTS, VARIANTS
 
     for name in names or ():
         if name not in VARIANTS:
@@ -109,8 +109,8 @@ def _from_graph(
     replace: bool,
     console: Console,
 ) -> None:
-    from softcall.kept_graph import base_from_graph
-    from softcall.source import Source
+    from softcall.base.source import Source
+    from softcall.export.kept_graph import base_from_graph
 
     bundle, differences = base_from_graph(
         Source.resolve(source), out, name=name, variants=variants, overwrite=replace, console=console
@@ -124,11 +124,11 @@ def _from_graph(
 
 
 def _export(out, source, name, max_positions, variants, replace, keep_graph_in, console: Console) -> None:
-    from softcall.architectures import positions_served, require_expressible
-    from softcall.base_export import export_base
-    from softcall.kept_graph import keep_graph
-    from softcall.progress import step
-    from softcall.source import Source
+    from softcall.base.architectures import positions_served, require_expressible
+    from softcall.base.source import Source
+    from softcall.core.progress import step
+    from softcall.export.base_export import export_base
+    from softcall.export.kept_graph import keep_graph
 
     found = Source.resolve(source)
     require_expressible(found.config, positions_served(found.config, max_positions))

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from softcall.compare_config import CompareConfig, DataSet, Method
-from softcall.errors import SoftcallError
-from softcall.prompt_init import PromptInit
-from softcall.train_config import Device, Precision
-from softcall.train_options import CalibrationFoldsOption, CompileOption, DeviceOption
+from softcall.commands.options import CalibrationFoldsOption, CompileOption, DeviceOption
+from softcall.comparison.config import CompareConfig, DataSet, Method
+from softcall.core.errors import SoftcallError
+from softcall.training.settings.config import Device, Precision
+from softcall.training.settings.prompt_init import PromptInit
 
 _BY_ROWS = "by the number of rows"
 
@@ -115,8 +115,9 @@ def compare(
         compiled=compiled,
     )
     try:
-        from softcall.compare import compare as run
-        from softcall.compare_report import HTML, MARKDOWN, markdown, sections, write_report
+        from softcall.comparison.compare import compare as run
+        from softcall.comparison.report import HTML, MARKDOWN, markdown, write_report
+        from softcall.comparison.sections import sections
     except ModuleNotFoundError as error:
         raise SoftcallError(
             f"comparing needs PyTorch and scikit-learn ({error.name} is missing): "

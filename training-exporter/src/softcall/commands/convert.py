@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from softcall.commands.export import write_artifact
-from softcall.errors import SoftcallError
-from softcall.strict_option import StrictOption
+from softcall.commands.options import StrictOption
+from softcall.core.errors import SoftcallError
 
 
 def convert(
@@ -39,9 +39,9 @@ def convert(
 
     Example: softcall convert multitask-folder spam-prompt --task-id 2
     """
-    from softcall.artifact import Artifact
-    from softcall.bundle import Bundle
-    from softcall.named_base import require_named_base
+    from softcall.artifact.artifact import Artifact
+    from softcall.base.bundle import Bundle
+    from softcall.commands.named_base import require_named_base
     from softcall.prompt_formats import read_prompt
     from softcall.prompt_formats.peft_output import write_prompt
 

@@ -1,4 +1,4 @@
-"""`softcall data`: look at labelled texts before training on them."""
+"""`softcall data`: check labelled texts before training."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softcall.column_options import LabelColumnOption, TextColumnOption
-from softcall.printable import printable, printable_json
-from softcall.train_config import TrainConfig
+from softcall.commands.options import LabelColumnOption, TextColumnOption
+from softcall.core.printable import printable, printable_json
+from softcall.training.settings.config import TrainConfig
 
 if TYPE_CHECKING:
-    from softcall.data_report import DataReport
+    from softcall.datasets.report import DataReport
 
 SHOWN_LABELS = 12
 
@@ -50,8 +50,8 @@ def data(
 
     Example: softcall data train.csv test.csv --text-column sentence
     """
-    from softcall.columns import ColumnChoice
-    from softcall.data_report import report_of
+    from softcall.datasets.columns import ColumnChoice
+    from softcall.datasets.report import report_of
 
     columns = ColumnChoice(tuple(text_column or ()), label_column)
     shown = template.replace(r"\n", "\n") if template is not None else None

@@ -8,13 +8,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from softcall.column_options import LabelColumnOption, TextColumnOption
-from softcall.columns import ColumnChoice
-from softcall.errors import SoftcallError
-from softcall.evaluate import Evaluation, evaluate_artifact, evaluate_server
-from softcall.printable import printable, printable_json
-from softcall.scores import CALIBRATION_BINS, Scores
-from softcall.train_config import Device
+from softcall.commands.options import DeviceOption, LabelColumnOption, TextColumnOption
+from softcall.core.errors import SoftcallError
+from softcall.core.printable import printable, printable_json
+from softcall.datasets.columns import ColumnChoice
+from softcall.evaluation.evaluation import Evaluation
+from softcall.evaluation.scores import CALIBRATION_BINS, Scores
+from softcall.evaluation.server import evaluate_server
+from softcall.training.settings.config import Device
 
 MOST_LABELS = 12  # up to so many, everything is shown
 WORST_LABELS = 10
@@ -53,7 +54,7 @@ def evaluate(
     ] = None,
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
-    device: Annotated[Device, typer.Option(help="auto takes CUDA where there is any.")] = Device.AUTO,
+    device: DeviceOption = Device.AUTO,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Score a task on labelled texts, with PyTorch or against a running server.
@@ -74,6 +75,8 @@ def evaluate(
         )
     else:
         try:
+            from softcall.evaluation.local import evaluate_artifact
+
             result = evaluate_artifact(
                 Path(task),
                 file,
@@ -175,7 +178,7 @@ def _confusion_list(scores: Scores) -> Table:
 
 
 def _plain(label: str) -> str:
-    """A label as it is, even where it looks like rich's markup."""
+    """Return a label without rich's markup."""
     from rich.markup import escape
 
     return escape(printable(label))

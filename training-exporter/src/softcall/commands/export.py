@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softcall.printable import printable
-from softcall.store import Store
-from softcall.store_options import EndpointOption, StoreOption
+from softcall.commands.options import EndpointOption, StoreOption
+from softcall.core.printable import printable
+from softcall.stores.addresses import open_store
 
 if TYPE_CHECKING:
-    from softcall.artifact import Artifact
+    from softcall.artifact.artifact import Artifact
 
 
 def export(
@@ -23,16 +23,16 @@ def export(
 
     Example: softcall export acme/spam spam-prompt --store s3://models/prompts
     """
-    from softcall.artifact import Artifact
+    from softcall.artifact.artifact import Artifact
 
-    opened = Store.open(store, endpoint_url)
+    opened = open_store(store, endpoint_url)
     data, version = opened.get(task)
     artifact = Artifact.from_bytes(data, f"store {opened.address}: task {task}")
     write_artifact(artifact, out, f"version {printable(version)} of {task}")
 
 
 def write_artifact(artifact: "Artifact", out: Path, origin: str) -> None:
-    """Make the folder and say what it holds, and what of a trained task it cannot hold."""
+    """Make the folder, and report its content and what of a trained task it lacks."""
     from softcall.prompt_formats.peft_output import write_task
 
     write_task(out, artifact)

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from softcall.printable import printable, printable_json
-from softcall.store import Store, StoredTask
-from softcall.store_options import EndpointOption, StoreOption
+from softcall.commands.options import EndpointOption, StoreOption
+from softcall.core.printable import printable, printable_json
+from softcall.stores.addresses import open_store
+from softcall.stores.store import StoredTask
 
 
 def ls(
@@ -16,7 +17,7 @@ def ls(
     endpoint_url: EndpointOption = None,
 ) -> None:
     """List the tasks of a store: name, version, bytes, time of the last change (UTC)."""
-    for task in Store.open(store, endpoint_url).tasks():
+    for task in open_store(store, endpoint_url).tasks():
         typer.echo(printable_json(_record(task)) if as_json else _line(task))
 
 
@@ -29,5 +30,5 @@ def _line(task: StoredTask) -> str:
 
 
 def utc(time: datetime) -> str:
-    """To the second, as `2026-01-31T09:30:00Z`."""
+    """Return a time to the second, as `2026-01-31T09:30:00Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")

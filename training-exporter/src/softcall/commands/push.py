@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from softcall.errors import SoftcallError
-from softcall.printable import printable
-from softcall.store import Condition, Store, check_task
-from softcall.store_options import EndpointOption, StoreOption
-from softcall.strict_option import StrictOption
+from softcall.commands.options import EndpointOption, StoreOption, StrictOption
+from softcall.core.errors import SoftcallError
+from softcall.core.printable import printable
+from softcall.stores.addresses import open_store
+from softcall.stores.store import Condition, check_task
 
 if TYPE_CHECKING:
-    from softcall.artifact import Artifact
-    from softcall.bundle import Bundle
+    from softcall.artifact.artifact import Artifact
+    from softcall.artifact.task_description import TaskDescription
+    from softcall.base.bundle import Bundle
     from softcall.prompt_formats import Prompt
-    from softcall.task_description import TaskDescription
 
 
 def push(
@@ -111,12 +111,12 @@ def push(
         raise SoftcallError(
             "--prefix needs --base, the folder made by `softcall base` that encodes the prompt"
         )
-    target = Store.open(store, endpoint_url)
+    target = open_store(store, endpoint_url)
     flags = {"template": template, "labels": label, "task file": task_file, "task id": task_id}
 
-    from softcall.artifact import Artifact
-    from softcall.bundle import Bundle
-    from softcall.named_base import require_named_base
+    from softcall.artifact.artifact import Artifact
+    from softcall.base.bundle import Bundle
+    from softcall.commands.named_base import require_named_base
     from softcall.prompt_formats import read_prompt
 
     if (opened := Artifact.open(source)) is not None:
@@ -140,7 +140,7 @@ def push(
         data = artifact.to_bytes()
 
     if sign is not None:
-        from softcall.signature import Signer
+        from softcall.artifact.signature import Signer
 
         signer = Signer.open(sign)
         data = signer.sign(data, task, datetime.now(UTC))
@@ -159,8 +159,8 @@ def push(
 def _description(
     source: Path, template: str | None, labels: list[str] | None, task_file: Path | None
 ) -> "TaskDescription":
-    """The flags, over the task file if there is one."""
-    from softcall.task_description import TASK_FILE, TaskDescription, read_task_file
+    """Return the task of the flags, which override the task file if there is one."""
+    from softcall.artifact.task_description import TASK_FILE, TaskDescription, read_task_file
 
     folder = source if source.is_dir() else source.parent
     if task_file is None and (folder / TASK_FILE).is_file():
@@ -189,7 +189,7 @@ def _fold(source: Path, prompt: "Prompt", bundle: "Bundle", description: "TaskDe
 
 def _require_base(artifact: "Artifact", base: Path | None) -> None:
     if base is not None:
-        from softcall.bundle import Bundle
+        from softcall.base.bundle import Bundle
 
         bundle = Bundle.open(base)
         artifact.require_base(bundle.name, bundle.fingerprint, bundle.hidden_size)

@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from softcall.errors import SoftcallError
-from softcall.store import Store, check_task
-from softcall.store_options import EndpointOption, StoreOption
+from softcall.commands.options import EndpointOption, StoreOption
+from softcall.core.errors import SoftcallError
+from softcall.stores.addresses import open_store
+from softcall.stores.store import check_task
 
 
 def rm(
@@ -17,7 +18,7 @@ def rm(
 ) -> None:
     """Remove a task from a store; from their next call on, servers answer 404 for it."""
     check_task(task)
-    opened = Store.open(store, endpoint_url)
+    opened = open_store(store, endpoint_url)
     if not yes and not typer.confirm(f"Remove {task} from {opened.address}?"):
         raise SoftcallError("nothing was removed")
     opened.delete(task)

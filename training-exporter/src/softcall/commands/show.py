@@ -1,12 +1,12 @@
-"""`softcall show`: everything that a stored task says of itself."""
+"""`softcall show`: print the metadata of a stored task."""
 
 from typing import Annotated, Any
 
 import typer
 
-from softcall.printable import printable, printable_json
-from softcall.store import Store
-from softcall.store_options import EndpointOption, StoreOption
+from softcall.commands.options import EndpointOption, StoreOption
+from softcall.core.printable import printable, printable_json
+from softcall.stores.addresses import open_store
 
 
 def show(
@@ -16,9 +16,9 @@ def show(
     endpoint_url: EndpointOption = None,
 ) -> None:
     """Show a task: version, size, base, template, labels, scores, and how it was trained."""
-    from softcall.artifact import Artifact
+    from softcall.artifact.artifact import Artifact
 
-    opened = Store.open(store, endpoint_url)
+    opened = open_store(store, endpoint_url)
     data, version = opened.get(task)
     artifact = Artifact.from_bytes(data, f"store {opened.address}: task {task}")
     record = {

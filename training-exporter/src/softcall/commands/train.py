@@ -5,12 +5,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from softcall.column_options import LabelColumnOption, TextColumnOption
-from softcall.errors import SoftcallError
-from softcall.prompt_init import PromptInit
-from softcall.sweep import Candidate
-from softcall.train_config import Head, Precision, Tracker, TrainConfig
-from softcall.train_options import CalibrationFoldsOption, CompileOption, DeviceOption
+from softcall.commands.options import (
+    CalibrationFoldsOption,
+    CompileOption,
+    DeviceOption,
+    LabelColumnOption,
+    TextColumnOption,
+)
+from softcall.core.errors import SoftcallError
+from softcall.training.settings.config import Head, Precision, Tracker, TrainConfig
+from softcall.training.settings.prompt_init import PromptInit
+from softcall.training.settings.sweep import Candidate
 
 _BY_ROWS = "by the number of rows"
 
@@ -239,7 +244,7 @@ def train(
     try:
         from accelerate import PartialState
 
-        from softcall.train import train as run
+        from softcall.training.train import train as run
     except ModuleNotFoundError as error:
         raise SoftcallError(
             f"training needs PyTorch ({error.name} is missing): pip install 'softcall[torch]'"

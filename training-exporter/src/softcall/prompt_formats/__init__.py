@@ -6,7 +6,7 @@ Each format is a module with two functions: `recognises(source)`, by names alone
 from pathlib import Path
 from typing import Protocol
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.prompt_formats import lester, peft_adapter, tgis
 from softcall.prompt_formats.prompt import Prompt
 
@@ -19,24 +19,25 @@ ACCEPTED = (
 
 
 class PromptFormat(Protocol):
-    """What a module of this package is."""
+    """The interface of a module of this package."""
 
     def recognises(self, source: Path) -> bool:
         """Whether the names of files say that `source` has this format."""
 
     def read(self, source: Path, task_id: int | None) -> Prompt:
-        """The prompt; `task_id` picks one of several. `SoftcallError` names the file and says why not."""
+        """Return the prompt; `task_id` selects one of several. Errors name the file and the reason."""
 
 
-# In this order: vLLM's adapter for TGIS puts an `adapter_config.json` beside a `decoder.pt`.
+# The order matters: vLLM's adapter for TGIS puts an `adapter_config.json` beside a `decoder.pt`.
 FORMATS: tuple[PromptFormat, ...] = (tgis, lester, peft_adapter)
 
 
 def read_prompt(source: Path, task_id: int | None = None) -> Prompt:
-    """The prompt of a file or a folder in any of the formats.
+    """Return the prompt of a file or folder in any of the formats.
 
-    `task_id` says which, where one source holds the prompts of several tasks (and is refused elsewhere).
-    `SoftcallError` names the file and the reason for all that is no prompt, or none for a decoder.
+    `task_id` selects the prompt of a source that holds several tasks, and is refused for other sources.
+    Raises `SoftcallError`, which names the file and the reason, for a source that has no prompt for a
+    decoder.
     """
     if not source.exists():
         raise SoftcallError(f"{source}: cannot be read (No such file or directory)")

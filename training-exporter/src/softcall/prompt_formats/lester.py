@@ -1,4 +1,4 @@
-"""`.npy` files, in which Lester et al. (2021) publish their prompts: one array [tokens, hidden]."""
+"""`.npy` files, the format of Lester et al. (2021): one array [tokens, hidden]."""
 
 import io
 from math import prod
@@ -6,21 +6,23 @@ from pathlib import Path
 
 import numpy as np
 
-from softcall.bounded_file import read_bounded
-from softcall.errors import SoftcallError
-from softcall.first_bytes import NPY, tell
+from softcall.core.bounded_file import read_bounded
+from softcall.core.errors import SoftcallError
+from softcall.core.first_bytes import NPY, tell
 from softcall.prompt_formats.prompt import Prompt
 from softcall.prompt_formats.tensor_file import MAX_BYTES, blamed_on
 
 
 def recognises(source: Path) -> bool:
-    """Whether `source` is such a file."""
+    """Whether `source` is a `.npy` file."""
     return source.suffix == ".npy"
 
 
 def read(source: Path, task_id: int | None) -> Prompt:
-    """The prompt; `SoftcallError` for objects, for other numbers than floats, and for any size but the one
-    that the header claims.
+    """Return the prompt.
+
+    Raises `SoftcallError` for objects, for numbers other than floats, and for a size that differs from the
+    header's.
     """
     data = read_bounded(source, MAX_BYTES)
     with blamed_on(source):
@@ -37,7 +39,7 @@ def _array(data: bytes) -> np.ndarray:
         shape, columns_first, dtype = header[version](stream)
     except KeyError:
         raise SoftcallError(f".npy version {version} is not read; expected 1.0 or 2.0") from None
-    except Exception as error:  # of any type: the bytes are a stranger's
+    except Exception as error:  # untrusted bytes raise many types of error
         raise SoftcallError(f"not a .npy file ({' '.join(str(error).split())[:200]})") from None
     if dtype.kind != "f":
         raise SoftcallError(f"holds {dtype}; expected floating-point numbers")

@@ -1,12 +1,12 @@
-"""Multitask prompt tuning (Wang et al. 2023): one shared prompt, times a low-rank matrix for each task."""
+"""Multitask prompt tuning (Wang et al. 2023): a shared prompt, times a low-rank matrix per task."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from softcall.artifact import PROMPT
-from softcall.errors import SoftcallError
+from softcall.artifact.artifact import PROMPT
+from softcall.core.errors import SoftcallError
 from softcall.prompt_formats.tensor_file import Tensors, shown
 
 COLUMNS = "prefix_task_cols"
@@ -14,10 +14,10 @@ ROWS = "prefix_task_rows"
 
 
 def compose(tensors: Tensors, config: Mapping[str, Any], task_id: int | None) -> tuple[np.ndarray, dict]:
-    """The prompt [tokens, hidden] of one task as PEFT's forward pass makes it, and which task that is.
+    """Return the prompt [tokens, hidden] of a task, as PEFT's forward pass computes it, and the task's id.
 
     `prompt_embeddings` [tokens, hidden] * (`prefix_task_cols` [tasks, tokens, ranks] @ `prefix_task_rows`
-    [tasks, ranks, hidden]). `SoftcallError` without a `task_id` where there are several tasks.
+    [tasks, ranks, hidden]). Raises `SoftcallError` without a `task_id` if there are several tasks.
     """
     if set(tensors.names) != {PROMPT, COLUMNS, ROWS}:
         raise SoftcallError(

@@ -1,28 +1,27 @@
-"""P-tuning v1 (Liu et al. 2021): a small network makes the prompt, and always the same one once trained."""
+"""P-tuning v1 (Liu et al. 2021): a small network computes the prompt, which is constant after training."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from softcall.artifact import PROMPT
-from softcall.artifact_bounds import MAX_PROMPT_TOKENS
-from softcall.errors import SoftcallError
+from softcall.artifact.artifact import PROMPT
+from softcall.artifact.bounds import MAX_PROMPT_TOKENS
+from softcall.core.errors import SoftcallError
 from softcall.prompt_formats.tensor_file import Tensors, shown
 
 _EMBEDDING = "embedding.weight"
 _MLP = "mlp_head.0.weight"
 _LSTM = "lstm_head.weight_ih_l0"
-_GATES = 4  # an LSTM stacks the weights of as many
+_GATES = 4  # whose weights an LSTM stacks
 
 
 def compose(tensors: Tensors, config: Mapping[str, Any], task_id: int | None) -> tuple[np.ndarray, dict]:
-    """The prompt [tokens, hidden]: as it lies there, or what the prompt encoder gives, run once.
+    """Return the prompt [tokens, hidden]: the stored one, or the output of the stored prompt encoder.
 
-    PEFT's `save_pretrained` has run the encoder already and keeps its output, `prompt_embeddings`. What a
-    training run keeps (`model.prompt_encoder.state_dict()`) is the encoder itself: `embedding.weight` and
-    `mlp_head.*`, and `lstm_head.*` where there is an LSTM, with or without `prompt_encoder.<adapter>.`
-    before each name.
+    PEFT's `save_pretrained` has run the encoder already and stores its output, `prompt_embeddings`. A
+    training run (`model.prompt_encoder.state_dict()`) stores the encoder itself: `embedding.weight` and
+    `mlp_head.*`, and `lstm_head.*` for an LSTM, with or without `prompt_encoder.<adapter>.` before each name.
     """
     if set(tensors.names) == {PROMPT}:
         return tensors.floats(PROMPT), {}
@@ -40,14 +39,14 @@ def compose(tensors: Tensors, config: Mapping[str, Any], task_id: int | None) ->
 
 
 def _bare(name: str) -> str:
-    """`prompt_encoder.default.mlp_head.0.bias` and `mlp_head.0.bias` are one and the same."""
+    """Strip the adapter: `prompt_encoder.default.mlp_head.0.bias` is `mlp_head.0.bias`."""
     if name.startswith("prompt_encoder."):
         return name.split(".", 2)[-1]
     return name
 
 
 def _run(kind: str, weights: Mapping[str, np.ndarray]) -> np.ndarray:
-    """What PEFT's own module makes of these weights."""
+    """Return the output of PEFT's own module with these weights."""
     try:
         import torch
         from peft import PromptEncoder, PromptEncoderConfig
@@ -72,7 +71,7 @@ def _run(kind: str, weights: Mapping[str, np.ndarray]) -> np.ndarray:
     )
     state = {name: torch.from_numpy(weight.astype(np.float32)) for name, weight in weights.items()}
     try:
-        # Shapes are compared before anything of the sizes that they imply is allocated.
+        # Shapes are compared before any memory of these sizes is allocated.
         with torch.device("meta"):
             encoder = PromptEncoder(config)
         encoder.load_state_dict(state, strict=True, assign=True)

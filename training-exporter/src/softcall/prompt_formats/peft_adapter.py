@@ -1,4 +1,4 @@
-"""Folders that PEFT's `save_pretrained` leaves, for each of its ways to learn a prompt."""
+"""Folders of PEFT's `save_pretrained`, for each PEFT method that learns a prompt."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from softcall.artifact import PROMPT, refuse_multitask
-from softcall.bounded_file import read_json_object
-from softcall.errors import SoftcallError
+from softcall.artifact.artifact import PROMPT, refuse_multitask
+from softcall.core.bounded_file import read_json_object
+from softcall.core.errors import SoftcallError
 from softcall.prompt_formats import multitask, p_tuning
 from softcall.prompt_formats.prompt import Prompt
 from softcall.prompt_formats.tensor_file import Tensors, blamed_on, open_tensors, shown
-from softcall.store import CONFIG, OBJECT
+from softcall.stores.store import CONFIG, OBJECT
 
 PICKLED = "adapter_model.bin"
 MAX_CONFIG_BYTES = 1 << 20
@@ -30,10 +30,10 @@ def recognises(source: Path) -> bool:
 
 
 def read(source: Path, task_id: int | None) -> Prompt:
-    """The prompt of a folder; of a file by the configuration beside it, which only plain prompts go without.
+    """Return the prompt of a folder, or of a file with its configuration beside it; plain prompts need none.
 
-    `SoftcallError` for a `peft_type` that learns anything but a prompt, a `task_type` but CAUSAL_LM, and
-    tensors that do not fit the configuration.
+    Raises `SoftcallError` for a `peft_type` that does not learn a prompt, for a `task_type` other than
+    CAUSAL_LM, and for tensors that do not fit the configuration.
     """
     folder = source if source.is_dir() else source.parent
     model = _model(source) if source.is_dir() else source
@@ -60,7 +60,7 @@ def read(source: Path, task_id: int | None) -> Prompt:
 
 
 def _plain(tensors: Tensors, config: Mapping[str, Any], task_id: int | None) -> tuple[np.ndarray, dict]:
-    """Prompt tuning; whatever else were trained beside the prompt would be lost."""
+    """Prompt tuning. Other trained tensors are refused, because they would be lost."""
     refuse_multitask(tensors.names)
     if set(tensors.names) != {PROMPT}:
         raise SoftcallError(f"holds the tensors {shown(tensors.names)}; expected {PROMPT} alone")
@@ -82,7 +82,7 @@ _REASONS = {
 
 
 def _model(folder: Path) -> Path:
-    """The tensors' file; the pickled one where there is no other."""
+    """Return the file of the tensors; the pickled one if there is no other."""
     return folder / OBJECT if (folder / OBJECT).is_file() else folder / PICKLED
 
 

@@ -1,4 +1,4 @@
-"""Plain PEFT folders as output: what `PeftModel.from_pretrained` loads."""
+"""Writes plain PEFT folders, which `PeftModel.from_pretrained` loads."""
 
 import json
 from collections.abc import Mapping
@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from softcall.artifact import PROMPT, Artifact
-from softcall.new_folder import new_folder
+from softcall.artifact.artifact import PROMPT, Artifact
+from softcall.artifact.safetensors_file import safetensors_bytes
+from softcall.artifact.task_description import TASK_FILE
+from softcall.core.new_folder import new_folder
 from softcall.prompt_formats.prompt import Prompt
-from softcall.safetensors_file import safetensors_bytes
-from softcall.store import CONFIG, OBJECT
-from softcall.task_description import TASK_FILE
+from softcall.stores.store import CONFIG, OBJECT
 
 
 def peft_config(tokens: int, hidden_size: int, base_model: str | None) -> bytes:
-    """The `adapter_config.json` with which PEFT loads a prompt [tokens, hidden]."""
+    """Return the `adapter_config.json` with which PEFT loads a prompt [tokens, hidden]."""
     config = {
         "peft_type": "PROMPT_TUNING",
         "task_type": "CAUSAL_LM",
@@ -25,20 +25,20 @@ def peft_config(tokens: int, hidden_size: int, base_model: str | None) -> bytes:
         "num_virtual_tokens": tokens,
         "token_dim": hidden_size,
         "num_transformer_submodules": 1,
-        "prompt_tuning_init": "RANDOM",  # of no effect: the vectors are loaded
+        "prompt_tuning_init": "RANDOM",  # has no effect, because the vectors are loaded
     }
     return _json(config)
 
 
 def write_prompt(out: Path, prompt: Prompt) -> None:
-    """Make the folder `out` of a prompt; `SoftcallError` where it exists already."""
+    """Write a prompt into the new folder `out`; raise `SoftcallError` if it exists."""
     _write(out, prompt.vectors, prompt.base_model, {})
 
 
 def write_task(out: Path, artifact: Artifact) -> None:
-    """Make the folder `out` of a task: the same, and beside it `task.json`, which `softcall push` reads.
+    """Write a task into the new folder `out`: its prompt, and a `task.json`, which `softcall push` reads.
 
-    A trained label head has no place in PEFT's format: only the language model's own logits come back.
+    PEFT's format has no place for a trained label head: only the language model's own logits can be restored.
     """
     _write(out, artifact.prompt, artifact.base_name, {TASK_FILE: _json(_description(artifact))})
 

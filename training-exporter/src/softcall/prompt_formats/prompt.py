@@ -1,4 +1,4 @@
-"""A prompt as other software has trained it: vectors, and what their file says of them."""
+"""A prompt that other software trained: its vectors, and what its file says about them."""
 
 import re
 from collections.abc import Mapping
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from softcall.artifact import Artifact, check_prompt
-from softcall.errors import SoftcallError
+from softcall.artifact.artifact import Artifact, check_prompt
+from softcall.core.errors import SoftcallError
 
 if TYPE_CHECKING:
-    from softcall.bundle import Bundle
-    from softcall.task_description import TaskDescription
+    from softcall.artifact.task_description import TaskDescription
+    from softcall.base.bundle import Bundle
 
-_MAX_NAME = 500  # characters of a path that are looked at
+_MAX_NAME = 500  # characters at the end of a path
 _CACHED = re.compile(r"models--[^/]*?--([^/]+)/snapshots/")  # how the hub's cache names a model's folder
 _STORED = re.compile(
     r"[-._](gguf|ggml|onnx|safetensors|hf|awq|gptq|int[48]|[48]bit|bf16|fp?(16|32)|i?q\d(_[\dkmslx]+)*)$"
@@ -36,21 +36,21 @@ class Prompt:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        with np.errstate(over="ignore"):  # a value that overflows is infinite, and refused as such
+        with np.errstate(over="ignore"):  # a value that overflows becomes infinite, which is refused later
             object.__setattr__(self, "vectors", np.ascontiguousarray(self.vectors, np.float32))
         check_prompt(self.vectors)
 
     def other_base(self, name: str) -> str | None:
-        """The base that its file names, where that is another than `name`; None where it names none.
+        """Return the base that the prompt's file names, unless it is `name` or the file names none.
 
-        Folders, organisations and the ways to store weights (`-Q4_1`, `-GGUF`) are not compared.
+        Folders, organisations and weight formats (`-Q4_1`, `-GGUF`) are not compared.
         """
         if not self.base_model or _bare(self.base_model) == _bare(name):
             return None
         return self.base_model
 
     def require_hidden_size(self, bundle: "Bundle") -> None:
-        """`SoftcallError` unless its vectors are as wide as those of `bundle`'s base."""
+        """Raise `SoftcallError` unless the vectors have the hidden size of `bundle`'s base."""
         if self.vectors.shape[1] != bundle.hidden_size:
             made_for = f", made for {self.base_model}," if self.base_model else ""
             raise SoftcallError(
@@ -59,11 +59,11 @@ class Prompt:
             )
 
     def fold(self, bundle: "Bundle", description: "TaskDescription") -> Artifact:
-        """The artifact of this prompt on `bundle`'s base, with a label head of the verbalizers' words.
+        """Return the artifact of this prompt on `bundle`'s base, with the verbalizers' label head.
 
         Its logits are the language model's logits of these words behind the prompt (means over their tokens).
         """
-        from softcall.label_head import verbalizer_head
+        from softcall.artifact.label_head import verbalizer_head
 
         self.require_hidden_size(bundle)
         return Artifact(
@@ -81,7 +81,7 @@ class Prompt:
 
 
 def _bare(model: str) -> str:
-    """What a model is called, whoever keeps it, wherever, and however its weights are stored."""
+    """Return a model's name without its organisation, folder and weight format."""
     model = model[-_MAX_NAME:]
     cached = _CACHED.search(model)
     name = (cached[1] if cached else model.rstrip("/").rpartition("/")[2]).casefold()

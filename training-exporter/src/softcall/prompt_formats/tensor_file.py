@@ -1,4 +1,4 @@
-"""Tensors out of files that strangers made: bounded, and nothing in them is ever executed."""
+"""Reads tensors from untrusted files: sizes are bounded, and no code is executed."""
 
 import io
 import zipfile
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from softcall.artifact_bounds import MAX_TENSORS
-from softcall.bounded_file import MAX_SOURCE_BYTES, read_bounded
-from softcall.errors import SoftcallError
-from softcall.first_bytes import PICKLE, ZIP, tell
-from softcall.safetensors_file import SafetensorsFile
+from softcall.artifact.bounds import MAX_TENSORS
+from softcall.artifact.safetensors_file import SafetensorsFile
+from softcall.core.bounded_file import MAX_SOURCE_BYTES, read_bounded
+from softcall.core.errors import SoftcallError
+from softcall.core.first_bytes import PICKLE, ZIP, tell
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,19 +25,19 @@ _LINK_BYTES = 4096
 
 
 class Tensors(Protocol):
-    """Named tensors; each is converted when it is asked for."""
+    """Named tensors, which are converted on access."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What there is."""
+        """The names of the tensors."""
 
     def floats(self, name: str) -> np.ndarray:
-        """One tensor of floating-point numbers; `SoftcallError` when it is missing or of another type."""
+        """Return a floating-point tensor; raise `SoftcallError` if it is missing or has another type."""
 
 
 @contextmanager
 def blamed_on(path: Path) -> Iterator[None]:
-    """Begin whatever is refused inside with `path`."""
+    """Prefix errors of the block with `path`."""
     try:
         yield
     except SoftcallError as error:
@@ -45,14 +45,14 @@ def blamed_on(path: Path) -> Iterator[None]:
 
 
 def open_tensors(path: Path) -> Tensors:
-    """The named tensors of a safetensors file, or of anything else as `torch.save` writes it."""
+    """Return the named tensors of a safetensors file, or of a file of `torch.save`."""
     data = read_bounded(path, MAX_BYTES)
     with blamed_on(path):
         return SafetensorsFile(data) if path.suffix == ".safetensors" else _PickledTensors(_unpickled(data))
 
 
 def read_bare_tensor(path: Path) -> np.ndarray:
-    """The one tensor, float32, of a file that `torch.save(tensor, path)` has left."""
+    """Return the only tensor, float32, of a file of `torch.save(tensor, path)`."""
     data = read_bounded(path, MAX_BYTES)
     with blamed_on(path):
         found = _unpickled(data)
@@ -62,7 +62,7 @@ def read_bare_tensor(path: Path) -> np.ndarray:
 
 
 def shown(names: Iterator[str]) -> str:
-    """Names for a message, as many as a person reads."""
+    """Return the first names, for a message."""
     names = sorted(names)
     rest = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
     return (", ".join(names[:_SHOWN_NAMES]) or "none") + rest
@@ -84,7 +84,7 @@ class _PickledTensors:
 
 
 def _unpickled(data: bytes) -> Any:
-    """What `torch.load` makes of `data` when it may make tensors only: a pickle could otherwise run code."""
+    """Load `data` with `torch.load`, limited to tensors, because a pickle could otherwise run code."""
     if other := tell(data, accepted=(ZIP, PICKLE)):
         raise SoftcallError(f"it is {other}; expected a file of tensors")
     try:
@@ -95,12 +95,12 @@ def _unpickled(data: bytes) -> Any:
     _require_unpacked_size(data)
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # of any type: the bytes are a stranger's
+    except Exception as error:  # untrusted bytes raise many types of error
         raise SoftcallError(f"not a file of tensors ({type(error).__name__})") from None
 
 
 def _require_no_link(data: bytes) -> None:
-    """Git leaves a symbolic link as a file with the target's name where links are not supported."""
+    """Refuse the text of a symbolic link, which Git writes where links are not supported."""
     if len(data) < _LINK_BYTES and data.endswith((b".pt", b".bin")) and data.isascii() and b"\0" not in data:
         raise SoftcallError(
             f"not a file of tensors but the text of a link to {data.decode()!r}; give that file instead"
@@ -120,7 +120,7 @@ def _require_unpacked_size(data: bytes) -> None:
 
 
 def _array(what: str, tensor: Any) -> np.ndarray:
-    """A copy in float32; a few bytes can claim any shape (strides of zero), so the shape comes first."""
+    """Return a copy in float32. The shape is checked first: few bytes can claim any shape (zero strides)."""
     import torch
 
     if not isinstance(tensor, torch.Tensor):

@@ -1,8 +1,8 @@
-"""`decoder.pt` of IBM's TGIS and of caikit: one bare tensor [tokens, hidden], saved with `torch.save`."""
+"""`decoder.pt` of IBM's TGIS and of caikit: a bare tensor [tokens, hidden], saved with `torch.save`."""
 
 from pathlib import Path
 
-from softcall.errors import SoftcallError
+from softcall.core.errors import SoftcallError
 from softcall.prompt_formats.prompt import Prompt
 from softcall.prompt_formats.tensor_file import blamed_on, read_bare_tensor
 
@@ -18,7 +18,7 @@ def recognises(source: Path) -> bool:
 
 
 def read(source: Path, task_id: int | None) -> Prompt:
-    """The prompt; `SoftcallError` where an `encoder.pt` says that it is an encoder-decoder model's."""
+    """Return the prompt; raise `SoftcallError` if an `encoder.pt` marks an encoder-decoder model."""
     folder = source if source.is_dir() else source.parent
     file = source / DECODER if source.is_dir() else source
     if file.name in (DECODER, ENCODER) and (folder / ENCODER).exists():

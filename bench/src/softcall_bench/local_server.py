@@ -1,0 +1,1 @@
+../../../tools/local_server.py

@@ -1,0 +1,89 @@
+"""The description of a task: template, labels, verbalizers; from flags or from a `task.json`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from softcall.artifact.bounds import check_labels
+from softcall.artifact.label_head import default_verbalizer
+from softcall.artifact.template import Template
+from softcall.core.bounded_file import read_json_object
+from softcall.core.errors import SoftcallError
+
+TASK_FILE = "task.json"
+MAX_FILE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class TaskDescription:
+    """A task in words; the fields are those of `task.json`.
+
+    `labels` are in the order of their scores. `verbalizers` maps labels to words; the others are verbalized
+    by their names (`card_arrival`: " card arrival").
+    """
+
+    template: Template
+    labels: tuple[str, ...]
+    verbalizers: Mapping[str, str] = field(default_factory=dict)
+    temperature: float = 1.0
+    abstain_threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        check_labels(self.labels)
+        for label in self.verbalizers:
+            if label not in self.labels:
+                raise SoftcallError(
+                    f"verbalizers names {label!r}, which is not a label ({', '.join(self.labels)})"
+                )
+
+    @property
+    def words(self) -> list[str]:
+        """One verbalizer for each label."""
+        return [self.verbalizers.get(label, default_verbalizer(label)) for label in self.labels]
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any], where: str) -> Self:
+        """Return the task of a `task.json`'s fields; raise `SoftcallError`, which begins with `where`."""
+        known = [entry.name for entry in fields(cls)]
+        for name in record:
+            if name not in known:
+                raise SoftcallError(f"{where}: unknown field {name!r}; expected {', '.join(known)}")
+        for name, expected, kind in _KINDS:
+            if name not in record and name in _REQUIRED:
+                raise SoftcallError(f"{where}: {name} is missing; expected {expected}")
+            if name in record and not kind(record[name]):
+                raise SoftcallError(f"{where}: {name} is {record[name]!r}; expected {expected}")
+        try:
+            return cls(
+                **{**record, "template": Template(record["template"]), "labels": tuple(record["labels"])}
+            )
+        except SoftcallError as error:
+            raise SoftcallError(f"{where}: {error}") from None
+
+
+def read_task_file(path: Path) -> dict[str, Any]:
+    """Return the unchecked fields of a `task.json`; raise `SoftcallError` unless it is a JSON object."""
+    return read_json_object(path, MAX_FILE_BYTES)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _strings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _words(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+
+
+_REQUIRED = ("template", "labels")
+_KINDS = (
+    ("template", "a string that holds {text}, or {text1} and {text2}", lambda value: isinstance(value, str)),
+    ("labels", "a list of names", _strings),
+    ("verbalizers", "an object from label to words", _words),
+    ("temperature", "a number greater than 0", _number),
+    ("abstain_threshold", "null or a probability in (0, 1]", lambda value: value is None or _number(value)),
+)

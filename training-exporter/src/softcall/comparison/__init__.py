@@ -1,0 +1,1 @@
+"""Prompt tuning beside other ways to the same classifier, on the same rows and steps."""

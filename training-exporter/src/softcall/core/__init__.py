@@ -1,0 +1,1 @@
+"""What every other package builds on: errors, output to terminals, and files read and written safely."""

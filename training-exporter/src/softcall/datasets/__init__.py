@@ -1,0 +1,1 @@
+"""Labelled texts: files and folders of rows, their columns, and checks before training."""

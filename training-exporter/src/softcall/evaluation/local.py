@@ -1,0 +1,72 @@
+"""An artifact scored on the rows of a file, with PyTorch."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from softcall.artifact.artifact import Artifact
+from softcall.artifact.bounds import max_artifact_bytes
+from softcall.base.source import Source
+from softcall.core.bounded_file import read_bounded
+from softcall.core.errors import SoftcallError
+from softcall.datasets.columns import ColumnChoice
+from softcall.datasets.folder import TEST
+from softcall.datasets.rows import read_rows
+from softcall.evaluation.classifier import PromptedClassifier, torch_device
+from softcall.evaluation.evaluation import Evaluation, gold_labels
+from softcall.evaluation.scores import Scores
+from softcall.evaluation.temperature import confidences
+
+
+def evaluate_artifact(
+    path: Path,
+    file: Path,
+    *,
+    base: str | None,
+    device: str,
+    max_text_tokens: int | None,
+    columns: ColumnChoice = ColumnChoice(),  # noqa: B008 (immutable)
+) -> Evaluation:
+    """Score an artifact on a file with PyTorch in float32.
+
+    Texts of more than `max_text_tokens` tokens are cut; with None nothing is cut, and a text beyond the
+    base's positions is refused. `device` is `auto`, `cpu` or `cuda`. Predictions abstain as a server's do.
+    Raises `SoftcallError` for an artifact of another base, and for labels that the artifact does not have.
+    """
+    artifact = Artifact.from_bytes(_artifact_bytes(path), where=str(path))
+    rows = read_rows(file, artifact.template.fields, columns=columns, part=TEST)
+    for row in rows:
+        if row.label not in artifact.labels:
+            raise SoftcallError(f"{row.where}: label {row.label!r} is not one of {path}'s labels")
+    place = torch_device(device)
+    loaded = Source.resolve(base).load()
+    artifact.require_base(loaded.name, loaded.fingerprint, loaded.model.config.hidden_size)
+    room = loaded.positions - artifact.tokens
+    limit = room if max_text_tokens is None else min(room, max_text_tokens)
+    classifier, trunk = PromptedClassifier.of(artifact).to(place), loaded.model.base_model.to(place)
+
+    started = time.perf_counter()
+    ids = [
+        artifact.template.encode(loaded.tokenizer, row.texts, limit, truncate=max_text_tokens is not None)
+        for row in rows
+    ]
+    logits = classifier.score(trunk, ids)
+    elapsed = time.perf_counter() - started
+    sure = tuple(confidences(logits, artifact.temperature).tolist())
+    scores = Scores(artifact.labels, gold_labels(rows), labels_of_logits(artifact, logits), sure)
+    return Evaluation(scores, f"{loaded.name} on {place.type}", (), 1e3 * elapsed / len(rows))
+
+
+def labels_of_logits(artifact: Artifact, logits: np.ndarray) -> tuple[str | None, ...]:
+    """Return the label of each row of `logits` [rows, labels]; None below the abstain threshold."""
+    threshold = artifact.abstain_threshold or 0.0
+    top = zip(logits.argmax(axis=1), confidences(logits, artifact.temperature), strict=True)
+    return tuple(artifact.labels[i] if p >= threshold else None for i, p in top)
+
+
+def _artifact_bytes(path: Path) -> bytes:
+    try:
+        return read_bounded(path, max_artifact_bytes())
+    except SoftcallError as error:
+        raise SoftcallError(f"{error}; expected an artifact (a task needs --server)") from None

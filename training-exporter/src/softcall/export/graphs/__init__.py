@@ -1,0 +1,1 @@
+"""Trunk graphs: traced from a model, and rewritten for each precision."""

@@ -1,0 +1,1 @@
+"""Object stores for tasks: S3 and folders."""

@@ -1,0 +1,1 @@
+"""Training: a prompt is learnt from labelled texts and becomes an artifact."""

@@ -1,0 +1,1 @@
+"""The training loop: learners, their steps and scores, and what a run keeps of them."""

@@ -1,0 +1,120 @@
+"""What training prints before its first step and after its last step."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from rich.console import Console
+from rich.table import Table
+
+from softcall.artifact.artifact import Artifact
+from softcall.artifact.template import Template
+from softcall.base.source import LoadedBase
+from softcall.core.console import print_plain
+from softcall.core.printable import printable
+from softcall.training.initialization import init_text_of
+from softcall.training.inputs.examples import Examples
+from softcall.training.inputs.rows import TrainingRows
+from softcall.training.loop.learner import Learner
+from softcall.training.loop.scoring import Result
+from softcall.training.outcome import device_name
+from softcall.training.settings.config import Head, TrainConfig
+from softcall.training.settings.prompt_init import PromptInit
+from softcall.training.settings.sweep import halvings
+
+
+def announce(
+    console: Console,
+    config: TrainConfig,
+    rows: TrainingRows,
+    examples: dict[str, Examples],
+    template: Template,
+    base: LoadedBase,
+    words: Sequence[str],
+    device: torch.device,
+    folder: Path,
+) -> None:
+    """Print the chosen settings, defaults included."""
+    head = f" (head {config.head_learning_rate:g})" if config.head == Head.TRAINED else ""
+    longest = max(examples["train"].lengths)
+    cut = sum(part.cut for part in examples.values())
+    processes = PartialState().num_processes
+    shared = f", {processes} processes" if processes > 1 else ""
+    where = f"{printable(base.name)} on {device_name(device)}{shared}"
+    lines = [
+        f"base      {where}; steps in {config.dtype}, scores in float32",
+        f"rows      {len(rows.train):,} train, {len(rows.dev):,} dev, {len(rows.test):,} test",
+        f"labels    {len(rows.labels)}; label head: {config.head}",
+        f"texts     {template.source!r}, at most {longest} tokens; {cut:,} texts were cut",
+        *_told_candidates(config, words),
+        f"steps     {config.steps:,} of {config.batch_size} rows, dev every {config.eval_every}",
+        f"learning  rate {config.learning_rate:g}{head}, {config.warmup_steps} steps of warm-up, cosine",
+        f"run       {folder}",
+    ]
+    lines += [f"warning   {note}" for note in rows.notes]
+    print_plain(console, "\n".join(lines))
+
+
+def _told_candidates(config: TrainConfig, words: Sequence[str]) -> list[str]:
+    tried = config.tried
+    if len(tried) > 1:
+        kept = ", ".join(
+            f"{count} after step {step}" for step, count in halvings(len(tried), config.steps).items()
+        )
+        return [f"sweep     {len(tried)} candidates in one run of the base; {kept}"]
+    init = config.init.value
+    if config.init == PromptInit.TEXT:
+        init += f" {init_text_of(config, words)[:60]!r}"
+    elif config.init == PromptInit.ARTIFACT:
+        init += f" {config.init_from}"
+    return [f"prompt    {config.tokens} tokens from {init}, seed {config.seed}"]
+
+
+def report(
+    console: Console,
+    config: TrainConfig,
+    learners: Sequence[Learner],
+    winner: Learner,
+    raw: Result,
+    results: dict[str, Result],
+    artifact: Artifact,
+) -> None:
+    """Print the outcome."""
+    if len(learners) > 1:
+        console.print(candidate_table(learners, winner))
+    for name, result in results.items():
+        print_plain(console, f"{name}: {result.told} of {result.scores.rows:,} rows")
+    before, after = (result.scores.calibration_error for result in (raw, results["dev"]))
+    fitted_on = "dev"
+    if config.calibration_folds:
+        accuracy = artifact.metrics["out_of_fold_accuracy"]
+        fitted_on += f" and {config.calibration_folds} folds of train (accuracy {accuracy:.4f})"
+    print_plain(
+        console,
+        f"temperature {artifact.temperature:.3f}, fitted on {fitted_on}:"
+        f" expected calibration error {before:.4f} before, {after:.4f} after",
+    )
+    if artifact.abstain_threshold is not None:
+        below = (results["dev"].confidence < artifact.abstain_threshold).mean()
+        print_plain(
+            console,
+            f"abstains below a probability of {artifact.abstain_threshold:.4f}: {below:.1%} of dev's rows",
+        )
+    size, step = config.out.stat().st_size, winner.state.best_step
+    print_plain(console, f"wrote {config.out} ({size:,} bytes): the prompt of step {step}")
+
+
+def candidate_table(learners: Sequence[Learner], winner: Learner) -> Table:
+    """Return a table of a sweep's candidates and their outcomes."""
+    table = Table(title="candidates, by their best on dev", title_justify="left")
+    for column in ("learning rate", "init", "tokens", "seed", "steps", "accuracy", "loss", ""):
+        table.add_column(column, justify="left" if column in ("init", "") else "right")
+    for learner in learners:
+        candidate, state = learner.candidate, learner.state
+        shown = [f"{candidate.learning_rate:.4g}", candidate.init.value, candidate.tokens, candidate.seed]
+        shown += [state.steps, f"{state.best_accuracy:.4f}", f"{state.best_loss:.3f}"]
+        if not state.evaluations:
+            shown[-2:] = "-", "-"
+        table.add_row(*map(str, shown), "won" if learner is winner else state.dropped)
+    return table

@@ -1,0 +1,1 @@
+"""The settings of a training run; light enough for the command line's help."""
