@@ -68,8 +68,7 @@ class ArchitectureTest {
             .mayOnlyBeAccessedByLayers("api", "jobs", "inference", "task");
 
     @ArchTest
-    static final ArchRule NO_CYCLES =
-            slices().matching("io.softcall.(*.**)").should().beFreeOfCycles();
+    static final ArchRule NO_CYCLES = slices().assignedFrom(PACKAGES).should().beFreeOfCycles();
 
     /** Only the packages that open the model depend on the runtime that computes. */
     @ArchTest

@@ -1,5 +1,6 @@
 package io.softcall.api;
 
+import io.quarkus.runtime.annotations.RegisterForReflection;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import java.util.EnumSet;
@@ -23,12 +24,14 @@ public final class Errors {
     private Errors() {}
 
     /** The body of an error on every path. */
+    @RegisterForReflection
     public record Body(Error error) {}
 
     /**
      * @param type the reason in lower case
      * @param code the HTTP status
      */
+    @RegisterForReflection
     public record Error(String message, String type, int code) {}
 
     public static int status(Reason reason) {

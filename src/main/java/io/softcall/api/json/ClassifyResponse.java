@@ -2,6 +2,7 @@ package io.softcall.api.json;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
+import io.quarkus.runtime.annotations.RegisterForReflection;
 import io.softcall.inference.Classification;
 import io.softcall.task.Task;
 import java.time.Duration;
@@ -19,6 +20,7 @@ import java.util.UUID;
  * @param version the store's identifier of the prompt that answered
  * @param staleMs milliseconds since the version was last validated; only present when the store could not be reached
  */
+@RegisterForReflection
 @JsonInclude(JsonInclude.Include.NON_NULL)
 public record ClassifyResponse(
         String id,
@@ -39,6 +41,7 @@ public record ClassifyResponse(
      * @param scores probabilities by label name, on request
      * @param logits by label index, before the temperature, on request
      */
+    @RegisterForReflection
     record Item(
             int index,
             @JsonInclude(JsonInclude.Include.ALWAYS) String label,
@@ -50,6 +53,7 @@ public record ClassifyResponse(
             @JsonInclude(JsonInclude.Include.NON_NULL) float[] logits) {}
 
     /** Tokens of all texts with their template. Prompt vectors are not counted, because they cost next to nothing. */
+    @RegisterForReflection
     record Usage(
             @JsonProperty("prompt_tokens") int promptTokens,
             @JsonProperty("total_tokens") int totalTokens,

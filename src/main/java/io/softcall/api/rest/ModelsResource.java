@@ -88,6 +88,7 @@ class ModelsResource {
     }
 
     /** @param task the metadata of the artifact */
+    @RegisterForReflection
     record Details(
             String id,
             String object,

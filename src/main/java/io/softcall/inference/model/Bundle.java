@@ -4,6 +4,7 @@ import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.quarkus.runtime.annotations.RegisterForReflection;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -55,6 +56,7 @@ public record Bundle(
      * @param hidden [hidden]
      * @param tolerance the allowed difference, relative to the largest absolute value of {@code hidden}
      */
+    @RegisterForReflection
     public record Golden(
             @JsonProperty("input_ids") long[] inputIds,
             @JsonProperty("prompt_embeds") float[][] promptEmbeds,
@@ -67,8 +69,10 @@ public record Bundle(
     }
 
     /** The values of a variant of lower precision, which replace those of the bundle. */
+    @RegisterForReflection
     private record GoldenJson(float[] hidden, double tolerance) {}
 
+    @RegisterForReflection
     @JsonIgnoreProperties(ignoreUnknown = true)
     private record VariantJson(
             String graph,
@@ -76,6 +80,7 @@ public record Bundle(
             @JsonProperty("kv_layout") String kvLayout,
             GoldenJson golden) {}
 
+    @RegisterForReflection
     @JsonIgnoreProperties(ignoreUnknown = true)
     private record Json(
             int schema,

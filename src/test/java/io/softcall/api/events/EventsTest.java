@@ -249,7 +249,9 @@ class EventsTest {
             """)
     void attributesThatAreNone(String name, String value) throws Exception {
         assertRefused(
-                post("application/cloudevents+json", structured("sentiment").put(name, value)), 400, "not a CloudEvent");
+                post("application/cloudevents+json", structured("sentiment").put(name, value)),
+                400,
+                "not a CloudEvent");
         Map<String, String> headers = attributes();
         headers.put("ce-" + name, value);
         assertRefused(post(headers, request("sentiment")), 400, "not a CloudEvent");
