@@ -1,6 +1,6 @@
 """Fuzzes whatever reads what strangers send, for a time in all, and says what was found.
 
-    python3 tools/fuzz.py [--minutes 10] [--only Csv]
+    python3 tools/fuzz.py [--minutes 10] [--only Csv] [--jobs 2]
 
 Each method with `@FuzzTest` is a target, and all have the same share of the time. A target starts from its
 inputs in `src/test/resources` and from what earlier runs have collected in `build/fuzz/corpus`. Each gives a
@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,8 +64,9 @@ class Outcome:
 def main() -> None:
     """Fuzz; status 1 when something was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=10, help="for all targets together")
+    parser.add_argument("--minutes", type=float, default=10, help="of fuzzing, the sum over all targets")
     parser.add_argument("--only", default="", help="targets whose names have this in them")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="targets at a time")
     options = parser.parse_args()
     chosen = [target for target in targets() if options.only in target.name]
     if not chosen:
@@ -73,24 +75,28 @@ def main() -> None:
         )
     seconds = max(LEAST_S, round(options.minutes * 60 / len(chosen)))
     java, classpath = build()
-    print(f"fuzz: {len(chosen)} targets, {seconds} s each", flush=True)
+    print(f"fuzz: {len(chosen)} targets, {seconds} s each, {options.jobs} at a time", flush=True)
     failed = False
-    for target in chosen:
-        outcome = fuzz(target, java, classpath, seconds)
-        print(
-            f"{target.name:32} {outcome.executions:>10} executions   coverage {outcome.coverage:>5}   "
-            f"{len(outcome.findings)} findings",
-            flush=True,
-        )
-        for finding in outcome.findings:
-            print(f"  {finding.relative_to(ROOT)}")
-        if outcome.problem:
-            print(
-                f"  {outcome.problem}; {target.folder('logs').relative_to(ROOT)}.log has all of it",
-                flush=True,
-            )
-        failed |= bool(outcome.findings or outcome.problem)
+    with ThreadPoolExecutor(options.jobs) as threads:
+        under_way = {threads.submit(fuzz, target, java, classpath, seconds): target for target in chosen}
+        for ended in as_completed(under_way):
+            outcome = ended.result()
+            report(under_way[ended], outcome)
+            failed |= bool(outcome.findings or outcome.problem)
     sys.exit(failed)
+
+
+def report(target: Target, outcome: Outcome) -> None:
+    """Print a line, and below it the findings and the problem."""
+    print(
+        f"{target.name:32} {outcome.executions:>10} executions   coverage {outcome.coverage:>5}   "
+        f"{len(outcome.findings)} findings",
+        flush=True,
+    )
+    for finding in outcome.findings:
+        print(f"  {finding.relative_to(ROOT)}", flush=True)
+    if outcome.problem:
+        print(f"  {outcome.problem}; {target.folder('logs').relative_to(ROOT)}.log has all of it", flush=True)
 
 
 def targets() -> list[Target]:

@@ -36,6 +36,9 @@ class ReachabilityMetadataTest {
                 continue;
             }
             Class<?> owner = type(type.asText());
+            for (JsonNode field : entry.path("fields")) {
+                assertNotNull(owner.getDeclaredField(field.get("name").asText()));
+            }
             for (JsonNode method : entry.path("methods")) {
                 List<Class<?>> parameters = new ArrayList<>();
                 for (JsonNode parameter : method.get("parameterTypes")) {
@@ -79,6 +82,7 @@ class ReachabilityMetadataTest {
 
     private static Class<?> type(String name) throws ClassNotFoundException {
         return switch (name) {
+            case "boolean" -> boolean.class;
             case "int" -> int.class;
             case "long" -> long.class;
             default ->
