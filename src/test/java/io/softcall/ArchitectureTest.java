@@ -98,8 +98,10 @@ class ArchitectureTest {
             only("io.cloudevents..", "io.softcall.api.events..", "io.softcall.api.kafka..");
 
     @ArchTest
-    static final ArchRule PARQUET =
-            only("dev.hardwood..", "io.softcall.jobs.formats.parquet..", "io.softcall.jobs.formats..");
+    static final ArchRule ZSTD = only("com.github.luben..", "io.softcall.jobs.files..", "io.softcall.jobs.formats..");
+
+    @ArchTest
+    static final ArchRule SNAPPY = only("org.xerial..", "io.softcall.jobs.formats..");
 
     @ArchTest
     static final ArchRule HTTP = noClasses()
