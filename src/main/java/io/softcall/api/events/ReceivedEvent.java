@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.cloudevents.CloudEvent;
+import io.cloudevents.SpecVersion;
 import io.cloudevents.core.builder.CloudEventBuilder;
 import io.cloudevents.core.message.MessageReader;
 import io.cloudevents.jackson.JsonFormat;
@@ -16,9 +17,13 @@ import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * A CloudEvent from any protocol. The CloudEvents SDK reads its attributes. Its data is read as JSON regardless of the
@@ -35,6 +40,13 @@ public record ReceivedEvent(CloudEvent attributes, JsonNode data) {
 
     /** The source of the events that Softcall sends as answers. */
     private static final URI SOFTCALL = URI.create("softcall");
+
+    private static final Pattern EXTENSION = Pattern.compile("[a-z0-9]+");
+
+    /** The names of version 1.0 that are not extensions. */
+    private static final Set<String> RESERVED = Stream.concat(
+                    SpecVersion.V1.getAllAttributes().stream(), Stream.of(DATA))
+            .collect(Collectors.toUnmodifiableSet());
 
     private static final JsonMapper JSON = JsonMapper.builder()
             .addModule(JsonFormat.getCloudEventJacksonModule(JsonFormatOptions.builder()
@@ -125,7 +137,19 @@ public record ReceivedEvent(CloudEvent attributes, JsonNode data) {
      * @param data is written as JSON
      */
     public CloudEvent reply(String id, String type, Optional<String> subject, Object data) {
-        return complete(CloudEventBuilder.v1(attributes), id, type, subject, data);
+        CloudEventBuilder reply = CloudEventBuilder.v1(attributes);
+        attributes.getExtensionNames().stream()
+                .filter(name -> !isExtension(name))
+                .forEach(reply::withoutExtension);
+        return complete(reply, id, type, subject, data);
+    }
+
+    /**
+     * Returns whether an event of version 1.0 may have an extension of this name. Events of version 0.3 may have one that is
+     * an attribute in 1.0, and the SDK accepts the empty name.
+     */
+    private static boolean isExtension(String name) {
+        return EXTENSION.matcher(name).matches() && !RESERVED.contains(name);
     }
 
     /** Returns an event that answers a request without a CloudEvent around it. */
