@@ -2,13 +2,14 @@
 
 import itertools
 import re
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_CHARACTERS = 120
+
+MADE = {"build", "node_modules", "runs", "target"}
 
 RETIRED = {
     "no command here repeats": "docs/experiments.md collects what no command repeats",
@@ -33,11 +34,13 @@ ELSEWHERE = re.compile(r"[a-z][a-z+.-]*:")
 
 
 def pages() -> list[Path]:
-    """Every Markdown page that Git tracks."""
-    listed = subprocess.run(
-        ["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    return [ROOT / name for name in listed.splitlines()]
+    """Every Markdown page of the project. A copy without Git's history has the same ones."""
+    return sorted(page for page in ROOT.rglob("*.md") if not _is_made(page.relative_to(ROOT)))
+
+
+def _is_made(page: Path) -> bool:
+    """Whether a page lies in a folder of environments, caches or build outputs."""
+    return any(part.startswith(".") or part in MADE for part in page.parts[:-1])
 
 
 def faults(page: Path) -> list[str]:
