@@ -1,6 +1,5 @@
 package io.softcall.api.http;
 
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -35,6 +34,8 @@ public enum Paths {
         static final List<String> READ_OR_DELETED = List.of("GET", "HEAD", "DELETE", "OPTIONS");
     }
 
+    private static final List<Paths> ALL = List.of(values());
+
     /** Paths whose body is a request for classification. */
     static final List<Paths> CLASSIFICATION = List.of(CLASSIFY, VLLM_CLASSIFY, CLASSIFY_TEXT);
 
@@ -57,7 +58,7 @@ public enum Paths {
 
     /** Returns all templates; metrics use them as the paths of requests. */
     static Set<String> templates() {
-        return Arrays.stream(values()).map(Paths::template).collect(Collectors.toUnmodifiableSet());
+        return ALL.stream().map(Paths::template).collect(Collectors.toUnmodifiableSet());
     }
 
     /**
@@ -66,7 +67,12 @@ public enum Paths {
      */
     static Optional<Paths> of(String path) {
         String resource = path.length() > 1 && path.endsWith("/") ? path.substring(0, path.length() - 1) : path;
-        return Arrays.stream(values()).filter(known -> known.matches(resource)).findFirst();
+        for (Paths known : ALL) {
+            if (known.matches(resource)) {
+                return Optional.of(known);
+            }
+        }
+        return Optional.empty();
     }
 
     private boolean matches(String path) {
