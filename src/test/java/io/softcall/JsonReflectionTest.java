@@ -3,6 +3,7 @@ package io.softcall;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.tngtech.archunit.core.domain.JavaAnnotation;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.domain.JavaMethod;
@@ -19,7 +20,6 @@ import io.softcall.jobs.run.Plan;
 import java.lang.reflect.RecordComponent;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -33,6 +33,7 @@ class JsonReflectionTest {
 
     private static final String OURS = "io.softcall.";
     private static final String JACKSON = "com.fasterxml.jackson.annotation.";
+    private static final String JAX_RS = "jakarta.ws.rs.";
     private static final Pattern CLASS_NAME = Pattern.compile("io\\.softcall\\.[\\w.$]+");
 
     /** Written as a plain {@code Object}, which their classes do not show. */
@@ -79,7 +80,7 @@ class JsonReflectionTest {
                         shapes);
             }
             for (JavaMethod method : type.getMethods()) {
-                if (method.getAnnotations().stream().anyMatch(isRest())) {
+                if (isOf(JAX_RS, method.getAnnotations())) {
                     addNamed(method.reflect().getGenericReturnType().getTypeName(), shapes);
                 }
             }
@@ -96,14 +97,13 @@ class JsonReflectionTest {
     }
 
     private static boolean isAnnotated(JavaClass type) {
-        return Stream.concat(
-                        type.getAnnotations().stream(),
-                        type.getFields().stream().flatMap(field -> field.getAnnotations().stream()))
-                .anyMatch(annotation -> annotation.getRawType().getName().startsWith(JACKSON));
+        return isOf(JACKSON, type.getAnnotations())
+                || type.getFields().stream().anyMatch(field -> isOf(JACKSON, field.getAnnotations()));
     }
 
-    private static Predicate<Object> isRest() {
-        return annotation -> annotation.toString().contains("jakarta.ws.rs.");
+    private static boolean isOf(String library, Set<? extends JavaAnnotation<?>> annotations) {
+        return annotations.stream()
+                .anyMatch(annotation -> annotation.getRawType().getName().startsWith(library));
     }
 
     private static void addAll(Stream<JavaClass> types, Set<Class<?>> shapes) throws ClassNotFoundException {

@@ -167,7 +167,7 @@ class TasksTest {
     }
 
     @Test
-    void aCrowdSharesOnlyAQuestionThatIsSentAfterItArrived() throws Exception {
+    void callsShareOnlyARevalidationThatIsSentAfterTheyArrived() throws Exception {
         Tasks tasks = tasks(Map.of("softcall.store.timeout", "1H"));
         store.hold = new CountDownLatch(1);
         CompletableFuture<Tasks.Validated> first = tasks.revalidate(NAME);
@@ -185,7 +185,7 @@ class TasksTest {
     }
 
     @Test
-    void aQuestionThatTakesLongHoldsUpNobodyForLongerThanAQuarterOfTheTimeout() throws Exception {
+    void aSlowRevalidationDelaysOthersByAtMostAQuarterOfTheTimeout() throws Exception {
         Tasks tasks = tasks(Map.of("softcall.store.timeout", "40MS"));
         CountDownLatch release = new CountDownLatch(1);
         store.hold = release;
@@ -204,7 +204,7 @@ class TasksTest {
     }
 
     @Test
-    void aSilentStoreIsAskedFiveQuestionsAtOnceAtMost() throws Exception {
+    void aSilentStoreGetsAtMostFiveRevalidationsAtOnce() throws Exception {
         Tasks tasks = tasks(Map.of("softcall.store.timeout", "200MS"));
         store.silentMs = 200;
         List<CompletableFuture<Tasks.Validated>> calls = new ArrayList<>();
