@@ -22,6 +22,7 @@ import org.junit.jupiter.api.Test;
 class ArtifactBoundsTest {
 
     private static final int MAX_TEMPLATE = 20_000;
+    private static final PrefixLayout LAYOUT = new PrefixLayout("fp32", "digest", 2, 2, 16);
 
     @Test
     void aTemplateIsBounded() throws RefusedException {
@@ -123,6 +124,49 @@ class ArtifactBoundsTest {
         assertTrue(wordy.heapBytes() > small.heapBytes() + 20_000, () -> "" + wordy.heapBytes());
     }
 
+    @Test
+    void theLargestOfEachIsRead() throws RefusedException {
+        Task task = read(EditedArtifact.of("sentiment")
+                .metadata(softcall ->
+                        softcall.putArray("labels").add("x".repeat(1_000)).add("y")));
+        assertEquals(1_000, task.head().labels().getFirst().length());
+        // The prompt of this task has 8 tokens.
+        Requirements eight = new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 8, LAYOUT, true);
+        assertEquals(8, read(eight, EditedArtifact.of("sentiment")).prompt().tokens());
+        Requirements seven = new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 7, LAYOUT, true);
+        assertEquals(
+                "prompt_embeddings has 8 tokens, at most 7 are served (softcall.limits.prompt-tokens)",
+                assertThrows(RefusedException.class, () -> read(seven, EditedArtifact.of("sentiment")))
+                        .getMessage());
+    }
+
+    @Test
+    void temperaturesAndThresholds() throws RefusedException {
+        Task plain = read(training("1"));
+        assertEquals(1, plain.temperature());
+        assertTrue(plain.abstainThreshold().isEmpty());
+        assertEquals(2.5, read(number("temperature", "2.5")).temperature());
+        for (String wrong : List.of("0", "-1", "1e999", "\"x\"", "[]", "null")) {
+            assertTrue(refusal(number("temperature", wrong)).startsWith("temperature is "), wrong);
+        }
+        assertEquals(
+                1, read(number("abstain_threshold", "1")).abstainThreshold().orElseThrow());
+        assertEquals(
+                .25, read(number("abstain_threshold", ".25")).abstainThreshold().orElseThrow());
+        assertTrue(read(number("abstain_threshold", "null")).abstainThreshold().isEmpty());
+        for (String wrong : List.of("0", "-1", "1.001", "\"x\"", "[]")) {
+            assertTrue(refusal(number("abstain_threshold", wrong)).startsWith("abstain_threshold is "), wrong);
+        }
+    }
+
+    /** @param json of a field of the metadata */
+    private static EditedArtifact number(String field, String json) {
+        String softcall = "{\"schema\": 1, \"kind\": \"classification\", \"base\": {\"fingerprint\": \"%s\"},"
+                + " \"template\": \"{text}\", \"labels\": [\"a\", \"b\"], \"%s\": %s}";
+        return EditedArtifact.of("sentiment")
+                .rawMetadata(softcall.formatted(Tiny.fingerprint(), field, json.startsWith(".") ? "0" + json : json));
+    }
+
     private static EditedArtifact template(String template) {
         return EditedArtifact.of("sentiment").metadata(softcall -> softcall.put("template", template));
     }
@@ -150,10 +194,11 @@ class ArtifactBoundsTest {
     }
 
     private static Task read(EditedArtifact artifact) throws RefusedException {
-        PrefixLayout layout = new PrefixLayout("fp32", "digest", 2, 2, 16);
-        return new ArtifactReader(
-                        new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 128, layout, true),
-                        new Signers(List.of()))
+        return read(new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 128, LAYOUT, true), artifact);
+    }
+
+    private static Task read(Requirements requirements, EditedArtifact artifact) throws RefusedException {
+        return new ArtifactReader(requirements, new Signers(List.of()))
                 .read(new TaskName("sentiment"), "1", artifact.bytes());
     }
 

@@ -116,6 +116,20 @@ class TasksTest {
         assertEquals("v3", version(tasks));
     }
 
+    /** An old prompt with a valid signature, which somebody stores again. */
+    @Test
+    void oneThatWasSignedEarlierDoesNotReplaceTheServedOne() {
+        store.put("v1", Tiny.signed("earlier"));
+        Tasks tasks = tasks(Map.of("softcall.store.signed-by", Tiny.publicKey()));
+        assertEquals("v1", version(tasks));
+        store.put("v2", Tiny.signed("later"));
+        assertEquals("v2", version(tasks));
+        store.put("v3", Tiny.signed("earlier"));
+        assertEquals(Reason.ARTIFACT_REFUSED, failure(tasks));
+        store.put("v4", Tiny.signed("later"));
+        assertEquals("v4", version(tasks));
+    }
+
     @Test
     void aDeletedTaskIsGoneAtOnce() {
         Tasks tasks = tasks(Map.of("softcall.store.stale-if-error", "10S"));
