@@ -6,7 +6,6 @@ import java.lang.foreign.AddressLayout;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
@@ -46,14 +45,13 @@ final class CudaRuntime {
                         .orElseThrow(
                                 () -> new IllegalStateException("ONNX Runtime has not loaded CUDA's runtime library")),
                 Arena.global());
-        setDevice = function("cudaSetDevice", INT);
-        malloc = function("cudaMalloc", POINTER, SIZE);
-        free = function("cudaFree", POINTER);
-        memcpy = function("cudaMemcpy", POINTER, POINTER, SIZE, INT);
-        synchronize = function("cudaStreamSynchronize", POINTER);
-        memGetInfo = function("cudaMemGetInfo", POINTER, POINTER);
-        errorString =
-                LINKER.downcallHandle(library.findOrThrow("cudaGetErrorString"), FunctionDescriptor.of(POINTER, INT));
+        setDevice = function("cudaSetDevice", FunctionDescriptor.of(INT, INT));
+        malloc = function("cudaMalloc", FunctionDescriptor.of(INT, POINTER, SIZE));
+        free = function("cudaFree", FunctionDescriptor.of(INT, POINTER));
+        memcpy = function("cudaMemcpy", FunctionDescriptor.of(INT, POINTER, POINTER, SIZE, INT));
+        synchronize = function("cudaStreamSynchronize", FunctionDescriptor.of(INT, POINTER));
+        memGetInfo = function("cudaMemGetInfo", FunctionDescriptor.of(INT, POINTER, POINTER));
+        errorString = function("cudaGetErrorString", FunctionDescriptor.of(POINTER, INT));
         memory();
     }
 
@@ -71,8 +69,8 @@ final class CudaRuntime {
         }
     }
 
-    private MethodHandle function(String name, MemoryLayout... parameters) {
-        return LINKER.downcallHandle(library.findOrThrow(name), FunctionDescriptor.of(INT, parameters));
+    private MethodHandle function(String name, FunctionDescriptor descriptor) {
+        return LINKER.downcallHandle(library.findOrThrow(name), descriptor);
     }
 
     private void check(String what, Object status) {

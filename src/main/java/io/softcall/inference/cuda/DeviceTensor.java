@@ -9,7 +9,6 @@ import java.lang.foreign.AddressLayout;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
@@ -50,12 +49,15 @@ public final class DeviceTensor {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment api = api();
             MemorySegment result = arena.allocate(POINTER);
-            MethodHandle createInfo = function(api, CREATE_MEMORY_INFO, POINTER, INT, INT, INT, POINTER);
+            MethodHandle createInfo =
+                    function(api, CREATE_MEMORY_INFO, FunctionDescriptor.of(POINTER, POINTER, INT, INT, INT, POINTER));
             MemorySegment name = arena.allocateFrom(memory);
             check(api, Native.call(() -> createInfo.invoke(name, DEVICE_ALLOCATOR, device, DEFAULT_MEMORY, result)));
             MemorySegment info = result.get(POINTER, 0);
-            MethodHandle create =
-                    function(api, CREATE_TENSOR_WITH_DATA, POINTER, POINTER, SIZE, POINTER, SIZE, INT, POINTER);
+            MethodHandle create = function(
+                    api,
+                    CREATE_TENSOR_WITH_DATA,
+                    FunctionDescriptor.of(POINTER, POINTER, POINTER, SIZE, POINTER, SIZE, INT, POINTER));
             MemorySegment sizes = arena.allocateFrom(SIZE, shape);
             check(
                     api,
@@ -77,14 +79,14 @@ public final class DeviceTensor {
                 .reinterpret(LARGEST_INDEX * POINTER.byteSize());
     }
 
-    private static MethodHandle function(MemorySegment api, int index, MemoryLayout... parameters) {
-        return LINKER.downcallHandle(api.getAtIndex(POINTER, index), FunctionDescriptor.of(POINTER, parameters));
+    private static MethodHandle function(MemorySegment api, int index, FunctionDescriptor descriptor) {
+        return LINKER.downcallHandle(api.getAtIndex(POINTER, index), descriptor);
     }
 
     private static void check(MemorySegment api, Object status) {
         MemorySegment failure = (MemorySegment) status;
         if (failure.address() != 0) {
-            MethodHandle message = function(api, ERROR_MESSAGE, POINTER);
+            MethodHandle message = function(api, ERROR_MESSAGE, FunctionDescriptor.of(POINTER, POINTER));
             MemorySegment text = (MemorySegment) Native.call(() -> message.invoke(failure));
             throw new IllegalStateException("ONNX Runtime cannot create a tensor of device memory: "
                     + text.reinterpret(Integer.MAX_VALUE).getString(0));
