@@ -82,7 +82,7 @@ fuzz: ## send whatever strangers could send to whatever reads it, for MINUTES in
 	@python3 tools/fuzz.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only $(ONLY))
 
 .PHONY: mutation
-mutation: ## count the small changes of task, store and inference that no test notices (target/pit-reports; an hour)
+mutation: base ## count the small changes of task, store and inference that no test notices (target/pit-reports; an hour)
 	$(maven) test-compile org.pitest:pitest-maven:mutationCoverage -Dspotless.check.skip
 
 .PHONY: edge

@@ -53,6 +53,27 @@ class FolderBucketTest {
         }
     }
 
+    /** Linux accepts names of 255 bytes, and paths of 4,095. */
+    @Test
+    void theLongestNamesAndOneByteMore() {
+        String name = "ä".repeat(127);
+        assertTrue(bucket.create(name + "x", new byte[] {1}));
+        assertEquals(Optional.empty(), bucket.stat(name + "y"));
+        assertTooLong(name + "xy");
+        int room = 4_095 - folder.toString().length() - 1;
+        String deep = "d/".repeat(room / 2 - 1);
+        String deepest = deep + "d".repeat(room - deep.length());
+        assertEquals(Optional.empty(), bucket.stat(deepest));
+        assertTooLong(deepest + "d");
+    }
+
+    private void assertTooLong(String key) {
+        assertEquals(
+                Reason.INVALID_REQUEST,
+                assertThrows(SoftcallException.class, () -> bucket.stat(key)).reason());
+        assertThrows(SoftcallException.class, () -> bucket.create(key, new byte[] {1}));
+    }
+
     @Test
     void readsExactlyTheVersionThatIsNamed() throws IOException {
         bucket.create("x", new byte[] {1, 2, 3, 4});
