@@ -6,6 +6,7 @@ import io.quarkus.amazon.lambda.runtime.AmazonLambdaMapperRecorder;
 import io.quarkus.amazon.lambda.runtime.AmazonLambdaRecorder;
 import io.quarkus.amazon.lambda.runtime.LambdaInputReader;
 import io.quarkus.amazon.lambda.runtime.LambdaOutputWriter;
+import io.quarkus.arc.properties.UnlessBuildProperty;
 import io.quarkus.runtime.LaunchMode;
 import io.quarkus.runtime.ShutdownContext;
 import io.quarkus.runtime.ShutdownEvent;
@@ -23,6 +24,7 @@ import java.util.Deque;
  * itself starts this loop only in native executables; docs/lambda.md explains why it is started here too.
  */
 @Singleton
+@UnlessBuildProperty(name = "quarkus.native.enabled", stringValue = "true", enableIfMissing = true)
 class LambdaLoop {
 
     private final Deque<Runnable> atShutdown = new ArrayDeque<>();
