@@ -39,6 +39,7 @@ public final class Server {
             listen();
             ApplicationLifecycleManager.setDefaultExitCodeHandler(Server::leave);
         }
+        NativeLibraries.find();
         EarlyOpening.begin();
         if (args.length > 0 && args[0].equals("classify")) {
             ClassifyLines.configure();
