@@ -6,16 +6,21 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.quarkus.runtime.annotations.RegisterForReflection;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
+import org.eclipse.microprofile.config.ConfigProvider;
 import org.junit.jupiter.api.Test;
 
 /** The entries of the native executable's metadata exist, and cover all that ONNX Runtime's native library looks up. */
@@ -59,6 +64,22 @@ class ReachabilityMetadataTest {
         for (JsonNode resource : METADATA.get("resources")) {
             String name = resource.get("glob").asText();
             assertNotNull(LOADER.getResource(name), name);
+        }
+    }
+
+    /** The build finds only the services of Quarkus's extensions. Ours need their file, and their classes by name. */
+    @Test
+    void everyServiceIsKept() throws IOException, ReflectiveOperationException {
+        List<String> included = List.of(ConfigProvider.getConfig()
+                .getValue("quarkus.native.resources.includes", String.class)
+                .split(","));
+        try (Stream<Path> services = Files.list(Path.of("src/main/resources/META-INF/services"))) {
+            for (Path service : services.toList()) {
+                assertTrue(included.contains("META-INF/services/" + service.getFileName()), service::toString);
+                for (String provider : Files.readAllLines(service)) {
+                    assertTrue(type(provider).isAnnotationPresent(RegisterForReflection.class), provider);
+                }
+            }
         }
     }
 

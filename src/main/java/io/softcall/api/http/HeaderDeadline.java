@@ -8,6 +8,7 @@ import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.util.concurrent.Future;
 import io.quarkus.runtime.StartupEvent;
+import io.quarkus.runtime.annotations.RegisterForReflection;
 import io.softcall.api.HttpConfig;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
@@ -20,6 +21,7 @@ import java.util.concurrent.TimeUnit;
  * this class is a Netty server extension ({@code -Dio.netty.bootstrap.extensions=serviceload}, which {@code Server}
  * sets). It also installs {@link MalformedRequests} on each connection.
  */
+@RegisterForReflection
 public final class HeaderDeadline extends ChannelInitializerExtension {
 
     /** Vert.x's name of the handler. */
