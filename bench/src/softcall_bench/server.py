@@ -12,6 +12,7 @@ from pathlib import Path
 
 from softcall_bench import cores
 from softcall_bench.local_server import (
+    APP,
     ROOT,
     START_LIMIT_S,
     Answer,
@@ -71,11 +72,17 @@ class Server(ServerProcess):
 
 @contextlib.contextmanager
 def serving(
-    store: str, variant: str, name: str, wait: bool = True, options: Sequence[str] = (), **settings: str
+    store: str,
+    variant: str,
+    name: str,
+    wait: bool = True,
+    options: Sequence[str] = (),
+    program: Path = APP / "softcall-server",
+    **settings: str,
 ) -> Iterator[Server]:
     """A server of `variant` on the tasks of `store`, for as long as the block lasts.
 
-    `options` are Java's; `settings` are environment variables over the server's defaults. With `wait` it
+    `options` are those of `program`; `settings` are environment variables over the server's defaults. With `wait` it
     listens when the block begins.
     """
     log, port = LOGS / f"server-{name}.log", free_port()
@@ -88,7 +95,7 @@ def serving(
     java_home()  # takes a while the first time, before the clock starts
     with cores.measured():
         started = time.perf_counter()
-        process = launch(ROOT / "tasks", log, options, chosen | settings)
+        process = launch(ROOT / "tasks", log, options, chosen | settings, (program,))
     server = Server(process, port, log, started)
     try:
         if wait:
