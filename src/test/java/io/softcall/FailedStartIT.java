@@ -7,9 +7,9 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -27,20 +27,21 @@ class FailedStartIT {
             SOFTCALL_HTTP_KEY_A_SHA256 | 00       | SOFTCALL_HTTP_KEY_A_SHA256 is not a setting, the nearest is SOFTCALL_HTTP_KEYS_NAME_SHA256
             """)
     void aSettingThatIsNoneIsNamed(String variable, String value, String named) throws Exception {
-        ProcessBuilder builder = new ProcessBuilder("target/quarkus-app/softcall-server");
-        builder.environment().putAll(Tiny.environment(Tiny.SETTINGS));
-        builder.environment()
-                .putAll(Map.of(
-                        "JAVA_HOME", System.getProperty("java.home"), "QUARKUS_HTTP_PORT", "0", variable, value));
+        ProcessBuilder builder = PackagedServer.process();
+        builder.environment().put(variable, value);
         assertEndsNaming(named, builder);
     }
 
+    /** {@code softcall-server} asks for them, because Java would not find its own classes. The executable contains them. */
     @Test
+    @DisabledIfSystemProperty(named = "native.image.path", matches = ".*")
     void tooFewOpenFilesAreNamed() throws Exception {
-        ProcessBuilder builder =
-                new ProcessBuilder("bash", "-c", "ulimit -n 64; exec target/quarkus-app/softcall-server");
-        builder.environment().putAll(Tiny.environment(Tiny.SETTINGS));
-        builder.environment().put("JAVA_HOME", System.getProperty("java.home"));
+        ProcessBuilder builder = PackagedServer.process();
+        builder.command(
+                "bash",
+                "-c",
+                "ulimit -n 64; exec \"$0\" \"$@\"",
+                builder.command().getFirst());
         assertEndsNaming("this process may have 64 files open (`ulimit -n`), expected 512 or more", builder);
     }
 

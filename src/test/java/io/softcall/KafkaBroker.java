@@ -69,7 +69,7 @@ public final class KafkaBroker implements QuarkusTestResourceLifecycleManager {
             throw new UncheckedIOException(e);
         }
         admin = Admin.create(client());
-        producer = new KafkaProducer<>(client(), new ByteArraySerializer(), new ByteArraySerializer());
+        producer = producer("none");
         return Map.of("kafka.bootstrap.servers", address);
     }
 
@@ -83,6 +83,14 @@ public final class KafkaBroker implements QuarkusTestResourceLifecycleManager {
 
     public Producer<byte[], byte[]> producer() {
         return producer;
+    }
+
+    /** Returns a new producer, whose batches are compressed: {@code none, gzip, snappy, lz4} or {@code zstd}. */
+    public Producer<byte[], byte[]> producer(String compression) {
+        return new KafkaProducer<>(
+                Map.of("bootstrap.servers", address, "compression.type", compression),
+                new ByteArraySerializer(),
+                new ByteArraySerializer());
     }
 
     private Map<String, Object> client() {

@@ -6,6 +6,7 @@ import java.io.InputStreamReader;
 import java.io.UncheckedIOException;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -29,15 +30,34 @@ public final class PackagedServer implements AutoCloseable {
      * @throws IllegalStateException if it ends before it listens; the message contains its log
      */
     public PackagedServer(Map<String, String> settings) throws IOException {
-        ProcessBuilder builder = new ProcessBuilder("target/quarkus-app/softcall-server", "-XX:TieredStopAtLevel=1");
-        builder.environment().putAll(Tiny.environment(Tiny.SETTINGS));
+        ProcessBuilder builder = process();
         builder.environment().putAll(Tiny.environment(settings));
-        builder.environment().putAll(Map.of("JAVA_HOME", System.getProperty("java.home"), "QUARKUS_HTTP_PORT", "0"));
         process = builder.redirectErrorStream(true).start();
         BufferedReader out =
                 new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
         uri = URI.create("http://localhost:" + port(out));
         Thread.ofVirtual().start(() -> out.lines().forEach(log::add));
+    }
+
+    /**
+     * Returns a process of the packaged program that is not started yet, on the tiny base and a free port. It is the native
+     * executable in the Maven profile {@code native}.
+     *
+     * @param arguments of the program: none for the server
+     */
+    public static ProcessBuilder process(String... arguments) {
+        List<String> command = new ArrayList<>();
+        String executable = System.getProperty("native.image.path");
+        if (executable == null) {
+            command.addAll(List.of("target/quarkus-app/softcall-server", "-XX:TieredStopAtLevel=1", "--"));
+        } else {
+            command.add(executable);
+        }
+        command.addAll(List.of(arguments));
+        ProcessBuilder builder = new ProcessBuilder(command);
+        builder.environment().putAll(Tiny.environment(Tiny.SETTINGS));
+        builder.environment().putAll(Map.of("JAVA_HOME", System.getProperty("java.home"), "QUARKUS_HTTP_PORT", "0"));
+        return builder;
     }
 
     private String port(BufferedReader out) throws IOException {

@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.softcall.KafkaBroker;
-import io.softcall.Tiny;
+import io.softcall.PackagedServer;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -110,14 +110,9 @@ class KafkaGroupIT {
     }
 
     private Process startServer(String name) throws IOException {
-        ProcessBuilder builder = new ProcessBuilder("target/quarkus-app/softcall-server", "-XX:TieredStopAtLevel=1");
-        builder.environment().putAll(Tiny.environment(Tiny.SETTINGS));
+        ProcessBuilder builder = PackagedServer.process();
         builder.environment()
                 .putAll(Map.of(
-                        "JAVA_HOME",
-                        System.getProperty("java.home"),
-                        "QUARKUS_HTTP_PORT",
-                        "0",
                         "KAFKA_BOOTSTRAP_SERVERS",
                         kafka.address(),
                         // The group notices a killed member after this time.

@@ -32,11 +32,14 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Requests on a topic and their answers, on a real broker. The CloudEvents SDK writes and reads the events. */
 @QuarkusTest
@@ -108,6 +111,21 @@ class KafkaTest {
         JsonNode given = json(answer).get("data").get(0).get("probs");
         IntStream.range(0, probs.length).forEach(i -> probs[i] = given.get(i).doubleValue());
         assertArrayEquals(expected.row().probs(), probs, 1e-4);
+    }
+
+    /** Each codec is a library of its own, with native code that is loaded when the first such batch is read. */
+    @ParameterizedTest
+    @ValueSource(strings = {"gzip", "snappy", "lz4", "zstd"})
+    void requestsInBatchesOfEveryCompression(String codec) {
+        byte[] request = bytes(Map.of("model", "sentiment", "input", "A joy.", "user", "x".repeat(2_000)));
+        try (Producer<byte[], byte[]> producer = kafka.producer(codec)) {
+            for (int i = 0; i < 5; i++) {
+                producer.send(new ProducerRecord<>(KafkaBroker.REQUESTS, bytes(codec), request));
+            }
+        }
+        List<ConsumerRecord<byte[], byte[]>> read = kafka.read(answers, LIMIT, records -> records.size() == 5);
+        assertEquals(5, read.size());
+        read.forEach(answer -> assertEquals(1, json(answer).get("data").size(), answer::toString));
     }
 
     @Test

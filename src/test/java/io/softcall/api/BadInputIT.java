@@ -1,0 +1,7 @@
+package io.softcall.api;
+
+import io.quarkus.test.junit.QuarkusIntegrationTest;
+
+/** {@link BadInputTest} for the packaged server, which is the native executable in the Maven profile {@code native}. */
+@QuarkusIntegrationTest
+class BadInputIT extends BadInputTest {}
