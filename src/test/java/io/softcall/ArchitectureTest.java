@@ -1,10 +1,15 @@
 package io.softcall;
 
+import static com.tngtech.archunit.core.domain.JavaCall.Predicates.target;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.equivalentTo;
+import static com.tngtech.archunit.core.domain.properties.HasName.Predicates.name;
+import static com.tngtech.archunit.core.domain.properties.HasOwner.Predicates.With.owner;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import ai.onnxruntime.OrtEnvironment;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
 import com.tngtech.archunit.junit.AnalyzeClasses;
@@ -82,6 +87,14 @@ class ArchitectureTest {
             .should()
             .dependOnClassesThat()
             .resideInAnyPackage("io.softcall.inference.onnx..", "io.softcall.inference.cuda..", "ai.onnxruntime..");
+
+    /** An environment that came from elsewhere would send telemetry. */
+    @ArchTest
+    static final ArchRule ONE_ENVIRONMENT = noClasses()
+            .that()
+            .doNotHaveFullyQualifiedName("io.softcall.inference.memory.OnnxRuntime$Holder")
+            .should()
+            .callMethodWhere(target(owner(equivalentTo(OrtEnvironment.class))).and(target(name("getEnvironment"))));
 
     @ArchTest
     static final ArchRule TOKENIZER_LIBRARY = only("ai.djl..", "io.softcall.inference.model..");

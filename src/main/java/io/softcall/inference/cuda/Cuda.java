@@ -6,6 +6,7 @@ import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtProvider;
 import ai.onnxruntime.OrtSession.SessionOptions;
 import ai.onnxruntime.providers.OrtCUDAProviderOptions;
+import io.softcall.inference.memory.OnnxRuntime;
 import io.softcall.inference.memory.PageMemory;
 import io.softcall.inference.model.InferenceConfig;
 import java.lang.foreign.MemorySegment;
@@ -41,7 +42,7 @@ public final class Cuda implements PageMemory.Source {
     private Cuda(InferenceConfig.Cuda config) {
         this.config = config;
         // The environment must exist first, because it logs why a provider does not load.
-        OrtEnvironment.getEnvironment();
+        OnnxRuntime.environment();
         if (!OrtEnvironment.getAvailableProviders().contains(OrtProvider.CUDA)) {
             throw new IllegalStateException(
                     "this build has ONNX Runtime without CUDA; `./mvnw package -Pcuda` makes one with it");

@@ -2,7 +2,6 @@ package io.softcall.inference.memory;
 
 import ai.onnxruntime.OnnxJavaType;
 import ai.onnxruntime.OnnxTensor;
-import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
@@ -24,7 +23,7 @@ public final class HostMemory implements PageMemory {
         memory = calloc(bytes, arena);
         try {
             tensor = OnnxTensor.createTensor(
-                    OrtEnvironment.getEnvironment(),
+                    OnnxRuntime.environment(),
                     memory.asByteBuffer().order(ByteOrder.nativeOrder()),
                     shape,
                     OnnxJavaType.FLOAT16);

@@ -1,8 +1,8 @@
 package io.softcall.inference.onnx;
 
 import ai.onnxruntime.OnnxTensor;
-import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
+import io.softcall.inference.memory.OnnxRuntime;
 import io.softcall.inference.model.Bundle;
 import io.softcall.inference.model.Prefix;
 import java.lang.foreign.Arena;
@@ -27,7 +27,7 @@ final class OnnxPrefix extends Prefix {
                     segment.asByteBuffer().order(ByteOrder.nativeOrder()).asFloatBuffer();
             values.copy(i, buffer);
             memory.add(segment);
-            tensors.add(OnnxTensor.createTensor(OrtEnvironment.getEnvironment(), buffer.rewind(), new long[] {
+            tensors.add(OnnxTensor.createTensor(OnnxRuntime.environment(), buffer.rewind(), new long[] {
                 1, bundle.kvHeads(), tokens, bundle.headDim()
             }));
         }

@@ -1,7 +1,7 @@
 package io.softcall.inference.onnx;
 
-import ai.onnxruntime.OrtEnvironment;
 import io.softcall.Sha256;
+import io.softcall.inference.memory.OnnxRuntime;
 import io.softcall.inference.model.Bundle;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -43,7 +43,7 @@ public record PackedWeights(Bundle.Variant variant, Optional<Path> folder) {
 
     /** Returns 16 hexadecimal digits that identify the weights, the runtime and the processor that they were packed for. */
     private static String key(Bundle.Variant variant, String processorFeatures) {
-        String packedFor = variant.files() + OrtEnvironment.getEnvironment().getVersion() + processorFeatures;
+        String packedFor = variant.files() + OnnxRuntime.environment().getVersion() + processorFeatures;
         return Sha256.of(packedFor.getBytes(StandardCharsets.UTF_8)).substring(0, KEY_DIGITS);
     }
 

@@ -3,8 +3,8 @@ package io.softcall.inference.onnx;
 import ai.onnxruntime.OnnxJavaType;
 import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OnnxTensorLike;
-import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
+import io.softcall.inference.memory.OnnxRuntime;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -49,7 +49,7 @@ final class SessionInputs implements AutoCloseable {
             bytes *= dimension;
         }
         var buffer = memory.asSlice(0, bytes).asByteBuffer().order(ByteOrder.nativeOrder());
-        OnnxTensor tensor = OnnxTensor.createTensor(OrtEnvironment.getEnvironment(), buffer, shape, type);
+        OnnxTensor tensor = OnnxTensor.createTensor(OnnxRuntime.environment(), buffer, shape, type);
         owned.add(tensor);
         tensors.put(name, tensor);
         return tensor;

@@ -8,6 +8,7 @@ import ai.onnxruntime.OrtSession;
 import ai.onnxruntime.OrtSession.SessionOptions;
 import ai.onnxruntime.OrtSession.SessionOptions.OptLevel;
 import io.softcall.inference.cuda.Cuda;
+import io.softcall.inference.memory.OnnxRuntime;
 import io.softcall.inference.model.Bundle;
 import io.softcall.inference.model.Device;
 import io.softcall.inference.model.Model;
@@ -34,7 +35,7 @@ public final class Trunk implements AutoCloseable {
     private final Bundle bundle;
     private final Bundle.Variant variant;
     private final Path graph;
-    private final OrtEnvironment environment = OrtEnvironment.getEnvironment();
+    private final OrtEnvironment environment = OnnxRuntime.environment();
     private final OrtSession session;
     private final KeyOrder keyOrder;
     private final List<String> presentNames;
@@ -55,7 +56,6 @@ public final class Trunk implements AutoCloseable {
         this.graph = graph;
         this.presentNames = LayerPrefixes.names(bundle, "present.");
         try (SessionOptions options = new SessionOptions()) {
-            environment.setTelemetry(false);
             options.setIntraOpNumThreads(resources.threads());
             options.addConfigEntry("session.intra_op.allow_spinning", resources.spinMicros() > 0 ? "1" : "0");
             options.addConfigEntry("session.intra_op.spin_duration_us", Integer.toString(resources.spinMicros()));
