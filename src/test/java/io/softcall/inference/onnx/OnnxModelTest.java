@@ -14,8 +14,14 @@ import io.softcall.inference.model.Bundle;
 import io.softcall.inference.model.Device;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
+import io.softcall.task.PrefixLayout;
 import io.softcall.task.Prompt;
 import io.softcall.task.ReadyPrefix;
+import io.softcall.task.RefusedException;
+import io.softcall.task.Requirements;
+import io.softcall.task.TaskName;
+import io.softcall.task.artifact.ArtifactReader;
+import io.softcall.task.artifact.Signers;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -26,6 +32,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -71,6 +78,53 @@ class OnnxModelTest {
         Path file = Files.createFile(cache.resolve("file"));
         try (OnnxModel model = open(tiny, file.resolve("folder"))) {
             assertArrayEquals(first, run(model, model.encode(prompt(tiny))), 1e-6f);
+        }
+    }
+
+    /** Weights that were packed for another variant, runtime or processor must not be mapped. */
+    @Test
+    void eachVariantHasPackedWeightsOfItsOwn() {
+        Optional<Path> here = Optional.of(cache);
+        PackedWeights int8 = PackedWeights.of(Bundle.open(RealBase.BASE, "int8").served(), here);
+        PackedWeights fp32 = PackedWeights.of(Bundle.open(RealBase.BASE, "fp32").served(), here);
+        PackedWeights small = PackedWeights.of(tiny.served(), here);
+        assertEquals(3, Set.of(int8.folder(), fp32.folder(), small.folder()).size());
+        assertEquals(small.folder(), PackedWeights.of(tiny.served(), here).folder());
+    }
+
+    /** Sequences of every length in one batch, behind each task's prompt. */
+    @Test
+    void hiddenRowsArePeftsInABatch() throws Exception {
+        for (String task : Tiny.TASKS) {
+            List<Tiny.Row> golden = Tiny.golden(task);
+            try (OnnxModel model = open(tiny)) {
+                Prefix prefix = model.encode(prompt(task));
+                float[][] hidden = model.forward(
+                        golden.stream()
+                                .map(row -> new Model.Sequence(row.ids(), prefix))
+                                .toList(),
+                        true);
+                prefix.release();
+                for (int i = 0; i < golden.size(); i++) {
+                    assertArrayEquals(golden.get(i).hidden(), hidden[i], 1e-4f, task + " " + i);
+                }
+            }
+        }
+    }
+
+    /** What the graph would compute to something else. */
+    @Test
+    void sequencesThatDoNotFitAreRefused() {
+        try (OnnxModel model = open(tiny)) {
+            Prefix prefix = model.encode(prompt(tiny));
+            int room = tiny.maxPositions() - prefix.tokens();
+            assertEquals(1, model.forward(List.of(new Model.Sequence(new long[room], prefix)), true).length);
+            for (long[] ids : List.of(new long[0], new long[room + 1])) {
+                assertThrows(
+                        IllegalArgumentException.class,
+                        () -> model.forward(List.of(new Model.Sequence(ids, prefix)), true));
+            }
+            prefix.release();
         }
     }
 
@@ -203,6 +257,20 @@ class OnnxModelTest {
             }
         }
         return new ReadyPrefix("half", bytes.flip());
+    }
+
+    private Prompt prompt(String task) throws RefusedException {
+        return new ArtifactReader(
+                        new Requirements(
+                                tiny.name(),
+                                Set.of(Tiny.fingerprint()),
+                                tiny.hiddenSize(),
+                                128,
+                                new PrefixLayout("fp32", "", tiny.layers(), tiny.kvHeads(), tiny.headDim()),
+                                true),
+                        new Signers(List.of()))
+                .read(new TaskName(task), "1", Tiny.artifact(task))
+                .prompt();
     }
 
     private static Prompt prompt(Bundle bundle) {
