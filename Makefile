@@ -57,6 +57,12 @@ test-java: base ## build the server and run its tests
 test-native: ## build all of the native executable but the compilation, for which there need be no GraalVM
 	$(maven) package -Pnative -Dquarkus.native.sources-only=true -DskipTests -Dspotless.check.skip
 
+# The executable that `make test-native` prepares is compiled by GRAALVM_HOME's compiler (GraalVM or Mandrel 25).
+.PHONY: native-test
+native-test: ## compile the native executable with GRAALVM_HOME's compiler, and run the integration tests against it (15 minutes)
+	JAVA_HOME="$${GRAALVM_HOME:?set it to a GraalVM or Mandrel for JDK 25}" ./mvnw -B -ntp verify -Pnative \
+		-Dtest='*ReflectionTest,ReachabilityMetadataTest,DowncallsTest' -Dspotless.check.skip
+
 .PHONY: test-jobs
 test-jobs: $(events_environment) $(server) ## kill servers in the middle of their work and fail their store, a few times
 	@$(events_python) tools/chaos.py --kills 2 --rows 4000 --messages 4000

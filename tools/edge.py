@@ -32,7 +32,12 @@ VARIANT = "int8"
 COMPRESSION = 12
 NATIVE = (".so", ".dll", ".dylib", ".jnilib")
 # Their libraries are files of the folder, or are never used.
-WITHOUT_NATIVE = ("com.microsoft.onnxruntime.", "ai.djl.huggingface.tokenizers", "net.java.dev.jna.")
+WITHOUT_NATIVE = (
+    "com.microsoft.onnxruntime.",
+    "ai.djl.huggingface.tokenizers",
+    "net.java.dev.jna.",
+    "com.github.luben.zstd-jni.",
+)
 SLOWER_S = {"native": 60, "emulated": 900}
 
 
