@@ -62,7 +62,7 @@ def main() -> None:
 def _built() -> Path:
     found = sorted((ROOT / "target").glob("softcall-*-runner"))
     if not found:
-        raise SystemExit("there is no target/softcall-*-runner: `./mvnw package -Pnative -DskipTests` builds it")
+        raise SystemExit("no target/softcall-*-runner: `./mvnw package -Pnative -DskipTests` builds it")
     return found[-1]
 
 
@@ -153,7 +153,7 @@ def _agreement(first: Server, second: Server, workload: Workload) -> str:
     answers = [[server.require(TASK, text).body["data"][0] for text in texts] for server in (first, second)]
     same = sum(json.dumps(a) == json.dumps(b) for a, b in zip(*answers, strict=True))
     apart = max(np.abs(np.subtract(a["probs"], b["probs"])).max() for a, b in zip(*answers, strict=True))
-    return f"{same} of {len(texts)} answers are equal to the last digit; probabilities differ by at most {apart:.1e}"
+    return f"{same} of {len(texts)} answers are equal; probabilities differ by at most {apart:.1e}"
 
 
 if __name__ == "__main__":

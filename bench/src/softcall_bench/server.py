@@ -82,8 +82,8 @@ def serving(
 ) -> Iterator[Server]:
     """A server of `variant` on the tasks of `store`, for as long as the block lasts.
 
-    `options` are those of `program`; `settings` are environment variables over the server's defaults. With `wait` it
-    listens when the block begins.
+    `options` are those of `program`; `settings` are environment variables over the server's defaults. With
+    `wait` it listens when the block begins.
     """
     log, port = LOGS / f"server-{name}.log", free_port()
     chosen = {

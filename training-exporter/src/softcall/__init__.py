@@ -2,7 +2,7 @@
 
 import os
 
-# ONNX Runtime 1.29 describes the process and its machine to its maker unless this is set before it is imported.
+# Unless this is set before its import, ONNX Runtime 1.29 describes the process and the machine to its maker.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
