@@ -92,7 +92,7 @@ class ArchitectureTest {
     @ArchTest
     static final ArchRule ONE_ENVIRONMENT = noClasses()
             .that()
-            .doNotHaveFullyQualifiedName("io.softcall.inference.memory.OnnxRuntime$Holder")
+            .doNotHaveFullyQualifiedName("io.softcall.inference.memory.OnnxRuntime")
             .should()
             .callMethodWhere(target(owner(equivalentTo(OrtEnvironment.class))).and(target(name("getEnvironment"))));
 

@@ -6,7 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaField;
+import com.tngtech.archunit.core.domain.JavaModifier;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
 import io.quarkus.runtime.annotations.RegisterForReflection;
+import io.softcall.inference.memory.OnnxRuntime;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -81,6 +87,25 @@ class ReachabilityMetadataTest {
                 }
             }
         }
+    }
+
+    /** What Quarkus initialises when it builds would become a part of the executable. A native library's objects cannot. */
+    @Test
+    void whatHoldsObjectsOfNativeLibrariesIsInitialisedAtRunTime() {
+        String arguments = ConfigProvider.getConfig().getValue("quarkus.native.additional-build-args", String.class);
+        Set<String> holders = new TreeSet<>();
+        for (JavaClass type : new ClassFileImporter()
+                .withImportOption(new DoNotIncludeTests())
+                .importPackages("io.softcall")) {
+            type.getFields().stream()
+                    .filter(field -> field.getModifiers().contains(JavaModifier.STATIC))
+                    .map(JavaField::getRawType)
+                    .filter(held -> held.getPackageName().matches("ai\\.(onnxruntime|djl)\\b.*") && !held.isEnum())
+                    .forEach(held -> holders.add(type.getName()));
+        }
+        assertTrue(holders.contains(OnnxRuntime.class.getName()), holders::toString);
+        holders.forEach(
+                holder -> assertTrue(arguments.matches(".*[=,]" + Pattern.quote(holder) + "[\\\\,].*"), holder));
     }
 
     /** The C code names a class by a string with slashes, so the library contains this string. */

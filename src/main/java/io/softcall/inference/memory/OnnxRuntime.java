@@ -21,30 +21,26 @@ public final class OnnxRuntime {
 
     private static final String NO_TELEMETRY = "ORT_DISABLE_TELEMETRY";
 
+    private static final OrtEnvironment ENVIRONMENT = create();
+
     private OnnxRuntime() {}
 
-    /** Created on first use. */
-    private static final class Holder {
-
-        private static final OrtEnvironment ENVIRONMENT = create();
-
-        private static OrtEnvironment create() {
-            if (System.getenv(NO_TELEMETRY) == null) {
-                set(NO_TELEMETRY, "1");
-            }
-            OrtEnvironment environment = OrtEnvironment.getEnvironment();
-            try {
-                environment.setTelemetry(false);
-            } catch (OrtException e) {
-                throw new IllegalStateException("ONNX Runtime's telemetry cannot be turned off", e);
-            }
-            return environment;
+    private static OrtEnvironment create() {
+        if (System.getenv(NO_TELEMETRY) == null) {
+            set(NO_TELEMETRY, "1");
         }
+        OrtEnvironment environment = OrtEnvironment.getEnvironment();
+        try {
+            environment.setTelemetry(false);
+        } catch (OrtException e) {
+            throw new IllegalStateException("ONNX Runtime's telemetry cannot be turned off", e);
+        }
+        return environment;
     }
 
     /** Returns the environment. The first call loads ONNX Runtime's native library. */
     public static OrtEnvironment environment() {
-        return Holder.ENVIRONMENT;
+        return ENVIRONMENT;
     }
 
     /** Sets an environment variable of this process, which Java cannot. Does nothing where the C library has no such function. */
