@@ -2,6 +2,7 @@ package io.softcall;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.File;
 import java.io.IOException;
 import java.net.ServerSocket;
 import java.net.URI;
@@ -34,10 +35,7 @@ public final class Lambda implements AutoCloseable {
      * @param environment in addition to that of the tiny base
      */
     public Lambda(String build, Map<String, String> environment) throws IOException {
-        Path script = Path.of("target", build, "quarkus-app", "softcall-server").toAbsolutePath();
-        if (!Files.exists(script)) {
-            throw new IllegalStateException("there is no " + script + ": run `make lambda` first");
-        }
+        Path program = program(Path.of("target", build).toAbsolutePath());
         port = freePort();
         log = Files.createTempFile("softcall-" + build, ".log");
         ProcessBuilder builder = new ProcessBuilder(
@@ -46,13 +44,27 @@ public final class Lambda implements AutoCloseable {
                         "127.0.0.1:" + port,
                         "--runtime-api-address",
                         "127.0.0.1:" + freePort(),
-                        script.toString())
+                        program.toString())
                 .redirectErrorStream(true)
                 .redirectOutput(log.toFile());
         builder.environment().putAll(Tiny.environment(Tiny.SETTINGS));
         builder.environment().put("AWS_REGION", "us-east-1");
         builder.environment().putAll(environment);
         process = builder.start();
+    }
+
+    /** Returns the start script, or with {@code -Dlambda.native=true} the native executable. */
+    private static Path program(Path build) {
+        boolean isNative = Boolean.getBoolean("lambda.native");
+        File folder = build.resolve(isNative ? "" : "quarkus-app").toFile();
+        File[] found =
+                folder.listFiles((parent, name) -> name.matches(isNative ? "softcall-.*-runner" : "softcall-server"));
+        if (found == null || found.length == 0) {
+            throw new IllegalStateException(
+                    "there is no program in %s: run `make lambda`, or `./mvnw package -Pnative,%s -DskipTests`"
+                            .formatted(folder, build.getFileName()));
+        }
+        return found[0].toPath();
     }
 
     static int freePort() throws IOException {
