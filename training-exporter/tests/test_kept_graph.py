@@ -13,9 +13,9 @@ from transformers import AutoTokenizer
 
 from softcall.base import default_base
 from softcall.base.bundle import Bundle
-from softcall.base.default_base import sha256_of
 from softcall.base.source import Source
 from softcall.core.errors import SoftcallError
+from softcall.core.regular_file import file_sha256
 from softcall.export import kept_graph
 from softcall.export.base_export import export_base
 from softcall.export.graphs.fp16 import fp16_graph
@@ -150,7 +150,7 @@ def test_the_kept_graph_of_the_default_base_is_what_pytorch_exports_today(tmp_pa
     assert base.tokenizer.to_str() == (kept.folder / "tokenizer.json").read_text("utf-8")
     parameters = {name: value.numpy() for name, value in base.model.named_parameters()}
     write_weights(graph, full_precision(parameters), tmp_path)
-    assert sha256_of(tmp_path / "trunk.onnx.data") == kept.variant().files["fp32/trunk.onnx.data"]
+    assert file_sha256(tmp_path / "trunk.onnx.data") == kept.variant().files["fp32/trunk.onnx.data"]
     half = fp16_graph(traced)
     assert half.SerializeToString(deterministic=True) == (kept.folder / "fp16/trunk.onnx").read_bytes()
     int8 = int8_graph(graph)

@@ -23,7 +23,8 @@ from softcall.base.fingerprint import fingerprint
 from softcall.base.source import Source
 from softcall.cli import app
 from softcall.core.errors import SoftcallError
-from softcall.datasets.rows import file_sha256, read_rows
+from softcall.core.regular_file import file_sha256
+from softcall.datasets.rows import read_rows
 from softcall.evaluation.classifier import PromptedClassifier
 from softcall.evaluation.temperature import fit_temperature
 from softcall.training.compute.stepping import stepping_trunk

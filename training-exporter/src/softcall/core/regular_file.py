@@ -1,6 +1,7 @@
-"""Opens regular files only: a named pipe would block forever, and a device has no end."""
+"""Reads regular files only: a named pipe would block forever, and a device has no end."""
 
 import errno
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -28,3 +29,9 @@ def open_regular(path: Path) -> BinaryIO:
     except BaseException:
         os.close(handle)
         raise
+
+
+def file_sha256(path: str | Path) -> str:
+    """Return the sha256 of a regular file, as `sha256sum` prints it."""
+    with open_regular(Path(path)) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

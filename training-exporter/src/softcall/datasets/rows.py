@@ -10,7 +10,7 @@ from typing import Any
 
 from softcall.artifact.bounds import check_labels
 from softcall.core.errors import SoftcallError
-from softcall.core.regular_file import open_regular
+from softcall.core.regular_file import file_sha256
 from softcall.core.surrogates import has_half, without_halves
 from softcall.datasets.columns import ColumnChoice, Columns, shown
 from softcall.datasets.folder import files_of
@@ -181,12 +181,6 @@ def files_sha256(path: str | Path, part: str | None = None) -> str:
         return file_sha256(files[0])
     lines = "".join(f"{file_sha256(file)}  {file.name}\n" for file in files)
     return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def file_sha256(path: str | Path) -> str:
-    """Return the sha256 of a file, as `sha256sum` prints it."""
-    with open_regular(Path(path)) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _text(record: dict[str, Any], name: str, where: str) -> str:

@@ -25,12 +25,12 @@ from softcall.base.bundle import (
     Variant,
     VariantGolden,
 )
-from softcall.base.default_base import sha256_of
 from softcall.base.fingerprint import unscaled_kv_layout
 from softcall.base.source import LoadedBase
 from softcall.core.errors import SoftcallError
 from softcall.core.new_folder import new_folder
 from softcall.core.progress import QUIET, step
+from softcall.core.regular_file import file_sha256
 from softcall.export import parity
 from softcall.export.calibration import smoothing_factors
 from softcall.export.graphs.fp16 import fp16_graph
@@ -145,7 +145,7 @@ def _write_variant(
     (folder / name).mkdir(exist_ok=True)
     (folder / name / GRAPH_FILE).write_bytes(graph.SerializeToString(deterministic=True))
     write_variant_weights(name, folder / name, _parameters(base), base.architecture, console)
-    hashes = {f"{name}/{file}": sha256_of(folder / name / file) for file in FILES[name]}
+    hashes = {f"{name}/{file}": file_sha256(folder / name / file) for file in FILES[name]}
     return Variant(f"{name}/{GRAPH_FILE}", hashes, unscaled_kv_layout(base.fingerprint), golden)
 
 

@@ -21,12 +21,13 @@ from softcall.base.bundle import (
     TOKENIZER_FILE,
     Bundle,
 )
-from softcall.base.default_base import GRAPHS, sha256_of
+from softcall.base.default_base import GRAPHS
 from softcall.base.fingerprint import fingerprint
 from softcall.base.source import Source
 from softcall.core.errors import SoftcallError
 from softcall.core.new_folder import new_folder
 from softcall.core.progress import QUIET, step
+from softcall.core.regular_file import file_sha256
 from softcall.export.weights.gguf import GgufWeights
 from softcall.export.weights.variants import DATA_FILE, write_variant_weights
 
@@ -105,7 +106,7 @@ def _require_files(bundle: Bundle) -> None:
     """Check that the weights written by numpy equal, byte for byte, those that PyTorch exported."""
     for variant in bundle.variants.values():
         for file, expected in variant.files.items():
-            if (found := sha256_of(bundle.folder / file)) != expected:
+            if (found := file_sha256(bundle.folder / file)) != expected:
                 raise SoftcallError(
                     f"{file}: sha256 {found}, {expected} is expected: the kept graph is out of date"
                 )

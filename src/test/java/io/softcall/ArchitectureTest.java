@@ -2,16 +2,19 @@ package io.softcall;
 
 import static com.tngtech.archunit.core.domain.JavaCall.Predicates.target;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.equivalentTo;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
 import static com.tngtech.archunit.core.domain.properties.HasName.Predicates.name;
 import static com.tngtech.archunit.core.domain.properties.HasOwner.Predicates.With.owner;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import ai.onnxruntime.OrtEnvironment;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
+import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
@@ -96,25 +99,34 @@ class ArchitectureTest {
             .should()
             .callMethodWhere(target(owner(equivalentTo(OrtEnvironment.class))).and(target(name("getEnvironment"))));
 
-    @ArchTest
-    static final ArchRule TOKENIZER_LIBRARY = only("ai.djl..", "io.softcall.inference.model..");
+    /** The packages that know a library, and nobody else does. */
+    private static final Map<String, List<String>> LIBRARIES = Map.of(
+            "ai.djl..", List.of("io.softcall.inference.model.."),
+            "software.amazon.awssdk..", List.of("io.softcall.store.s3.."),
+            "org.apache.kafka..", List.of("io.softcall.api.kafka.."),
+            "io.cloudevents..", List.of("io.softcall.api.events..", "io.softcall.api.kafka.."),
+            "com.github.luben..", List.of("io.softcall.jobs.files..", "io.softcall.jobs.formats.."),
+            "org.xerial..", List.of("io.softcall.jobs.formats.."));
 
     @ArchTest
-    static final ArchRule S3_CLIENT =
-            only("software.amazon.awssdk..", "io.softcall.store.s3..", "io.softcall.store.opening..");
-
-    @ArchTest
-    static final ArchRule KAFKA_CLIENT = only("org.apache.kafka..", "io.softcall.api.kafka..");
-
-    @ArchTest
-    static final ArchRule CLOUD_EVENTS =
-            only("io.cloudevents..", "io.softcall.api.events..", "io.softcall.api.kafka..");
-
-    @ArchTest
-    static final ArchRule ZSTD = only("com.github.luben..", "io.softcall.jobs.files..", "io.softcall.jobs.formats..");
-
-    @ArchTest
-    static final ArchRule SNAPPY = only("org.xerial..", "io.softcall.jobs.formats..");
+    static void aLibraryIsKnownToFewPackages(JavaClasses classes) {
+        LIBRARIES.forEach((library, packages) -> {
+            noClasses()
+                    .that()
+                    .resideOutsideOfPackages(packages.toArray(String[]::new))
+                    .should()
+                    .dependOnClassesThat()
+                    .resideInAPackage(library)
+                    .check(classes);
+            for (String known : packages) {
+                assertTrue(
+                        classes.that(resideInAPackage(known)).stream()
+                                .flatMap(type -> type.getDirectDependenciesFromSelf().stream())
+                                .anyMatch(dependency -> resideInAPackage(library).test(dependency.getTargetClass())),
+                        () -> known + " does not use " + library);
+            }
+        });
+    }
 
     @ArchTest
     static final ArchRule HTTP = noClasses()
@@ -123,15 +135,6 @@ class ArchitectureTest {
             .should()
             .dependOnClassesThat()
             .resideInAnyPackage("jakarta.ws.rs..", "io.vertx..", "io.netty..", "io.quarkus.funqy..");
-
-    private static ArchRule only(String library, String... packages) {
-        return noClasses()
-                .that()
-                .resideOutsideOfPackages(packages)
-                .should()
-                .dependOnClassesThat()
-                .resideInAPackage(library);
-    }
 
     @Test
     void aPackageHasAtMostSixteenFiles() throws IOException {

@@ -1,14 +1,13 @@
 package io.softcall.store;
 
+import io.softcall.Backoff;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import java.time.Duration;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Supplier;
 
 /**
- * Retries operations on a store or a broker that is unavailable, with exponential backoff. Each pause is a random time from
- * half of its interval to all of it, so that instances do not retry at the same time.
+ * Retries operations on a store or a broker that is unavailable, with exponential backoff.
  *
  * @param limit how long to retry; after that the caller gets the failure
  */
@@ -24,7 +23,7 @@ public record RetryPolicy(Duration limit) {
      */
     public <T> T call(Supplier<T> operation) {
         long end = System.nanoTime() + limit.toNanos();
-        long intervalMs = FIRST.toMillis();
+        Backoff backoff = new Backoff(FIRST, LONGEST);
         while (true) {
             try {
                 return operation.get();
@@ -34,12 +33,11 @@ public record RetryPolicy(Duration limit) {
                 }
             }
             try {
-                Thread.sleep(intervalMs / 2 + ThreadLocalRandom.current().nextLong(intervalMs / 2 + 1));
+                backoff.pause();
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
                 throw new SoftcallException(Reason.STOPPING, "the server is stopping", e);
             }
-            intervalMs = Math.min(2 * intervalMs, LONGEST.toMillis());
         }
     }
 }

@@ -1,6 +1,7 @@
 package io.softcall.api.kafka;
 
 import io.cloudevents.CloudEvent;
+import io.softcall.Backoff;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.api.Errors;
@@ -71,12 +72,11 @@ final class KafkaChunk<R> {
                 outcomes[i] = new DeadLetter(messages.get(i), Errors.unwrap(e));
             }
         }
-        Duration wait = FIRST_WAIT;
+        Backoff backoff = new Backoff(FIRST_WAIT, LONGEST_WAIT);
         for (int attempt = 1; !open.isEmpty(); attempt++) {
             open = attempt(work, open, attempt);
             if (!open.isEmpty()) {
-                Thread.sleep(wait);
-                wait = wait.multipliedBy(2).compareTo(LONGEST_WAIT) < 0 ? wait.multipliedBy(2) : LONGEST_WAIT;
+                backoff.pause();
             }
         }
     }
