@@ -13,8 +13,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import ai.onnxruntime.OrtEnvironment;
 import com.tngtech.archunit.core.domain.JavaClass;
-import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
 import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
 import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
@@ -122,7 +122,8 @@ class ArchitectureTest {
                 assertTrue(
                         classes.that(resideInAPackage(known)).stream()
                                 .flatMap(type -> type.getDirectDependenciesFromSelf().stream())
-                                .anyMatch(dependency -> resideInAPackage(library).test(dependency.getTargetClass())),
+                                .anyMatch(
+                                        dependency -> resideInAPackage(library).test(dependency.getTargetClass())),
                         () -> known + " does not use " + library);
             }
         });
