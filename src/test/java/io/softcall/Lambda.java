@@ -2,7 +2,6 @@ package io.softcall;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import java.io.File;
 import java.io.IOException;
 import java.net.ServerSocket;
 import java.net.URI;
@@ -56,15 +55,14 @@ public final class Lambda implements AutoCloseable {
     /** Returns the start script, or with {@code -Dlambda.native=true} the native executable. */
     private static Path program(Path build) {
         boolean isNative = Boolean.getBoolean("lambda.native");
-        File folder = build.resolve(isNative ? "" : "quarkus-app").toFile();
-        File[] found =
-                folder.listFiles((parent, name) -> name.matches(isNative ? "softcall-.*-runner" : "softcall-server"));
-        if (found == null || found.length == 0) {
-            throw new IllegalStateException(
-                    "there is no program in %s: run `make lambda`, or `./mvnw package -Pnative,%s -DskipTests`"
-                            .formatted(folder, build.getFileName()));
+        Path program = build.resolve("quarkus-app").resolve(isNative ? "quarkus-run" : "softcall-server");
+        if (!Files.exists(program)) {
+            throw new IllegalStateException("there is no %s: run `%s` first"
+                    .formatted(
+                            program,
+                            isNative ? "./mvnw package -DskipTests -Pnative," + build.getFileName() : "make lambda"));
         }
-        return found[0].toPath();
+        return program;
     }
 
     static int freePort() throws IOException {
