@@ -1,6 +1,7 @@
 package io.softcall;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -15,10 +16,12 @@ import io.quarkus.runtime.annotations.RegisterForReflection;
 import io.softcall.inference.memory.OnnxRuntime;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.URL;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -76,9 +79,7 @@ class ReachabilityMetadataTest {
     /** The build finds only the services of Quarkus's extensions. Ours need their file, and their classes by name. */
     @Test
     void everyServiceIsKept() throws IOException, ReflectiveOperationException {
-        List<String> included = List.of(ConfigProvider.getConfig()
-                .getValue("quarkus.native.resources.includes", String.class)
-                .split(","));
+        List<String> included = included();
         try (Stream<Path> services = Files.list(Path.of("src/main/resources/META-INF/services"))) {
             for (Path service : services.toList()) {
                 assertTrue(included.contains("META-INF/services/" + service.getFileName()), service::toString);
@@ -87,6 +88,33 @@ class ReachabilityMetadataTest {
                 }
             }
         }
+    }
+
+    /** Clients that the AWS SDK creates by itself, such as those of STS, look for an HTTP client among the services. */
+    @Test
+    void theHttpClientOfTheAwsSdkIsKept() throws IOException {
+        String service = "META-INF/services/software.amazon.awssdk.http.SdkHttpService";
+        assertTrue(included().contains(service));
+        Set<String> kept = StreamSupport.stream(METADATA.get("reflection").spliterator(), false)
+                .map(entry -> entry.get("type").asText())
+                .collect(Collectors.toSet());
+        List<URL> files = Collections.list(LOADER.getResources(service));
+        assertFalse(files.isEmpty());
+        for (URL file : files) {
+            try (InputStream in = file.openStream()) {
+                String provider = new String(in.readAllBytes(), StandardCharsets.UTF_8)
+                        .lines()
+                        .filter(line -> !line.isBlank() && !line.startsWith("#"))
+                        .collect(Collectors.joining(" "));
+                assertTrue(kept.contains(provider), provider);
+            }
+        }
+    }
+
+    private static List<String> included() {
+        return List.of(ConfigProvider.getConfig()
+                .getValue("quarkus.native.resources.includes", String.class)
+                .split(","));
     }
 
     /** What Quarkus initialises when it builds would become a part of the executable. A native library's objects cannot. */
