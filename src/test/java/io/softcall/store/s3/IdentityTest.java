@@ -186,21 +186,26 @@ class IdentityTest {
                         java.security.MessageDigest.getInstance("SHA-1").digest(text.getBytes(StandardCharsets.UTF_8)));
     }
 
+    /** Returns this environment, and what leads to the stand-in. */
+    Map<String, String> variables(Map<String, String> environment) {
+        Map<String, String> variables = new TreeMap<>(environment);
+        variables.put("AWS_ENDPOINT_URL", aws.uri().toString());
+        variables.put("AWS_REGION", "us-east-1");
+        variables.put("AWS_EC2_METADATA_DISABLED", "true");
+        variables.put("HOME", home.toString());
+        return variables;
+    }
+
     /** Returns the listing of a process that has this environment, and no other settings of AWS. */
-    private String listed(Map<String, String> environment) throws Exception {
+    String listed(Map<String, String> environment) throws Exception {
         ProcessBuilder builder = new ProcessBuilder(
                 Path.of(System.getProperty("java.home"), "bin/java").toString(),
                 "-Duser.home=" + home,
                 "-cp",
                 System.getProperty("java.class.path"),
                 IdentityTest.class.getName());
-        Map<String, String> variables = new TreeMap<>(environment);
-        variables.put("AWS_ENDPOINT_URL", aws.uri().toString());
-        variables.put("AWS_REGION", "us-east-1");
-        variables.put("AWS_EC2_METADATA_DISABLED", "true");
-        variables.put("HOME", home.toString());
         builder.environment().keySet().removeIf(name -> name.startsWith("AWS_"));
-        builder.environment().putAll(variables);
+        builder.environment().putAll(variables(environment));
         Process process = builder.redirectError(ProcessBuilder.Redirect.DISCARD).start();
         String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         process.waitFor();
