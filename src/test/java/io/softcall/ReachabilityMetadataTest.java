@@ -14,8 +14,11 @@ import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
 import io.quarkus.runtime.annotations.RegisterForReflection;
 import io.softcall.inference.memory.OnnxRuntime;
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.classfile.ClassFile;
+import java.lang.classfile.instruction.InvokeInstruction;
 import java.net.URL;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -25,6 +28,8 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.jar.JarEntry;
+import java.util.jar.JarFile;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -115,6 +120,41 @@ class ReachabilityMetadataTest {
         return List.of(ConfigProvider.getConfig()
                 .getValue("quarkus.native.resources.includes", String.class)
                 .split(","));
+    }
+
+    /** The home of whoever builds must not become a part of the executable. Tokens of SSO would be looked for there. */
+    @Test
+    void whatLooksForTheHomeAtItsInitialisationDoesSoAtRunTime() throws IOException {
+        String arguments = ConfigProvider.getConfig().getValue("quarkus.native.additional-build-args", String.class);
+        Set<String> found = new TreeSet<>();
+        for (String jar : System.getProperty("java.class.path").split(File.pathSeparator)) {
+            if (jar.contains("awssdk") && jar.endsWith(".jar")) {
+                try (JarFile file = new JarFile(jar)) {
+                    for (JarEntry entry : Collections.list(file.entries())) {
+                        if (entry.getName().endsWith(".class")) {
+                            byte[] bytes = file.getInputStream(entry).readAllBytes();
+                            if (looksForTheHome(bytes)) {
+                                found.add(entry.getName().replace('/', '.').replace(".class", ""));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assertFalse(found.isEmpty());
+        found.forEach(name -> assertTrue(arguments.contains(name), name));
+    }
+
+    private static boolean looksForTheHome(byte[] type) {
+        if (!new String(type, StandardCharsets.ISO_8859_1).contains("userHomeDirectory")) {
+            return false;
+        }
+        return ClassFile.of().parse(type).methods().stream()
+                .filter(method -> method.methodName().equalsString("<clinit>"))
+                .flatMap(method -> method.code().stream())
+                .flatMap(code -> code.elementStream())
+                .anyMatch(element ->
+                        element instanceof InvokeInstruction call && call.name().equalsString("userHomeDirectory"));
     }
 
     /** What Quarkus initialises when it builds would become a part of the executable. A native library's objects cannot. */
