@@ -61,7 +61,7 @@ test-native: ## build all of the native executable but the compilation, for whic
 .PHONY: native-test
 native-test: ## compile the native executable with GRAALVM_HOME's compiler, and run the integration tests against it (15 minutes)
 	JAVA_HOME="$${GRAALVM_HOME:?set it to a GraalVM or Mandrel for JDK 25}" ./mvnw -B -ntp verify -Pnative \
-		-Dtest='*ReflectionTest,ReachabilityMetadataTest,DowncallsTest' -Dspotless.check.skip
+		-Dtest='*ReflectionTest,ReachabilityMetadataTest,NativeSettingsTest,DowncallsTest' -Dspotless.check.skip
 
 .PHONY: test-jobs
 test-jobs: $(events_environment) $(server) ## kill servers in the middle of their work and fail their store, a few times

@@ -4,13 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
-import java.io.IOException;
-import java.io.InputStream;
 import java.lang.reflect.Field;
 import java.time.Duration;
 import java.util.List;
@@ -25,11 +22,10 @@ import org.junit.jupiter.api.Test;
  */
 class CaffeineReflectionTest {
 
-    private static final String METADATA = "/META-INF/native-image/io.softcall/softcall/reachability-metadata.json";
     private static final String CAFFEINE = "com.github.benmanes.caffeine.cache.";
 
     @Test
-    void theMetadataHasTheClassesOfEveryCache() throws IOException, ReflectiveOperationException {
+    void theMetadataHasTheClassesOfEveryCache() throws ReflectiveOperationException {
         Set<String> used = new TreeSet<>();
         for (JavaClass type : new ClassFileImporter()
                 .withImportOption(new DoNotIncludeTests())
@@ -86,16 +82,14 @@ class CaffeineReflectionTest {
         throw new NoSuchFieldException(owner.getClass() + "." + name);
     }
 
-    private static Set<String> registered() throws IOException {
-        try (InputStream in = CaffeineReflectionTest.class.getResourceAsStream(METADATA)) {
-            Set<String> types = new TreeSet<>();
-            for (JsonNode entry : new ObjectMapper().readTree(in).get("reflection")) {
-                if (entry.get("type").asText().startsWith(CAFFEINE)) {
-                    assertEquals("<init>", entry.at("/methods/0/name").asText(), entry::toString);
-                    types.add(entry.get("type").asText());
-                }
+    private static Set<String> registered() {
+        Set<String> types = new TreeSet<>();
+        for (JsonNode entry : NativeMetadata.read().get("reflection")) {
+            if (entry.get("type").asText().startsWith(CAFFEINE)) {
+                assertEquals("<init>", entry.at("/methods/0/name").asText(), entry::toString);
+                types.add(entry.get("type").asText());
             }
-            return types;
         }
+        return types;
     }
 }
