@@ -163,7 +163,7 @@ def describe(folder: Path, target: Platform) -> None:
     parts = {
         "base": "the model: int8 weights and the tokenizer",
         "runtime": "Java",
-        "app/native": "ONNX Runtime and the tokenizer's library",
+        "app/native": "the libraries of ONNX Runtime, the tokenizer and zstd",
         "app/server.aot": "Java's AOT cache, by which the start is quick",
         "app": "the server: its own jar and those it needs",
         "tasks": "prompts with their prefixes",

@@ -67,8 +67,15 @@ def _built() -> Path:
 
 
 def _serving(side: Side):
-    name = "native-" + side.name.replace(" ", "-")
-    return serving(FILE_STORE, INT8, name, wait=False, options=side.options, program=side.program)
+    return serving(
+        FILE_STORE,
+        INT8,
+        "native-" + side.name.replace(" ", "-"),
+        wait=False,
+        options=side.options,
+        program=side.program,
+        MALLOC_ARENA_MAX="2",  # as softcall-server sets it
+    )
 
 
 def _starts(sides: Sequence[Side], workload: Workload, rounds: int) -> str:

@@ -13,9 +13,9 @@ import java.lang.invoke.MethodHandle;
 /**
  * ONNX Runtime's environment, of which a process has one. It sends no telemetry.
  *
- * <p>Since version 1.29, ONNX Runtime describes the process, its sessions and its machine to Microsoft, also on Linux. It
- * collects these events in {@code ~/.cache/Microsoft} before a program can turn them off, and crashes while it does so if the
- * command line has more than some 4,000 bytes, or if there is no shell. Only an environment variable prevents all of this.
+ * <p>Since version 1.29, ONNX Runtime collects events for Microsoft on Linux too. It begins before a program can turn it off, and
+ * crashes meanwhile if the command line has more than some 4,000 bytes. Only an environment variable prevents both; {@code
+ * docs/threat-model.md} says more.
  */
 public final class OnnxRuntime {
 
