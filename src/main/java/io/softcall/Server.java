@@ -13,6 +13,7 @@ import jakarta.enterprise.inject.spi.CDI;
 import java.lang.reflect.Proxy;
 import java.util.Arrays;
 import java.util.Map;
+import java.util.logging.LogManager;
 
 /**
  * Starts the server or the command line. On SIGTERM and SIGINT, lets calls in progress end before the process exits.
@@ -40,6 +41,10 @@ public final class Server {
             ApplicationLifecycleManager.setDefaultExitCodeHandler(Server::leave);
         }
         NativeLibraries.find();
+        // Before there are other threads: Java's and JBoss's log managers initialise each other's classes, and two
+        // threads
+        // that begin with one each would wait for each other for ever.
+        LogManager.getLogManager();
         EarlyOpening.begin();
         if (args.length > 0 && args[0].equals("classify")) {
             ClassifyLines.configure();
