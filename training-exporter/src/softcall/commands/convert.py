@@ -53,7 +53,7 @@ def convert(
         if task_id is not None:
             raise SoftcallError(f"{source}: --task-id is {task_id}, but an artifact holds one prompt alone")
         if bundle is not None:
-            opened[0].require_base(bundle.name, bundle.fingerprint, bundle.hidden_size)
+            opened[0].require_base(bundle.identity)
         write_artifact(opened[0], out, "a task artifact")
         return
     prompt = read_prompt(source, task_id)

@@ -191,5 +191,4 @@ def _require_base(artifact: "Artifact", base: Path | None) -> None:
     if base is not None:
         from softcall.base.bundle import Bundle
 
-        bundle = Bundle.open(base)
-        artifact.require_base(bundle.name, bundle.fingerprint, bundle.hidden_size)
+        artifact.require_base(Bundle.open(base).identity)
