@@ -34,10 +34,10 @@ REFUSED = {
     "unknown-prompt": "prompt is 'deep', which is not served yet; expected 'soft' or 'kv'",
     "too-many-tokens": "prompt_embeddings has 2049 tokens; at most 2048 are accepted",
     "no-positions": "has 1024 tokens, which leave none of the 1024 positions of base tiny-llama for a text",
-    "kv-heads": "prompt_embeddings of a KV prompt has 256 numbers a token, and the base takes"
-    " 4 * 2 * 16 = 128 (keys and values of 2 layers, heads, numbers a head); it has 4 layers",
+    "kv-heads": "prompt_embeddings of a KV prompt has 256 numbers a token, and the base takes 128: a key"
+    " and a value of 2 layers, 2 heads each, of 16 numbers; in 2 layers it has 4 heads",
     "kv-infinite": "prompt_embeddings holds inf at element 389; expected finite values",
-    "kv-soft": "prompt_embeddings of a KV prompt has 64 numbers a token, and the base takes 4 * 2 * 16 = 128",
+    "kv-soft": "prompt_embeddings of a KV prompt has 64 numbers a token, and the base takes 128",
     "no-thresholds": "0 thresholds for 4 labels; expected one for each",
     "truncated": "it is truncated",
     "wrong-size": "the prompt has hidden size 32; base tiny-llama has 64",
@@ -251,9 +251,10 @@ def test_a_kv_prompt_needs_no_prefix():
         read.with_prefixes(Bundle.open(TINY / "base"), ["fp32"])
 
 
-def test_an_adapter_without_grouped_query_attention_is_named():
-    with pytest.raises(SoftcallError, match=r"it has 4 heads, and the base's keys and values have 2"):
-        KvShape(2, 2, 16).require_width(256, "it", heads=4)
+@pytest.mark.parametrize(("width", "reason"), [(576, "in 3 layers it has 6 heads"), (320, "it has 5 layers")])
+def test_the_likely_reason_of_another_width_is_named(width, reason):
+    with pytest.raises(SoftcallError, match=reason):
+        KvShape(3, 2, 16).require_width(width, "it")
 
 
 def test_labels_of_a_multi_label_task_keep_their_thresholds():

@@ -110,7 +110,7 @@ class Artifact:
                 f" base {base.name} has fingerprint {base.fingerprint}"
             )
         if self.prompt_type == PromptType.KV:
-            base.kv.require_width(self.prompt.shape[1], f"{PROMPT} of a KV prompt", base.heads)
+            base.kv.require_width(self.prompt.shape[1], f"{PROMPT} of a KV prompt")
         if self.tokens >= base.positions:
             raise SoftcallError(
                 f"{PROMPT} has {self.tokens} tokens, which leave none of the {base.positions} positions of"

@@ -38,38 +38,30 @@ class KvShape:
         """Return the KV prompt [tokens, width] of keys and values, each [1, kv_heads, tokens, head_dim]."""
         return np.concatenate(prefix).transpose(2, 0, 1, 3).reshape(-1, self.width)
 
-    def require_width(self, width: int, what: str, heads: int | None = None) -> None:
-        """Raise `SoftcallError`, which begins with `what`, unless a KV prompt of this width fits.
-
-        `heads` is the number of query heads, which an adapter of a model without grouped-query attention has.
-        """
+    def require_width(self, width: int, what: str) -> None:
+        """Raise `SoftcallError`, which begins with `what`, unless a KV prompt of this width fits."""
         if width == self.width:
             return
-        expected = f"{2 * self.layers} * {self.kv_heads} * {self.head_dim} = {self.width}"
         reason = ""
-        if heads is not None and width == 2 * self.layers * heads * self.head_dim:
-            reason = f"; it has {heads} heads, and the base's keys and values have {self.kv_heads}"
+        if width % (2 * self.layers * self.head_dim) == 0:
+            reason = f"; in {self.layers} layers it has {width // (2 * self.layers * self.head_dim)} heads"
         elif width % (2 * self.kv_heads * self.head_dim) == 0:
             reason = f"; it has {width // (2 * self.kv_heads * self.head_dim)} layers"
         raise SoftcallError(
-            f"{what} has {width} numbers a token, and the base takes {expected}"
-            f" (keys and values of {self.layers} layers, heads, numbers a head){reason}"
+            f"{what} has {width} numbers a token, and the base takes {self.width}: a key and a value of"
+            f" {self.layers} layers, {self.kv_heads} heads each, of {self.head_dim} numbers{reason}"
         )
 
 
 @dataclass(frozen=True)
 class BaseIdentity:
-    """The name and fingerprint of a base, and the sizes that prompts have for it.
-
-    `heads` is the number of query heads, None where it is not known: it serves messages alone.
-    """
+    """The name and fingerprint of a base, and the sizes that prompts have for it."""
 
     name: str
     fingerprint: str
     hidden_size: int
     kv: KvShape
     positions: int
-    heads: int | None = None
 
 
 def head_dim(config: Any) -> int:

@@ -52,7 +52,6 @@ class LoadedBase:
             config.hidden_size,
             KvShape.of_config(config),
             self.positions,
-            config.num_attention_heads,
         )
 
 

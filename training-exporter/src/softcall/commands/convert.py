@@ -59,10 +59,10 @@ def convert(
     prompt = read_prompt(source, task_id)
     if bundle is not None:
         try:
-            prompt.require_hidden_size(bundle)
+            prompt.type_on(bundle.identity)
         except SoftcallError as error:
             raise SoftcallError(f"{source}: {error}") from None
         require_named_base(source, prompt, bundle, strict)
     write_prompt(out, prompt)
-    tokens, hidden_size = prompt.vectors.shape
-    typer.echo(f"{out}: {tokens} tokens of {hidden_size}, {prompt.made_as}")
+    tokens, width = prompt.vectors.shape
+    typer.echo(f"{out}: {tokens} tokens of {width}, {prompt.made_as}")
