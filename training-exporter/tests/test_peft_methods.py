@@ -70,10 +70,10 @@ def tuned(model, name, task_type):
     return model
 
 
-def classifier_of(base, labels=len(LABELS)):
+def classifier_of(base):
     """The base as a sequence classifier, as a user of PEFT loads it."""
     config = copy.deepcopy(base.model.config)
-    config.num_labels = labels
+    config.num_labels = len(LABELS)
     model = AutoModelForSequenceClassification.from_config(config)
     model.base_model.load_state_dict(base.model.base_model.state_dict())
     model.score.weight.data.normal_(0, 0.2)
