@@ -81,7 +81,7 @@ class Workload:
         return replace(self.artifact, prompt=prompt, prefixes={}, prefix_layouts={})
 
     def with_kv_prompt(self, prompt: np.ndarray | None = None) -> Artifact:
-        """The task with a KV prompt [tokens, width]; without one that of its own prompt, with equal answers."""
+        """The task with a KV prompt [tokens, width]; without one its own as keys and values."""
         if prompt is None:
             prompt = self.base.identity.kv.prompt(self.artifact.prefix(self.base)).astype(np.float16)
         return replace(

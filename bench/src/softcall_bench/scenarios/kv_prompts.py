@@ -55,7 +55,7 @@ def run(bench: Bench) -> None:
 
 
 def _long_prompt(bench: Bench) -> np.ndarray:
-    """A KV prompt of `LONG` tokens, float16: what the base computes of sentences; so is each beginning of it."""
+    """A KV prompt of `LONG` tokens, float16: what the base computes of sentences, as is each beginning."""
     ids = [id_ for text in bench.workload.sentences for id_ in text.ids][:LONG]
     base = bench.workload.base
     return base.identity.kv.prompt(base.trunk().read(ids)).astype(np.float16)
