@@ -4,7 +4,7 @@
 
 FOLDER/
   base/                                     a base bundle of a random Llama: 2 layers, hidden size 64
-  tasks/<task>/adapter_model.safetensors    a store with four tasks
+  tasks/<task>/adapter_model.safetensors    a store with tasks of soft and KV prompts
   golden.json                               what PEFT answers: {"base": row, "tasks": {task: [row, ...]}}
   broken/<what>.safetensors                 artifacts that must be refused
   signed/<when>.safetensors, key.txt        the sentiment task, signed twice, and the public key
@@ -28,14 +28,16 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import numpy as np
 import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from peft import PromptTuningConfig, TaskType, get_peft_model
+from peft import PrefixTuningConfig, PromptTuningConfig, TaskType, get_peft_model
 from safetensors import torch as safetensors
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from softcall.artifact.metadata import Kind, PromptType
 from softcall.artifact.signature import Signer
 from softcall.base.bundle import FP16, FULL_PRECISION, shortest_float
 from softcall.base.fingerprint import fingerprint
+from softcall.base.identity import KvShape
 from softcall.base.source import LoadedBase
 from softcall.export.base_export import export_base
 
@@ -87,6 +89,8 @@ class Task:
     labels: tuple[str, ...]
     inputs: tuple[tuple[str, ...], ...] = tuple((text,) for text in TEXTS)
     trained_head: bool = True
+    prompt_type: PromptType = PromptType.SOFT
+    kind: Kind = Kind.CLASSIFICATION
     dtype: torch.dtype = torch.float32
     extra: dict = field(default_factory=dict)
 
@@ -104,6 +108,25 @@ TASKS = {
         extra={"temperature": 1.5, "abstain_threshold": 0.75},
     ),
     "pair": Task(8, "{text1} | {text2} ->", ("same", "other"), inputs=PAIRS, dtype=torch.bfloat16),
+    "kv": Task(
+        8, "{text}\nSentiment:", ("negative", "positive"), trained_head=False, prompt_type=PromptType.KV
+    ),
+    "acme/kv-long": Task(
+        16,
+        "{text}\nIntent:",
+        ("card_arrival", "cash_withdrawal", "change_pin"),
+        prompt_type=PromptType.KV,
+        dtype=torch.float16,
+    ),
+    "topics": Task(
+        8,
+        "{text}\nTopics:",
+        ("food", "film", "money", "文化"),
+        prompt_type=PromptType.KV,
+        kind=Kind.MULTI_LABEL,
+        dtype=torch.bfloat16,
+        extra={"temperature": 1.5, "thresholds": [0.5, 0.25, 0.625, 0.9375]},
+    ),
 }
 
 
@@ -195,7 +218,8 @@ def _encode(base: LoadedBase, task: Task, texts: tuple[str, ...]) -> list[int]:
 
 def _tensors(base: LoadedBase, task: Task, seed: int) -> dict[str, torch.Tensor]:
     random = np.random.default_rng([SEED, seed])
-    tensors = {"prompt_embeddings": torch.from_numpy(random.standard_normal((task.tokens, HIDDEN)))}
+    width = HIDDEN if task.prompt_type == PromptType.SOFT else KvShape.of_config(base.model.config).width
+    tensors = {"prompt_embeddings": torch.from_numpy(random.standard_normal((task.tokens, width)))}
     if task.trained_head:
         tensors["label_head"] = torch.from_numpy(0.35 * random.standard_normal((len(task.labels), HIDDEN)))
         tensors["label_bias"] = torch.from_numpy(random.standard_normal(len(task.labels)))
@@ -211,8 +235,9 @@ def _tensors(base: LoadedBase, task: Task, seed: int) -> dict[str, torch.Tensor]
 
 def _metadata(loaded: LoadedBase, task: Task, **changes) -> dict[str, str]:
     record = {
-        "schema": 1,
-        "kind": "classification",
+        # The first tasks are as older versions wrote them.
+        **({"schema": 1} if task.prompt_type == PromptType.SOFT else {"schema": 2, "prompt": "kv"}),
+        "kind": task.kind.value,
         "base": {"name": loaded.name, "fingerprint": loaded.fingerprint},
         "template": task.template,
         "labels": list(task.labels),
@@ -230,9 +255,10 @@ def _metadata(loaded: LoadedBase, task: Task, **changes) -> dict[str, str]:
 def _row(base: LoadedBase, task: Task, tensors: dict[str, torch.Tensor], texts: tuple[str, ...]) -> dict:
     """Ask PEFT."""
     ids = _encode(base, task, texts)
-    hidden = _peft_hidden(base, tensors["prompt_embeddings"].float(), ids)
+    hidden = _peft_hidden(base, task, tensors["prompt_embeddings"].float(), ids)
     logits = tensors["label_head"].float() @ hidden + tensors["label_bias"].float()
-    probs = torch.softmax(logits / task.extra.get("temperature", 1.0), dim=-1)
+    scaled = logits / task.extra.get("temperature", 1.0)
+    probs = torch.sigmoid(scaled) if task.kind == Kind.MULTI_LABEL else torch.softmax(scaled, dim=-1)
     return {
         "texts": texts,
         "ids": ids,
@@ -242,8 +268,9 @@ def _row(base: LoadedBase, task: Task, tensors: dict[str, torch.Tensor], texts: 
     }
 
 
-def _peft_hidden(base: LoadedBase, prompt: torch.Tensor, ids: list[int]) -> torch.Tensor:
-    peft = get_peft_model(base.model, PromptTuningConfig(TaskType.CAUSAL_LM, num_virtual_tokens=len(prompt)))
+def _peft_hidden(base: LoadedBase, task: Task, prompt: torch.Tensor, ids: list[int]) -> torch.Tensor:
+    config = PrefixTuningConfig if task.prompt_type == PromptType.KV else PromptTuningConfig
+    peft = get_peft_model(base.model, config(task_type=TaskType.CAUSAL_LM, num_virtual_tokens=len(prompt)))
     peft.prompt_encoder["default"].embedding.weight.data.copy_(prompt)
     return _last_row_after_norm(base, lambda: peft(input_ids=torch.tensor([ids])))
 
@@ -274,6 +301,8 @@ def _broken(base: LoadedBase) -> dict[str, bytes]:
     whole = _save(good, _metadata(base, task))
     header, data = _header_and_data(whole)
     start, end = header["label_bias"]["data_offsets"]
+    kv, topics = (TASKS[name] for name in ("kv", "topics"))
+    keys_and_values = _tensors(base, kv, 0)["prompt_embeddings"]
     overlapping = header | {"label_bias": header["label_bias"] | {"data_offsets": [start + 4, end + 4]}}
 
     def artifact(tensors: dict[str, torch.Tensor] | None = None, **metadata) -> bytes:
@@ -292,9 +321,23 @@ def _broken(base: LoadedBase) -> dict[str, bytes]:
         "huge-header": struct.pack("<Q", 2**60) + whole[8:],
         "duplicate-labels": artifact(labels=["positive", "positive"]),
         "head-mismatch": artifact({"label_head": good["label_head"].repeat(2, 1)[:3].contiguous()}),
-        "too-many-tokens": artifact({"prompt_embeddings": prompt.repeat(38, 1)[:300].contiguous()}),
+        "too-many-tokens": artifact({"prompt_embeddings": prompt.half().repeat(257, 1)[:2049].contiguous()}),
+        "no-positions": artifact({"prompt_embeddings": prompt.half().repeat(128, 1)}),
+        "kv-heads": _save(good | {"prompt_embeddings": keys_and_values.repeat(1, 2)}, _metadata(base, kv)),
+        "kv-infinite": _save(
+            good
+            | {
+                "prompt_embeddings": torch.where(
+                    keys_and_values == keys_and_values[3, 5], torch.inf, keys_and_values
+                )
+            },
+            _metadata(base, kv),
+        ),
+        "kv-soft": _save(good, _metadata(base, kv)),
+        "no-thresholds": _save(_tensors(base, topics, 0), _metadata(base, topics, thresholds=None)),
+        "unknown-prompt": artifact(schema=2, prompt="deep"),
         "generation-kind": artifact(kind="generation"),
-        "schema-2": artifact(schema=2),
+        "schema-3": artifact(schema=3),
         "no-metadata": _save({"prompt_embeddings": prompt}, {"format": "pt"}),
         "header-not-json": _join(b'{"prompt_embeddings": ', data),
         "overlapping-offsets": _join(json.dumps(overlapping).encode(), data),

@@ -11,14 +11,17 @@ from make_tiny import DEFAULT_FOLDER as TINY
 
 from softcall.artifact.artifact import Artifact
 from softcall.artifact.bounds import MAX_PROMPT_TOKENS
+from softcall.artifact.metadata import Kind, PromptType
 from softcall.artifact.safetensors_file import SafetensorsFile, safetensors_bytes
 from softcall.artifact.template import Template
 from softcall.base.bundle import Bundle
+from softcall.base.identity import KvShape
 from softcall.core.errors import SoftcallError
 
 REFUSED = {
     "duplicate-labels": "label 'positive' appears twice",
-    "generation-kind": "kind is 'generation', which is not served yet; expected 'classification'",
+    "generation-kind": "kind is 'generation', which is not served yet; expected 'classification' or"
+    " 'multi_label'",
     "head-mismatch": "label_head has shape [3, 64]; expected [2, 64]",
     "header-not-json": "the safetensors header is not valid JSON",
     "huge-header": "the safetensors header claims 1152921504606846976 bytes",
@@ -27,8 +30,15 @@ REFUSED = {
     "no-metadata": "`softcall push` makes one of a PEFT folder",
     "other-base": "the prompt was trained for base another with fingerprint 0123456789abcdef",
     "overlapping-offsets": "begins at byte 4 of the data; expected 0",
-    "schema-2": "schema is 2; this version reads schema 1",
-    "too-many-tokens": "prompt_embeddings has 300 tokens; at most 128 are accepted",
+    "schema-3": "schema is 3; this version reads schema 1 and 2",
+    "unknown-prompt": "prompt is 'deep', which is not served yet; expected 'soft' or 'kv'",
+    "too-many-tokens": "prompt_embeddings has 2049 tokens; at most 2048 are accepted",
+    "no-positions": "has 1024 tokens, which leave none of the 1024 positions of base tiny-llama for a text",
+    "kv-heads": "prompt_embeddings of a KV prompt has 256 numbers a token, and the base takes 128: a key"
+    " and a value of 2 layers, 2 heads each, of 16 numbers; in 2 layers it has 4 heads",
+    "kv-infinite": "prompt_embeddings holds inf at element 389; expected finite values",
+    "kv-soft": "prompt_embeddings of a KV prompt has 64 numbers a token, and the base takes 128",
+    "no-thresholds": "0 thresholds for 4 labels; expected one for each",
     "truncated": "it is truncated",
     "wrong-size": "the prompt has hidden size 32; base tiny-llama has 64",
 }
@@ -86,7 +96,7 @@ def test_peft_finds_its_prompt_in_the_file():
 def test_artifacts_of_every_precision_are_read_as_float32(task, tokens, labels):
     bundle = Bundle.open(TINY / "base")
     read = Artifact.from_bytes((TINY / "tasks" / task / "adapter_model.safetensors").read_bytes())
-    read.require_base(bundle.name, bundle.fingerprint, bundle.hidden_size)
+    read.require_base(bundle.identity)
     assert (read.prompt.shape, read.prompt.dtype) == ((tokens, 64), np.float32)
     assert len(read.labels) == labels
 
@@ -96,7 +106,7 @@ def test_broken_artifacts_are_refused(name):
     bundle = Bundle.open(TINY / "base")
     with pytest.raises(SoftcallError) as refused:
         read = Artifact.from_bytes((TINY / "broken" / f"{name}.safetensors").read_bytes(), "the file")
-        read.require_base(bundle.name, bundle.fingerprint, bundle.hidden_size)
+        read.require_base(bundle.identity)
     assert REFUSED[name] in str(refused.value)
 
 
@@ -105,7 +115,7 @@ def test_broken_artifacts_are_refused(name):
     [
         ({"prompt": np.zeros((0, 4))}, "prompt_embeddings has shape [0, 4]; expected [tokens, hidden]"),
         ({"prompt": np.zeros(4)}, "prompt_embeddings has shape [4]; expected [tokens, hidden]"),
-        ({"prompt": np.zeros((MAX_PROMPT_TOKENS + 1, 4))}, "has 129 tokens; at most 128 are accepted"),
+        ({"prompt": np.zeros((MAX_PROMPT_TOKENS + 1, 4))}, "has 2049 tokens; at most 2048 are accepted"),
         ({"prompt": np.full((3, 4), 1e300)}, "prompt_embeddings holds inf at element 0"),
         ({"label_head": np.full((2, 4), np.inf)}, "label_head holds inf at element 0"),
         ({"label_bias": [0, np.nan]}, "label_bias holds nan at element 1"),
@@ -119,6 +129,19 @@ def test_broken_artifacts_are_refused(name):
         ({"temperature": 0}, "temperature is 0; expected a number greater than 0"),
         ({"temperature": float("inf")}, "temperature is inf; expected a number greater than 0"),
         ({"abstain_threshold": 1.5}, "abstain_threshold is 1.5; expected a probability in (0, 1]"),
+        ({"thresholds": (0.5, 0.5)}, "thresholds go with the kind 'multi_label' alone"),
+        (
+            {"kind": Kind.MULTI_LABEL, "thresholds": (0.5,)},
+            "1 thresholds for 2 labels; expected one for each",
+        ),
+        (
+            {"kind": Kind.MULTI_LABEL, "thresholds": (0.5, 0)},
+            "the threshold of '返金' is 0; expected a probability",
+        ),
+        (
+            {"kind": Kind.MULTI_LABEL, "thresholds": (0.5, 0.5), "abstain_threshold": 0.5},
+            "abstain_threshold does not go with 'multi_label', whose labels have thresholds",
+        ),
         ({"prefixes": {"fp32": np.zeros((2, 2, 1, 3, 2))}}, "but prefix_layouts of []"),
         (
             {"prefixes": {"fp32": np.zeros((2, 2, 1, 4, 2))}, "prefix_layouts": {"fp32": "cd" * 32}},
@@ -139,7 +162,11 @@ def test_fields_that_make_no_sense_are_refused(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema": "1"}, "schema is '1'; this version reads schema 1"),
+        ({"schema": "1"}, "schema is '1'; this version reads schema 1 and 2"),
+        ({"schema": 1, "kind": "multi_label"}, "kind is 'multi_label', which schema 1 does not have"),
+        ({"prompt": None}, "prompt is None, which is not served yet; expected 'soft' or 'kv'"),
+        ({"thresholds": 0.5}, "thresholds is 0.5; expected a list of probabilities"),
+        ({"thresholds": ["0.5"]}, "thresholds[0] is '0.5'; expected a number"),
         ({"kind": None}, "kind is None, which is not served yet"),
         ({"base": None}, "base is None; expected an object"),
         ({"base": {"name": "tiny"}}, "fingerprint is None; expected a string"),
@@ -190,3 +217,51 @@ def test_an_artifact_does_not_change():
     assert not made.prompt.any()
     with pytest.raises(ValueError, match="read-only"):
         made.prompt[0, 0] = 1
+
+
+def test_a_kv_prompt_is_kept_in_the_type_that_it_has():
+    for dtype, kept in ((np.float16, np.float16), (np.float32, np.float32), (np.float64, np.float32)):
+        made = artifact(prompt=np.full((3, 8), 0.1, dtype), prompt_type=PromptType.KV)
+        read = Artifact.from_bytes(made.to_bytes())
+        assert (read.prompt.dtype, read.prompt_type, read.tokens, read.hidden_size) == (
+            kept,
+            PromptType.KV,
+            3,
+            4,
+        )
+        np.testing.assert_array_equal(read.prompt, made.prompt)
+
+
+def test_the_prefix_of_a_kv_prompt_is_what_peft_puts_into_the_cache():
+    bundle = Bundle.open(TINY / "base")
+    read = Artifact.from_bytes((TINY / "tasks/kv/adapter_model.safetensors").read_bytes())
+    rows = json.loads((TINY / "golden.json").read_text("utf-8"))["tasks"]["kv"]
+    prefix = read.prefix(bundle)
+    np.testing.assert_array_equal(bundle.identity.kv.prompt(prefix), read.prompt)
+    trunk = bundle.trunk(threads=1)
+    for row in rows:
+        last = np.array([len(row["ids"]) - 1])
+        (hidden,) = trunk.hidden(np.array([row["ids"]]), last, prefix=prefix)
+        np.testing.assert_allclose(read.label_head @ hidden + read.label_bias, row["logits"], atol=1e-4)
+
+
+def test_a_kv_prompt_needs_no_prefix():
+    read = Artifact.from_bytes((TINY / "tasks/kv/adapter_model.safetensors").read_bytes())
+    with pytest.raises(SoftcallError, match="so it needs no prefix"):
+        read.with_prefixes(Bundle.open(TINY / "base"), ["fp32"])
+
+
+@pytest.mark.parametrize(("width", "reason"), [(576, "in 3 layers it has 6 heads"), (320, "it has 5 layers")])
+def test_the_likely_reason_of_another_width_is_named(width, reason):
+    with pytest.raises(SoftcallError, match=reason):
+        KvShape(3, 2, 16).require_width(width, "it")
+
+
+def test_labels_of_a_multi_label_task_keep_their_thresholds():
+    made = artifact(kind=Kind.MULTI_LABEL, thresholds=(0.25, 1))
+    read = Artifact.from_bytes(made.to_bytes())
+    assert (read.kind, read.thresholds, read.metadata["thresholds"]) == (
+        Kind.MULTI_LABEL,
+        (0.25, 1.0),
+        [0.25, 1],
+    )

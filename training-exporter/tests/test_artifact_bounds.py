@@ -44,8 +44,8 @@ def test_a_number_is_the_servers(mine, file, name):
 
 def test_defaults_of_settings_are_the_servers():
     store = (SERVER / "store/StoreConfig.java").read_text("utf-8")
-    assert re.search(r'@WithDefault\("16M"\)\s+MemorySize maxArtifactBytes\(\);', store)
-    assert bounds.max_artifact_bytes() == 16 << 20
+    assert re.search(r'@WithDefault\("64M"\)\s+MemorySize maxArtifactBytes\(\);', store)
+    assert bounds.max_artifact_bytes() == 64 << 20
     settings = (SERVER / "Settings.java").read_text("utf-8")
     assert '"softcall.store.max-artifact-bytes", new Bytes("1K", "1G")' in settings
 
@@ -56,7 +56,7 @@ def test_defaults_of_jackson_are_ours():
 
 
 @pytest.mark.parametrize(
-    ("given", "size"), [("1K", 1 << 10), ("1g", 1 << 30), ("2048", 2048), (" 20M ", 20 << 20), ("", 16 << 20)]
+    ("given", "size"), [("1K", 1 << 10), ("1g", 1 << 30), ("2048", 2048), (" 20M ", 20 << 20), ("", 64 << 20)]
 )
 def test_the_servers_variable_is_ours(monkeypatch, given, size):
     monkeypatch.setenv("SOFTCALL_STORE_MAX_ARTIFACT_BYTES", given)
@@ -66,7 +66,7 @@ def test_the_servers_variable_is_ours(monkeypatch, given, size):
 @pytest.mark.parametrize("given", ["0", "1023", "2G", "16MB", "-1", "16 M", "much", "9" * 40])
 def test_other_sizes_are_refused(monkeypatch, given):
     monkeypatch.setenv("SOFTCALL_STORE_MAX_ARTIFACT_BYTES", given)
-    with pytest.raises(SoftcallError, match="expected a size from 1K to 1G, such as 16M"):
+    with pytest.raises(SoftcallError, match="expected a size from 1K to 1G, such as 64M"):
         bounds.max_artifact_bytes()
 
 

@@ -1,6 +1,7 @@
 """`softcall convert` and `export`: plain PEFT folders out of everything, and tasks that come back."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def logits(folder, ids):
         return model(input_ids=torch.tensor([ids])).logits[0, -1].double().numpy()
 
 
-@pytest.mark.parametrize("task", ["sentiment", "acme/intent", "pair", "long"])
+@pytest.mark.parametrize("task", ["sentiment", "acme/intent", "pair", "long", "kv", "acme/kv-long", "topics"])
 def test_an_exported_task_gives_peft_the_logits_that_are_served(task, tmp_path):
     """The vocabulary's logits of PEFT's hidden row, which the tiny base's golden answers keep."""
     softcall("export", task, tmp_path / "plain", "--store", STORE)
@@ -92,14 +93,47 @@ def test_labels_logits_of_the_exported_folder_are_those_of_peft(tmp_path):
     np.testing.assert_array_equal(logits(tmp_path / "back", ids), logits(plain, ids))
 
 
-def test_a_trained_label_head_is_said_to_stay_behind(tmp_path):
-    artifact = Artifact.from_bytes(ARTIFACT.read_bytes())
-    object.__setattr__(artifact, "training", {"head": "trained"})
+@pytest.mark.parametrize(
+    ("bias", "told"),
+    [
+        (
+            (0.5, -0.5),
+            "the trained label head lies beside the prompt; `softcall push` reads it, PEFT does not",
+        ),
+        ((0, 0), "the trained label head is the classifier of a SEQ_CLS model"),
+    ],
+)
+def test_a_trained_label_head_comes_back(tmp_path, bias, told):
+    artifact = replace(
+        Artifact.from_bytes(ARTIFACT.read_bytes()), training={"head": "trained"}, label_bias=np.array(bias)
+    )
     (tmp_path / "a.safetensors").write_bytes(artifact.to_bytes())
-    told = softcall("convert", tmp_path / "a.safetensors", tmp_path / "plain")
-    assert told.startswith(f"{tmp_path}/plain: 8 tokens of 64, a task artifact\nnote: ")
-    assert "no place for the trained label head" in told
+    output = softcall("convert", tmp_path / "a.safetensors", tmp_path / "plain")
+    assert output == f"{tmp_path}/plain: 8 tokens of 64, a task artifact\nnote: {told}\n"
+    (tmp_path / "store").mkdir()
+    store = f"file:{tmp_path}/store"
+    softcall("push", tmp_path / "plain", "x", "--base", BASE, "--store", store)
+    again = Artifact.from_bytes(open_store(store).get("x")[0])
+    for name in ("prompt", "label_head", "label_bias"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(artifact, name))
     assert "note:" not in softcall("convert", ARTIFACT, tmp_path / "other")
+
+
+def test_a_task_of_several_labels_comes_back(tmp_path):
+    stored, _ = open_store(STORE).get("topics")
+    artifact = Artifact.from_bytes(stored)
+    softcall("export", "topics", tmp_path / "plain", "--store", STORE)
+    (tmp_path / "store").mkdir()
+    store = f"file:{tmp_path}/store"
+    softcall("push", tmp_path / "plain", "x", "--base", BASE, "--store", store)
+    again = Artifact.from_bytes(open_store(store).get("x")[0])
+    assert (again.kind, again.thresholds, again.labels) == (
+        artifact.kind,
+        artifact.thresholds,
+        artifact.labels,
+    )
+    assert (again.prompt_type, again.temperature) == (artifact.prompt_type, artifact.temperature)
+    np.testing.assert_array_equal(again.prompt, artifact.prompt)
 
 
 def test_other_formats_are_pushed_and_converted(tmp_path):

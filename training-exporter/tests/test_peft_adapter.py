@@ -10,10 +10,10 @@ from make_peft_folders import FOLDER, TASKS, encode, fill, label_logits, tune, w
 from make_tiny import DEFAULT_FOLDER as TINY
 from make_tiny import tiny_base
 from peft import (
+    IA3Config,
     LoraConfig,
     MultitaskPromptTuningConfig,
     PeftModel,
-    PrefixTuningConfig,
     PromptTuningConfig,
     get_peft_model,
 )
@@ -53,7 +53,7 @@ def described(folder):
 
 
 def config_of(artifact):
-    return peft_config(artifact.tokens, artifact.hidden_size, artifact.base_name)
+    return peft_config(artifact.prompt_type, artifact.base_name, artifact.prompt.shape)
 
 
 def served_logits(artifact, bundle, texts):
@@ -109,7 +109,7 @@ def test_folders_of_the_default_base_give_the_logits_that_are_kept_with_them(nam
     np.testing.assert_allclose(list(served_logits(artifact, default_bundle, texts)), expected, **LOGITS)
 
 
-PREFIX = PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=8)
+IA3 = IA3Config(task_type="CAUSAL_LM", target_modules=["q_proj"], feedforward_modules=[])
 LORA = LoraConfig(task_type="CAUSAL_LM", r=2, target_modules=["q_proj"])
 
 
@@ -139,14 +139,16 @@ def change_config(folder, **changes):
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        (PREFIX, "peft_type is 'PREFIX_TUNING', which learns keys and values of every layer"),
+        (IA3, "peft_type is 'IA3', which changes the weights of the base"),
         (LORA, "peft_type is 'LORA', which changes the weights of the base"),
     ],
 )
 def test_what_is_no_prompt_is_refused_with_the_reason(config, reason, folder):
     message = refusal(folder(config))
     assert reason in message
-    assert message.endswith("; expected PROMPT_TUNING, MULTITASK_PROMPT_TUNING, P_TUNING")
+    assert message.endswith(
+        "; expected PROMPT_TUNING, MULTITASK_PROMPT_TUNING, P_TUNING, CPT, PREFIX_TUNING, CARTRIDGE"
+    )
 
 
 def test_a_prompt_of_an_encoder_decoder_model_is_refused(plain):
@@ -162,12 +164,17 @@ def test_a_multitask_file_is_known_by_its_tensors(folder):
     assert "belongs to peft_type MULTITASK_PROMPT_TUNING; expected PROMPT_TUNING" in refusal(saved)
 
 
-def test_a_classifier_of_its_own_is_refused(folder, tiny_folder):
+def test_a_classifier_goes_with_a_task_type(folder, tiny_folder):
     model = AutoModelForSequenceClassification.from_pretrained(tiny_folder, num_labels=2)
     saved = folder(PromptTuningConfig(task_type="SEQ_CLS", num_virtual_tokens=8), model)
-    assert "task_type is 'SEQ_CLS', which is not served; expected CAUSAL_LM" in refusal(saved)
     change_config(saved, task_type="CAUSAL_LM")
     assert "expected prompt_embeddings alone" in refusal(saved)
+    change_config(saved, task_type="TOKEN_CLS")
+    assert "task_type is 'TOKEN_CLS', which labels every token, and a task labels a text" in refusal(saved)
+    change_config(saved, task_type="SEQ_CLS")
+    prompt = {"prompt_embeddings": load_file(saved / "adapter_model.safetensors")["prompt_embeddings"]}
+    save_file(prompt, saved / "adapter_model.safetensors")
+    assert "has no trained classifier (base_model.score.weight)" in refusal(saved)
 
 
 @pytest.fixture
@@ -209,7 +216,7 @@ def test_values_that_are_not_finite_are_refused(plain):
 def test_a_task_artifact_is_no_plain_folder(plain):
     data = (TINY / "tasks/sentiment/adapter_model.safetensors").read_bytes()
     (plain / "adapter_model.safetensors").write_bytes(data)
-    assert "holds the tensors label_bias, label_head, prompt_embeddings; expected" in refusal(plain)
+    assert "it is a task artifact; give this file instead of its folder" in refusal(plain)
 
 
 def test_a_pickle_runs_no_code(plain, tmp_path):

@@ -12,12 +12,13 @@ import torch
 from make_peft_folders import FOLDER
 from make_tiny import DEFAULT_FOLDER as TINY
 from make_tiny import tiny_base
-from peft import PromptTuningConfig, get_peft_model
+from peft import PeftModel, PromptTuningConfig, get_peft_model
 from s3_server import ACCESS_KEY, SECRET_KEY
 from stand_ins import POINTER
 from typer.testing import CliRunner
 
 from softcall.artifact.artifact import Artifact
+from softcall.artifact.metadata import PromptType
 from softcall.artifact.safetensors_file import SafetensorsFile
 from softcall.base.bundle import Bundle
 from softcall.cli import app
@@ -382,6 +383,61 @@ def test_a_ready_prefix_is_the_models_own_cache(store):
     np.testing.assert_allclose(artifact.prefixes["fp32"], expected, rtol=2e-3, atol=2e-3)
     assert artifact.prefix_layouts == {"fp32": Bundle.open(BASE).variant("fp32").kv_layout}
     np.testing.assert_array_equal(artifact.prompt, plain.prompt)
+
+
+def test_a_kv_prompt_is_stored_for_peft_and_needs_no_prefix(store):
+    kv = TINY / "tasks/acme/kv-long/adapter_model.safetensors"
+    told = softcall("push", kv, "acme/kv", "--base", BASE)
+    assert told.startswith("acme/kv ") and told.endswith(" 16 tokens, 3 labels\n")
+    folder = store.removeprefix("file:") + "/acme/kv"
+    model = PeftModel.from_pretrained(tiny_base().model, folder).eval()
+    row = json.loads((TINY / "golden.json").read_text("utf-8"))["tasks"]["acme/kv-long"][0]
+    with torch.no_grad():
+        hidden = model(input_ids=torch.tensor([row["ids"]]), output_hidden_states=True).hidden_states[-1]
+    np.testing.assert_allclose(hidden[0, -1], row["hidden"], atol=1e-5)
+    assert "so it needs no prefix" in refusal("push", kv, "x", "--base", BASE, "--prefix", "fp32")
+    shown = softcall("show", "acme/kv")
+    assert 'prompt: "kv"' in shown and "prompt_tokens: 16" in shown
+
+
+CONTEXT = "Decide whether a text is positive or negative.\n\nA joy: positive\nRude waiter: negative\n"
+
+
+def test_a_context_is_what_the_model_computes_of_its_text(store, tmp_path):
+    (tmp_path / "context.txt").write_text(CONTEXT)
+    flags = ["--base", BASE, "--template", "{text}:", "--label", "positive", "--label", "negative"]
+    softcall("push", "--context", tmp_path / "context.txt", "spam", *flags)
+    artifact, base = stored(store, "spam"), tiny_base()
+    assert artifact.prompt_type == PromptType.KV and artifact.training["made_as"] == "a context"
+    tokenizer = Bundle.open(BASE).tokenizer()
+    context = tokenizer.encode(CONTEXT, add_special_tokens=False).ids
+    text = tokenizer.encode("cold food:", add_special_tokens=False).ids
+    words = [tokenizer.encode(f" {label}", add_special_tokens=False).ids for label in artifact.labels]
+    with torch.no_grad():
+        vocabulary = base.model(torch.tensor([context + text])).logits[0, -1].numpy()
+    trunk = Bundle.open(BASE).trunk(threads=1)
+    (hidden,) = trunk.hidden(
+        np.array([text]), np.array([len(text) - 1]), prefix=artifact.prefix(Bundle.open(BASE))
+    )
+    expected = [vocabulary[word].mean() for word in words]
+    np.testing.assert_allclose(artifact.label_head @ hidden, expected, atol=1e-2)  # float16
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "has 0 tokens as a context; expected 1 to 1023"),
+        (b"a b " * 1000, "tokens as a context; expected 1 to 1023"),
+        (b"caf\xe9", "it is not UTF-8 (byte 3); expected a text"),
+        (b"\x1f\x8b\x08" + bytes(9), "it is a gzip file"),
+    ],
+)
+def test_what_is_no_context_is_refused(store, tmp_path, content, message):
+    (tmp_path / "context").write_bytes(content)
+    flags = ["--base", BASE, "--template", "{text}:", "--label", "a", "--label", "b"]
+    refused = refusal("push", "--context", tmp_path / "context", "spam", *flags)
+    assert str(tmp_path / "context") in refused and message in refused
+    assert list(open_store(store).tasks()) == []
 
 
 def test_a_ready_prefix_needs_a_base_that_has_the_variant(store):

@@ -8,9 +8,10 @@ import make_tiny
 import numpy as np
 import pytest
 import torch
-from peft import PeftModel, PromptTuningConfig
+from peft import PeftModel, PrefixTuningConfig, PromptTuningConfig
 from safetensors import safe_open
 
+from softcall.artifact.metadata import PromptType
 from softcall.base.bundle import Bundle
 
 TINY = make_tiny.DEFAULT_FOLDER
@@ -44,10 +45,13 @@ def test_peft_gives_the_same_answers_again(again, task):
 
 @pytest.mark.parametrize("task", GOLDEN["tasks"])
 def test_the_trunk_gives_pefts_hidden_rows_in_one_batch_behind_a_prefix(task):
-    trunk = Bundle.open(TINY / "base").trunk(threads=1)
+    bundle = Bundle.open(TINY / "base")
+    trunk = bundle.trunk(threads=1)
     rows = GOLDEN["tasks"][task]
     with safe_open(TINY / "tasks" / task / "adapter_model.safetensors", "pt") as artifact:
-        prefix = trunk.encode(artifact.get_tensor("prompt_embeddings").float().numpy())
+        prompt = artifact.get_tensor("prompt_embeddings").float().numpy()
+    is_kv = make_tiny.TASKS[task].prompt_type == PromptType.KV
+    prefix = bundle.identity.kv.prefix(prompt) if is_kv else trunk.encode(prompt)
     ids = np.zeros((len(rows), max(len(row["ids"]) for row in rows)), np.int64)
     for line, row in zip(ids, rows, strict=True):
         line[: len(row["ids"])] = row["ids"]
@@ -74,18 +78,17 @@ def test_answers_of_different_texts_are_far_apart(task):
     assert distances.min() > 0.01
 
 
-def test_peft_loads_an_artifact_with_the_configuration_that_it_belongs_to(tmp_path):
-    artifact = TINY / "tasks/sentiment/adapter_model.safetensors"
+@pytest.mark.parametrize(("task", "prompt_type"), [("sentiment", PromptType.SOFT), ("kv", PromptType.KV)])
+def test_peft_loads_an_artifact_with_the_configuration_that_it_belongs_to(tmp_path, task, prompt_type):
+    artifact = TINY / "tasks" / task / "adapter_model.safetensors"
     (tmp_path / artifact.name).write_bytes(artifact.read_bytes())
-    PromptTuningConfig(
-        "CAUSAL_LM",
-        num_virtual_tokens=8,
-        token_dim=64,
-        num_transformer_submodules=1,
-        num_layers=2,
-        num_attention_heads=4,
-    ).save_pretrained(tmp_path)
-    base, row = make_tiny.tiny_base(), GOLDEN["tasks"]["sentiment"][0]
+    sizes = {"num_virtual_tokens": 8, "num_transformer_submodules": 1, "num_layers": 2}
+    if prompt_type == PromptType.KV:
+        config = PrefixTuningConfig(task_type="CAUSAL_LM", token_dim=32, num_attention_heads=2, **sizes)
+    else:
+        config = PromptTuningConfig(task_type="CAUSAL_LM", token_dim=64, num_attention_heads=4, **sizes)
+    config.save_pretrained(tmp_path)
+    base, row = make_tiny.tiny_base(), GOLDEN["tasks"][task][0]
     peft = PeftModel.from_pretrained(base.model, tmp_path)
     with torch.no_grad():
         hidden = peft(input_ids=torch.tensor([row["ids"]]), output_hidden_states=True).hidden_states[-1][
@@ -96,5 +99,5 @@ def test_peft_loads_an_artifact_with_the_configuration_that_it_belongs_to(tmp_pa
 
 def test_broken_artifacts_stay_small():
     sizes = [file.stat().st_size for file in (TINY / "broken").iterdir()]
-    assert len(sizes) == 14
-    assert sum(file.stat().st_size for file in TINY.rglob("*") if file.is_file()) < 1_000_000
+    assert len(sizes) == 20
+    assert sum(file.stat().st_size for file in TINY.rglob("*") if file.is_file()) < 1_300_000

@@ -132,7 +132,7 @@ def logits(graph: Path, *, base: Path, task: Judged, most: int | None, threads: 
         rows = [rows[i * len(rows) // most] for i in range(most)]
     tokenizer = bundle.tokenizer()
     ids = [artifact.template.encode(tokenizer, row.texts, MAX_TEXT_TOKENS, truncate=True) for row in rows]
-    prefix = bundle.trunk(threads=threads).encode(artifact.prompt)
+    prefix = artifact.prefix(bundle, threads)
     hidden = _hidden(Trunk(graph, threads), ids, prefix, bundle.hidden_size)
     return {
         "logits": hidden @ artifact.label_head.T + artifact.label_bias,
@@ -158,8 +158,7 @@ def _hidden(trunk: Trunk, ids: Sequence[Sequence[int]], prefix, hidden_size: int
 def speeds(graphs: Mapping[str, Path], base: Path, artifact: Path) -> dict[str, list[float]]:
     """Median milliseconds of each graph for each of `SPEED_SHAPES`, in interleaved rounds."""
     bundle = Bundle.open(base)
-    prompt = Artifact.from_bytes(artifact.read_bytes(), str(artifact)).prompt
-    prefix = bundle.trunk().encode(prompt)
+    prefix = Artifact.from_bytes(artifact.read_bytes(), str(artifact)).prefix(bundle)
     trunks = {name: Trunk(graph) for name, graph in graphs.items()}
     random = np.random.default_rng(0)
     result: dict[str, list[float]] = {name: [] for name in graphs}

@@ -10,7 +10,9 @@ from softcall_bench.book import Book, Key
 from softcall_bench.local_server import ROOT
 from softcall_bench.machine import Machine
 from softcall_bench.scenarios import (
+    adapters,
     cold_start,
+    kv_prompts,
     listing,
     memory,
     one_core,
@@ -37,6 +39,8 @@ def bars(book: Book, machine: Machine) -> list[Bar]:
         _start_and_memory,
         _overload,
         _listing,
+        _adapters,
+        _kv_prompts,
     )
     return [bar for group in groups for bar in group(book, machine)]
 
@@ -180,6 +184,13 @@ def _start_and_memory(book: Book, _machine: Machine) -> Iterator[Bar]:
     peak = book.median(rest, "peak_rss_mb")
     note = "" if peak is None else f"peak RSS {peak:.0f} MB"
     yield Bar("steady PSS, int8, ten tasks", book.median(rest, "pss_mb"), 420, " MB", at_most=True, note=note)
+    kv_rest = Key(memory.SCENARIO, "softcall", INT8, detail=memory.KV_DETAIL)
+    yield Bar(
+        "steady PSS, int8: ten KV tasks over ten of soft prompts",
+        book.ratio(kv_rest, rest, "pss_mb"),
+        1.03,
+        at_most=True,
+    )
 
 
 def _overload(book: Book, _machine: Machine) -> Iterator[Bar]:
@@ -219,6 +230,74 @@ def _listing(book: Book, _machine: Machine) -> Iterator[Bar]:
     few, many = (key(listing.pages(count)) for count in listing.COUNTS)
     longer = book.ratio(many, few, "page_ms")
     yield Bar("a page of 30,000 tasks over one of 3,000", longer, 1.2, at_most=True)
+
+
+def _adapters(book: Book, _machine: Machine) -> Iterator[Bar]:
+    for adapter in adapters.ADAPTERS:
+        key = Key(adapters.SCENARIO, "softcall", FULL_PRECISION, detail=adapter.name)
+        yield Bar(
+            f"{adapter.name}: logits differ from PEFT's by",
+            book.median(key, "difference"),
+            1e-3,
+            at_most=True,
+            note=f"beside {adapters.RELATIVE:g} of the logit",
+        )
+    for adapter in adapters.ADAPTERS:
+        key = Key(adapters.SCENARIO, "softcall", INT8, detail=adapter.name)
+        yield Bar(f"{adapter.name}: int8 agrees with PEFT", book.median(key, "agreement"), 0.98)
+
+
+def _kv_prompts(book: Book, _machine: Machine) -> Iterator[Bar]:
+    variant = _variant_of(book, kv_prompts.SCENARIO)
+
+    def key(detail: str, side: str = "softcall", clients: int = 1) -> Key:
+        return Key(kv_prompts.SCENARIO, side, variant, clients, detail)
+
+    took_ms = book.median(key(kv_prompts.WITHOUT_ENCODER), "first_answer_ms")
+    seconds = None if took_ms is None else took_ms / 1e3
+    yield Bar(
+        f"cold process to first correct answer, {variant}, {kv_prompts.WITHOUT_ENCODER}",
+        seconds,
+        0.75,
+        " s",
+        at_most=True,
+    )
+    short, long = key(kv_prompts.kv(kv_prompts.SHORT)), key(kv_prompts.kv(kv_prompts.LONG))
+    soft = key(kv_prompts.SOFT)
+    yield Bar(
+        f"1 client, {variant}: p50 behind {kv_prompts.kv(kv_prompts.SHORT)} over a soft one's",
+        book.ratio(short, soft, "p50_ms"),
+        1.05,
+        at_most=True,
+        noise=_is_noise(book.differences(short, soft, "p50_ms")),
+    )
+    bare = key(kv_prompts.kv(kv_prompts.LONG), "onnxruntime")
+    yield Bar(
+        f"1 client, {variant}: p50 behind {kv_prompts.kv(kv_prompts.LONG)} over bare ONNX Runtime's",
+        book.ratio(long, bare, "p50_ms"),
+        1.25,
+        at_most=True,
+    )
+    fits, half = (key(detail, clients=kv_prompts.CLIENTS) for detail in (kv_prompts.FITS, kv_prompts.HALF))
+    memory_mb = book.median(half, "rss_mb")
+    yield Bar(
+        f"{kv_prompts.TASKS} KV tasks by Zipf's law, {variant}: share of texts/s with {kv_prompts.HALF}",
+        book.ratio(half, fits, "texts_per_s"),
+        0.8,
+        note="" if memory_mb is None else f"RSS {memory_mb:,.0f} MB",
+    )
+    yield Bar(
+        "the same: prefixes in the cache over what it may hold",
+        book.ratio(half, half, "cached_mb", "allowed_mb") if memory_mb else None,
+        1.0,
+        at_most=True,
+    )
+    yield Bar(
+        f"a miss of {kv_prompts.kv(kv_prompts.LONG)} over {kv_prompts.READ}",
+        book.ratio(key(kv_prompts.MISS), key(kv_prompts.READ), "ms"),
+        1.5,
+        at_most=True,
+    )
 
 
 def agreement_note() -> str | None:

@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _cases(workload: Workload):
-    prefix = workload.base.trunk().encode(workload.artifact.prompt)
+    prefix = workload.artifact.prefix(workload.base)
     for variant in (INT8, FULL_PRECISION):
         yield from _cases_of(variant, workload, prefix)
 

@@ -145,7 +145,7 @@ def torch_trunk() -> Run:
 def bare_onnx_runtime(variant: str) -> Run:
     """ONNX Runtime from Python: a variant's trunk behind the prompt's prefix, on all cores, spinning off."""
     workload = Workload.shipped()
-    prefix = workload.base.trunk().encode(workload.artifact.prompt)
+    prefix = workload.artifact.prefix(workload.base)
     trunk = workload.base.trunk(variant, _cores())
 
     def run(rows: Rows):

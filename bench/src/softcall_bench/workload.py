@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from softcall.artifact.artifact import Artifact
+from softcall.artifact.metadata import PromptType
 from softcall.base.bundle import Bundle
 from softcall.datasets.rows import read_rows
 from softcall.stores.store import OBJECT
@@ -78,6 +79,14 @@ class Workload:
         """The task with its prompt cut, or repeated, to `tokens`: another length, the same head."""
         prompt = np.resize(self.artifact.prompt, (tokens, self.artifact.hidden_size))
         return replace(self.artifact, prompt=prompt, prefixes={}, prefix_layouts={})
+
+    def with_kv_prompt(self, prompt: np.ndarray | None = None) -> Artifact:
+        """The task with a KV prompt [tokens, width]; without one its own as keys and values."""
+        if prompt is None:
+            prompt = self.base.identity.kv.prompt(self.artifact.prefix(self.base)).astype(np.float16)
+        return replace(
+            self.artifact, prompt=prompt, prompt_type=PromptType.KV, prefixes={}, prefix_layouts={}
+        )
 
     def write_tasks(self, store: Path, count: int) -> list[str]:
         """Make a file store anew with `count` tasks, whose prompts' lengths go round; returns their names."""

@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 from softcall_bench.bench import Bench
 from softcall_bench.scenarios import (
+    adapters,
     alone_and_in_batches,
     cold_start,
+    kv_prompts,
     lengths,
     listing,
     memory,
@@ -29,4 +31,6 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "tasks": tasks_in_turn.run,
     "overload": overload.run,
     "listing": listing.run,
+    "adapters": adapters.run,
+    "kv-prompts": kv_prompts.run,
 }

@@ -33,16 +33,28 @@ def run(bench: Bench) -> None:
         cases.append((bench.fastest, WITH, store))
     for round_ in range(bench.rounds(ROUNDS) + 1):
         for variant, detail, store in cases:
-            figures = _start(store, variant, text)
-            if round_ == 0:
-                continue  # reads the files into the page cache
-            bench.book.add(Key(SCENARIO, "softcall", variant, detail=detail), figures)
-            stages = ", ".join(f"{name.removesuffix('_ms')} {ms:.0f}" for name, ms in figures.items())
-            bench.say(f"{variant}, {detail}: {stages} ms")
+            _measure(bench, Key(SCENARIO, "softcall", variant, detail=detail), store, text, round_)
 
 
-def _start(store: str, variant: str, text: Text) -> dict[str, float]:
-    with serving(store, variant, f"{SCENARIO}-{variant}", wait=False) as server:
+def measure(bench: Bench, scenario: str, detail: str, store: str, **settings: str) -> None:
+    """Start the fastest variant on a store anew in each round, for another scenario."""
+    text = _surest(bench)
+    for round_ in range(bench.rounds(ROUNDS) + 1):
+        key = Key(scenario, "softcall", bench.fastest, detail=detail)
+        _measure(bench, key, store, text, round_, **settings)
+
+
+def _measure(bench: Bench, key: Key, store: str, text: Text, round_: int, **settings: str) -> None:
+    figures = _start(store, key.variant, text, **settings)
+    if round_ == 0:
+        return  # reads the files into the page cache
+    bench.book.add(key, figures)
+    stages = ", ".join(f"{name.removesuffix('_ms')} {ms:.0f}" for name, ms in figures.items())
+    bench.say(f"{key.variant}, {key.detail}: {stages} ms")
+
+
+def _start(store: str, variant: str, text: Text, **settings: str) -> dict[str, float]:
+    with serving(store, variant, f"{SCENARIO}-{variant}", wait=False, **settings) as server:
         server.wait_until_listening()
         listening = time.perf_counter()
         answer = server.require(TASK, text.text)
@@ -74,7 +86,7 @@ def _startup(server: Server, listening_ms: float) -> dict[str, float]:
 def _surest(bench: Bench) -> Text:
     """The text whose label is right by the widest margin: no variant has an excuse to answer otherwise."""
     artifact, trunk = bench.workload.artifact, bench.workload.base.trunk()
-    prefix = trunk.encode(artifact.prompt)
+    prefix = artifact.prefix(bench.workload.base)
 
     def margin(text: Text) -> float:
         hidden = trunk.hidden(np.array([text.ids]), np.array([len(text.ids) - 1]), prefix=prefix)[0]

@@ -1,6 +1,5 @@
 """The task artifact: a task in one safetensors object, as servers read it (docs/task-artifact.md)."""
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,45 +10,43 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from softcall.artifact.bounds import (
-    MAX_JSON_TOKENS,
-    MAX_METADATA_DEPTH,
     MAX_PROMPT_TOKENS,
     check_labels,
     max_artifact_bytes,
     require_artifact_bytes,
 )
+from softcall.artifact.metadata import METADATA, SCHEMA, Kind, Metadata, PromptType, as_json
 from softcall.artifact.safetensors_file import SafetensorsFile, safetensors_bytes
 from softcall.artifact.template import Template
+from softcall.base.identity import BaseIdentity
 from softcall.core.bounded_file import MAX_SOURCE_BYTES, read_bounded
 from softcall.core.errors import SoftcallError
-from softcall.core.strict_json import MalformedJsonError, read_json
-from softcall.core.surrogates import has_half
 
 if TYPE_CHECKING:
     from softcall.base.bundle import Bundle
-
-SCHEMA = 1
-KIND = "classification"
+    from softcall.base.trunk import Prefix
 
 PROMPT = "prompt_embeddings"  # PEFT's own name
 _HEAD = "label_head"
 _BIAS = "label_bias"
 _PREFIX = "prefix."
-_METADATA = "softcall"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, eq=False)
 class Artifact:
-    """A task, with its arrays copied to read-only float32 (prefixes: float16).
+    """A task, with its arrays copied to read-only float32 (prefixes, and KV prompts of that type: float16).
 
     The constructor raises `SoftcallError` unless the following holds.
 
-    - `prompt` [tokens, hidden], `label_head` [labels, hidden], `label_bias` [labels]: finite
+    - `prompt` [tokens, hidden] (a soft prompt) or [tokens, layers * 2 * kv_heads * head_dim] (a KV prompt),
+      `label_head` [labels, hidden], `label_bias` [labels]: finite
     - `labels`: at least two, distinct, non-empty, in the order of the label head's rows
     - `base_fingerprint`: 64 hex digits, which identify the base that the prompt was trained for
     - `temperature` > 0; `abstain_threshold`: None, or a probability in (0, 1]
-    - `prefixes`: variant to the prompt's KV cache [layers, 2, kv_heads, tokens, head_dim], and
+    - `thresholds`: a probability in (0, 1] for each label of a task of the kind `multi_label`, which has no
+      `abstain_threshold`; None for others
+    - `prefixes`: variant to a soft prompt's KV cache [layers, 2, kv_heads, tokens, head_dim], and
       `prefix_layouts`: variant to its `kv_layout` digest; both name the same variants
     - `metrics` and `training`: any JSON, for people to read
     """
@@ -61,6 +58,9 @@ class Artifact:
     labels: tuple[str, ...]
     base_name: str
     base_fingerprint: str
+    prompt_type: PromptType = PromptType.SOFT
+    kind: Kind = Kind.CLASSIFICATION
+    thresholds: tuple[float, ...] | None = None
     temperature: float = 1.0
     abstain_threshold: float | None = None
     prefixes: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -69,7 +69,9 @@ class Artifact:
     training: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("prompt", "label_head", "label_bias"):
+        halves = self.prompt_type == PromptType.KV and np.asarray(self.prompt).dtype == np.float16
+        object.__setattr__(self, "prompt", _frozen(self.prompt, np.float16 if halves else np.float32))
+        for name in ("label_head", "label_bias"):
             object.__setattr__(self, name, _frozen(getattr(self, name), np.float32))
         object.__setattr__(self, "labels", tuple(self.labels))
         object.__setattr__(
@@ -93,31 +95,49 @@ class Artifact:
 
     @property
     def hidden_size(self) -> int:
-        """Width of the prompt's vectors and of the label head's rows."""
-        return self.prompt.shape[1]
+        """Width of a soft prompt's vectors and of the label head's rows."""
+        return self.label_head.shape[-1] if self.label_head.ndim else 0
 
-    def require_base(self, name: str, fingerprint: str, hidden_size: int) -> None:
-        """Raise `SoftcallError` unless this prompt was trained for the base with this fingerprint."""
-        if self.hidden_size != hidden_size:
+    def require_base(self, base: BaseIdentity) -> None:
+        """Raise `SoftcallError` unless the prompt is for this base, and leaves positions for texts."""
+        if self.hidden_size != base.hidden_size:
             raise SoftcallError(
-                f"the prompt has hidden size {self.hidden_size}; base {name} has {hidden_size}"
+                f"the prompt has hidden size {self.hidden_size}; base {base.name} has {base.hidden_size}"
             )
-        if self.base_fingerprint != fingerprint:
+        if self.base_fingerprint != base.fingerprint:
             raise SoftcallError(
                 f"the prompt was trained for base {self.base_name} with fingerprint {self.base_fingerprint};"
-                f" base {name} has fingerprint {fingerprint}"
+                f" base {base.name} has fingerprint {base.fingerprint}"
             )
+        if self.prompt_type == PromptType.KV:
+            base.kv.require_width(self.prompt.shape[1], f"{PROMPT} of a KV prompt")
+        if self.tokens >= base.positions:
+            raise SoftcallError(
+                f"{PROMPT} has {self.tokens} tokens, which leave none of the {base.positions} positions of"
+                f" base {base.name} for a text"
+            )
+
+    def prefix(self, bundle: "Bundle", threads: int = 0) -> "Prefix":
+        """Return the keys and values in front of each text, as the trunk takes them.
+
+        The full-precision trunk computes those of a soft prompt, on `threads` threads (0: all cores).
+        """
+        self.require_base(bundle.identity)
+        if self.prompt_type == PromptType.KV:
+            return bundle.identity.kv.prefix(self.prompt)
+        return bundle.trunk(threads=threads).encode(self.prompt)
 
     def with_prefixes(self, bundle: "Bundle", variants: Sequence[str]) -> Self:
         """Return this artifact with the prompt's keys and values, precomputed for variants of its base.
 
         The full-precision trunk encodes the prompt for every variant. Raises `SoftcallError` for a variant
-        that the bundle does not have.
+        that the bundle does not have, and for a KV prompt, which needs none.
         """
-        self.require_base(bundle.name, bundle.fingerprint, bundle.hidden_size)
+        if self.prompt_type == PromptType.KV:
+            raise SoftcallError("a KV prompt is the keys and values itself, so it needs no prefix")
         layouts = {variant: bundle.variant(variant).kv_layout for variant in variants}
         # The trunk returns [1, kv_heads, tokens, head_dim] for key 0, value 0, key 1 and so on.
-        rows = np.concatenate(bundle.trunk().encode(self.prompt))
+        rows = np.concatenate(self.prefix(bundle))
         cache = rows.reshape(bundle.num_hidden_layers, 2, *rows.shape[1:])
         return replace(
             self,
@@ -130,12 +150,14 @@ class Artifact:
         """The artifact's JSON metadata, as docs/task-artifact.md describes it."""
         return {
             "schema": SCHEMA,
-            "kind": KIND,
+            "prompt": self.prompt_type.value,
+            "kind": self.kind.value,
             "base": {"name": self.base_name, "fingerprint": self.base_fingerprint},
             "template": self.template.source,
             "labels": list(self.labels),
             "temperature": self.temperature,
             "abstain_threshold": self.abstain_threshold,
+            **({} if self.thresholds is None else {"thresholds": list(self.thresholds)}),
             "prefix_layouts": dict(self.prefix_layouts),
             "metrics": dict(self.metrics),
             "training": dict(self.training),
@@ -145,7 +167,7 @@ class Artifact:
         """Return the object to store; equal artifacts give equal bytes."""
         tensors = {PROMPT: self.prompt, _HEAD: self.label_head, _BIAS: self.label_bias}
         tensors |= {_PREFIX + variant: cache for variant, cache in self.prefixes.items()}
-        return safetensors_bytes(tensors, {"format": "pt", _METADATA: _json(self.metadata)})
+        return safetensors_bytes(tensors, {"format": "pt", METADATA: as_json(self.metadata)})
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str = "artifact") -> Self:
@@ -165,7 +187,7 @@ class Artifact:
             return None
         data = read_bounded(path, max(MAX_SOURCE_BYTES, max_artifact_bytes()))
         try:
-            claimed = _METADATA in SafetensorsFile(data).metadata
+            claimed = METADATA in SafetensorsFile(data).metadata
         except SoftcallError as error:
             raise SoftcallError(f"{path}: {error}") from None
         if not claimed:
@@ -176,31 +198,35 @@ class Artifact:
     @classmethod
     def _of_file(cls, file: SafetensorsFile) -> Self:
         refuse_multitask(file.names)
-        metadata = _metadata(file)
-        base = _object(metadata, "base")
+        metadata = Metadata.read(file.metadata)
+        base = metadata.object("base")
         return cls(
             prompt=file.floats(PROMPT),
             label_head=file.floats(_HEAD),
             label_bias=file.floats(_BIAS),
-            template=Template(_text(metadata, "template")),
-            labels=_texts(metadata, "labels"),
-            base_name=_text(base, "name"),
-            base_fingerprint=_text(base, "fingerprint"),
-            temperature=_number(metadata.get("temperature", 1.0), "temperature"),
-            abstain_threshold=_optional_number(metadata.get("abstain_threshold"), "abstain_threshold"),
+            template=Template(metadata.text("template")),
+            labels=metadata.texts("labels"),
+            base_name=base.text("name"),
+            base_fingerprint=base.text("fingerprint"),
+            prompt_type=metadata.prompt_type,
+            kind=metadata.kind,
+            thresholds=metadata.thresholds,
+            temperature=metadata.number("temperature", default=1.0),
+            abstain_threshold=metadata.optional_number("abstain_threshold"),
             prefixes={
                 name.removeprefix(_PREFIX): _halves(file, name)
                 for name in file.names
                 if name.startswith(_PREFIX)
             },
-            prefix_layouts=_object(metadata, "prefix_layouts", default={}),
-            metrics=_object(metadata, "metrics", default={}),
-            training=_object(metadata, "training", default={}),
+            prefix_layouts=metadata.mapping("prefix_layouts", default={}),
+            metrics=metadata.mapping("metrics", default={}),
+            training=metadata.mapping("training", default={}),
         )
 
     def _check_tensors(self) -> None:
         check_prompt(self.prompt)
-        _require_shape(_HEAD, self.label_head, (len(self.labels), self.hidden_size))
+        width = self.prompt.shape[1] if self.prompt_type == PromptType.SOFT else self.hidden_size
+        _require_shape(_HEAD, self.label_head, (len(self.labels), width))
         _require_shape(_BIAS, self.label_bias, (len(self.labels),))
         for name, tensor in ((_HEAD, self.label_head), (_BIAS, self.label_bias)):
             _require_finite(name, tensor)
@@ -230,10 +256,29 @@ class Artifact:
             raise SoftcallError(
                 f"abstain_threshold is {self.abstain_threshold}; expected a probability in (0, 1]"
             )
+        self._check_thresholds()
+
+    def _check_thresholds(self) -> None:
+        if self.kind != Kind.MULTI_LABEL:
+            if self.thresholds is not None:
+                raise SoftcallError(f"thresholds go with the kind {Kind.MULTI_LABEL.value!r} alone")
+            return
+        if self.abstain_threshold is not None:
+            raise SoftcallError(
+                f"abstain_threshold does not go with {self.kind.value!r}, whose labels have thresholds"
+            )
+        if self.thresholds is None or len(self.thresholds) != len(self.labels):
+            count = 0 if self.thresholds is None else len(self.thresholds)
+            raise SoftcallError(f"{count} thresholds for {len(self.labels)} labels; expected one for each")
+        for label, threshold in zip(self.labels, self.thresholds, strict=True):
+            if not 0 < threshold <= 1:
+                raise SoftcallError(
+                    f"the threshold of {label!r} is {threshold}; expected a probability in (0, 1]"
+                )
 
 
 def check_prompt(prompt: np.ndarray) -> None:
-    """Raise `SoftcallError` unless `prompt` [tokens, hidden] is finite and servers accept its length."""
+    """Raise `SoftcallError` unless `prompt` [tokens, width] is finite and servers accept its length."""
     if prompt.ndim != 2 or 0 in prompt.shape:
         raise SoftcallError(f"{PROMPT} has shape {list(prompt.shape)}; expected [tokens, hidden]")
     if len(prompt) > MAX_PROMPT_TOKENS:
@@ -262,21 +307,6 @@ def _require_finite(name: str, tensor: np.ndarray) -> None:
         )
 
 
-def _json(value: Any) -> str:
-    """Return the metadata as JSON that readers accept: strict, and within their bounds."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise SoftcallError(f"labels, metrics and training must be JSON: {error}") from None
-    if has_half(text):
-        raise SoftcallError("labels, metrics and training hold half of a surrogate pair, which is not UTF-8")
-    try:
-        read_json(text, MAX_METADATA_DEPTH, MAX_JSON_TOKENS)
-    except MalformedJsonError as error:
-        raise SoftcallError(f"labels, metrics and training as JSON: {error}") from None
-    return text
-
-
 def refuse_multitask(tensors: Iterable[str]) -> None:
     """Raise `SoftcallError` for tensors of MULTITASK_PROMPT_TUNING, whose prompts also need a task's rows."""
     for name in ("prefix_task_cols", "prefix_task_rows"):
@@ -286,65 +316,8 @@ def refuse_multitask(tensors: Iterable[str]) -> None:
             )
 
 
-def _metadata(file: SafetensorsFile) -> dict[str, Any]:
-    if _METADATA not in file.metadata:
-        raise SoftcallError(
-            f'no "{_METADATA}" metadata, so this is not a task artifact;'
-            " `softcall push` makes one of a PEFT folder"
-        )
-    try:
-        metadata = read_json(file.metadata[_METADATA], MAX_METADATA_DEPTH, MAX_JSON_TOKENS)
-    except MalformedJsonError as error:
-        raise SoftcallError(f'the "{_METADATA}" metadata is {error}') from None
-    if has_half(json.dumps(metadata, ensure_ascii=False)):
-        raise SoftcallError(
-            f'the "{_METADATA}" metadata holds half of a surrogate pair, which is not Unicode text'
-        )
-    if not isinstance(metadata, dict):
-        raise SoftcallError(f'the "{_METADATA}" metadata is not a JSON object')
-    if metadata.get("schema") != SCHEMA:
-        raise SoftcallError(f"schema is {metadata.get('schema')!r}; this version reads schema {SCHEMA}")
-    if metadata.get("kind") != KIND:
-        raise SoftcallError(f"kind is {metadata.get('kind')!r}, which is not served yet; expected {KIND!r}")
-    return metadata
-
-
 def _halves(file: SafetensorsFile, name: str) -> np.ndarray:
     cache = file.floats(name)
     if cache.dtype != np.float16:
         raise SoftcallError(f"tensor {name} has type {cache.dtype}; expected F16")
     return cache
-
-
-def _text(metadata: Mapping[str, Any], name: str) -> str:
-    value = metadata.get(name)
-    if not isinstance(value, str):
-        raise SoftcallError(f"{name} is {value!r}; expected a string")
-    return value
-
-
-def _texts(metadata: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    values = metadata.get(name)
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise SoftcallError(f"{name} is not a list of strings")
-    return tuple(values)
-
-
-def _object(metadata: Mapping[str, Any], name: str, default: Any = None) -> dict[str, Any]:
-    value = metadata.get(name, default)
-    if not isinstance(value, dict):
-        raise SoftcallError(f"{name} is {value!r}; expected an object")
-    return value
-
-
-def _number(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SoftcallError(f"{name} is {value!r}; expected a number")
-    try:
-        return float(value)
-    except OverflowError:
-        raise SoftcallError(f"{name} is too large; expected a number of ordinary size") from None
-
-
-def _optional_number(value: Any, name: str) -> float | None:
-    return None if value is None else _number(value, name)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from softcall.core.errors import SoftcallError
 
-MAX_ARTIFACT_BYTES = 16 << 20
+MAX_ARTIFACT_BYTES = 64 << 20
 """The limit of an object, unless the server's variable sets another."""
 MAX_ARTIFACT_BYTES_VARIABLE = "SOFTCALL_STORE_MAX_ARTIFACT_BYTES"
 
@@ -20,7 +20,7 @@ MAX_TEMPLATE_CHARACTERS = 20_000
 MAX_LABELS = 10_000
 MAX_LABEL_CHARACTERS = 1_000
 MAX_LABELS_BYTES = 256 << 10
-MAX_PROMPT_TOKENS = 128
+MAX_PROMPT_TOKENS = 2_048
 
 _SIZE = re.compile(r"(\d{1,12})([BKMG]?)", re.IGNORECASE)
 _UNITS = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -36,7 +36,7 @@ def max_artifact_bytes() -> int:
     size = int(matched[1]) * _UNITS[matched[2].upper()] if matched else 0
     if not _SMALLEST <= size <= _LARGEST:
         raise SoftcallError(
-            f"{MAX_ARTIFACT_BYTES_VARIABLE} is {given!r}; expected a size from 1K to 1G, such as 16M"
+            f"{MAX_ARTIFACT_BYTES_VARIABLE} is {given!r}; expected a size from 1K to 1G, such as 64M"
         )
     return size
 

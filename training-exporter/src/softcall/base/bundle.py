@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from softcall.base.identity import BaseIdentity, KvShape
 from softcall.base.trunk import Trunk
 from softcall.core.bounded_file import read_bounded, read_json_object, require_file
 from softcall.core.errors import SoftcallError
@@ -277,6 +278,12 @@ class Bundle:
             )
         require_file(file)
         return file
+
+    @property
+    def identity(self) -> BaseIdentity:
+        """What a prompt must fit."""
+        kv = KvShape(self.num_hidden_layers, self.num_key_value_heads, self.head_dim)
+        return BaseIdentity(self.name, self.fingerprint, self.hidden_size, kv, self.max_position_embeddings)
 
     def variant(self, name: str = FULL_PRECISION) -> Variant:
         """Return a variant by name; raises `SoftcallError` naming those that exist."""

@@ -13,6 +13,7 @@ from softcall.base import default_base
 from softcall.base.architectures import Architecture, architecture_of, require_architecture
 from softcall.base.bundle import DESCRIPTION_FILE, plain_tokenizer
 from softcall.base.fingerprint import fingerprint
+from softcall.base.identity import BaseIdentity, KvShape
 from softcall.core.bounded_file import read_json_object, require_file
 from softcall.core.errors import SoftcallError
 from softcall.core.first_bytes import GGUF, LOOKED_AT, tell
@@ -40,6 +41,18 @@ class LoadedBase:
     def positions(self) -> int:
         """How many positions the model has."""
         return self.architecture.positions_of(self.model.config)
+
+    @property
+    def identity(self) -> BaseIdentity:
+        """What a prompt must fit."""
+        config = self.model.config
+        return BaseIdentity(
+            self.name,
+            self.fingerprint,
+            config.hidden_size,
+            KvShape.of_config(config),
+            self.positions,
+        )
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,11 @@ class Trunk:
         last = np.array([len(prompt) - 1])
         return self._session.run(present_names(self.layers), self._feeds(no_text, last, prompt[None], None))
 
+    def read(self, ids: Sequence[int]) -> Prefix:
+        """Return the keys and values of a text of token ids, at least one; its batch is 1."""
+        feeds = self._feeds(np.array([ids], np.int64), np.array([len(ids) - 1]), None, None)
+        return self._session.run(present_names(self.layers), feeds)
+
     def _feeds(self, input_ids, last_index, prompt_embeds, prefix):
         if prompt_embeds is None:
             prompt_embeds = np.zeros((len(input_ids), 0, self.hidden_size), np.float32)

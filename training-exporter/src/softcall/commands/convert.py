@@ -53,16 +53,16 @@ def convert(
         if task_id is not None:
             raise SoftcallError(f"{source}: --task-id is {task_id}, but an artifact holds one prompt alone")
         if bundle is not None:
-            opened[0].require_base(bundle.name, bundle.fingerprint, bundle.hidden_size)
+            opened[0].require_base(bundle.identity)
         write_artifact(opened[0], out, "a task artifact")
         return
     prompt = read_prompt(source, task_id)
     if bundle is not None:
         try:
-            prompt.require_hidden_size(bundle)
+            prompt.type_on(bundle.identity)
         except SoftcallError as error:
             raise SoftcallError(f"{source}: {error}") from None
         require_named_base(source, prompt, bundle, strict)
     write_prompt(out, prompt)
-    tokens, hidden_size = prompt.vectors.shape
-    typer.echo(f"{out}: {tokens} tokens of {hidden_size}, {prompt.made_as}")
+    tokens, width = prompt.vectors.shape
+    typer.echo(f"{out}: {tokens} tokens of {width}, {prompt.made_as}")

@@ -32,12 +32,16 @@ def export(
 
 
 def write_artifact(artifact: "Artifact", out: Path, origin: str) -> None:
-    """Make the folder, and report its content and what of a trained task it lacks."""
-    from softcall.prompt_formats.peft_output import write_task
+    """Make the folder, and report its content and where its label head is."""
+    from softcall.prompt_formats.peft_output import has_trained_head, write_task
 
     write_task(out, artifact)
-    typer.echo(f"{out}: {artifact.tokens} tokens of {artifact.hidden_size}, {origin}")
-    if artifact.training.get("head") == "trained":
+    typer.echo(f"{out}: {artifact.tokens} tokens of {artifact.prompt.shape[1]}, {origin}")
+    if has_trained_head(artifact):
+        bias = artifact.label_bias.any()
         typer.echo(
-            "note: PEFT's format has no place for the trained label head, which stays behind", err=True
+            "note: the trained label head lies beside the prompt; `softcall push` reads it, PEFT does not"
+            if bias
+            else "note: the trained label head is the classifier of a SEQ_CLS model",
+            err=True,
         )

@@ -24,7 +24,7 @@ def push(
         Path,
         typer.Argument(
             help="An artifact made by `softcall train`, or a prompt in another format: a folder made by "
-            "PEFT, decoder.pt of TGIS, a .npy array.",
+            "PEFT, decoder.pt of TGIS, a .npy array; with --context a text.",
             metavar="SOURCE",
             show_default=False,
         ),
@@ -64,6 +64,14 @@ def push(
             show_default="task.json in the folder",
         ),
     ] = None,
+    context: Annotated[
+        bool,
+        typer.Option(
+            "--context",
+            help="SOURCE is a text: instructions, examples, a document. What --base computes of it stands in "
+            "front of every text of the task, without training.",
+        ),
+    ] = False,
     task_id: Annotated[
         int | None,
         typer.Option(
@@ -103,6 +111,9 @@ def push(
 
     Example: softcall push my-peft-folder spam --store file:tasks --base base
     --template '{text}\\nSpam:' --label spam=' yes' --label ham=' no'
+
+    Example: softcall push --context examples.txt spam --store file:tasks --base base
+    --template '{text}\\nSpam:' --label spam=' yes' --label ham=' no'
     """
     if create and if_version is not None:
         raise SoftcallError("--create and --if-version exclude each other")
@@ -118,21 +129,26 @@ def push(
     from softcall.base.bundle import Bundle
     from softcall.commands.named_base import require_named_base
     from softcall.prompt_formats import read_prompt
+    from softcall.prompt_formats.context import read_context
 
-    if (opened := Artifact.open(source)) is not None:
+    if context and task_id is not None:
+        raise SoftcallError("--context and --task-id exclude each other")
+    if not context and (opened := Artifact.open(source)) is not None:
         artifact, data = opened
         if given := [name for name, value in flags.items() if value is not None]:
             raise SoftcallError(f"{source} is an artifact, which has its own {' and '.join(given)}")
         _require_base(artifact, base)
     else:
-        prompt = read_prompt(source, task_id)
+        prompt = None if context else read_prompt(source, task_id)
         if base is None:
             raise SoftcallError(
                 f"{source} does not record its base; give --base with the folder made by `softcall base`"
             )
         bundle = Bundle.open(base)
+        if prompt is None:
+            prompt = read_context(source, bundle)
         require_named_base(source, prompt, bundle, strict)
-        artifact = _fold(source, prompt, bundle, _description(source, template, label, task_file))
+        artifact = _fold(source, prompt, bundle, _description(source, prompt, template, label, task_file))
         data = artifact.to_bytes()
 
     if prefix:
@@ -148,7 +164,7 @@ def push(
     from softcall.prompt_formats.peft_output import peft_config
 
     expected = Condition.ABSENT if create else Condition.NONE if if_version is None else if_version
-    config = peft_config(artifact.tokens, artifact.hidden_size, artifact.base_name)
+    config = peft_config(artifact.prompt_type, artifact.base_name, artifact.prompt.shape)
     version = target.put(task, data, config, expected)
     if sign is not None:
         typer.echo(f"note: signed; softcall.store.signed-by={signer.public} accepts it", err=True)
@@ -157,15 +173,21 @@ def push(
 
 
 def _description(
-    source: Path, template: str | None, labels: list[str] | None, task_file: Path | None
+    source: Path,
+    prompt: "Prompt",
+    template: str | None,
+    labels: list[str] | None,
+    task_file: Path | None,
 ) -> "TaskDescription":
-    """Return the task of the flags, which override the task file if there is one."""
+    """Return the task of the flags, which override the task file, which overrides the prompt's files."""
     from softcall.artifact.task_description import TASK_FILE, TaskDescription, read_task_file
 
     folder = source if source.is_dir() else source.parent
     if task_file is None and (folder / TASK_FILE).is_file():
         task_file = folder / TASK_FILE
-    record: dict[str, Any] = {} if task_file is None else read_task_file(task_file)
+    record: dict[str, Any] = {} if prompt.head is None else prompt.head.described
+    if task_file is not None:
+        record |= read_task_file(task_file)
     if template is not None:
         record["template"] = template.replace(r"\n", "\n")
     if labels:
@@ -191,5 +213,4 @@ def _require_base(artifact: "Artifact", base: Path | None) -> None:
     if base is not None:
         from softcall.base.bundle import Bundle
 
-        bundle = Bundle.open(base)
-        artifact.require_base(bundle.name, bundle.fingerprint, bundle.hidden_size)
+        artifact.require_base(Bundle.open(base).identity)

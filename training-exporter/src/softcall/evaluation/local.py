@@ -41,7 +41,7 @@ def evaluate_artifact(
             raise SoftcallError(f"{row.where}: label {row.label!r} is not one of {path}'s labels")
     place = torch_device(device)
     loaded = Source.resolve(base).load()
-    artifact.require_base(loaded.name, loaded.fingerprint, loaded.model.config.hidden_size)
+    artifact.require_base(loaded.identity)
     room = loaded.positions - artifact.tokens
     limit = room if max_text_tokens is None else min(room, max_text_tokens)
     classifier, trunk = PromptedClassifier.of(artifact).to(place), loaded.model.base_model.to(place)

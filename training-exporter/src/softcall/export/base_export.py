@@ -26,6 +26,7 @@ from softcall.base.bundle import (
     VariantGolden,
 )
 from softcall.base.fingerprint import unscaled_kv_layout
+from softcall.base.identity import head_dim
 from softcall.base.source import LoadedBase
 from softcall.core.errors import SoftcallError
 from softcall.core.new_folder import new_folder
@@ -36,7 +37,7 @@ from softcall.export.calibration import smoothing_factors
 from softcall.export.graphs.fp16 import fp16_graph
 from softcall.export.graphs.fp32 import fp32_graph
 from softcall.export.graphs.int8 import int8_graph
-from softcall.export.graphs.trunk import head_dim, trunk_graph
+from softcall.export.graphs.trunk import trunk_graph
 from softcall.export.int8_reference import int8_reference
 from softcall.export.weights import smoothing
 from softcall.export.weights.external_data import external_weights

@@ -8,7 +8,7 @@ import numpy as np
 from softcall.artifact.artifact import PROMPT
 from softcall.artifact.bounds import MAX_PROMPT_TOKENS
 from softcall.core.errors import SoftcallError
-from softcall.prompt_formats.tensor_file import Tensors, shown
+from softcall.prompt_formats.tensor_file import Tensors, bare, shown
 
 _EMBEDDING = "embedding.weight"
 _MLP = "mlp_head.0.weight"
@@ -25,7 +25,7 @@ def compose(tensors: Tensors, config: Mapping[str, Any], task_id: int | None) ->
     """
     if set(tensors.names) == {PROMPT}:
         return tensors.floats(PROMPT), {}
-    names = {_bare(name): name for name in tensors.names}
+    names = {bare(name): name for name in tensors.names}
     kind = "LSTM" if _LSTM in names else "MLP"
     if _EMBEDDING not in names or _MLP not in names:
         raise SoftcallError(
@@ -35,14 +35,9 @@ def compose(tensors: Tensors, config: Mapping[str, Any], task_id: int | None) ->
     configured = config.get("encoder_reparameterization_type", kind)
     if configured != kind:
         raise SoftcallError(f"holds the tensors of an {kind}; its configuration says {configured!r}")
-    return _run(kind, {bare: tensors.floats(name) for bare, name in names.items()}), {"prompt_encoder": kind}
-
-
-def _bare(name: str) -> str:
-    """Strip the adapter: `prompt_encoder.default.mlp_head.0.bias` is `mlp_head.0.bias`."""
-    if name.startswith("prompt_encoder."):
-        return name.split(".", 2)[-1]
-    return name
+    return _run(kind, {short: tensors.floats(name) for short, name in names.items()}), {
+        "prompt_encoder": kind
+    }
 
 
 def _run(kind: str, weights: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from softcall.artifact.artifact import Artifact, check_prompt
+from softcall.artifact.metadata import PromptType
+from softcall.base.identity import BaseIdentity
 from softcall.core.errors import SoftcallError
+from softcall.prompt_formats.head import Head
+from softcall.prompt_formats.special_tokens import SpecialTokens
 
 if TYPE_CHECKING:
     from softcall.artifact.task_description import TaskDescription
@@ -23,21 +27,31 @@ _STORED = re.compile(
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """`vectors` float32 [tokens, hidden], finite; `SoftcallError` for any others.
+    """`vectors` [tokens, width], finite, float32 (KV prompts that are stored so: float16).
 
     - `made_as`: the format in words, such as "PEFT PROMPT_TUNING"
+    - `prompt_type`: soft or KV; None for a bare tensor, which is what its width says
     - `base_model`: the name of the model that it was trained for, where its file has one; a name is no proof
     - `details`: what else is worth keeping, as JSON: the version of its maker, the task of many that it is
+    - `head`: the label head that was trained beside it
+    - `special_tokens`: those that stood around each text in training
+
+    The constructor raises `SoftcallError` for other vectors.
     """
 
     vectors: np.ndarray
     made_as: str
+    prompt_type: PromptType | None = None
     base_model: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    head: Head | None = None
+    special_tokens: SpecialTokens = SpecialTokens()  # noqa: RUF009 (immutable)
 
     def __post_init__(self) -> None:
+        halves = self.prompt_type == PromptType.KV and self.vectors.dtype == np.float16
         with np.errstate(over="ignore"):  # a value that overflows becomes infinite, which is refused later
-            object.__setattr__(self, "vectors", np.ascontiguousarray(self.vectors, np.float32))
+            vectors = np.ascontiguousarray(self.vectors, np.float16 if halves else np.float32)
+        object.__setattr__(self, "vectors", vectors)
         check_prompt(self.vectors)
 
     def other_base(self, name: str) -> str | None:
@@ -49,35 +63,69 @@ class Prompt:
             return None
         return self.base_model
 
-    def require_hidden_size(self, bundle: "Bundle") -> None:
-        """Raise `SoftcallError` unless the vectors have the hidden size of `bundle`'s base."""
-        if self.vectors.shape[1] != bundle.hidden_size:
-            made_for = f", made for {self.base_model}," if self.base_model else ""
+    def type_on(self, base: BaseIdentity) -> PromptType:
+        """Return the type of the prompt on `base`.
+
+        Raises `SoftcallError` if the vectors are not of the base's hidden size, or a KV prompt's width.
+        """
+        width, prompt_type = self.vectors.shape[1], self.prompt_type
+        made_for = f", made for {self.base_model}," if self.base_model else ""
+        if prompt_type is None:
+            prompt_type = PromptType.KV if width == base.kv.width != base.hidden_size else PromptType.SOFT
+        if prompt_type == PromptType.KV:
+            base.kv.require_width(width, f"the KV prompt{made_for}")
+        elif width != base.hidden_size:
             raise SoftcallError(
-                f"the prompt{made_for} has hidden size {self.vectors.shape[1]};"
-                f" base {bundle.name} has {bundle.hidden_size}"
+                f"the prompt{made_for} has hidden size {width}; base {base.name} has {base.hidden_size}"
             )
+        return prompt_type
 
     def fold(self, bundle: "Bundle", description: "TaskDescription") -> Artifact:
-        """Return the artifact of this prompt on `bundle`'s base, with the verbalizers' label head.
+        """Return the artifact of this prompt on `bundle`'s base, with its own label head or the verbalizers'.
 
-        Its logits are the language model's logits of these words behind the prompt (means over their tokens).
+        The logits of a verbalizers' head are the language model's logits of these words behind the prompt
+        (means over their tokens).
         """
-        from softcall.artifact.label_head import verbalizer_head
-
-        self.require_hidden_size(bundle)
-        return Artifact(
+        base = bundle.identity
+        artifact = Artifact(
             prompt=self.vectors,
-            label_head=verbalizer_head(bundle.output_embedding, bundle.tokenizer(), description.words),
-            label_bias=np.zeros(len(description.labels), np.float32),
-            template=description.template,
+            prompt_type=self.type_on(base),
+            template=self.special_tokens.around(description.template, bundle.tokenizer()),
             labels=description.labels,
-            base_name=bundle.name,
-            base_fingerprint=bundle.fingerprint,
+            kind=description.kind,
+            thresholds=description.label_thresholds,
+            base_name=base.name,
+            base_fingerprint=base.fingerprint,
             temperature=description.temperature,
             abstain_threshold=description.abstain_threshold,
-            training={"verbalizers": description.words, "made_as": self.made_as, **self.details},
+            **self._head(bundle, description),
         )
+        artifact.require_base(base)
+        return artifact
+
+    def _head(self, bundle: "Bundle", description: "TaskDescription") -> Mapping[str, Any]:
+        from softcall.artifact.label_head import verbalizer_head
+
+        made = {"made_as": self.made_as, **self.details}
+        if self.head is None:
+            return {
+                "label_head": verbalizer_head(bundle.output_embedding, bundle.tokenizer(), description.words),
+                "label_bias": np.zeros(len(description.labels), np.float32),
+                "training": {"verbalizers": description.words, **made},
+            }
+        if description.verbalizers:
+            raise SoftcallError(
+                "it has a label head of its own, so its labels have no verbalizers; give names alone"
+            )
+        if len(description.labels) != len(self.head.bias):
+            raise SoftcallError(
+                f"its label head has {len(self.head.bias)} rows, for {len(description.labels)} labels"
+            )
+        return {
+            "label_head": self.head.weights,
+            "label_bias": self.head.bias,
+            "training": {"head": "trained", **made},
+        }
 
 
 def _bare(model: str) -> str:

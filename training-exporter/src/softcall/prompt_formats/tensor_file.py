@@ -4,6 +4,7 @@ import io
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -33,6 +34,25 @@ class Tensors(Protocol):
 
     def floats(self, name: str) -> np.ndarray:
         """Return a floating-point tensor; raise `SoftcallError` if it is missing or has another type."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some of the tensors of a file."""
+
+    _all: Tensors
+    names: tuple[str, ...]
+
+    def floats(self, name: str) -> np.ndarray:
+        """Return a tensor of the file."""
+        return self._all.floats(name)
+
+
+def bare(name: str) -> str:
+    """Strip the adapter: `prompt_encoder.default.mlp_head.0.bias` and `default.mlp_head.0.bias` end alike."""
+    if name.startswith("prompt_encoder."):
+        return name.split(".", 2)[-1]
+    return name.removeprefix("default.")
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def source_prompt(config: TrainConfig, base: LoadedBase) -> SourcePrompt | None:
             f"--init-from {path}: no such file; an artifact is expected, or with --store the name of a task"
         )
     artifact = Artifact.from_bytes(data, config.init_from)
-    artifact.require_base(base.name, base.fingerprint, base.model.config.hidden_size)
+    artifact.require_base(base.identity)
     if artifact.tokens != config.tokens:
         raise SoftcallError(
             f"--init-from {config.init_from}: its prompt has {artifact.tokens} tokens, not {config.tokens};"

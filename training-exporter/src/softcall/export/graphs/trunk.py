@@ -22,6 +22,7 @@ from onnx_ir.passes import common as passes
 from transformers import AttentionInterface, PreTrainedModel
 
 from softcall.base.architectures import Architecture, architecture_of
+from softcall.base.identity import head_dim
 from softcall.base.trunk import (
     BATCH,
     HIDDEN,
@@ -161,11 +162,6 @@ def _dynamic(config) -> tuple:
     size = torch.export.Dim.DYNAMIC
     past = {0: size, 2: size}
     return ({0: size, 1: size}, {0: size, 1: size}, {0: size}, [(past, past)] * config.num_hidden_layers)
-
-
-def head_dim(config) -> int:
-    """Return the size of one attention head; Qwen2's configuration leaves it to be computed."""
-    return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
 
 
 def _forget_weights(model: ir.Model, parameters: list[str]) -> None:
