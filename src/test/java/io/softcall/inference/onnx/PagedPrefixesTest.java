@@ -137,7 +137,7 @@ class PagedPrefixesTest {
     @Test
     void shapesOfShortTextsAreRunAtTheStart() {
         try (OnnxModel model = open(20 * pageBytes, HostMemory::new, Device.CUDA)) {
-            model.warmUp(new Device.Batching(64, 0, 1, 1));
+            model.warmUp(new Device.Batching(64, 0, 1_024, 1, 1));
         }
     }
 
