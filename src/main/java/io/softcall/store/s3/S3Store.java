@@ -8,6 +8,7 @@ import io.softcall.store.Location;
 import io.softcall.store.Store;
 import io.softcall.store.s3.S3Revalidation.Said;
 import java.io.IOException;
+import java.io.InputStream;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -102,13 +103,10 @@ public final class S3Store implements Store {
         }
         int most = Math.toIntExact(told.orElse(maxBytes + 1));
         lease.take(most);
-        byte[] bytes = body.readNBytes(most);
+        byte[] bytes = told.isPresent() ? whole(body, most) : body.readNBytes(most);
         if (bytes.length > maxBytes) {
             body.abort();
             return new TooLarge(version, bytes.length, maxBytes);
-        }
-        if (told.isPresent() && bytes.length < most) {
-            throw new IOException("the connection ended after %d of %d bytes".formatted(bytes.length, most));
         }
         Optional<String> recorded = Optional.ofNullable(response.metadata().get(SHA256));
         if (recorded.isPresent()) {
@@ -119,6 +117,16 @@ public final class S3Store implements Store {
             }
         }
         return new Found(version, orEpoch(response.lastModified()), bytes);
+    }
+
+    /** Reads a body of known length into one array; {@code readNBytes(length)} would take twice the memory. */
+    private static byte[] whole(InputStream body, int length) throws IOException {
+        byte[] bytes = new byte[length];
+        int read = body.readNBytes(bytes, 0, length);
+        if (read < length) {
+            throw new IOException("the connection ended after %d of %d bytes".formatted(read, length));
+        }
+        return bytes;
     }
 
     @Override
