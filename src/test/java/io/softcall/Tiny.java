@@ -25,7 +25,8 @@ public final class Tiny {
     public static final long CACHE_BYTES = 1 << 20;
 
     public static final Path STORE = ROOT.resolve("tasks");
-    public static final List<String> TASKS = List.of("sentiment", "acme/intent", "long", "pair");
+    public static final List<String> TASKS =
+            List.of("sentiment", "acme/intent", "long", "pair", "kv", "acme/kv-long", "topics");
 
     /** Returns a server's settings for this base and these tasks. */
     public static final Map<String, String> SETTINGS = Map.of(
