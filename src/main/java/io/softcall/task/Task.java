@@ -52,13 +52,14 @@ public record Task(
      * Refuses this task if it was signed before the served version, so that nobody can bring back an old prompt by storing it
      * again.
      *
-     * @throws RefusedException if this was signed before {@code served}
+     * @param servedSignedAt the time when the served version was signed
+     * @throws RefusedException if this was signed before it
      */
-    public void requireNotOlder(Task served) throws RefusedException {
-        if (signedAt.isPresent() && signedAt.get().isBefore(served.signedAt().orElse(Instant.MIN))) {
+    public void requireNotOlder(Optional<Instant> servedSignedAt) throws RefusedException {
+        if (signedAt.isPresent() && signedAt.get().isBefore(servedSignedAt.orElse(Instant.MIN))) {
             throw new RefusedException(
                     "it was signed at %s, before the served version, which was signed at %s",
-                    signedAt.get(), served.signedAt().orElseThrow());
+                    signedAt.get(), servedSignedAt.get());
         }
     }
 }

@@ -33,7 +33,7 @@ class ArtifactAcceptance implements Acceptance {
             TaskName name = TaskName.ofKey(key);
             Task task = reader.read(name, "", content);
             if (held.isPresent()) {
-                task.requireNotOlder(reader.read(name, "", held.get()));
+                task.requireNotOlder(reader.signedAt(name, held.get()));
             }
             return Optional.empty();
         } catch (RefusedException | SoftcallException e) {

@@ -22,6 +22,15 @@ public final class ArtifactReader {
         this.signers = signers;
     }
 
+    /**
+     * Returns when an artifact was signed, without reading its tensors; empty if signatures are not required.
+     *
+     * @throws RefusedException if it is not signed as required
+     */
+    Optional<Instant> signedAt(TaskName name, byte[] bytes) throws RefusedException {
+        return signers.check(name, bytes, Safetensors.parse(bytes));
+    }
+
     /** Reads an artifact from a copy, whose time of storage is unknown. */
     public Task read(TaskName name, String version, byte[] bytes) throws RefusedException {
         return read(name, version, Optional.empty(), bytes);

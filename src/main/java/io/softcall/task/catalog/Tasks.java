@@ -303,7 +303,7 @@ public class Tasks {
             Task task = reader.read(name, found.version(), Optional.of(found.modified()), found.bytes());
             Optional<Task> served = before.flatMap(Known::lastGood);
             if (served.isPresent()) {
-                task.requireNotOlder(served.get());
+                task.requireNotOlder(served.get().signedAt());
             }
             return new Known(found.version(), new Content.Good(task), Optional.of(task), asked, asked, false);
         } catch (RefusedException e) {
