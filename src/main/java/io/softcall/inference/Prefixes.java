@@ -16,6 +16,7 @@ import io.softcall.task.Task;
 import io.softcall.task.TaskName;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Singleton;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -131,11 +132,14 @@ class Prefixes {
         }
 
         Prefix await(CompletableFuture<Prefix> future, Function<CompletableFuture<Prefix>, Prefix> await) {
+            Optional<Prefix> prefix = Optional.empty();
             try {
-                return await.apply(future);
-            } catch (RuntimeException e) {
-                future.thenAccept(Prefix::release);
-                throw e;
+                prefix = Optional.of(await.apply(future));
+                return prefix.get();
+            } finally {
+                if (prefix.isEmpty()) {
+                    future.thenAccept(Prefix::release);
+                }
             }
         }
     }
