@@ -143,6 +143,7 @@ public final class Settings {
             Map.entry("softcall.prefix.encoder-idle", new Time("0s", "1d")),
             Map.entry("softcall.batch.tokens", new Whole(1, 10_000_000)),
             Map.entry("softcall.batch.padding-tokens", new Whole(0, 10_000_000)),
+            Map.entry("softcall.batch.prefix-tokens", new Whole(1, 100_000_000)),
             Map.entry("softcall.batch.queue-rows", new Whole(1, 10_000_000)),
             Map.entry("softcall.batch.runs", new Whole(1, 64)),
             Map.entry("softcall.limits.calls", new Whole(1, 100_000)),

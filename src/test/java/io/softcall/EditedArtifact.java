@@ -1,13 +1,18 @@
 package io.softcall;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Map.Entry;
 import java.util.function.Consumer;
 
 /** The artifact of a tiny task with something changed, as an attacker or a mistake may produce it. */
@@ -17,19 +22,39 @@ public final class EditedArtifact {
     private static final String METADATA = "__metadata__";
     private static final String SOFTCALL = "softcall";
 
-    private final ObjectNode header;
-    private final ByteArrayOutputStream data = new ByteArrayOutputStream();
+    private final ObjectNode metadata;
+    /** In the order in which they are stored. */
+    private final Map<String, Tensor> tensors = new LinkedHashMap<>();
+
+    private record Tensor(String dtype, int[] shape, byte[] data) {}
 
     private EditedArtifact(byte[] artifact) {
         ByteBuffer file = ByteBuffer.wrap(artifact).order(ByteOrder.LITTLE_ENDIAN);
         byte[] headerBytes = new byte[(int) file.getLong()];
         file.get(headerBytes);
         try {
-            header = (ObjectNode) JSON.readTree(headerBytes);
+            ObjectNode header = (ObjectNode) JSON.readTree(headerBytes);
+            metadata = (ObjectNode) header.remove(METADATA);
+            header.properties().stream()
+                    .sorted(Comparator.comparingInt(entry -> begin(entry.getValue())))
+                    .forEach(entry -> add(entry, file));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        data.write(artifact, file.position(), file.remaining());
+    }
+
+    private static int begin(JsonNode tensor) {
+        return tensor.at("/data_offsets/0").intValue();
+    }
+
+    private void add(Entry<String, JsonNode> entry, ByteBuffer data) {
+        JsonNode tensor = entry.getValue();
+        byte[] bytes = new byte[tensor.at("/data_offsets/1").intValue() - begin(tensor)];
+        data.get(bytes);
+        tensors.put(
+                entry.getKey(),
+                new Tensor(
+                        tensor.get("dtype").textValue(), JSON.convertValue(tensor.get("shape"), int[].class), bytes));
     }
 
     public static EditedArtifact of(String task) {
@@ -38,7 +63,6 @@ public final class EditedArtifact {
 
     /** Changes the {@code softcall} metadata. */
     public EditedArtifact metadata(Consumer<ObjectNode> change) {
-        ObjectNode metadata = (ObjectNode) header.get(METADATA);
         try {
             ObjectNode softcall =
                     (ObjectNode) JSON.readTree(metadata.get(SOFTCALL).textValue());
@@ -51,63 +75,66 @@ public final class EditedArtifact {
 
     /** Replaces the {@code softcall} metadata. */
     public EditedArtifact rawMetadata(String softcall) {
-        ((ObjectNode) header.get(METADATA)).put(SOFTCALL, softcall);
+        metadata.put(SOFTCALL, softcall);
         return this;
     }
 
     /** Adds to the metadata next to {@code softcall}. */
     public EditedArtifact header(String name, String value) {
-        ((ObjectNode) header.get(METADATA)).put(name, value);
+        metadata.put(name, value);
         return this;
     }
 
     /** Sets all elements of an existing tensor of type F32. */
     public EditedArtifact fill(String tensor, float value) {
-        int begin = header.at("/" + tensor + "/data_offsets/0").intValue();
-        int end = header.at("/" + tensor + "/data_offsets/1").intValue();
-        byte[] bytes = data.toByteArray();
-        ByteBuffer.wrap(bytes, begin, end - begin)
-                .slice()
-                .order(ByteOrder.LITTLE_ENDIAN)
-                .asFloatBuffer()
-                .put(floats((end - begin) / Float.BYTES, value));
-        data.reset();
-        data.writeBytes(bytes);
+        Tensor filled = tensors.get(tensor);
+        float[] values = new float[filled.data().length / Float.BYTES];
+        Arrays.fill(values, value);
+        return floats(tensor, values, filled.shape());
+    }
+
+    /** Adds or replaces a tensor of type F32. */
+    public EditedArtifact floats(String name, float[] values, int... shape) {
+        ByteBuffer data = ByteBuffer.allocate(values.length * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        data.asFloatBuffer().put(values);
+        tensors.put(name, new Tensor("F32", shape, data.array()));
         return this;
     }
 
-    private static float[] floats(int count, float value) {
-        float[] floats = new float[count];
-        java.util.Arrays.fill(floats, value);
-        return floats;
+    /** Adds or replaces a tensor with two bytes per element, all of which are {@code value}. */
+    public EditedArtifact tensor(String name, String dtype, short value, int... shape) {
+        short[] values = new short[Arrays.stream(shape).reduce(1, (a, b) -> a * b)];
+        Arrays.fill(values, value);
+        return halves(name, dtype, values, shape);
     }
 
-    /** Adds a tensor with two bytes per element, all of which are {@code value}. */
-    public EditedArtifact tensor(String name, String dtype, short value, int... shape) {
-        ObjectNode tensor = header.putObject(name).put("dtype", dtype);
-        int elements = 1;
-        for (int dimension : shape) {
-            tensor.withArray("shape").add(dimension);
-            elements *= dimension;
-        }
-        ByteBuffer added = ByteBuffer.allocate(elements * Short.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-        while (added.hasRemaining()) {
-            added.putShort(value);
-        }
-        tensor.putArray("data_offsets").add(data.size()).add(data.size() + added.capacity());
-        data.writeBytes(added.array());
+    /** Adds or replaces a tensor with two bytes per element. */
+    public EditedArtifact halves(String name, String dtype, short[] values, int... shape) {
+        ByteBuffer data = ByteBuffer.allocate(values.length * Short.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        data.asShortBuffer().put(values);
+        tensors.put(name, new Tensor(dtype, shape, data.array()));
         return this;
     }
 
     public byte[] bytes() {
+        ObjectNode header = JSON.createObjectNode();
+        header.set(METADATA, metadata);
+        int size = 0;
+        for (Entry<String, Tensor> entry : tensors.entrySet()) {
+            Tensor tensor = entry.getValue();
+            ObjectNode node = header.putObject(entry.getKey()).put("dtype", tensor.dtype());
+            node.set("shape", JSON.valueToTree(tensor.shape()));
+            node.putArray("data_offsets").add(size).add(size + tensor.data().length);
+            size += tensor.data().length;
+        }
         try {
             byte[] json = JSON.writeValueAsString(header).getBytes(StandardCharsets.UTF_8);
-            return ByteBuffer.allocate(Long.BYTES + json.length + data.size())
+            ByteBuffer file = ByteBuffer.allocate(Long.BYTES + json.length + size)
                     .order(ByteOrder.LITTLE_ENDIAN)
                     .putLong(json.length)
-                    .put(json)
-                    .put(data.toByteArray())
-                    .array();
+                    .put(json);
+            tensors.values().forEach(tensor -> file.put(tensor.data()));
+            return file.array();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

@@ -85,6 +85,7 @@ class SettingsTest {
             softcall.prefix.encoder-idle        | 0s, 1d       | -1s, 25h
             softcall.batch.tokens               | 1, 10000000  | 0, -1, 10000001
             softcall.batch.padding-tokens       | 0, 10000000  | -1, 10000001
+            softcall.batch.prefix-tokens        | 1, 100000000 | 0, -1, 100000001
             softcall.batch.queue-rows           | 1, 10000000  | 0, 10000001
             softcall.batch.runs                 | 1, 64        | 0, -1, 65
             softcall.limits.calls               | 1, 100000    | 0, -1, 100001

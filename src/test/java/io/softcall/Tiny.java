@@ -21,8 +21,12 @@ public final class Tiny {
     /** The folder for packed weights, so that nothing is written into the sources. */
     public static final Path PACKED = Path.of("target/packed").toAbsolutePath();
 
+    /** Memory for a few prefixes. */
+    public static final long CACHE_BYTES = 1 << 20;
+
     public static final Path STORE = ROOT.resolve("tasks");
-    public static final List<String> TASKS = List.of("sentiment", "acme/intent", "long", "pair");
+    public static final List<String> TASKS =
+            List.of("sentiment", "acme/intent", "long", "pair", "kv", "acme/kv-long", "topics");
 
     /** Returns a server's settings for this base and these tasks. */
     public static final Map<String, String> SETTINGS = Map.of(

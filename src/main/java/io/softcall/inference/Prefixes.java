@@ -9,6 +9,9 @@ import io.micrometer.core.instrument.MeterRegistry;
 import io.softcall.inference.model.InferenceConfig;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
+import io.softcall.task.KvPrompt;
+import io.softcall.task.ReadyPrefix;
+import io.softcall.task.SoftPrompt;
 import io.softcall.task.Task;
 import io.softcall.task.TaskName;
 import jakarta.annotation.PreDestroy;
@@ -17,6 +20,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /**
  * A cache of the prefixes of recently called tasks, bounded in bytes. Each prefix is loaded or computed once per version.
@@ -33,8 +37,12 @@ class Prefixes {
      * A platform thread, because encoding is native code that would block the carrier of a virtual thread for tens of
      * milliseconds.
      */
-    private final ExecutorService encoder = Executors.newSingleThreadExecutor(
-            Thread.ofPlatform().name("encode-", 0).daemon().factory());
+    private final ExecutorService encoder = thread("encode-");
+    /**
+     * Another one, because a prefix of a thousand tokens has tens of megabytes, and because loading does not wait for the
+     * encoder. One after the other, so that the memory for prefixes is taken in order.
+     */
+    private final ExecutorService loader = thread("load-");
 
     private final Counter encoded;
     private final Counter ready;
@@ -66,6 +74,11 @@ class Prefixes {
                 .register(metrics);
     }
 
+    private static ExecutorService thread(String name) {
+        return Executors.newSingleThreadExecutor(
+                Thread.ofPlatform().name(name, 0).daemon().factory());
+    }
+
     private static double weight(AsyncCache<Key, Prefix> cache) {
         return cache.synchronous()
                 .policy()
@@ -83,11 +96,47 @@ class Prefixes {
     Prefix acquire(Task task, Function<CompletableFuture<Prefix>, Prefix> await) {
         Key key = new Key(task.name(), task.version());
         while (true) {
-            Prefix prefix = await.apply(cache.get(key, (missing, executor) -> make(task)));
+            Making making = new Making(task);
+            CompletableFuture<Prefix> future = cache.get(key, (missing, executor) -> making.begin());
+            if (making.begun) {
+                return making.await(future, await);
+            }
+            Prefix prefix = await.apply(future);
             if (prefix.retain()) {
                 return prefix;
             }
-            // The prefix was evicted between the two lines above. The cache no longer holds it, so the loop ends.
+            // The prefix was evicted and freed between the two lines above. The cache no longer holds it.
+        }
+    }
+
+    /**
+     * The making of a prefix that the cache lacks. The caller that begins it gets a reference of its own before the cache sees
+     * the prefix: the cache evicts a prefix that is larger than the cache at once, and nobody could use it.
+     */
+    private final class Making {
+
+        private final Task task;
+        private boolean begun;
+
+        Making(Task task) {
+            this.task = task;
+        }
+
+        CompletableFuture<Prefix> begin() {
+            begun = true;
+            return make(task).thenApply(prefix -> {
+                prefix.retain();
+                return prefix;
+            });
+        }
+
+        Prefix await(CompletableFuture<Prefix> future, Function<CompletableFuture<Prefix>, Prefix> await) {
+            try {
+                return await.apply(future);
+            } catch (RuntimeException e) {
+                future.thenAccept(Prefix::release);
+                throw e;
+            }
         }
     }
 
@@ -100,22 +149,33 @@ class Prefixes {
     }
 
     private CompletableFuture<Prefix> make(Task task) {
-        if (task.readyPrefix().isPresent()) {
-            ready.increment();
-            return CompletableFuture.completedFuture(
-                    model.load(task.readyPrefix().get()));
-        }
+        return switch (task.prompt()) {
+            case KvPrompt(ReadyPrefix prefix) -> load(prefix);
+            case SoftPrompt prompt -> prompt.ready().map(this::load).orElseGet(() -> encode(prompt));
+        };
+    }
+
+    private CompletableFuture<Prefix> load(ReadyPrefix prefix) {
+        return counted(ready, () -> model.load(prefix), loader);
+    }
+
+    private CompletableFuture<Prefix> encode(SoftPrompt prompt) {
+        return counted(encoded, () -> model.encode(prompt), encoder);
+    }
+
+    private static CompletableFuture<Prefix> counted(Counter counter, Supplier<Prefix> made, ExecutorService thread) {
         return CompletableFuture.supplyAsync(
                 () -> {
-                    encoded.increment();
-                    return model.encode(task.prompt());
+                    counter.increment();
+                    return made.get();
                 },
-                encoder);
+                thread);
     }
 
     @PreDestroy
     void close() {
         encoder.shutdownNow();
+        loader.shutdownNow();
         cache.synchronous().invalidateAll();
     }
 }

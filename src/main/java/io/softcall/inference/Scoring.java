@@ -2,9 +2,13 @@ package io.softcall.inference;
 
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
+import io.softcall.task.Kind;
 import io.softcall.task.Task;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
 
-/** Turns a hidden row into a prediction. */
+/** Turns a hidden row into a prediction, as the task's kind has it. */
 final class Scoring {
 
     private Scoring() {}
@@ -17,13 +21,34 @@ final class Scoring {
         for (int i = 0; i < logits.length; i++) {
             requireFinite(task, i, logits[i]);
         }
-        double[] probabilities = softmax(logits, task.temperature());
+        return switch (task.kind()) {
+            case Kind.OneLabel kind -> oneLabel(kind, logits, softmax(logits, task.temperature()), tokens);
+            case Kind.MultiLabel kind -> multiLabel(kind, logits, sigmoids(logits, task.temperature()), tokens);
+        };
+    }
+
+    private static Classification.OneLabel oneLabel(
+            Kind.OneLabel kind, float[] logits, double[] probabilities, int tokens) {
         int best = 0;
         for (int i = 1; i < logits.length; i++) {
             best = logits[i] > logits[best] ? i : best;
         }
-        double threshold = task.abstainThreshold().orElse(0);
-        return new Classification.Prediction(best, probabilities[best] < threshold, logits, probabilities, tokens);
+        boolean abstained = probabilities[best] < kind.abstainThreshold().orElse(0);
+        return new Classification.OneLabel(best, abstained, logits, probabilities, tokens);
+    }
+
+    private static Classification.MultiLabel multiLabel(
+            Kind.MultiLabel kind, float[] logits, double[] probabilities, int tokens) {
+        List<Integer> labels = new ArrayList<>();
+        for (int i = 0; i < probabilities.length; i++) {
+            if (probabilities[i] >= kind.thresholds()[i]) {
+                labels.add(i);
+            }
+        }
+        // The sort is stable, so among equal probabilities the smallest index comes first.
+        labels.sort(Comparator.comparingDouble((Integer label) -> probabilities[label])
+                .reversed());
+        return new Classification.MultiLabel(labels, logits, probabilities, tokens);
     }
 
     private static void requireFinite(Task task, int label, float logit) {
@@ -50,6 +75,15 @@ final class Scoring {
         }
         for (int i = 0; i < logits.length; i++) {
             probabilities[i] /= sum;
+        }
+        return probabilities;
+    }
+
+    /** Returns {@code sigmoid(logits / temperature)} of each logit. A logit of any size gives a number from 0 to 1. */
+    private static double[] sigmoids(float[] logits, double temperature) {
+        double[] probabilities = new double[logits.length];
+        for (int i = 0; i < logits.length; i++) {
+            probabilities[i] = 1 / (1 + Math.exp(-logits[i] / temperature));
         }
         return probabilities;
     }

@@ -9,7 +9,8 @@ import java.util.function.Supplier;
 
 /**
  * Bounds the loading of objects: reading, hashing and parsing their contents. The bytes that are loaded at the same time are
- * bounded, so that many large objects do not fill the heap. The work is done on threads of its own.
+ * bounded, so that many large objects do not fill the heap. They are reserved before anything is allocated, in the order of
+ * arrival, so that small contents do not keep a large one waiting. The work is done on threads of its own.
  */
 public final class Loading {
 
@@ -24,7 +25,7 @@ public final class Loading {
     /** @param bytes the bound on the bytes that are loaded at the same time; a larger content is loaded alone */
     public Loading(long bytes) {
         permits = Math.clamp(bytes / PERMIT_BYTES, 1, Integer.MAX_VALUE);
-        room = new Semaphore(permits);
+        room = new Semaphore(permits, true);
     }
 
     /** Returns a lease for one object, which takes no memory yet. The caller closes it when it no longer needs the content. */

@@ -35,7 +35,7 @@ public interface StoreConfig {
     Duration transferTime();
 
     /** The size of the largest artifact. Larger ones are refused before they are transferred. */
-    @WithDefault("16M")
+    @WithDefault("64M")
     MemorySize maxArtifactBytes();
 
     /** The bound on memory for parsed artifacts; the least used ones are evicted first. */

@@ -1,16 +1,11 @@
 package io.softcall.task;
 
-/**
- * A soft prompt.
- *
- * @param tokens the number of virtual tokens
- * @param hidden the width of each
- * @param values [tokens, hidden], row-major; must not be changed afterwards
- */
-public record Prompt(int tokens, int hidden, float[] values) {
-    public Prompt {
-        if (tokens < 1 || values.length != tokens * hidden) {
-            throw new IllegalArgumentException("%d values for %d x %d".formatted(values.length, tokens, hidden));
-        }
-    }
+/** What a task has learned: vectors below the first layer, or keys and values of all layers. docs/kv-prompts.md compares them. */
+public sealed interface Prompt permits SoftPrompt, KvPrompt {
+
+    /** Returns the number of the prompt's tokens, at least 1. Each takes a position. */
+    int tokens();
+
+    /** Returns the bytes of the values on the Java heap. */
+    long heapBytes();
 }

@@ -7,15 +7,17 @@ import java.util.Set;
  *
  * @param baseName the name of the base, for messages
  * @param fingerprints the fingerprint of the base, and those of other bases whose prompts the operator accepts
- * @param hidden the width of prompt vectors and label rows
+ * @param hidden the width of soft prompts' vectors and label rows
+ * @param maxPositions the positions of prompt and text together
  * @param maxPromptTokens the length of the longest prompt that is served, in tokens
- * @param prefix the layout of ready prefixes
- * @param encodes whether this server can compute prefixes that are not ready
+ * @param prefix the layout of prefixes
+ * @param encodes whether this server can compute the prefixes of soft prompts that have no ready one
  */
 public record Requirements(
         String baseName,
         Set<String> fingerprints,
         int hidden,
+        int maxPositions,
         int maxPromptTokens,
         PrefixLayout prefix,
         boolean encodes) {

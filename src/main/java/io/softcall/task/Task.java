@@ -2,16 +2,13 @@ package io.softcall.task;
 
 import java.time.Instant;
 import java.util.Optional;
-import java.util.OptionalDouble;
 
 /**
  * A stored task with everything that a call needs. All parts were validated.
  *
  * @param version the store's identifier of this content
  * @param stored the time when this version was stored; empty for a task that was read from a copy
- * @param readyPrefix the prompt's KV cache; empty if the artifact has none that fits the served variant
- * @param temperature the divisor of the logits before the softmax; greater than 0
- * @param abstainThreshold the probability that the best label must reach; otherwise the answer has no label
+ * @param temperature the divisor of the logits before they become probabilities; greater than 0
  * @param signedAt the time of the signature; empty if no signatures are required
  * @param metadata the artifact's {@code softcall} metadata, as JSON for people to read
  * @param artifactBytes the size of the stored object
@@ -21,11 +18,10 @@ public record Task(
         String version,
         Optional<Instant> stored,
         Prompt prompt,
-        Optional<ReadyPrefix> readyPrefix,
         LabelHead head,
         Template template,
+        Kind kind,
         double temperature,
-        OptionalDouble abstainThreshold,
         Optional<Instant> signedAt,
         String metadata,
         long artifactBytes) {
@@ -33,12 +29,20 @@ public record Task(
     /** An estimate of what records, strings and lists take besides the values. */
     private static final int OBJECT_BYTES = 2_048;
 
+    public Task {
+        if (kind instanceof Kind.MultiLabel(double[] thresholds)
+                && thresholds.length != head.labels().size()) {
+            throw new IllegalArgumentException("%d thresholds for %d labels"
+                    .formatted(thresholds.length, head.labels().size()));
+        }
+    }
+
     /** Estimates the bytes that this takes on the Java heap, as the weight in caches. */
     public long heapBytes() {
         return OBJECT_BYTES
-                + (long) Float.BYTES * prompt.values().length
-                + (long) Short.BYTES * readyPrefix.map(ReadyPrefix::size).orElse(0)
+                + prompt.heapBytes()
                 + head.heapBytes()
+                + kind.heapBytes()
                 // The template keeps its source and its parts.
                 + 2L * Character.BYTES * template.toString().length()
                 + (long) Character.BYTES * metadata.length();

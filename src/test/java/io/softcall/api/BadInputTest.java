@@ -135,16 +135,22 @@ class BadInputTest {
     @ParameterizedTest
     @CsvSource({
         "other-base,fingerprint",
-        "wrong-size,'expected [8, 64]'",
+        "wrong-size,'expected [tokens, 64]'",
         "nan,NaN",
         "truncated,truncated",
         "multitask,MULTITASK_PROMPT_TUNING",
         "huge-header,'claims 1152921504606846976 bytes'",
         "duplicate-labels,appears twice",
         "head-mismatch,label_head",
-        "too-many-tokens,300 tokens",
+        "too-many-tokens,'2049 tokens, expected 1 to 2048'",
+        "no-positions,'1024 tokens, which leave no position for a text'",
+        "kv-heads,'expected [tokens, 128] of a KV prompt (layers 2 * 2 * kv_heads 2 * head_dim 16); it has 4 kv_heads'",
+        "kv-infinite,holds the value Infinity at element",
+        "kv-soft,this is the width of a soft prompt",
+        "no-thresholds,thresholds are",
+        "unknown-prompt,prompt is \"deep\"",
         "generation-kind,not served yet",
-        "schema-2,schema 2",
+        "schema-3,schema 3",
         "no-metadata,softcall push",
         "header-not-json,not valid JSON",
         "overlapping-offsets,begins at byte"
@@ -199,7 +205,7 @@ class BadInputTest {
 
     @Test
     void anArtifactLargerThanAllowed() {
-        store.put("broken/large", new byte[17 * 1024 * 1024]);
+        store.put("broken/large", new byte[65 * 1024 * 1024]);
         classify("broken/large", "x").statusCode(502).body("error.message", containsString("max-artifact-bytes"));
     }
 

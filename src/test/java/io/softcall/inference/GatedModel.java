@@ -5,8 +5,8 @@ import io.softcall.inference.model.Device;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
 import io.softcall.inference.opening.Opening;
-import io.softcall.task.Prompt;
 import io.softcall.task.ReadyPrefix;
+import io.softcall.task.SoftPrompt;
 import jakarta.enterprise.inject.Alternative;
 import jakarta.enterprise.inject.Disposes;
 import jakarta.enterprise.inject.Produces;
@@ -118,7 +118,7 @@ public final class GatedModel implements Model {
     }
 
     @Override
-    public Prefix encode(Prompt prompt) {
+    public Prefix encode(SoftPrompt prompt) {
         await(encoderGate);
         return model.encode(prompt);
     }

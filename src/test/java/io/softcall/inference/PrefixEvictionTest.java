@@ -17,7 +17,7 @@ import io.softcall.inference.onnx.OnnxModel;
 import io.softcall.inference.onnx.PackedWeights;
 import io.softcall.inference.onnx.PartitionedTrunk;
 import io.softcall.inference.onnx.SessionResources;
-import io.softcall.task.Prompt;
+import io.softcall.task.SoftPrompt;
 import io.softcall.task.Task;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -59,14 +59,14 @@ class PrefixEvictionTest {
                 PartitionedTrunk.single(PackedWeights.of(bundle.served(), Optional.of(Tiny.PACKED))
                         .open(bundle, RESOURCES)),
                 Device.CPU,
-                new LayerPrefixes(bundle),
+                new LayerPrefixes(bundle, Tiny.CACHE_BYTES),
                 RESOURCES,
                 Duration.ofSeconds(1));
         float[][][] expected = new float[TASKS][VERSIONS][];
         long bytes = 0;
         for (int task = 0; task < TASKS; task++) {
             for (int version = 0; version < VERSIONS; version++) {
-                Prefix prefix = model.encode(task(task, version).prompt());
+                Prefix prefix = model.encode((SoftPrompt) task(task, version).prompt());
                 expected[task][version] = run(model, prefix);
                 bytes = prefix.bytes();
                 prefix.release();
@@ -116,8 +116,7 @@ class PrefixEvictionTest {
         return PrefixesTest.task(
                 "task-" + number,
                 Integer.toString(version),
-                new Prompt(TOKENS, bundle.hiddenSize(), values),
-                Optional.empty());
+                new SoftPrompt(TOKENS, bundle.hiddenSize(), values, Optional.empty()));
     }
 
     private static InferenceConfig config(long cacheBytes) {

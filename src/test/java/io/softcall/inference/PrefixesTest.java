@@ -17,13 +17,15 @@ import io.softcall.inference.onnx.OnnxModel;
 import io.softcall.inference.onnx.PackedWeights;
 import io.softcall.inference.onnx.PartitionedTrunk;
 import io.softcall.inference.onnx.SessionResources;
+import io.softcall.task.Kind;
 import io.softcall.task.LabelHead;
 import io.softcall.task.Prompt;
 import io.softcall.task.ReadyPrefix;
+import io.softcall.task.SoftPrompt;
+import io.softcall.task.StoredFloats;
 import io.softcall.task.Task;
 import io.softcall.task.TaskName;
 import io.softcall.task.Template;
-import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -37,6 +39,7 @@ import org.junit.jupiter.api.Test;
 class PrefixesTest {
 
     private static final int TOKENS = 4;
+    private static final int HIDDEN = 64;
 
     private final InferenceConfig config = ConfigMappings.of(InferenceConfig.class, Map.of());
     private static final SessionResources MEANS = new SessionResources(1, 0, true);
@@ -52,7 +55,7 @@ class PrefixesTest {
                         PartitionedTrunk.single(PackedWeights.of(served.served(), Optional.of(Tiny.PACKED))
                                 .open(served, MEANS)),
                         Device.CPU,
-                        new LayerPrefixes(served),
+                        new LayerPrefixes(served, Tiny.CACHE_BYTES),
                         MEANS,
                         Duration.ofSeconds(1)),
                 config,
@@ -119,26 +122,25 @@ class PrefixesTest {
 
     private ReadyPrefix zeros() throws Exception {
         int elements = 2 * bundle.layers() * bundle.kvHeads() * TOKENS * bundle.headDim();
-        return new ReadyPrefix("zeros", ByteBuffer.allocate(elements * Short.BYTES));
+        return new ReadyPrefix(TOKENS, new StoredFloats.F16(new short[elements]));
     }
 
     private Task task(Optional<ReadyPrefix> ready) throws Exception {
         float[] zeros = new float[TOKENS * bundle.hiddenSize()];
-        return task("task", "1", new Prompt(TOKENS, bundle.hiddenSize(), zeros), ready);
+        return task("task", "1", new SoftPrompt(TOKENS, bundle.hiddenSize(), zeros, ready));
     }
 
     /** Returns a version of a task with this prompt. */
-    static Task task(String name, String version, Prompt prompt, Optional<ReadyPrefix> ready) throws Exception {
+    static Task task(String name, String version, Prompt prompt) throws Exception {
         return new Task(
                 new TaskName(name),
                 version,
                 Optional.empty(),
                 prompt,
-                ready,
-                new LabelHead(List.of("a", "b"), new float[2 * prompt.hidden()], new float[2]),
+                new LabelHead(List.of("a", "b"), new float[2 * HIDDEN], new float[2]),
                 new Template("{text}"),
+                new Kind.OneLabel(OptionalDouble.empty()),
                 1,
-                OptionalDouble.empty(),
                 Optional.empty(),
                 "{}",
                 1);

@@ -44,6 +44,28 @@ class LoadingTest {
         }
     }
 
+    /** Otherwise small contents could keep a large one waiting for ever. */
+    @Test
+    void aSmallContentWaitsBehindALargeOneThatCameFirst() throws Exception {
+        CompletableFuture<Void> taken = new CompletableFuture<>();
+        try (Loading.Lease first = loading.lease(LONG)) {
+            first.take(500_000);
+            Thread large = Thread.ofPlatform().start(() -> {
+                try (Loading.Lease lease = loading.lease(LONG)) {
+                    lease.take(900_000);
+                    taken.complete(null);
+                }
+            });
+            while (large.getState() != Thread.State.TIMED_WAITING) {
+                Thread.sleep(1);
+            }
+            try (Loading.Lease small = loading.lease(SHORT)) {
+                assertThrows(SoftcallException.class, () -> small.take(1_000));
+            }
+        }
+        taken.get();
+    }
+
     @Test
     void asManyAreThereAtOnceAsThereIsRoomFor() throws Exception {
         AtomicInteger atOnce = new AtomicInteger();

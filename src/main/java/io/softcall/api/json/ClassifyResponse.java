@@ -35,9 +35,10 @@ public record ClassifyResponse(
     /**
      * The answer for one text.
      *
-     * @param label null when the task abstains
+     * @param label null when the task abstains, or when none of several labels is probable enough
+     * @param labels the labels of a task of any number of them, the most probable first; null for other tasks
      * @param probs by label index: probabilities, or logits when the request turns the activation off
-     * @param score the best label's probability
+     * @param score the label's probability; without a label the highest probability
      * @param scores probabilities by label name, on request
      * @param logits by label index, before the temperature, on request
      */
@@ -45,6 +46,7 @@ public record ClassifyResponse(
     record Item(
             int index,
             @JsonInclude(JsonInclude.Include.ALWAYS) String label,
+            @JsonInclude(JsonInclude.Include.NON_NULL) List<String> labels,
             double score,
             boolean abstained,
             double[] probs,
@@ -94,8 +96,11 @@ public record ClassifyResponse(
         }
         return new Item(
                 index,
-                row.abstained() ? null : labels.get(row.best()),
-                probs[row.best()],
+                row.label().isPresent() ? labels.get(row.label().getAsInt()) : null,
+                row instanceof Classification.MultiLabel several
+                        ? several.labels().stream().map(labels::get).toList()
+                        : null,
+                row.score(),
                 row.abstained(),
                 request.activation() ? probs : doubles(row.logits()),
                 probs.length,

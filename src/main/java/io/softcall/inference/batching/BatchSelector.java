@@ -15,8 +15,10 @@ import java.util.stream.Stream;
  *
  * @param maxTokens the bound on the padded tokens of one batch; a longer input is computed alone
  * @param maxPaddingTokens the bound on the padding tokens of one batch
+ * @param maxPrefixTokens the bound on the inputs of one batch times the tokens of their prefix; an input behind a longer prefix
+ *     is computed alone
  */
-record BatchSelector(int maxTokens, int maxPaddingTokens) {
+record BatchSelector(int maxTokens, int maxPaddingTokens, int maxPrefixTokens) {
 
     /**
      * Selects inputs without removing them from the queue.
@@ -35,6 +37,9 @@ record BatchSelector(int maxTokens, int maxPaddingTokens) {
                 .sorted(Comparator.comparingInt(
                         input -> input == leader ? -1 : Math.abs(input.tokens() - leader.tokens())))
                 .toList();
+        int most = Math.min(
+                maxInputs,
+                maxPrefixTokens / Math.max(1, leader.request().prefix().tokens()));
         List<Input> batch = new ArrayList<>();
         int longest = leader.tokens();
         long tokens = 0;
@@ -42,7 +47,7 @@ record BatchSelector(int maxTokens, int maxPaddingTokens) {
             int stretched = Math.max(longest, input.tokens());
             long padded = (long) stretched * (batch.size() + 1);
             boolean fits = padded <= maxTokens && padded - tokens - input.tokens() <= maxPaddingTokens;
-            if (batch.isEmpty() || fits && batch.size() < maxInputs) {
+            if (batch.isEmpty() || fits && batch.size() < most) {
                 batch.add(input);
                 longest = stretched;
                 tokens += input.tokens();

@@ -65,7 +65,7 @@ public class Batcher {
         this.linger = linger;
         this.maxBatches = bounds.runs();
         this.partitioned = model.device().isPartitioned() && maxBatches > 1;
-        this.selector = new BatchSelector(bounds.tokens(), bounds.paddingTokens());
+        this.selector = new BatchSelector(bounds.tokens(), bounds.paddingTokens(), bounds.prefixTokens());
         this.queue = new FairQueue(bounds.queueRows());
         Gauge.builder("softcall.queue.rows", this, Batcher::waiting)
                 .description("inputs that wait for a batch")

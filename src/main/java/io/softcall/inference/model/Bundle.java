@@ -5,7 +5,9 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.quarkus.runtime.annotations.RegisterForReflection;
+import io.softcall.Sha256;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -37,6 +39,8 @@ public record Bundle(
         Path tokenizer) {
 
     public static final String FULL_PRECISION = "fp32";
+
+    private static final String UNSCALED = "/unscaled";
 
     private static final int SCHEMA = 1;
 
@@ -104,6 +108,11 @@ public record Bundle(
                             found.kvLayout(),
                             golden.with(found.golden())));
         }
+    }
+
+    /** Returns whether nothing scales the keys and values of the served variant, so that it can use those of a KV prompt. */
+    public boolean isUnscaled() {
+        return served.kvLayout().equals(Sha256.of((fingerprint + UNSCALED).getBytes(StandardCharsets.US_ASCII)));
     }
 
     public static Bundle open(Path dir, String variant) {

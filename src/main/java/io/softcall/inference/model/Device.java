@@ -7,26 +7,35 @@ import java.util.function.IntSupplier;
 /** The kinds of device that compute, with the defaults that suit them. */
 public enum Device {
     /** A processor: concurrent batches share its cores, and a lone input gets all of them. */
-    CPU(List.of("int8"), 256, 16, 1024, () -> Math.min(Cores.usable(), 4), false),
+    CPU(List.of("int8"), 256, 16, 4096, 1024, () -> Math.min(Cores.usable(), 4), false),
     /**
      * A GPU: the start of a forward pass costs as much as thousands of tokens, and the first pass of a shape as much as
      * several.
      */
-    CUDA(List.of("fp16", Bundle.FULL_PRECISION), 8192, 2048, 8192, () -> 2, true);
+    CUDA(List.of("fp16", Bundle.FULL_PRECISION), 8192, 2048, 32768, 8192, () -> 2, true);
 
     private final List<String> variants;
     private final int tokens;
     private final int paddingTokens;
+    private final int prefixTokens;
     private final int queueRows;
     /** Evaluated at runtime, because a native executable initializes this class on the machine that compiles it. */
     private final IntSupplier runs;
 
     private final boolean fewShapes;
 
-    Device(List<String> variants, int tokens, int paddingTokens, int queueRows, IntSupplier runs, boolean fewShapes) {
+    Device(
+            List<String> variants,
+            int tokens,
+            int paddingTokens,
+            int prefixTokens,
+            int queueRows,
+            IntSupplier runs,
+            boolean fewShapes) {
         this.variants = variants;
         this.tokens = tokens;
         this.paddingTokens = paddingTokens;
+        this.prefixTokens = prefixTokens;
         this.queueRows = queueRows;
         this.runs = runs;
         this.fewShapes = fewShapes;
@@ -37,10 +46,11 @@ public enum Device {
      *
      * @param tokens the padded tokens of one batch
      * @param paddingTokens the padding tokens of one batch
+     * @param prefixTokens the prefix tokens of one batch: its inputs times the tokens of their prefix
      * @param queueRows the number of inputs that may wait
      * @param runs the number of batches that are computed at the same time
      */
-    public record Batching(int tokens, int paddingTokens, int queueRows, int runs) {}
+    public record Batching(int tokens, int paddingTokens, int prefixTokens, int queueRows, int runs) {}
 
     /** Returns whether concurrent batches partition the cores. Each batch then takes its share of the waiting inputs. */
     public boolean isPartitioned() {
@@ -58,6 +68,7 @@ public enum Device {
         return new Batching(
                 or(set.tokens(), tokens),
                 or(set.paddingTokens(), paddingTokens),
+                or(set.prefixTokens(), prefixTokens),
                 or(set.queueRows(), queueRows),
                 set.runs().orElseGet(runs));
     }

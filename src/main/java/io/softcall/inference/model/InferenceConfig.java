@@ -130,6 +130,12 @@ public interface InferenceConfig {
         /** The padding tokens of one batch; a good value is what the overhead of another batch costs, in tokens. */
         OptionalInt paddingTokens();
 
+        /**
+         * The prefix tokens of one batch: its inputs times the tokens of their prefix. An input behind a longer prefix is
+         * computed alone.
+         */
+        OptionalInt prefixTokens();
+
         /** The number of inputs that may wait; a task may have as many as places are free. Others are answered 429 at once. */
         OptionalInt queueRows();
 
@@ -159,7 +165,7 @@ public interface InferenceConfig {
         int tokens();
 
         /** The tokens of a prompt. */
-        @WithDefault("128")
+        @WithDefault("2048")
         int promptTokens();
 
         /** The time limit of one call. */

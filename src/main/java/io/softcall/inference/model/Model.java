@@ -1,7 +1,7 @@
 package io.softcall.inference.model;
 
-import io.softcall.task.Prompt;
 import io.softcall.task.ReadyPrefix;
+import io.softcall.task.SoftPrompt;
 import java.util.List;
 
 /** The frozen base: the one seam between Softcall and the runtime that computes. Safe for use by several threads. */
@@ -21,9 +21,14 @@ public interface Model extends AutoCloseable {
     Device device();
 
     /** Computes a prompt's KV cache at full precision. The bundle must have an encoder. The caller owns the only reference. */
-    Prefix encode(Prompt prompt);
+    Prefix encode(SoftPrompt prompt);
 
-    /** Loads a KV cache that was computed before. The caller owns the only reference. */
+    /**
+     * Loads a KV cache that an artifact holds. May wait until other prefixes are freed. The caller owns the only reference.
+     *
+     * @throws io.softcall.SoftcallException {@code OUT_OF_MEMORY} if there is no memory for it; {@code STOPPING} if the thread is
+     *     interrupted
+     */
     Prefix load(ReadyPrefix ready);
 
     /**

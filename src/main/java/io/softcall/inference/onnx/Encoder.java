@@ -3,7 +3,7 @@ package io.softcall.inference.onnx;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.inference.model.Prefix;
-import io.softcall.task.Prompt;
+import io.softcall.task.SoftPrompt;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -55,7 +55,7 @@ final class Encoder implements AutoCloseable {
      * @throws SoftcallException {@code BASE_UNAVAILABLE} if the trunk cannot be opened or does not reproduce the golden row;
      *     {@code STOPPING} if this is closed
      */
-    synchronized Prefix encode(Prompt prompt, PrefixForm form) {
+    synchronized Prefix encode(SoftPrompt prompt, PrefixForm form) {
         if (ended) {
             throw new SoftcallException(Reason.STOPPING, "the server is stopping");
         }

@@ -14,10 +14,17 @@ public final class LayerPrefixes implements PrefixForm {
 
     private final Bundle bundle;
     private final List<String> names;
+    private final PrefixRoom room;
 
-    public LayerPrefixes(Bundle bundle) {
+    /**
+     * @param cacheBytes the memory for cached prefixes; prefixes that were evicted while calls still use them may take as much
+     *     again, or as much as one that is larger than the cache
+     */
+    public LayerPrefixes(Bundle bundle, long cacheBytes) {
         this.bundle = bundle;
         this.names = names(bundle, "past_key_values.");
+        long cachedTokens = cacheBytes / OnnxPrefix.bytesOfAToken(bundle);
+        this.room = new PrefixRoom(cachedTokens, cachedTokens);
     }
 
     /** Returns the names of the graph's keys and values, in order. Each name begins with {@code start}. */
@@ -32,7 +39,9 @@ public final class LayerPrefixes implements PrefixForm {
 
     @Override
     public Prefix keep(int tokens, Source values) throws OrtException {
-        return new OnnxPrefix(bundle, tokens, values);
+        int places = room.bounded(tokens);
+        room.take(places);
+        return new OnnxPrefix(bundle, tokens, values, () -> room.giveBack(places));
     }
 
     /**

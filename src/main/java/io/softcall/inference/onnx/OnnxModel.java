@@ -6,8 +6,8 @@ import io.softcall.inference.model.Bundle;
 import io.softcall.inference.model.Device;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
-import io.softcall.task.Prompt;
 import io.softcall.task.ReadyPrefix;
+import io.softcall.task.SoftPrompt;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -68,7 +68,7 @@ public final class OnnxModel implements Model {
     }
 
     @Override
-    public Prefix encode(Prompt prompt) {
+    public Prefix encode(SoftPrompt prompt) {
         if (bundle.encoder().isEmpty()) {
             throw new IllegalStateException("the bundle has no full-precision trunk");
         }
@@ -79,9 +79,8 @@ public final class OnnxModel implements Model {
 
     @Override
     public Prefix load(ReadyPrefix ready) {
-        int tokens = ready.size() / (2 * bundle.layers() * bundle.kvHeads() * bundle.headDim());
         try {
-            return form.keep(tokens, (i, to) -> to.put(ready.floats(i * to.remaining(), to.remaining())));
+            return form.keep(ready.tokens(), (i, to) -> ready.copy(i * to.remaining(), to));
         } catch (OrtException e) {
             throw new IllegalStateException("loading a prefix failed: " + e.getMessage(), e);
         }

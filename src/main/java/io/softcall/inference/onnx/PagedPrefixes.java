@@ -27,20 +27,21 @@ public final class PagedPrefixes implements PrefixForm {
     private final Bundle bundle;
     private final KeyOrder order;
     private final PageMemory memory;
-    private final int pages;
+    private final PrefixRoom room;
     /** The pages in use. Guarded by itself. */
     private final BitSet taken = new BitSet();
 
     /**
      * @param order the order in which the trunk takes keys
      * @param cacheBytes the memory for cached prefixes; an eighth is added for prefixes that were evicted while batches still
-     *     use them
+     *     use them, and at least one of the longest prefixes
+     * @param longest the tokens of the longest prefix
      */
-    public PagedPrefixes(Bundle bundle, KeyOrder order, long cacheBytes, PageMemory.Source source) {
+    public PagedPrefixes(Bundle bundle, KeyOrder order, long cacheBytes, int longest, PageMemory.Source source) {
         this.bundle = bundle;
         this.order = order;
-        this.pages = Math.toIntExact((cacheBytes + cacheBytes / 8) / pageBytes());
-        this.memory = source.allocate(pages, 2L * bundle.layers(), bundle.kvHeads(), bundle.headDim());
+        this.room = new PrefixRoom(cacheBytes / pageBytes(), Math.max(cacheBytes / 8 / pageBytes(), longest));
+        this.memory = source.allocate(room.places(), 2L * bundle.layers(), bundle.kvHeads(), bundle.headDim());
     }
 
     private long pageBytes() {
@@ -63,10 +64,10 @@ public final class PagedPrefixes implements PrefixForm {
                     taken.clear(page);
                 }
             }
+            room.giveBack(own.length);
         }
     }
 
-    /** @throws SoftcallException {@code OUT_OF_MEMORY} if too few pages are free */
     @Override
     public Prefix keep(int tokens, Source values) throws OrtException {
         PagedPrefix prefix = new PagedPrefix(take(tokens));
@@ -76,20 +77,19 @@ public final class PagedPrefixes implements PrefixForm {
                 memory.write(prefix.own[token] * pageBytes(), contents.asSlice(token * pageBytes(), pageBytes()));
             }
             return prefix;
-        } catch (OrtException | RuntimeException e) {
+        } catch (OutOfMemoryError e) {
+            prefix.release();
+            throw new SoftcallException(
+                    Reason.OUT_OF_MEMORY, "there is no memory for a prefix of %,d bytes".formatted(prefix.bytes()), e);
+        } catch (OrtException | RuntimeException | Error e) {
             prefix.release();
             throw e;
         }
     }
 
     private int[] take(int tokens) {
+        room.take(tokens);
         synchronized (taken) {
-            if (taken.cardinality() + tokens > pages) {
-                throw new SoftcallException(
-                        Reason.OUT_OF_MEMORY,
-                        "a prefix needs %d pages, but %d of %d are taken (softcall.prefix.cache-bytes)"
-                                .formatted(tokens, taken.cardinality(), pages));
-            }
             int[] own = new int[tokens];
             int page = -1;
             for (int token = 0; token < tokens; token++) {
@@ -156,9 +156,7 @@ public final class PagedPrefixes implements PrefixForm {
 
     /** Returns the number of pages in use. */
     int taken() {
-        synchronized (taken) {
-            return taken.cardinality();
-        }
+        return room.taken();
     }
 
     @Override

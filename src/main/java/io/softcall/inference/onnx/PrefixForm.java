@@ -18,7 +18,12 @@ public interface PrefixForm extends AutoCloseable {
         void copy(int index, FloatBuffer to) throws OrtException;
     }
 
-    /** Keeps a prefix. The caller owns the only reference. */
+    /**
+     * Keeps a prefix. Waits while calls use as much memory for prefixes as is allowed. The caller owns the only reference.
+     *
+     * @throws io.softcall.SoftcallException {@code OUT_OF_MEMORY} if there is no memory for it; {@code STOPPING} if the thread is
+     *     interrupted
+     */
     Prefix keep(int tokens, Source values) throws OrtException;
 
     /**

@@ -13,7 +13,7 @@ import io.softcall.inference.model.Bundle;
 import io.softcall.inference.model.Device;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
-import io.softcall.task.Prompt;
+import io.softcall.task.SoftPrompt;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -127,7 +127,7 @@ public final class Trunk implements AutoCloseable {
      *
      * @param form the form in which the served trunk takes prefixes
      */
-    Prefix encode(Prompt prompt, PrefixForm form) {
+    Prefix encode(SoftPrompt prompt, PrefixForm form) {
         if (prompt.tokens() >= bundle.maxPositions()) {
             throw new IllegalArgumentException(
                     "a prompt of %d tokens leaves no position for text".formatted(prompt.tokens()));

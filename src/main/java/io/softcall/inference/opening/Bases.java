@@ -31,10 +31,12 @@ final class Bases {
                 bundle.name(),
                 fingerprints,
                 bundle.hiddenSize(),
+                bundle.maxPositions(),
                 config.limits().promptTokens(),
                 new PrefixLayout(
                         bundle.served().name(),
                         bundle.served().kvLayout(),
+                        bundle.isUnscaled(),
                         bundle.layers(),
                         bundle.kvHeads(),
                         bundle.headDim()),

@@ -131,8 +131,9 @@ public final class Opening {
                         bundle,
                         trunk.keyOrder(),
                         config.prefix().cacheBytes().asLongValue(),
+                        Math.min(config.limits().promptTokens(), bundle.maxPositions()),
                         serving.cuda().<PageMemory.Source>map(cuda -> cuda).orElse(HostMemory::new))
-                : new LayerPrefixes(bundle);
+                : new LayerPrefixes(bundle, config.prefix().cacheBytes().asLongValue());
         Device.Batching bounds = serving.device().batching(config.batch());
         boolean partitioned = serving.device().isPartitioned() && bounds.runs() > 1;
         OnnxModel model = new OnnxModel(

@@ -31,16 +31,24 @@ public final class ResultFields {
     }
 
     /**
-     * Writes {@code label}, which is null when the task abstains, {@code score}, and on request {@code scores} by
-     * label.
+     * Writes {@code label}, which is null when there is none, {@code labels} for a task of any number of them, {@code score},
+     * and on request {@code scores} by label.
      *
      * @param scores whether every label's probability is written
      */
     public static void label(JsonGenerator out, Task task, Classification.Prediction row, boolean scores)
             throws IOException {
         List<String> labels = task.head().labels();
-        out.writeStringField("label", row.abstained() ? null : labels.get(row.best()));
-        out.writeNumberField("score", row.probabilities()[row.best()]);
+        out.writeStringField(
+                "label", row.label().isPresent() ? labels.get(row.label().getAsInt()) : null);
+        if (row instanceof Classification.MultiLabel several) {
+            out.writeArrayFieldStart("labels");
+            for (int label : several.labels()) {
+                out.writeString(labels.get(label));
+            }
+            out.writeEndArray();
+        }
+        out.writeNumberField("score", row.score());
         if (scores) {
             out.writeObjectFieldStart("scores");
             for (int i = 0; i < labels.size(); i++) {

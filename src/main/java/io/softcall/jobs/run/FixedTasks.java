@@ -19,8 +19,8 @@ import java.util.Locale;
  */
 public final class FixedTasks {
 
-    /** Memory for the parsed artifacts of jobs in progress. */
-    private static final long CACHE_BYTES = 64 << 20;
+    /** Part of the heap for the parsed artifacts of jobs in progress: some of the largest, which take up to 64 MB each. */
+    private static final int PART_OF_THE_HEAP = 8;
 
     /** Time until an unused task is dropped: its job may have ended, and reading the copy again takes milliseconds. */
     private static final Duration KEPT = Duration.ofMinutes(1);
@@ -30,7 +30,7 @@ public final class FixedTasks {
     private final Tasks tasks;
     private final RetryPolicy retryPolicy;
     private final Cache<Key, Version> cache = Caffeine.newBuilder()
-            .maximumWeight(CACHE_BYTES)
+            .maximumWeight(Runtime.getRuntime().maxMemory() / PART_OF_THE_HEAP)
             .weigher((Key key, Version version) -> version.bytes())
             .expireAfterAccess(KEPT)
             .scheduler(Scheduler.systemScheduler())

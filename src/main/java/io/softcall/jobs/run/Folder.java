@@ -133,7 +133,10 @@ public record Folder(Bucket output, String job) {
     Optional<byte[]> bytes(String name) {
         return open(name).map(in -> {
             try (in) {
-                return in.readAllBytes();
+                // One array of the right size; readAllBytes would take twice the memory.
+                byte[] bytes = new byte[in.available()];
+                in.readNBytes(bytes, 0, bytes.length);
+                return bytes;
             } catch (IOException e) {
                 throw damaged(name, e.toString());
             }

@@ -210,15 +210,25 @@ public final class PartRunner {
                 return invalid(row.id(), task, "the part names more than %d tasks".formatted(MAX_TASKS));
             }
             named.add(task.get());
+            // Asked once a chunk: a task that is too large for the cache is read each time.
+            Group known = groups.get(task.get());
+            if (known != null) {
+                return waiting(row, known);
+            }
             return switch (tasks.get(folder, task.get())) {
                 case FixedTasks.Version.Absent(String code, String message) ->
                     new Entry.Error(row.id(), task, code, message);
                 case FixedTasks.Version.Present(Task version) -> {
-                    Group group = groups.computeIfAbsent(task.get(), name -> new Group(version));
-                    group.texts.add(row.texts());
-                    yield new Entry.Waiting(row.id(), group, group.texts.size() - 1);
+                    Group group = new Group(version);
+                    groups.put(task.get(), group);
+                    yield waiting(row, group);
                 }
             };
+        }
+
+        private static Entry waiting(Row.Texts row, Group group) {
+            group.texts.add(row.texts());
+            return new Entry.Waiting(row.id(), group, group.texts.size() - 1);
         }
 
         private static Entry invalid(RowId id, Optional<TaskName> task, String message) {

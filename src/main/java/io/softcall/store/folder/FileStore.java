@@ -4,6 +4,7 @@ import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import io.softcall.Sha256;
 import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
 import io.softcall.Workers;
 import io.softcall.store.Failures;
 import io.softcall.store.Loading;
@@ -19,6 +20,7 @@ import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.FileTime;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Arrays;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
@@ -40,6 +42,9 @@ public final class FileStore implements Store {
 
     /** The bound on a content: an array must hold it and one more byte. */
     private static final long MAX_ARRAY = Integer.MAX_VALUE - 16;
+
+    /** How often a file is read that was larger each time than it had been before. */
+    private static final int ATTEMPTS = 3;
 
     private static final int MAX_REMEMBERED = 10_000;
 
@@ -70,18 +75,26 @@ public final class FileStore implements Store {
     public Answer get(String key, Optional<String> known, Loading.Lease lease) {
         Path file = root.resolve(key);
         try {
-            Look look = requests.call(() -> unlessGone(() -> look(file, known), Look::of), limits.answer(), this::late);
-            if (look.answer().isPresent()) {
-                return look.answer().get();
+            for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+                Look look =
+                        requests.call(() -> unlessGone(() -> look(file, known), Look::of), limits.answer(), this::late);
+                if (look.answer().isPresent()) {
+                    return look.answer().get();
+                }
+                lease.take(look.bytes());
+                Optional<Answer> answer = lease.run(
+                        () -> unlessGone(() -> read(file, known, (int) look.bytes()), Optional::of),
+                        limits.transfer(),
+                        () -> Failures.lateTransfer(uri()));
+                if (answer.isPresent()) {
+                    return answer.get();
+                }
             }
-            lease.take(look.bytes());
-            return lease.run(
-                    () -> unlessGone(() -> read(file, known), gone -> gone),
-                    limits.transfer(),
-                    () -> Failures.lateTransfer(uri()));
         } catch (IOException e) {
             throw Failures.of(uri(), file, e);
         }
+        throw new SoftcallException(Reason.STORE_UNAVAILABLE, "an object grows while it is read")
+                .withDetail("store %s: %s", uri(), file);
     }
 
     private SoftcallException late() {
@@ -136,20 +149,30 @@ public final class FileStore implements Store {
                 : new Look(Optional.empty(), size);
     }
 
-    private Answer read(Path file, Optional<String> known) throws IOException {
+    /**
+     * Reads a file.
+     *
+     * @param size the size that it had
+     * @return empty if it has grown, so that it needs more memory than was reserved
+     */
+    private Optional<Answer> read(Path file, Optional<String> known, int size) throws IOException {
         Instant began = Instant.now();
         Optional<Map<String, Object>> before = state(file);
         try (var in = Files.newInputStream(file)) {
             Instant modified = Files.getLastModifiedTime(file).toInstant();
-            byte[] bytes = in.readNBytes((int) maxBytes + 1);
-            if (bytes.length > maxBytes) {
-                return new TooLarge("size-" + bytes.length, bytes.length, maxBytes);
+            // One array of the right size; readNBytes(size) would take twice the memory.
+            byte[] whole = new byte[size];
+            int read = in.readNBytes(whole, 0, size);
+            if (read == size && in.read() >= 0) {
+                return Optional.empty();
             }
+            byte[] bytes = read == size ? whole : Arrays.copyOf(whole, read);
             String version = Sha256.of(bytes);
             // The state did not change from before the opening until after the reading, so it belongs to these bytes.
             before.filter(state -> settled(state, began) && state(file).equals(before))
                     .ifPresent(state -> hashed.put(file, new Hashed(state, version)));
-            return known.filter(version::equals).isPresent() ? new Unchanged() : new Found(version, modified, bytes);
+            return Optional.of(
+                    known.filter(version::equals).isPresent() ? new Unchanged() : new Found(version, modified, bytes));
         }
     }
 

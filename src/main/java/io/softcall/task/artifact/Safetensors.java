@@ -3,8 +3,11 @@ package io.softcall.task.artifact;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.softcall.StrictJson;
 import io.softcall.task.RefusedException;
+import io.softcall.task.StoredFloats;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.ShortBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -12,7 +15,9 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.TreeMap;
+import java.util.function.Consumer;
 
 /**
  * A safetensors file from untrusted bytes: eight bytes of header length, a JSON header, and the tensors one after the other.
@@ -45,25 +50,77 @@ record Safetensors(Map<String, String> metadata, Map<String, Tensor> tensors) {
     /** A tensor, little-endian and row-major. */
     record Tensor(String name, String dtype, List<Long> shape, ByteBuffer data) {
 
-        /** Returns the values as floats. */
-        float[] floats() throws RefusedException {
+        /** Copies {@code count} adjacent values. The indices count values, not bytes. */
+        @FunctionalInterface
+        interface Run {
+            void copy(int from, int to, int count);
+        }
+
+        /** Returns a copy of the values, in their order. */
+        StoredFloats values() throws RefusedException {
+            int size = size();
+            return values(run -> run.copy(0, 0, size));
+        }
+
+        /**
+         * Returns a copy of the values in another order.
+         *
+         * @param runs copies all values, each once, in runs that are as long as possible: these are fast in code that is not
+         *     compiled yet, too
+         */
+        StoredFloats values(Consumer<Run> runs) throws RefusedException {
             ByteBuffer in = data.duplicate().order(ByteOrder.LITTLE_ENDIAN);
-            float[] values = new float[in.remaining() / bytesPerElement(name, dtype)];
-            switch (dtype) {
-                case "F32" -> in.asFloatBuffer().get(values);
-                case "F16" -> {
-                    for (int i = 0; i < values.length; i++) {
-                        values[i] = Float.float16ToFloat(in.getShort());
-                    }
+            return switch (dtype) {
+                case "F32" -> {
+                    FloatBuffer stored = in.asFloatBuffer();
+                    float[] values = new float[size()];
+                    runs.accept((from, to, count) -> stored.get(from, values, to, count));
+                    yield new StoredFloats.F32(values);
                 }
-                case "BF16" -> {
-                    for (int i = 0; i < values.length; i++) {
-                        values[i] = Float.intBitsToFloat(in.getShort() << 16);
-                    }
-                }
+                case "F16" -> new StoredFloats.F16(halves(in, runs));
+                case "BF16" -> new StoredFloats.BF16(halves(in, runs));
                 default -> throw new RefusedException("tensor %s has type %s, expected F32, F16 or BF16", name, dtype);
+            };
+        }
+
+        /** Returns a copy of the values, in their order. Refuses values that are not finite. */
+        StoredFloats finiteValues() throws RefusedException {
+            StoredFloats values = values();
+            OptionalInt notFinite = values.firstNotFinite();
+            if (notFinite.isPresent()) {
+                throw notFinite(values, notFinite.getAsInt(), notFinite.getAsInt());
             }
             return values;
+        }
+
+        /**
+         * Returns the refusal of a value.
+         *
+         * @param at its index in {@code values}
+         * @param stored its index in this tensor
+         */
+        RefusedException notFinite(StoredFloats values, int at, int stored) {
+            return new RefusedException(
+                    "tensor %s holds the value %s at element %d", name, values.floats(at, 1)[0], stored);
+        }
+
+        void requireShape(int... expected) throws RefusedException {
+            List<Long> dimensions =
+                    Arrays.stream(expected).mapToLong(each -> each).boxed().toList();
+            if (!shape.equals(dimensions)) {
+                throw new RefusedException("tensor %s has shape %s, expected %s", name, shape, dimensions);
+            }
+        }
+
+        private short[] halves(ByteBuffer in, Consumer<Run> runs) throws RefusedException {
+            ShortBuffer stored = in.asShortBuffer();
+            short[] values = new short[size()];
+            runs.accept((from, to, count) -> stored.get(from, values, to, count));
+            return values;
+        }
+
+        private int size() throws RefusedException {
+            return data.remaining() / bytesPerElement(name, dtype);
         }
     }
 
@@ -118,6 +175,17 @@ record Safetensors(Map<String, String> metadata, Map<String, Tensor> tensors) {
 
     Optional<Tensor> tensor(String name) {
         return Optional.ofNullable(tensors.get(name));
+    }
+
+    Tensor require(String name) throws RefusedException {
+        return tensor(name).orElseThrow(() -> new RefusedException("tensor %s is missing", name));
+    }
+
+    /** Returns the values of a tensor as float32. Refuses another shape, and values that are not finite. */
+    float[] floats(String name, int... shape) throws RefusedException {
+        Tensor tensor = require(name);
+        tensor.requireShape(shape);
+        return tensor.finiteValues().floats();
     }
 
     private static JsonNode header(byte[] bytes, int length) throws RefusedException {

@@ -266,6 +266,7 @@ public class Tasks {
     /** Reads a fetched artifact. @throws SoftcallException {@code ARTIFACT_REFUSED} if it cannot be served */
     public Task read(Artifact artifact) {
         try (Loading.Lease lease = loading.lease(LEASE_OF_COPIES)) {
+            lease.take(artifact.bytes().length);
             return lease.run(() -> reader.read(artifact.name(), artifact.version(), artifact.bytes()));
         } catch (RefusedException e) {
             throw refusal(artifact.name(), artifact.version(), e.getMessage());

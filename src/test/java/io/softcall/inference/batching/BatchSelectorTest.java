@@ -10,7 +10,8 @@ import org.junit.jupiter.api.Test;
 class BatchSelectorTest {
 
     private static final Prefix PREFIX = new Requests.Bare(8);
-    private static final BatchSelector WIDE = new BatchSelector(1_000, 1_000);
+    private static final int MANY = 1_000_000;
+    private static final BatchSelector WIDE = new BatchSelector(1_000, 1_000, MANY);
 
     @Test
     void theInputWhoseTurnItIsComesFirst() {
@@ -42,11 +43,11 @@ class BatchSelectorTest {
     /** Three inputs of 30 tokens take 90, and a fourth 120. */
     @Test
     void theTokensOfABatchAreBounded() {
-        BatchSelector selector = new BatchSelector(119, 1_000);
+        BatchSelector selector = new BatchSelector(119, 1_000, MANY);
         assertEquals(3, selector.select(List.of(List.of(of(30, 30, 30, 30))), 9).size());
         assertEquals(
                 4,
-                new BatchSelector(120, 1_000)
+                new BatchSelector(120, 1_000, MANY)
                         .select(List.of(List.of(of(30, 30, 30, 30))), 9)
                         .size());
     }
@@ -54,31 +55,57 @@ class BatchSelectorTest {
     /** A longer input stretches all others: 30 and 40 beside each other take 80. */
     @Test
     void aLongerInputCountsForAll() {
-        assertEquals(List.of(30), lengths(new BatchSelector(79, 1_000).select(List.of(List.of(of(30, 40))), 9)));
-        assertEquals(List.of(30, 40), lengths(new BatchSelector(80, 1_000).select(List.of(List.of(of(30, 40))), 9)));
+        assertEquals(List.of(30), lengths(new BatchSelector(79, 1_000, MANY).select(List.of(List.of(of(30, 40))), 9)));
+        assertEquals(
+                List.of(30, 40), lengths(new BatchSelector(80, 1_000, MANY).select(List.of(List.of(of(30, 40))), 9)));
     }
 
     @Test
     void anInputBeyondTheBoundIsComputedAlone() {
-        assertEquals(List.of(500), lengths(new BatchSelector(100, 0).select(List.of(List.of(of(500, 500))), 9)));
+        assertEquals(List.of(500), lengths(new BatchSelector(100, 0, MANY).select(List.of(List.of(of(500, 500))), 9)));
     }
 
     @Test
     void thePaddingOfABatchIsBounded() {
-        assertEquals(List.of(30), lengths(new BatchSelector(1_000, 9).select(List.of(List.of(of(30, 20))), 9)));
-        assertEquals(List.of(30, 20), lengths(new BatchSelector(1_000, 10).select(List.of(List.of(of(30, 20))), 9)));
+        assertEquals(List.of(30), lengths(new BatchSelector(1_000, 9, MANY).select(List.of(List.of(of(30, 20))), 9)));
+        assertEquals(
+                List.of(30, 20), lengths(new BatchSelector(1_000, 10, MANY).select(List.of(List.of(of(30, 20))), 9)));
         // 40 - 30 for the first, 40 - 35 for the second.
         assertEquals(
-                List.of(30, 35), lengths(new BatchSelector(1_000, 14).select(List.of(List.of(of(30, 35, 40))), 9)));
+                List.of(30, 35),
+                lengths(new BatchSelector(1_000, 14, MANY).select(List.of(List.of(of(30, 35, 40))), 9)));
         assertEquals(
-                List.of(30, 35, 40), lengths(new BatchSelector(1_000, 15).select(List.of(List.of(of(30, 35, 40))), 9)));
+                List.of(30, 35, 40),
+                lengths(new BatchSelector(1_000, 15, MANY).select(List.of(List.of(of(30, 35, 40))), 9)));
+    }
+
+    /** A batch copies or expands the prefix for each input, which would be gigabytes behind a thousand tokens. */
+    @Test
+    void theInputsBehindALongPrefixAreBounded() {
+        Deque<Input> waiting =
+                Requests.of("long", new Requests.Bare(1_000), 3, 3, 3, 3).waiting();
+        assertEquals(
+                3,
+                new BatchSelector(1_000, 1_000, 3_999)
+                        .select(List.of(List.of(waiting)), 9)
+                        .size());
+        assertEquals(
+                4,
+                new BatchSelector(1_000, 1_000, 4_000)
+                        .select(List.of(List.of(waiting)), 9)
+                        .size());
+        assertEquals(
+                1,
+                new BatchSelector(1_000, 1_000, 999)
+                        .select(List.of(List.of(waiting)), 9)
+                        .size());
     }
 
     /** Tasks take turns; of each task first one input a request, then the rest, request by request. */
     @Test
     void turnsGoRoundTasksAndRequests() {
         List<List<Deque<Input>>> turns = List.of(List.of(of(11, 12, 13), of(21, 22)), List.of(of(31, 32)));
-        BatchSelector oneLength = new BatchSelector(100_000, 100_000);
+        BatchSelector oneLength = new BatchSelector(100_000, 100_000, MANY);
         // All are near enough: what decides who is taken is the distance from 11, and turns among equals.
         assertEquals(List.of(11, 12, 13, 21), lengths(oneLength.select(turns, 4)));
         List<List<Deque<Input>>> alike = List.of(List.of(of(10, 10, 10), of(10, 10)), List.of(of(10, 10)));

@@ -21,7 +21,7 @@ import io.softcall.inference.model.InferenceConfig;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
 import io.softcall.inference.opening.Opening;
-import io.softcall.task.Prompt;
+import io.softcall.task.SoftPrompt;
 import io.softcall.task.TaskName;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -86,13 +86,13 @@ class BatcherTest {
                         "softcall.base.cache-dir", Tiny.PACKED.toString()));
     }
 
-    private static Prompt prompt(int tokens) {
+    private static SoftPrompt prompt(int tokens) {
         float[] values = new float[tokens * tiny.bundle().hiddenSize()];
         Random random = new Random(tokens);
         for (int i = 0; i < values.length; i++) {
             values[i] = random.nextFloat() - .5f;
         }
-        return new Prompt(tokens, tiny.bundle().hiddenSize(), values);
+        return new SoftPrompt(tokens, tiny.bundle().hiddenSize(), values, Optional.empty());
     }
 
     @AfterAll

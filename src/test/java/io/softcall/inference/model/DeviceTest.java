@@ -65,8 +65,8 @@ class DeviceTest {
     void boundsOnRunsSuitTheDeviceUnlessTheyAreSet() {
         InferenceConfig.Batch set =
                 config(Map.of("softcall.batch.tokens", "99")).batch();
-        assertEquals(new Device.Batching(99, 16, 1024, Math.min(Cores.usable(), 4)), Device.CPU.batching(set));
-        assertEquals(new Device.Batching(99, 2048, 8192, 2), Device.CUDA.batching(set));
+        assertEquals(new Device.Batching(99, 16, 4096, 1024, Math.min(Cores.usable(), 4)), Device.CPU.batching(set));
+        assertEquals(new Device.Batching(99, 2048, 32768, 8192, 2), Device.CUDA.batching(set));
     }
 
     @Test

@@ -16,12 +16,13 @@ import io.softcall.inference.model.Device;
 import io.softcall.inference.model.InferenceConfig;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
-import io.softcall.task.Prompt;
+import io.softcall.task.SoftPrompt;
 import java.math.BigInteger;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
@@ -82,7 +83,7 @@ class CudaTest {
 
     @Test
     void fullPrecisionIsTheProcessors() {
-        try (OnnxModel model = open(full, Trunk.on(cuda, full, RESOURCES), new LayerPrefixes(full))) {
+        try (OnnxModel model = open(full, Trunk.on(cuda, full, RESOURCES), new LayerPrefixes(full, CACHE_BYTES))) {
             assertSameRows(model, 1e-4f);
         }
     }
@@ -115,10 +116,10 @@ class CudaTest {
                 full,
                 PartitionedTrunk.single(Trunk.packed(full, full.served(), RESOURCES)),
                 Device.CPU,
-                new LayerPrefixes(full),
+                new LayerPrefixes(full, CACHE_BYTES),
                 RESOURCES,
                 Duration.ofSeconds(1))) {
-            List<Prompt> prompts = List.of(prompt(), prompt(), prompt());
+            List<SoftPrompt> prompts = List.of(prompt(), prompt(), prompt());
             List<Prefix> wanted = prompts.stream().map(expected::encode).toList();
             List<Prefix> found = prompts.stream().map(model::encode).toList();
             List<Model.Sequence> there = new ArrayList<>();
@@ -140,7 +141,7 @@ class CudaTest {
 
     private OnnxModel openHalf(Cuda runsIn) {
         Trunk trunk = Trunk.on(runsIn, half, RESOURCES);
-        return open(half, trunk, new PagedPrefixes(half, trunk.keyOrder(), CACHE_BYTES, cuda));
+        return open(half, trunk, new PagedPrefixes(half, trunk.keyOrder(), CACHE_BYTES, 1, cuda));
     }
 
     private static OnnxModel open(Bundle bundle, Trunk trunk, PrefixForm form) {
@@ -148,11 +149,11 @@ class CudaTest {
                 bundle, PartitionedTrunk.single(trunk), Device.CUDA, form, RESOURCES, Duration.ofSeconds(1));
     }
 
-    private Prompt prompt() {
+    private SoftPrompt prompt() {
         float[] values = new float[4 * full.hiddenSize()];
         for (int i = 0; i < values.length; i++) {
             values[i] = random.nextFloat() - .5f;
         }
-        return new Prompt(4, full.hiddenSize(), values);
+        return new SoftPrompt(4, full.hiddenSize(), values, Optional.empty());
     }
 }

@@ -14,17 +14,20 @@ import io.softcall.inference.model.Bundle;
 import io.softcall.inference.model.Device;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
+import io.softcall.task.KvPrompt;
 import io.softcall.task.PrefixLayout;
 import io.softcall.task.Prompt;
 import io.softcall.task.ReadyPrefix;
 import io.softcall.task.RefusedException;
 import io.softcall.task.Requirements;
+import io.softcall.task.SoftPrompt;
+import io.softcall.task.StoredFloats;
 import io.softcall.task.TaskName;
 import io.softcall.task.artifact.ArtifactReader;
 import io.softcall.task.artifact.Signers;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.ShortBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -98,7 +101,7 @@ class OnnxModelTest {
         for (String task : Tiny.TASKS) {
             List<Tiny.Row> golden = Tiny.golden(task);
             try (OnnxModel model = open(tiny)) {
-                Prefix prefix = model.encode(prompt(task));
+                Prefix prefix = prefix(model, task);
                 float[][] hidden = model.forward(
                         golden.stream()
                                 .map(row -> new Model.Sequence(row.ids(), prefix))
@@ -146,7 +149,7 @@ class OnnxModelTest {
         try (OnnxModel model = open(int8);
                 Trunk fp32 = Trunk.mapped(full, full.served(), RESOURCES)) {
             OnnxPrefix prefix = (OnnxPrefix) model.encode(prompt(int8));
-            OnnxPrefix expected = (OnnxPrefix) fp32.encode(prompt(full), new LayerPrefixes(full));
+            OnnxPrefix expected = (OnnxPrefix) fp32.encode(prompt(full), new LayerPrefixes(full, Tiny.CACHE_BYTES));
             for (int i = 0; i < 2 * int8.layers(); i++) {
                 assertEquals(-1, expected.memory(i).mismatch(prefix.memory(i)));
             }
@@ -160,7 +163,8 @@ class OnnxModelTest {
         Encoder encoder = new Encoder(() -> Trunk.mapped(tiny, tiny.served(), RESOURCES), IDLE);
         assertFalse(encoder.isOpen());
         for (int i = 0; i < 2; i++) {
-            encoder.encode(prompt(tiny), new LayerPrefixes(tiny)).release();
+            encoder.encode(prompt(tiny), new LayerPrefixes(tiny, Tiny.CACHE_BYTES))
+                    .release();
             assertTrue(encoder.isOpen());
             for (int wait = 0; wait < 100 && encoder.isOpen(); wait++) {
                 Thread.sleep(IDLE.toMillis());
@@ -168,8 +172,8 @@ class OnnxModelTest {
             assertFalse(encoder.isOpen());
         }
         encoder.close();
-        SoftcallException e =
-                assertThrows(SoftcallException.class, () -> encoder.encode(prompt(tiny), new LayerPrefixes(tiny)));
+        SoftcallException e = assertThrows(
+                SoftcallException.class, () -> encoder.encode(prompt(tiny), new LayerPrefixes(tiny, Tiny.CACHE_BYTES)));
         assertEquals(Reason.STOPPING, e.reason());
     }
 
@@ -195,8 +199,9 @@ class OnnxModelTest {
         Bundle damaged = Bundle.open(dir, "fp32");
         Encoder encoder = new Encoder(() -> Trunk.mapped(damaged, damaged.served(), RESOURCES), IDLE);
         for (int i = 0; i < 2; i++) {
-            SoftcallException e =
-                    assertThrows(SoftcallException.class, () -> encoder.encode(prompt(tiny), new LayerPrefixes(tiny)));
+            SoftcallException e = assertThrows(
+                    SoftcallException.class,
+                    () -> encoder.encode(prompt(tiny), new LayerPrefixes(tiny, Tiny.CACHE_BYTES)));
             assertEquals(Reason.BASE_UNAVAILABLE, e.reason());
             assertTrue(e.detail().contains(graph.toString()), e::getMessage);
             assertFalse(encoder.isOpen());
@@ -228,7 +233,12 @@ class OnnxModelTest {
     private OnnxModel open(Bundle bundle, Path packed) {
         Trunk trunk = PackedWeights.of(bundle.served(), Optional.of(packed)).open(bundle, RESOURCES);
         return new OnnxModel(
-                bundle, PartitionedTrunk.single(trunk), Device.CPU, new LayerPrefixes(bundle), RESOURCES, IDLE);
+                bundle,
+                PartitionedTrunk.single(trunk),
+                Device.CPU,
+                new LayerPrefixes(bundle, Tiny.CACHE_BYTES),
+                RESOURCES,
+                IDLE);
     }
 
     private float[] run(Bundle bundle) {
@@ -245,18 +255,25 @@ class OnnxModelTest {
         }
     }
 
-    private static ReadyPrefix half(OnnxPrefix prefix, Bundle bundle) throws Exception {
-        ByteBuffer bytes = ByteBuffer.allocate((int) prefix.bytes() / 2).order(ByteOrder.LITTLE_ENDIAN);
+    private static ReadyPrefix half(OnnxPrefix prefix, Bundle bundle) {
+        ShortBuffer halves = ShortBuffer.allocate((int) prefix.bytes() / Float.BYTES);
         for (int i = 0; i < 2 * bundle.layers(); i++) {
             var floats = prefix.memory(i)
                     .asByteBuffer()
                     .order(ByteOrder.nativeOrder())
                     .asFloatBuffer();
             while (floats.hasRemaining()) {
-                bytes.putShort(Float.floatToFloat16(floats.get()));
+                halves.put(Float.floatToFloat16(floats.get()));
             }
         }
-        return new ReadyPrefix("half", bytes.flip());
+        return new ReadyPrefix(prefix.tokens(), new StoredFloats.F16(halves.array()));
+    }
+
+    private Prefix prefix(OnnxModel model, String task) throws RefusedException {
+        return switch (prompt(task)) {
+            case KvPrompt(ReadyPrefix prefix) -> model.load(prefix);
+            case SoftPrompt prompt -> model.encode(prompt);
+        };
     }
 
     private Prompt prompt(String task) throws RefusedException {
@@ -265,21 +282,22 @@ class OnnxModelTest {
                                 tiny.name(),
                                 Set.of(Tiny.fingerprint()),
                                 tiny.hiddenSize(),
+                                tiny.maxPositions(),
                                 128,
-                                new PrefixLayout("fp32", "", tiny.layers(), tiny.kvHeads(), tiny.headDim()),
+                                new PrefixLayout("fp32", "", true, tiny.layers(), tiny.kvHeads(), tiny.headDim()),
                                 true),
                         new Signers(List.of()))
                 .read(new TaskName(task), "1", Tiny.artifact(task))
                 .prompt();
     }
 
-    private static Prompt prompt(Bundle bundle) {
+    private static SoftPrompt prompt(Bundle bundle) {
         float[] values = new float[4 * bundle.hiddenSize()];
         Random random = new Random(4);
         for (int i = 0; i < values.length; i++) {
             values[i] = random.nextFloat() - .5f;
         }
-        return new Prompt(4, bundle.hiddenSize(), values);
+        return new SoftPrompt(4, bundle.hiddenSize(), values, Optional.empty());
     }
 
     private Path packed() throws IOException {

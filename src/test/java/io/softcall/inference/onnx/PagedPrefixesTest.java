@@ -16,13 +16,17 @@ import io.softcall.inference.model.Bundle;
 import io.softcall.inference.model.Device;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
-import io.softcall.task.Prompt;
+import io.softcall.task.SoftPrompt;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -44,7 +48,7 @@ class PagedPrefixesTest {
             full,
             PartitionedTrunk.single(Trunk.packed(full, full.served(), RESOURCES)),
             Device.CPU,
-            new LayerPrefixes(full),
+            new LayerPrefixes(full, Tiny.CACHE_BYTES),
             RESOURCES,
             Duration.ofSeconds(1));
 
@@ -70,7 +74,7 @@ class PagedPrefixesTest {
 
     private void assertRowsShareARun(PageMemory.Source memory, Device device) {
         try (OnnxModel model = open(20 * pageBytes, memory, device)) {
-            List<Prompt> prompts = List.of(prompt(4), prompt(4), prompt(4));
+            List<SoftPrompt> prompts = List.of(prompt(4), prompt(4), prompt(4));
             List<Prefix> fullPrefixes = prompts.stream().map(expected::encode).toList();
             List<Prefix> paged =
                     new ArrayList<>(prompts.stream().map(model::encode).toList());
@@ -98,34 +102,48 @@ class PagedPrefixesTest {
     }
 
     @Test
-    void pagesAreGivenBackWithTheLastReferenceAndRefusedWhenThereAreNone() {
+    void pagesAreGivenBackWithTheLastReferenceAndAwaitedWhenThereAreNone() throws Exception {
         Trunk trunk = trunk();
-        PagedPrefixes pages = new PagedPrefixes(half, trunk.keyOrder(), 8 * pageBytes, HostMemory::new);
+        PagedPrefixes pages = new PagedPrefixes(half, trunk.keyOrder(), 8 * pageBytes, 1, HostMemory::new);
         try (OnnxModel model = open(trunk, pages, Device.CPU)) {
             Prefix first = model.encode(prompt(4));
             assertEquals(4 * pageBytes, first.bytes());
             Prefix second = model.encode(prompt(5)); // an eighth more than the cache holds
-            SoftcallException none = assertThrows(SoftcallException.class, () -> model.encode(prompt(1)));
-            assertEquals(Reason.OUT_OF_MEMORY, none.reason());
-            assertTrue(none.getMessage().contains("9 of 9 are taken"), none::getMessage);
+            assertEquals(9, pages.taken());
+            CompletableFuture<Prefix> third = CompletableFuture.supplyAsync(() -> model.encode(prompt(3)));
+            assertThrows(TimeoutException.class, () -> third.get(100, TimeUnit.MILLISECONDS));
             first.release();
-            assertEquals(5, pages.taken());
-            model.encode(prompt(3)).release();
+            third.get(60, TimeUnit.SECONDS).release();
             second.release();
             assertEquals(0, pages.taken());
+            SoftcallException none = assertThrows(SoftcallException.class, () -> model.encode(prompt(10)));
+            assertEquals(Reason.OUT_OF_MEMORY, none.reason());
+            assertTrue(none.getMessage().contains("10 tokens is longer than the 9"), none::getMessage);
+        }
+    }
+
+    /** A prefix that evicts others needs its pages before they are evicted. */
+    @Test
+    void theLongestPrefixFindsPagesWhenTheCacheIsFull() {
+        Trunk trunk = trunk();
+        PagedPrefixes pages = new PagedPrefixes(half, trunk.keyOrder(), 8 * pageBytes, 6, HostMemory::new);
+        try (OnnxModel model = open(trunk, pages, Device.CPU)) {
+            Prefix cached = model.encode(prompt(8));
+            model.encode(prompt(6)).release();
+            cached.release();
         }
     }
 
     @Test
     void shapesOfShortTextsAreRunAtTheStart() {
         try (OnnxModel model = open(20 * pageBytes, HostMemory::new, Device.CUDA)) {
-            model.warmUp(new Device.Batching(64, 0, 1, 1));
+            model.warmUp(new Device.Batching(64, 0, 1_024, 1, 1));
         }
     }
 
     private OnnxModel open(long cacheBytes, PageMemory.Source memory, Device device) {
         Trunk trunk = trunk();
-        return open(trunk, new PagedPrefixes(half, trunk.keyOrder(), cacheBytes, memory), device);
+        return open(trunk, new PagedPrefixes(half, trunk.keyOrder(), cacheBytes, 1, memory), device);
     }
 
     private Trunk trunk() {
@@ -136,12 +154,12 @@ class PagedPrefixesTest {
         return new OnnxModel(half, PartitionedTrunk.single(trunk), device, pages, RESOURCES, Duration.ofSeconds(1));
     }
 
-    private Prompt prompt(int tokens) {
+    private SoftPrompt prompt(int tokens) {
         float[] values = new float[tokens * half.hiddenSize()];
         for (int i = 0; i < values.length; i++) {
             values[i] = random.nextFloat() - .5f;
         }
-        return new Prompt(tokens, half.hiddenSize(), values);
+        return new SoftPrompt(tokens, half.hiddenSize(), values, Optional.empty());
     }
 
     /** Host memory that is passed to ONNX Runtime in the way of a GPU's memory. */

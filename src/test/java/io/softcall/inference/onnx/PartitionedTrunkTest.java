@@ -9,7 +9,7 @@ import io.softcall.inference.model.Bundle;
 import io.softcall.inference.model.Device;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
-import io.softcall.task.Prompt;
+import io.softcall.task.SoftPrompt;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -71,10 +71,11 @@ class PartitionedTrunkTest {
     }
 
     private OnnxModel model(PartitionedTrunk trunk) {
-        return new OnnxModel(bundle, trunk, Device.CPU, new LayerPrefixes(bundle), ALL, Duration.ofSeconds(1));
+        return new OnnxModel(
+                bundle, trunk, Device.CPU, new LayerPrefixes(bundle, Tiny.CACHE_BYTES), ALL, Duration.ofSeconds(1));
     }
 
-    private Prompt prompt() {
-        return new Prompt(4, bundle.hiddenSize(), new float[4 * bundle.hiddenSize()]);
+    private SoftPrompt prompt() {
+        return new SoftPrompt(4, bundle.hiddenSize(), new float[4 * bundle.hiddenSize()], Optional.empty());
     }
 }

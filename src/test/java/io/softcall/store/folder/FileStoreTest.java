@@ -114,6 +114,33 @@ class FileStoreTest {
         assertEquals(version, found("another").version());
     }
 
+    /** Its memory was reserved by the smaller size. */
+    @Test
+    void aFileThatGrowsBeforeItIsReadIsLookedAtAgain() throws Exception {
+        Loading small = new Loading(1 << 20);
+        Files.write(file, new byte[1_000]);
+        byte[] larger = new byte[900_000];
+        larger[899_999] = 7;
+        CompletableFuture<Store.Answer> answer;
+        try (Loading.Lease all = small.lease(LIMIT)) {
+            all.take(Long.MAX_VALUE);
+            CompletableFuture<Thread> waiting = new CompletableFuture<>();
+            answer = CompletableFuture.supplyAsync(() -> {
+                try (Loading.Lease lease = small.lease(LIMIT)) {
+                    waiting.complete(Thread.currentThread());
+                    return store.get("file", Optional.empty(), lease);
+                }
+            });
+            // It is in take() once it waits for long: to look at the file takes far less.
+            Thread caller = waiting.get();
+            for (int quiet = 0; quiet < 50; quiet = caller.getState() == Thread.State.TIMED_WAITING ? quiet + 1 : 0) {
+                Thread.sleep(2);
+            }
+            Files.write(file, larger);
+        }
+        assertArrayEquals(larger, assertInstanceOf(Found.class, answer.get()).bytes());
+    }
+
     /** A caller that knows the version does not get the content, and the answer comes faster than hashing would allow. */
     @Test
     void anUnchangedFileIsNotReadAgain() throws Exception {

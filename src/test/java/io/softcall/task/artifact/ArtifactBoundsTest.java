@@ -8,12 +8,14 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import io.softcall.EditedArtifact;
 import io.softcall.Printable;
 import io.softcall.Tiny;
+import io.softcall.task.Kind;
 import io.softcall.task.PrefixLayout;
 import io.softcall.task.RefusedException;
 import io.softcall.task.Requirements;
 import io.softcall.task.Task;
 import io.softcall.task.TaskName;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -22,7 +24,7 @@ import org.junit.jupiter.api.Test;
 class ArtifactBoundsTest {
 
     private static final int MAX_TEMPLATE = 20_000;
-    private static final PrefixLayout LAYOUT = new PrefixLayout("fp32", "digest", 2, 2, 16);
+    private static final PrefixLayout LAYOUT = new PrefixLayout("fp32", "digest", true, 2, 2, 16);
 
     @Test
     void aTemplateIsBounded() throws RefusedException {
@@ -131,11 +133,11 @@ class ArtifactBoundsTest {
                         softcall.putArray("labels").add("x".repeat(1_000)).add("y")));
         assertEquals(1_000, task.head().labels().getFirst().length());
         // The prompt of this task has 8 tokens.
-        Requirements eight = new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 8, LAYOUT, true);
+        Requirements eight = new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 1_024, 8, LAYOUT, true);
         assertEquals(8, read(eight, EditedArtifact.of("sentiment")).prompt().tokens());
-        Requirements seven = new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 7, LAYOUT, true);
+        Requirements seven = new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 1_024, 7, LAYOUT, true);
         assertEquals(
-                "prompt_embeddings has 8 tokens, at most 7 are served (softcall.limits.prompt-tokens)",
+                "tensor prompt_embeddings has 8 tokens, expected 1 to 7 (softcall.limits.prompt-tokens)",
                 assertThrows(RefusedException.class, () -> read(seven, EditedArtifact.of("sentiment")))
                         .getMessage());
     }
@@ -144,19 +146,21 @@ class ArtifactBoundsTest {
     void temperaturesAndThresholds() throws RefusedException {
         Task plain = read(training("1"));
         assertEquals(1, plain.temperature());
-        assertTrue(plain.abstainThreshold().isEmpty());
+        assertTrue(abstains(plain).isEmpty());
         assertEquals(2.5, read(number("temperature", "2.5")).temperature());
         for (String wrong : List.of("0", "-1", "1e999", "\"x\"", "[]", "null")) {
             assertTrue(refusal(number("temperature", wrong)).startsWith("temperature is "), wrong);
         }
-        assertEquals(
-                1, read(number("abstain_threshold", "1")).abstainThreshold().orElseThrow());
-        assertEquals(
-                .25, read(number("abstain_threshold", ".25")).abstainThreshold().orElseThrow());
-        assertTrue(read(number("abstain_threshold", "null")).abstainThreshold().isEmpty());
-        for (String wrong : List.of("0", "-1", "1.001", "\"x\"", "[]")) {
+        assertEquals(1, abstains(read(number("abstain_threshold", "1"))).orElseThrow());
+        assertEquals(.25, abstains(read(number("abstain_threshold", ".25"))).orElseThrow());
+        assertTrue(abstains(read(number("abstain_threshold", "null"))).isEmpty());
+        for (String wrong : List.of("0", "-1", "1.001", "\"x\"", "\"0.5\"", "[]")) {
             assertTrue(refusal(number("abstain_threshold", wrong)).startsWith("abstain_threshold is "), wrong);
         }
+    }
+
+    private static OptionalDouble abstains(Task task) {
+        return ((Kind.OneLabel) task.kind()).abstainThreshold();
     }
 
     /** @param json of a field of the metadata */
@@ -194,7 +198,7 @@ class ArtifactBoundsTest {
     }
 
     private static Task read(EditedArtifact artifact) throws RefusedException {
-        return read(new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 128, LAYOUT, true), artifact);
+        return read(new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 1_024, 128, LAYOUT, true), artifact);
     }
 
     private static Task read(Requirements requirements, EditedArtifact artifact) throws RefusedException {

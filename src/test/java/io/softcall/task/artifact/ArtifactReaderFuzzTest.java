@@ -12,6 +12,7 @@ import io.softcall.EditedArtifact;
 import io.softcall.FuzzTexts;
 import io.softcall.Reasons;
 import io.softcall.Tiny;
+import io.softcall.task.Kind;
 import io.softcall.task.PrefixLayout;
 import io.softcall.task.RefusedException;
 import io.softcall.task.Requirements;
@@ -21,7 +22,9 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.Set;
+import java.util.stream.DoubleStream;
 
 /** Any artifact is a task that can be served and shown, or is refused. */
 class ArtifactReaderFuzzTest {
@@ -33,8 +36,9 @@ class ArtifactReaderFuzzTest {
                     "tiny-llama",
                     Set.of(Tiny.fingerprint()),
                     HIDDEN,
+                    1_024,
                     128,
-                    new PrefixLayout("fp32", "digest", 2, 2, 16),
+                    new PrefixLayout("fp32", "digest", true, 2, 2, 16),
                     true),
             new Signers(List.of()));
     private static final JsonMapper JSON = new JsonMapper();
@@ -72,10 +76,9 @@ class ArtifactReaderFuzzTest {
             Reasons.printable(e.getMessage());
             return Optional.empty();
         }
-        assertEquals(HIDDEN, task.prompt().hidden());
+        assertTrue(task.prompt().tokens() >= 1 && task.prompt().tokens() <= 128);
         assertTrue(task.temperature() > 0 && Double.isFinite(task.temperature()));
-        assertTrue(
-                task.abstainThreshold().orElse(1) > 0 && task.abstainThreshold().orElse(1) <= 1);
+        assertThresholds(task);
         assertTrue(task.heapBytes() >= bytes.length - (1 << 16));
         assertAnswersCanBeWritten(task);
         assertEquals(
@@ -85,6 +88,15 @@ class ArtifactReaderFuzzTest {
                         .spans()
                         .size());
         return Optional.of(task);
+    }
+
+    private static void assertThresholds(Task task) {
+        DoubleStream thresholds =
+                switch (task.kind()) {
+                    case Kind.OneLabel(OptionalDouble threshold) -> threshold.stream();
+                    case Kind.MultiLabel(double[] each) -> DoubleStream.of(each);
+                };
+        assertTrue(thresholds.allMatch(threshold -> threshold > 0 && threshold <= 1));
     }
 
     /** Checks that labels and metadata can be written in UTF-8, as answers and listings need. */

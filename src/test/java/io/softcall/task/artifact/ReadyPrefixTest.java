@@ -10,9 +10,11 @@ import io.softcall.task.PrefixLayout;
 import io.softcall.task.ReadyPrefix;
 import io.softcall.task.RefusedException;
 import io.softcall.task.Requirements;
+import io.softcall.task.SoftPrompt;
 import io.softcall.task.Task;
 import io.softcall.task.TaskName;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
@@ -26,20 +28,17 @@ class ReadyPrefixTest {
 
     @Test
     void oneThatFitsIsUsed() throws Exception {
-        ReadyPrefix prefix =
-                read(artifact("fp32", DIGEST, "F16", ONE, SHAPE)).readyPrefix().orElseThrow();
-        assertEquals(2 * 2 * 2 * TOKENS * 16, prefix.size());
-        assertEquals(1, prefix.floats(0, 1)[0]);
+        ReadyPrefix prefix = ready(artifact("fp32", DIGEST, "F16", ONE, SHAPE)).orElseThrow();
+        assertEquals(2 * 2 * 2 * TOKENS * 16, prefix.values().size());
+        assertEquals(1, prefix.values().floats(0, 1)[0]);
+        assertEquals(2 * prefix.values().size(), prefix.heapBytes());
     }
 
     @Test
     void oneOfAnotherVariantOrLayoutIsIgnored() throws Exception {
-        assertTrue(read(Tiny.artifact("sentiment")).readyPrefix().isEmpty());
-        assertTrue(
-                read(artifact("int8", DIGEST, "F16", ONE, SHAPE)).readyPrefix().isEmpty());
-        assertTrue(read(artifact("fp32", "another", "F16", ONE, SHAPE))
-                .readyPrefix()
-                .isEmpty());
+        assertTrue(ready(Tiny.artifact("sentiment")).isEmpty());
+        assertTrue(ready(artifact("int8", DIGEST, "F16", ONE, SHAPE)).isEmpty());
+        assertTrue(ready(artifact("fp32", "another", "F16", ONE, SHAPE)).isEmpty());
     }
 
     @Test
@@ -53,9 +52,7 @@ class ReadyPrefixTest {
 
     @Test
     void withoutFullPrecisionOneIsDemanded() throws Exception {
-        assertTrue(read(artifact("fp32", DIGEST, "F16", ONE, SHAPE), false)
-                .readyPrefix()
-                .isPresent());
+        assertTrue(ready(artifact("fp32", DIGEST, "F16", ONE, SHAPE), false).isPresent());
         RefusedException e = assertThrows(RefusedException.class, () -> read(Tiny.artifact("sentiment"), false));
         assertTrue(e.getMessage().contains("`softcall push --prefix fp32`"), e::getMessage);
     }
@@ -65,15 +62,23 @@ class ReadyPrefixTest {
         assertTrue(e.getMessage().contains(message), e::getMessage);
     }
 
+    private static Optional<ReadyPrefix> ready(byte[] artifact) throws Exception {
+        return ready(artifact, true);
+    }
+
+    private static Optional<ReadyPrefix> ready(byte[] artifact, boolean encodes) throws Exception {
+        return ((SoftPrompt) read(artifact, encodes).prompt()).ready();
+    }
+
     private static Task read(byte[] artifact) throws Exception {
         return read(artifact, true);
     }
 
     /** @param encodes whether the base has a full-precision trunk */
     private static Task read(byte[] artifact, boolean encodes) throws Exception {
-        PrefixLayout layout = new PrefixLayout("fp32", DIGEST, 2, 2, 16);
+        PrefixLayout layout = new PrefixLayout("fp32", DIGEST, true, 2, 2, 16);
         return new ArtifactReader(
-                        new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 128, layout, encodes),
+                        new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 1_024, 128, layout, encodes),
                         new Signers(List.of()))
                 .read(new TaskName("sentiment"), "1", artifact);
     }

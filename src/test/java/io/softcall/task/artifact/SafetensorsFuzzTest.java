@@ -51,7 +51,7 @@ class SafetensorsFuzzTest {
 
     private static void readAsFloats(Safetensors.Tensor tensor, long elements) {
         try {
-            assertEquals(elements, tensor.floats().length);
+            assertEquals(elements, tensor.values().floats().length);
         } catch (RefusedException e) {
             assertTrue(Reasons.printable(e.getMessage()).contains("expected F32, F16 or BF16"), e.getMessage());
         }

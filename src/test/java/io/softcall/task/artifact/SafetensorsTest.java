@@ -89,7 +89,9 @@ class SafetensorsTest {
         Safetensors file = Safetensors.parse(file(header, data.array()));
         for (String name : List.of("single", "half", "brain")) {
             assertArrayEquals(
-                    new float[] {1, -2, .5f}, file.tensor(name).orElseThrow().floats(), name);
+                    new float[] {1, -2, .5f},
+                    file.tensor(name).orElseThrow().values().floats(),
+                    name);
         }
     }
 

@@ -95,9 +95,10 @@ class SignersTest {
     }
 
     private static Task read(Signers signers, TaskName task, byte[] artifact) throws RefusedException {
-        PrefixLayout layout = new PrefixLayout("fp32", "digest", 2, 2, 16);
+        PrefixLayout layout = new PrefixLayout("fp32", "digest", true, 2, 2, 16);
         return new ArtifactReader(
-                        new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 128, layout, true), signers)
+                        new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 1_024, 128, layout, true),
+                        signers)
                 .read(task, "1", artifact);
     }
 }

@@ -40,7 +40,7 @@ import org.junit.jupiter.api.Test;
  */
 class TasksTest {
 
-    private static final PrefixLayout LAYOUT = new PrefixLayout("fp32", "digest", 2, 2, 16);
+    private static final PrefixLayout LAYOUT = new PrefixLayout("fp32", "digest", true, 2, 2, 16);
     private static final TaskName NAME = new TaskName("sentiment");
 
     private final AtomicLong nanos = new AtomicLong();
@@ -236,7 +236,7 @@ class TasksTest {
                 store,
                 ConfigMappings.of(StoreConfig.class, settings),
                 new Loading(1 << 20),
-                new Requirements("tiny-llama", Set.of(fingerprint), 64, 128, LAYOUT, true),
+                new Requirements("tiny-llama", Set.of(fingerprint), 64, 1_024, 128, LAYOUT, true),
                 nanos::get);
     }
 

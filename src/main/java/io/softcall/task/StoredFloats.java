@@ -1,0 +1,152 @@
+package io.softcall.task;
+
+import java.nio.FloatBuffer;
+import java.util.OptionalInt;
+
+/**
+ * Floating-point numbers in the type in which an artifact stores them, so that they take no more memory than there.
+ *
+ * <p>The numbers are in arrays, not buffers, because arrays are faster in loops that are not compiled yet. The first call of a
+ * process goes through all elements in such loops. Nobody changes the arrays after they were passed to a constructor.
+ */
+public sealed interface StoredFloats {
+
+    /** The numbers that are converted at once: few enough for a processor's first cache. */
+    int CHUNK = 4_096;
+
+    int size();
+
+    /** Returns the bytes of the numbers. */
+    long bytes();
+
+    /** Converts {@code count} numbers, beginning with the one at index {@code from}. */
+    float[] floats(int from, int count);
+
+    /** Returns the index of the first number that is not finite; empty if all are. */
+    OptionalInt firstNotFinite();
+
+    /** Returns all numbers as float32. The result must not be changed. */
+    default float[] floats() {
+        return floats(0, size());
+    }
+
+    /** Writes numbers, beginning with the one at index {@code from}, until the buffer is full. */
+    default void copy(int from, FloatBuffer to) {
+        int next = from;
+        while (to.hasRemaining()) {
+            float[] chunk = floats(next, Math.min(to.remaining(), CHUNK));
+            to.put(chunk);
+            next += chunk.length;
+        }
+    }
+
+    /** Single precision. */
+    record F32(float[] values) implements StoredFloats {
+
+        @Override
+        public int size() {
+            return values.length;
+        }
+
+        @Override
+        public long bytes() {
+            return (long) Float.BYTES * values.length;
+        }
+
+        @Override
+        public float[] floats(int from, int count) {
+            float[] floats = new float[count];
+            System.arraycopy(values, from, floats, 0, count);
+            return floats;
+        }
+
+        @Override
+        public float[] floats() {
+            return values;
+        }
+
+        @Override
+        public void copy(int from, FloatBuffer to) {
+            to.put(values, from, to.remaining());
+        }
+
+        @Override
+        public OptionalInt firstNotFinite() {
+            for (int i = 0; i < values.length; i++) {
+                if (!Float.isFinite(values[i])) {
+                    return OptionalInt.of(i);
+                }
+            }
+            return OptionalInt.empty();
+        }
+    }
+
+    /** Half precision: 5 bits of exponent, 10 of mantissa. */
+    record F16(short[] values) implements StoredFloats {
+
+        private static final int EXPONENT = 0x7c00;
+
+        @Override
+        public int size() {
+            return values.length;
+        }
+
+        @Override
+        public long bytes() {
+            return (long) Short.BYTES * values.length;
+        }
+
+        @Override
+        public float[] floats(int from, int count) {
+            float[] floats = new float[count];
+            for (int i = 0; i < count; i++) {
+                floats[i] = Float.float16ToFloat(values[from + i]);
+            }
+            return floats;
+        }
+
+        @Override
+        public OptionalInt firstNotFinite() {
+            return firstWith(values, EXPONENT);
+        }
+    }
+
+    /** The upper half of single precision: 8 bits of exponent, 7 of mantissa. */
+    record BF16(short[] values) implements StoredFloats {
+
+        private static final int EXPONENT = 0x7f80;
+
+        @Override
+        public int size() {
+            return values.length;
+        }
+
+        @Override
+        public long bytes() {
+            return (long) Short.BYTES * values.length;
+        }
+
+        @Override
+        public float[] floats(int from, int count) {
+            float[] floats = new float[count];
+            for (int i = 0; i < count; i++) {
+                floats[i] = Float.intBitsToFloat(values[from + i] << Short.SIZE);
+            }
+            return floats;
+        }
+
+        @Override
+        public OptionalInt firstNotFinite() {
+            return firstWith(values, EXPONENT);
+        }
+    }
+
+    private static OptionalInt firstWith(short[] values, int exponent) {
+        for (int i = 0; i < values.length; i++) {
+            if ((values[i] & exponent) == exponent) {
+                return OptionalInt.of(i);
+            }
+        }
+        return OptionalInt.empty();
+    }
+}
