@@ -1,5 +1,6 @@
 """KV prompts in PyTorch: PEFT's answers, and the same gradients however steps are computed."""
 
+import copy
 from dataclasses import replace
 from functools import partialmethod
 from pathlib import Path
@@ -19,6 +20,7 @@ from softcall.base.identity import KvShape
 from softcall.core.errors import SoftcallError
 from softcall.evaluation.classifier import PromptedClassifier, label_logits, pad_right
 from softcall.evaluation.prompt import KvPrompt, SoftPrompt
+from softcall.training.compute.determinism import deterministic
 from softcall.training.compute.prefixed_trunk import ATTENTION, PrefixedTrunk
 from softcall.training.compute.stepping import stepping_trunk
 from softcall.training.settings.config import TrainConfig
@@ -42,6 +44,12 @@ def encoded(trunk, tokens=8, seed=3):
 def classifier(trunk, tokens=8, seed=3):
     head = np.random.default_rng(seed).standard_normal((3, trunk.config.hidden_size))
     return PromptedClassifier(encoded(trunk, tokens, seed), head, np.zeros(3), train_head=True)
+
+
+def prefixed(trunk):
+    trunk = copy.deepcopy(trunk)
+    trunk.set_attn_implementation(ATTENTION)
+    return PrefixedTrunk(trunk)
 
 
 def gradients(logits, *classifiers):
@@ -135,7 +143,7 @@ def test_prompts_of_one_length_in_one_run_equal_each_alone_in_logits_and_gradien
     batches = [pad_right(part, CPU) for part in (ROWS[:4], ROWS[2:5], ROWS[5:6])]
     expected = [one(trunk, *batch) for one, batch in zip(several, batches, strict=True)]
     alone = gradients(expected, *several)
-    logits = label_logits(trunk, several, batches)
+    logits = label_logits(prefixed(trunk), several, batches)
     close(logits, expected)
     close(gradients(logits, *several), alone)
 
@@ -153,8 +161,7 @@ def test_layers_without_a_cache_compute_the_same(name):
     one, batch = classifier(trunk), pad_right(ROWS[:3], CPU)
     expected = [one(trunk, *batch)]
     exact = gradients(expected, one)
-    trunk.set_attn_implementation(ATTENTION)
-    logits = label_logits(PrefixedTrunk(trunk), [one], [batch])
+    logits = label_logits(prefixed(trunk), [one], [batch])
     close(logits, expected)
     close(gradients(logits, one), exact)
 
@@ -182,3 +189,25 @@ def test_compiled_and_checkpointed_steps_compute_the_same(monkeypatch, options):
         close(logits, expected)
         close(gradients(logits, one), exact)
     assert len(graphs) < 4  # one for the first layer, whose inputs take no gradients
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(("dtype", "atol"), [("float32", 1e-3), ("bfloat16", 5e-2)])
+def test_graphs_on_a_gpu_compute_the_same_for_every_shape(compiled, dtype, atol):
+    trunk = random_model("smollm2", num_hidden_layers=6).base_model.cuda()
+    several = [classifier(trunk, seed=seed).cuda() for seed in (3, 4)]
+    stepping = stepping_trunk(copy.deepcopy(trunk), replace(CONFIG, compiled=compiled, dtype=dtype))
+    with deterministic(), torch.autocast("cuda", torch.bfloat16, dtype == "bfloat16", cache_enabled=False):
+        for rows in (ROWS[:3], ROWS[3:5], ROWS[5:9]):
+            batches = [pad_right(rows, torch.device("cuda"))] * 2
+            with torch.autocast("cuda", enabled=False):
+                expected = [one(trunk, *batch) for one, batch in zip(several, batches, strict=True)]
+                exact = gradients(expected, *several)
+            runs = []
+            for _ in range(6):  # as it is, captured, and replayed
+                logits = label_logits(stepping, several, batches)
+                close(logits, expected, atol)
+                runs.append(gradients(logits, *several))
+                close(runs[-1], exact, atol)
+            assert all(map(torch.equal, runs[-1], runs[-2]))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from softcall.artifact.artifact import Artifact
 from softcall.base.identity import KvShape
 from softcall.core.errors import SoftcallError
-from softcall.evaluation.prompt import Prompt, cache_of, prompt_of
+from softcall.evaluation.prompt import Prompt, prompt_of
 
 # Tokens (rows x longest row) of a scoring batch: they fill the device without exhausting its memory.
 SCORING_TOKENS = {"cpu": 2_048, "cuda": 32_768}
@@ -94,11 +94,12 @@ def label_logits(
 ) -> list[Tensor]:
     """Return label logits, float32 [batch, labels], of each classifier for its own batch, in one trunk run.
 
-    The prompts have one `form`, and every row has its prompt in front. A batch is `ids` int64 [batch, text],
-    padded on the right with any id, and `lengths` int64 [batch] >= 1; `kept` has factors for each prompt, as
-    in `Prompt`. Soft prompts and texts may differ in length: attention is causal and padding follows the row
-    that is read, so no mask is needed. The trunk computes in its own precision; vocabulary logits are never
-    computed.
+    The prompts have one `form`, and every row has its prompt in front. KV prompts take a trunk of training
+    steps, which has `behind` (`softcall.training.compute.prefixed_trunk`). A batch is `ids` int64
+    [batch, text], padded on the right with any id, and `lengths` int64 [batch] >= 1; `kept` has factors for
+    each prompt, as in `Prompt`. Soft prompts and texts may differ in length: attention is causal and padding
+    follows the row that is read, so no mask is needed. The trunk computes in its own precision; vocabulary
+    logits are never computed.
     """
     embed = trunk.get_input_embeddings()
     parts = [
@@ -111,12 +112,10 @@ def label_logits(
     stacked = torch.cat(
         [nn.functional.pad(part.inputs, (0, 0, 0, longest - part.inputs.shape[1])) for part in parts]
     )
-    cache = None
-    if parts[0].past is not None:
-        cache = cache_of(torch.cat([part.past for part in parts], dim=1))
-    hidden = trunk(
-        inputs_embeds=stacked, past_key_values=cache, use_cache=cache is not None
-    ).last_hidden_state
+    if parts[0].past is None:
+        hidden = trunk(inputs_embeds=stacked, use_cache=False).last_hidden_state
+    else:
+        hidden = trunk.behind(torch.cat([part.past for part in parts], dim=1), stacked)
     last = torch.cat(
         [
             part.inputs.shape[1] - ids.shape[1] + lengths - 1

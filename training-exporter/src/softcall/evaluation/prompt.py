@@ -151,8 +151,8 @@ class KvPrompt(Prompt):
 
     def cache(self, trunk: nn.Module, kept: Tensor | None = None) -> Cache | None:
         """Return the keys and values themselves."""
-        halves = self._values(kept).to(trunk.get_input_embeddings().weight.dtype)[:, None]
-        return cache_of(halves)
+        halves = self._values(kept).to(trunk.get_input_embeddings().weight.dtype)[:, None].unbind()
+        return DynamicCache(list(zip(halves[::2], halves[1::2], strict=True)))
 
     def in_front_of(self, embedded: Tensor, kept: Tensor | None = None) -> Behind:
         """Return the texts alone, and the same keys and values for each of them."""
@@ -180,7 +180,7 @@ class KvPrompt(Prompt):
     @property
     def norm(self) -> float:
         """The mean norm of a token's keys and values."""
-        return self._values(None).detach().norm(dim=(0, 1, 3)).mean().item()
+        return torch.linalg.vector_norm(self._values(None).detach(), dim=(0, 1, 3)).mean().item()
 
     @property
     def _shape(self) -> KvShape:
@@ -196,9 +196,3 @@ def prompt_of(artifact: Artifact, kv: KvShape) -> Prompt:
     if artifact.prompt_type == PromptType.KV:
         return KvPrompt.of(artifact.prompt, kv)
     return SoftPrompt(artifact.prompt)
-
-
-def cache_of(past: Tensor) -> Cache:
-    """Return keys and values [2 * layers, rows, kv_heads, tokens, head_dim] as trunks take them."""
-    halves = past.unbind()
-    return DynamicCache(list(zip(halves[::2], halves[1::2], strict=True)))

@@ -7,8 +7,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
-from softcall.training.compute.prefixed_trunk import KeysAndValues
-
 # Rows are padded to one of these lengths; longer ones run without graphs.
 LENGTHS = (32, 48, 64, 96, 128, 192, 256, 320, 384, 512)
 # Above this number of tokens (rows x padded length) the GPU is busy without graphs.
@@ -38,21 +36,25 @@ class GraphedTrunk(nn.Module):
         """Return the trunk's input embedding."""
         return self.trunk.get_input_embeddings()
 
-    def forward(
-        self, inputs_embeds: Tensor, past_key_values: KeysAndValues | None = None, *, use_cache: bool = False
-    ) -> BaseModelOutputWithPast:
-        """Return the trunk's `last_hidden_state` [rows, length, hidden], as `PrefixedTrunk` does."""
-        past = [half for key, value, *_ in past_key_values or () for half in (key, value)]
+    def forward(self, inputs_embeds: Tensor, *, use_cache: bool = False) -> BaseModelOutputWithPast:
+        """Return the trunk's `last_hidden_state` [rows, length, hidden] for `inputs_embeds` of that shape."""
+        return BaseModelOutputWithPast(last_hidden_state=self._last_hidden(inputs_embeds))
+
+    def behind(self, past: Tensor, inputs_embeds: Tensor) -> Tensor:
+        """Return what `PrefixedTrunk.behind` does."""
+        return self._last_hidden(inputs_embeds, past)
+
+    def _last_hidden(self, inputs_embeds: Tensor, *past: Tensor) -> Tensor:
         rows, length = inputs_embeds.shape[:2]
         run, padded = self._whole, next((each for each in LENGTHS if each >= length), None)
         if padded is not None and rows * padded <= MAX_TOKENS:
             inputs_embeds = functional.pad(inputs_embeds, (0, 0, 0, padded - length))
-            shape = rows, padded, past[0].shape[2] if past else 0
+            shape = rows, padded, past[0].shape[3] if past else 0
             self._times[shape] += 1
             if self._times[shape] > RARE and shape not in self._graphs:
                 self._graphs[shape] = self._captured(inputs_embeds, *past)
             run = self._graphs.get(shape, run)
-        return BaseModelOutputWithPast(last_hidden_state=run(inputs_embeds, *past)[:, :length])
+        return run(inputs_embeds, *past)[:, :length]
 
     def _captured(self, *inputs: Tensor) -> nn.Module:
         samples = tuple(torch.zeros_like(each).requires_grad_(each.requires_grad) for each in inputs)
@@ -70,6 +72,7 @@ class _LastHidden(nn.Module):
         super().__init__()
         self.trunk = trunk
 
-    def forward(self, inputs_embeds: Tensor, *past: Tensor) -> Tensor:
-        pairs = list(zip(past[::2], past[1::2], strict=True)) or None
-        return self.trunk(inputs_embeds, pairs).last_hidden_state
+    def forward(self, inputs_embeds: Tensor, past: Tensor | None = None) -> Tensor:
+        if past is None:
+            return self.trunk(inputs_embeds=inputs_embeds, use_cache=False).last_hidden_state
+        return self.trunk.behind(past, inputs_embeds)

@@ -1,6 +1,5 @@
 """A trunk that hands each layer its keys and values as tensors, so that layers need no cache."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -13,9 +12,6 @@ from softcall.base.architectures import architecture_of
 
 ATTENTION = "softcall_causal"
 """The attention that the wrapped trunk's configuration must name."""
-
-KeysAndValues = Iterable[tuple[Tensor, ...]]
-"""Key and value of each layer, [rows, kv_heads, past, head_dim], as transformers' caches yield them."""
 
 
 class PrefixedTrunk(nn.Module):
@@ -34,24 +30,24 @@ class PrefixedTrunk(nn.Module):
         """Return the trunk's input embedding."""
         return self.trunk.get_input_embeddings()
 
-    def forward(
-        self, inputs_embeds: Tensor, past_key_values: KeysAndValues | None = None, *, use_cache: bool = False
-    ) -> BaseModelOutputWithPast:
-        """Return the trunk's `last_hidden_state` [rows, length, hidden] for `inputs_embeds` of that shape.
+    def forward(self, inputs_embeds: Tensor, *, use_cache: bool = False) -> BaseModelOutputWithPast:
+        """Return the trunk's `last_hidden_state` [rows, length, hidden] for `inputs_embeds` of that shape."""
+        return self.trunk(inputs_embeds=inputs_embeds, use_cache=use_cache)
 
-        `past_key_values` is only read, whatever `use_cache` says; texts begin at the position behind it.
+    def behind(self, past: Tensor, inputs_embeds: Tensor) -> Tensor:
+        """Return the last hidden states [rows, length, hidden] of `inputs_embeds` behind keys and values.
+
+        `past` [2 * layers, rows, kv_heads, tokens, head_dim] holds key 0, value 0, key 1 and so on. The
+        position of the first embedding is `tokens`.
         """
-        if past_key_values is None:
-            return self.trunk(inputs_embeds=inputs_embeds, use_cache=False)
-        pairs = [pair[:2] for pair in past_key_values]
         architecture = architecture_of(self.trunk)
-        first = pairs[0][0].shape[2]
-        positions = torch.arange(first, first + inputs_embeds.shape[1], device=inputs_embeds.device)[None]
+        first, length = past.shape[3], inputs_embeds.shape[1]
+        positions = torch.arange(first, first + length, device=inputs_embeds.device)[None]
         rotation = architecture.rotation_of(self.trunk)(inputs_embeds, position_ids=positions)
-        hidden = inputs_embeds
-        for layer, pair in zip(architecture.layers_of(self.trunk), pairs, strict=True):
-            hidden = layer(hidden, position_embeddings=rotation, prefix=pair)
-        return BaseModelOutputWithPast(last_hidden_state=architecture.norm_of(self.trunk)(hidden))
+        halves, hidden = past.unbind(), inputs_embeds
+        for layer, *prefix in zip(architecture.layers_of(self.trunk), halves[::2], halves[1::2], strict=True):
+            hidden = layer(hidden, position_embeddings=rotation, prefix=prefix)
+        return architecture.norm_of(self.trunk)(hidden)
 
 
 def _causal_attention(
@@ -61,7 +57,7 @@ def _causal_attention(
     value: Tensor,
     attention_mask: None,
     scaling: float | None = None,
-    prefix: tuple[Tensor, Tensor] | None = None,
+    prefix: list[Tensor] | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """Causal attention, perhaps behind the key and value of a `prefix`, without a mask.
