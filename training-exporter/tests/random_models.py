@@ -65,12 +65,12 @@ MODELS = {
 }
 
 
-def random_model(name: str) -> PreTrainedModel:
-    """Return a model whose every parameter, norms and biases included, matters."""
+def random_model(name: str, **others) -> PreTrainedModel:
+    """Return a model whose every parameter, norms and biases included, matters; `others` are other sizes."""
     model_class, config_class, fields = MODELS[name]
     torch.manual_seed(3)
     torch.set_num_threads(1)
-    model = model_class(config_class(**{**_SIZES, **fields})).eval().requires_grad_(False)
+    model = model_class(config_class(**{**_SIZES, **fields, **others})).eval().requires_grad_(False)
     for parameter in model.parameters():
         parameter.normal_(
             1 if parameter.ndim == 1 else 0, 0.3 if parameter.ndim == 1 else parameter.shape[-1] ** -0.5

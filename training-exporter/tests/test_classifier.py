@@ -12,11 +12,13 @@ from softcall.artifact.template import Template
 from softcall.core.errors import SoftcallError
 from softcall.evaluation import classifier as module
 from softcall.evaluation.classifier import PromptedClassifier, pad_right, torch_device
+from softcall.evaluation.prompt import SoftPrompt
 
 BASE = tiny_base()
 TEMPLATE = Template("{text}\nIntent:")
 ROWS = [TEMPLATE.encode(BASE.tokenizer, [text]) for text in TEXTS]
 TRUNK = BASE.model.base_model
+KV = BASE.identity.kv
 
 
 def artifact(head, bias):
@@ -46,7 +48,7 @@ def test_a_verbalizer_of_one_token_gets_that_token_s_logit(tmp_path):
     head = verbalizer_head(lambda rows: embedding[list(rows)], BASE.tokenizer, words)
     task = artifact(head, np.zeros(3))
     vocabulary, _ = peft_outputs(task, tmp_path)
-    scored = PromptedClassifier.of(task).score(TRUNK, ROWS)
+    scored = PromptedClassifier.of(task, KV).score(TRUNK, ROWS)
     np.testing.assert_allclose(scored, vocabulary[:, [tokens[0] for tokens in ids]], atol=2e-5)
 
 
@@ -54,12 +56,14 @@ def test_a_trained_head_reads_peft_s_last_hidden_row(tmp_path):
     random = np.random.default_rng(4)
     task = artifact(random.standard_normal((5, HIDDEN)), random.standard_normal(5))
     _, hidden = peft_outputs(task, tmp_path)
-    scored = PromptedClassifier.of(task).score(TRUNK, ROWS)
+    scored = PromptedClassifier.of(task, KV).score(TRUNK, ROWS)
     np.testing.assert_allclose(scored, hidden @ task.label_head.T + task.label_bias, atol=1e-4)
 
 
 def test_rows_in_one_padded_batch_equal_the_rows_alone():
-    task = PromptedClassifier.of(artifact(np.random.default_rng(5).standard_normal((4, HIDDEN)), np.zeros(4)))
+    task = PromptedClassifier.of(
+        artifact(np.random.default_rng(5).standard_normal((4, HIDDEN)), np.zeros(4)), KV
+    )
     with torch.no_grad():
         batch = task(TRUNK, *pad_right(ROWS, torch.device("cpu")))
         for ids, logits in zip(ROWS, batch, strict=True):
@@ -70,7 +74,9 @@ def test_rows_in_one_padded_batch_equal_the_rows_alone():
 
 @pytest.mark.parametrize("tokens", [1, 64, 100_000])
 def test_scoring_keeps_the_order_of_rows_whatever_the_batches_are(monkeypatch, tokens):
-    task = PromptedClassifier.of(artifact(np.random.default_rng(5).standard_normal((4, HIDDEN)), np.zeros(4)))
+    task = PromptedClassifier.of(
+        artifact(np.random.default_rng(5).standard_normal((4, HIDDEN)), np.zeros(4)), KV
+    )
     alone = np.concatenate([task.score(TRUNK, [ids]) for ids in ROWS])
     monkeypatch.setitem(module.SCORING_TOKENS, "cpu", tokens)
     np.testing.assert_allclose(task.score(TRUNK, ROWS), alone, atol=2e-5)
@@ -79,10 +85,10 @@ def test_scoring_keeps_the_order_of_rows_whatever_the_batches_are(monkeypatch, t
 @pytest.mark.parametrize("train_head", [False, True])
 def test_gradients_reach_the_prompt_and_a_trained_head_and_nothing_else(train_head):
     head = np.random.default_rng(5).standard_normal((4, HIDDEN))
-    task = PromptedClassifier(np.ones((8, HIDDEN)), head, np.zeros(4), train_head=train_head)
+    task = PromptedClassifier(SoftPrompt(np.ones((8, HIDDEN))), head, np.zeros(4), train_head=train_head)
     logits = task(TRUNK, *pad_right(ROWS, torch.device("cpu")))
     torch.nn.functional.cross_entropy(logits, torch.zeros(len(ROWS), dtype=torch.long)).backward()
-    assert task.prompt.grad.abs().min() > 0
+    assert task.prompt.learnt.grad.abs().min() > 0
     assert (task.label_head.grad is not None) == (task.label_bias.grad is not None) == train_head
     assert all(parameter.grad is None for parameter in BASE.model.parameters())
 

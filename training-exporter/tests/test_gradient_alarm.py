@@ -19,6 +19,7 @@ from softcall.training.loop.gradient_alarm import (
     window,
 )
 from softcall.training.settings.config import TrainConfig
+from softcall.training.settings.sweep import LEARNING_RATES
 from softcall.training.train import train
 
 USUAL = [0.9, 1.0, 1.1] * 10
@@ -101,7 +102,7 @@ def test_a_run_whose_gradients_explode_stops_and_keeps_its_checkpoint(workshop, 
         workshop(lambda step, norm: 5_000.0 if step > 60 else 1.0)
     assert f"step {60 + EXPLODING_STEPS}: gradient exploding for 5 steps" in str(stop.value)
     assert "The checkpoint of step 40 (best dev accuracy" in str(stop.value)
-    assert f"Try a lower --learning-rate (now {TrainConfig.learning_rate:g})" in str(stop.value)
+    assert f"Try a lower --learning-rate (now {LEARNING_RATES['soft']:g})" in str(stop.value)
     stored = torch.load(tmp_path / "a.run" / checkpoint.FILE, weights_only=True)["state"]
     assert stored["step"] == 40 and stored["learners"][0]["norms"] == [1.0] * 40
 

@@ -32,6 +32,7 @@ ARROWS = {
     "training.compute": ("base", "training.settings"),
     "training.loop": (
         "core",
+        "artifact",
         "evaluation",
         "training.settings",
         "training.inputs",

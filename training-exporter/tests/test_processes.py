@@ -24,9 +24,10 @@ LAUNCHES = {
     "cpu": ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"],
     "cuda": ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--mixed_precision", "no"],
 }
-# A sweep of two, dropped to one after 16 steps. 221 rows: the last batch of an epoch, the 12th, has one row,
-# so that one process has nothing to compute and takes the step all the same.
-OPTIONS = {"steps": 40, "eval_every": 10, "batch_size": 20, "tokens": 8, "patience": 0, "sweep": 2}
+# A sweep of two soft prompts, dropped to one after 16 steps, and a KV prompt. 221 rows: the last batch of an
+# epoch, the 12th, has one row, so that one process has nothing to compute and takes the step all the same.
+OPTIONS = {"steps": 40, "eval_every": 10, "batch_size": 20, "tokens": 8, "patience": 0}
+OPTIONS |= {"prompt": "auto", "sweep": 3}
 TAGS = ("train/loss", "train/gradient_norm", "dev/loss", "dev/accuracy")
 
 
@@ -75,7 +76,7 @@ def kill(process):
 
 def curves(folder):
     found = {}
-    for candidate in ("candidate-1", "candidate-2"):
+    for candidate in ("candidate-1", "candidate-2", "candidate-3"):
         accumulator = EventAccumulator(str(folder / candidate))
         accumulator.Reload()
         for tag in TAGS:

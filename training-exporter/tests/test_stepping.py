@@ -10,7 +10,9 @@ from make_tiny import tiny_base
 from torch import nn
 
 from softcall.evaluation.classifier import PromptedClassifier, label_logits, pad_right
-from softcall.training.compute.stepping import _ATTENTION, stepping_trunk
+from softcall.evaluation.prompt import SoftPrompt
+from softcall.training.compute.prefixed_trunk import ATTENTION
+from softcall.training.compute.stepping import stepping_trunk
 from softcall.training.settings.config import TrainConfig
 
 CONFIG = TrainConfig(data=Path("a.jsonl"), out=Path("a.safetensors"))
@@ -19,11 +21,11 @@ ROWS = [[5, 6, 7, 8, 9, 10], [11, 12, 13]]
 
 def loss_and_gradient(trunk, classifier):
     classifier.zero_grad()
-    device = classifier.prompt.device
+    device = classifier.device
     (logits,) = label_logits(trunk, [classifier], [pad_right(ROWS, device)])
     loss = torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1], device=device))
     loss.backward()
-    return loss.item(), classifier.prompt.grad.clone()
+    return loss.item(), classifier.prompt.learnt.grad.clone()
 
 
 @pytest.fixture
@@ -34,13 +36,13 @@ def trunk():
 @pytest.fixture
 def classifier(trunk):
     rows = trunk.get_input_embeddings().weight.detach().numpy()
-    return PromptedClassifier(rows[20:28], rows[30:32], rows[0, :2], train_head=True)
+    return PromptedClassifier(SoftPrompt(rows[20:28]), rows[30:32], rows[0, :2], train_head=True)
 
 
 def test_attention_without_a_mask_is_causal_attention(trunk, classifier):
     expected = loss_and_gradient(trunk, classifier)
-    trunk.set_attn_implementation(_ATTENTION)
-    assert trunk.config._attn_implementation == _ATTENTION
+    trunk.set_attn_implementation(ATTENTION)
+    assert trunk.config._attn_implementation == ATTENTION
     loss, gradient = loss_and_gradient(trunk, classifier)
     assert loss == pytest.approx(expected[0], abs=1e-5)
     torch.testing.assert_close(gradient, expected[1], atol=1e-5, rtol=1e-4)
@@ -49,7 +51,7 @@ def test_attention_without_a_mask_is_causal_attention(trunk, classifier):
 def test_attention_without_a_mask_is_causal_behind_a_prompt_s_keys_and_values_too(trunk, classifier):
     batch = pad_right(ROWS, torch.device("cpu"))
     expected = label_logits(trunk, [classifier], [batch])[0]
-    trunk.set_attn_implementation(_ATTENTION)
+    trunk.set_attn_implementation(ATTENTION)
     torch.testing.assert_close(classifier(trunk, *batch), expected, atol=1e-5, rtol=1e-4)
 
 

@@ -19,6 +19,7 @@ from softcall.artifact.artifact import Artifact
 from softcall.artifact.template import Template
 from softcall.core.errors import SoftcallError
 from softcall.evaluation.classifier import PromptedClassifier, label_logits, pad_right
+from softcall.evaluation.prompt import SoftPrompt
 from softcall.training.loop import checkpoint, fit
 from softcall.training.loop.run import Run
 from softcall.training.loop.step import STEP_TOKENS
@@ -120,7 +121,7 @@ def classifiers():
     random = np.random.default_rng(6)
     return [
         PromptedClassifier(
-            random.standard_normal((tokens, HIDDEN)),
+            SoftPrompt(random.standard_normal((tokens, HIDDEN))),
             random.standard_normal((3, HIDDEN)),
             random.standard_normal(3),
             train_head=True,
@@ -139,10 +140,8 @@ def test_prompts_of_any_length_in_one_run_equal_each_alone_in_logits_and_gradien
         expected = single(BASE.model.base_model, *batch)
         torch.testing.assert_close(scored, expected, atol=3e-5, rtol=0)
         expected.logsumexp(dim=1).sum().backward()
-        for name in ("prompt", "label_head", "label_bias"):
-            torch.testing.assert_close(
-                getattr(mine, name).grad, getattr(single, name).grad, atol=1e-4, rtol=1e-4
-            )
+        for learnt, expected in zip(mine.parameters(), single.parameters(), strict=True):
+            torch.testing.assert_close(learnt.grad, expected.grad, atol=1e-4, rtol=1e-4)
 
 
 # Whole runs
@@ -189,7 +188,7 @@ def test_the_winner_learns_what_a_run_of_its_settings_alone_learns(workshop):
     assert [each["steps"] for each in tried if each["dropped"]] == [8, 16] or [
         each["steps"] for each in tried if each["dropped"]
     ] == [16, 8]
-    assert "3 candidates in one run of the base; 2 after step 8, 1 after step 16" in told
+    assert "3 candidates, soft prompts; 2 soft after step 8, 1 soft after step 16" in told
     (row,) = (line for line in told.splitlines() if "won" in line)
     assert "0.05" in row and "text" in row and " 16 " in row
     assert told.count("behind others") == 2

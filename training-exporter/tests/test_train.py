@@ -426,7 +426,7 @@ def test_folds_are_answered_by_prompts_that_have_not_seen_them(workshop, tmp_pat
 
     def answers(artifact, rows):
         ids = encode(rows, artifact.labels, artifact.template, base, 256).ids
-        return PromptedClassifier.of(artifact).score(base.model.base_model, ids)
+        return PromptedClassifier.of(artifact, base.identity.kv).score(base.model.base_model, ids)
 
     rows = {name: read_rows(tmp_path / f"{name}.jsonl") for name in ("train", "dev")}
     logits = [answers(plain, rows["dev"])]

@@ -17,7 +17,7 @@ def config(**options):
     ("options", "message"),
     [
         ({"tokens": 21}, "--tokens 21: 8, 16, 20 and 32 are accepted, so that tasks share runs; with --any"),
-        ({"tokens": 129, "any_length": True}, "--tokens 129: accepted are 1 to 128"),
+        ({"tokens": 2049, "any_length": True}, "--tokens 2049: accepted are 1 to 2,048"),
         ({"steps": 0}, "--steps 0: accepted are 1 to 1,000,000"),
         ({"batch_size": 0}, "--batch-size 0"),
         ({"learning_rate": float("nan")}, "--learning-rate nan"),

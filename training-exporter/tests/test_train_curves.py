@@ -42,7 +42,7 @@ def test_mlflow_gets_settings_and_curves(tracked, tmp_path, monkeypatch):
     (found,) = client.search_runs([client.get_experiment_by_name("softcall").experiment_id])
     assert (found.info.run_name, found.info.status) == ("my-run", "FINISHED")
     assert found.data.params["steps"] == "20"
-    assert found.data.params["learning_rate"] == str(TrainConfig.learning_rate)
+    assert found.data.params["learning_rate"] == "0.005"
     assert {"loss", "gradient_norm", "eval_accuracy", "eval_macro_f1"} <= found.data.metrics.keys()
     assert [point.step for point in client.get_metric_history(found.info.run_id, "loss")] == [10, 20]
     scored = client.get_metric_history(found.info.run_id, "eval_accuracy")

@@ -278,6 +278,17 @@ def _kv_prompts(book: Book, _machine: Machine) -> Iterator[Bar]:
         1.25,
         at_most=True,
     )
+    alone = [
+        book.median(key(kv_prompts.kv(tokens), clients=kv_prompts.CLIENTS), "texts_per_s")
+        for tokens in kv_prompts.MIXED
+    ]
+    mixed = book.median(key(kv_prompts.MIX, clients=kv_prompts.CLIENTS), "texts_per_s")
+    yield Bar(
+        f"16 clients, {variant}: texts/s of {kv_prompts.MIX} over those of each length alone",
+        None if mixed is None or None in alone else mixed * sum(1 / each for each in alone) / len(alone),
+        0.9,
+        note="rows of different lengths share no batch; mean of the times of a text",
+    )
     fits, half = (key(detail, clients=kv_prompts.CLIENTS) for detail in (kv_prompts.FITS, kv_prompts.HALF))
     memory_mb = book.median(half, "rss_mb")
     yield Bar(

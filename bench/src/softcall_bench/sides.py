@@ -132,8 +132,9 @@ def torch_trunk() -> Run:
 
     from softcall.evaluation.classifier import PromptedClassifier, label_logits
 
-    trunk = _torch_base().model.model
-    classifier = PromptedClassifier.of(Workload.shipped().artifact)
+    base = _torch_base()
+    trunk = base.model.model
+    classifier = PromptedClassifier.of(Workload.shipped().artifact, base.identity.kv)
 
     @torch.no_grad()
     def run(rows: Rows):

@@ -181,8 +181,8 @@ def _learner(task: Task):
     config = TrainConfig(Path("rows"), Path("out.safetensors"), tokens=TOKENS, device="cpu", seed=SEED)
     config = config.settled(len(task.ids))
     base = Source.resolve(None).load()
-    classifier = first_classifier(config, config.own_candidate, base, task.words)
-    return config, base, Learner(config, config.own_candidate, classifier)
+    (candidate,) = config.tried
+    return config, base, Learner(config, candidate, first_classifier(config, candidate, base, task.words))
 
 
 def measure(task: Task, console: Console) -> list[Bar]:

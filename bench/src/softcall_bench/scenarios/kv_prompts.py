@@ -27,6 +27,8 @@ SOFT = "a soft prompt"
 ROUNDS = 5
 LOAD_S = 4
 
+MIXED = (8, 16, 32, 64, 128, 256, 512, 1_024)
+MIX = "KV prompts of 8 lengths"
 TASKS, QUICK_TASKS = 200, 40
 LEAST_TOKENS = 20
 BODIES = 4_000
@@ -50,6 +52,7 @@ def run(bench: Bench) -> None:
     prompt = _long_prompt(bench)
     _first_calls(bench, prompt)
     _single_calls(bench, prompt)
+    _mixed_lengths(bench, prompt)
     _many_tasks(bench, prompt)
     _misses(bench, prompt)
 
@@ -130,6 +133,29 @@ def behind(variant: str, artifact: str) -> sides.Run:
         return trunk.hidden(ids, np.full(len(ids), ids.shape[1] - 1), prefix=prefix)
 
     return run
+
+
+def _mixed_lengths(bench: Bench, prompt: np.ndarray) -> None:
+    """16 clients on 8 tasks of one length each time, then on 8 of different lengths, which share no batch."""
+    variant = bench.fastest
+    store = bench.scratch(f"{SCENARIO}-mixed")
+    shutil.rmtree(store, ignore_errors=True)
+    names: dict[str, list[str]] = {}
+    for number, tokens in enumerate(MIXED):
+        for other in range(len(MIXED)):
+            name = f"tokens-{tokens}-{other}"
+            _write(store, name, bench.workload.with_kv_prompt(np.roll(prompt[:tokens], other, axis=0)))
+            names.setdefault(kv(tokens), []).append(name)
+        names.setdefault(MIX, []).append(f"tokens-{tokens}-{number}")
+    texts = bench.workload.texts
+    settings = {"SOFTCALL_PREFIX_CACHE_BYTES": "2G", "SOFTCALL_STORE_CACHE_BYTES": "1G"}
+    with serving(f"file:{store}", variant, f"{SCENARIO}-mixed", options=("-Xmx2g",), **settings) as server:
+        for _ in range(bench.rounds(3)):
+            for detail, tasks in names.items():
+                bodies = [bench.workload.body(text, task) for text in texts for task in tasks]
+                figures = bench.load(server, CLIENTS, 2 * LOAD_S, bodies)
+                bench.book.add(Key(SCENARIO, "softcall", variant, CLIENTS, detail), figures)
+                bench.say(f"8 tasks, {detail}: {figures['texts_per_s']:.1f} texts/s")
 
 
 def _many_tasks(bench: Bench, prompt: np.ndarray) -> None:

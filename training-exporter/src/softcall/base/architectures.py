@@ -50,7 +50,8 @@ class Architecture:
     - `family`: what GGUF files call it, and a `config.json` that names no class
     - `models`: models that are built so, for people
     - `trunk`: the attribute of the model that holds all but the vocabulary head
-    - `embedding` and `layers`: attributes of the trunk
+    - `embedding`, `layers`, `rotation` (the rotary embedding) and `norm` (the last one): attributes of the
+      trunk
     - `positions`: the configuration's field with the number of positions
     - `smoothed`: the channels of a layer that are smoothed, named from the layer
     - `gguf`: the names of a GGUF file's tensors; None where GGUF files are read with PyTorch alone
@@ -63,6 +64,8 @@ class Architecture:
     trunk: str = "model"
     embedding: str = "embed_tokens"
     layers: str = "layers"
+    rotation: str = "rotary_emb"
+    norm: str = "norm"
     positions: str = "max_position_embeddings"
     gguf: GgufNames | None = None
 
@@ -82,6 +85,14 @@ class Architecture:
     def layers_of(self, trunk: "nn.Module") -> "nn.ModuleList":
         """Return the layers of a trunk."""
         return getattr(trunk, self.layers)
+
+    def rotation_of(self, trunk: "nn.Module") -> "nn.Module":
+        """Return the module that computes the rotations of positions."""
+        return getattr(trunk, self.rotation)
+
+    def norm_of(self, trunk: "nn.Module") -> "nn.Module":
+        """Return the norm behind the last layer."""
+        return getattr(trunk, self.norm)
 
     def smoothed_channels(self, layers: int) -> Iterator[Channels]:
         """Yield every group of channels that is smoothed, layer by layer."""

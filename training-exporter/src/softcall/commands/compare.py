@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from softcall.commands.options import CalibrationFoldsOption, CompileOption, DeviceOption
+from softcall.commands.options import RATES_TOLD, CalibrationFoldsOption, CompileOption, DeviceOption
 from softcall.comparison.config import CompareConfig, DataSet, Method
 from softcall.core.errors import SoftcallError
 from softcall.training.settings.config import Device, Precision
@@ -63,7 +63,7 @@ def compare(
     ] = CompareConfig.token_dropout,
     calibration_folds: CalibrationFoldsOption = CompareConfig.calibration_folds,
     learning_rate: Annotated[
-        float, typer.Option(help="Peak learning rate of prompts.")
+        float | None, typer.Option(help="Peak learning rate of prompts.", show_default=RATES_TOLD)
     ] = CompareConfig.learning_rate,
     lora_learning_rate: Annotated[
         float, typer.Option(help="Peak learning rate of LoRA.")

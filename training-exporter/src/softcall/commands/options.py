@@ -5,6 +5,10 @@ from typing import Annotated
 import typer
 
 from softcall.training.settings.config import Device
+from softcall.training.settings.sweep import LEARNING_RATES
+
+RATES_TOLD = ", ".join(f"{rate} for {prompt} prompts" for prompt, rate in LEARNING_RATES.items())
+"""How the help shows the learning rates of prompts."""
 
 StoreOption = Annotated[
     str,

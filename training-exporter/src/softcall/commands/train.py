@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from softcall.commands.options import (
+    RATES_TOLD,
     CalibrationFoldsOption,
     CompileOption,
     DeviceOption,
@@ -13,7 +14,7 @@ from softcall.commands.options import (
     TextColumnOption,
 )
 from softcall.core.errors import SoftcallError
-from softcall.training.settings.config import Head, Precision, Tracker, TrainConfig
+from softcall.training.settings.config import Head, Precision, PromptChoice, Tracker, TrainConfig
 from softcall.training.settings.prompt_init import PromptInit
 from softcall.training.settings.sweep import Candidate
 
@@ -63,7 +64,16 @@ def train(
             help="LABEL=WORDS that stand for a label; may be repeated.", show_default="the labels themselves"
         ),
     ] = None,
-    tokens: Annotated[int, typer.Option(help="Vectors in the prompt: 8, 16, 20 or 32.")] = TrainConfig.tokens,
+    prompt: Annotated[
+        PromptChoice,
+        typer.Option(
+            help="Learn vectors below the first layer (soft), keys and values of every layer (kv), or both "
+            "side by side, of which dev picks one (auto)."
+        ),
+    ] = TrainConfig.prompt,
+    tokens: Annotated[
+        int, typer.Option(help="The length of the prompt: 8, 16, 20 or 32.")
+    ] = TrainConfig.tokens,
     any_length: Annotated[
         bool,
         typer.Option(
@@ -115,7 +125,7 @@ def train(
         list[str] | None,
         typer.Option(
             help="A candidate of your own for a sweep; repeated. What it does not set is the run's own: "
-            "learning-rate=0.03,init=vocab,tokens=8,seed=1",
+            "learning-rate=0.03,init=vocab,tokens=8,seed=1,prompt=kv",
             metavar="NAME=VALUE,...",
             show_default=False,
         ),
@@ -123,7 +133,7 @@ def train(
     steps: Annotated[int | None, typer.Option(help="Batches to train on.", show_default=_BY_ROWS)] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows in a batch.", show_default=_BY_ROWS)] = None,
     learning_rate: Annotated[
-        float, typer.Option(help="Peak learning rate of the prompt.")
+        float | None, typer.Option(help="Peak learning rate of the prompt.", show_default=RATES_TOLD)
     ] = TrainConfig.learning_rate,
     head_learning_rate: Annotated[
         float, typer.Option(help="Peak learning rate of a trained label head.")
@@ -135,6 +145,17 @@ def train(
         float,
         typer.Option(help="Share of a text's tokens left out, others in each step; tames overfitting."),
     ] = TrainConfig.token_dropout,
+    prompt_dropout: Annotated[
+        float,
+        typer.Option(
+            help="Share of the prompt's numbers taken back to their start, others in each step; tames "
+            "overfitting."
+        ),
+    ] = TrainConfig.prompt_dropout,
+    weight_decay: Annotated[
+        float,
+        typer.Option(help="AdamW's decay of the prompt: of a KV prompt towards its start, else towards 0."),
+    ] = TrainConfig.weight_decay,
     class_balanced: Annotated[
         bool, typer.Option("--class-balanced", help="Let every label weigh the same, whatever its rows.")
     ] = TrainConfig.class_balanced,
@@ -199,7 +220,7 @@ def train(
     Example: softcall train train.jsonl --test test.jsonl --out intents.safetensors
     """
     init = init or (PromptInit.TEXT if init_from is None else PromptInit.ARTIFACT)
-    own = Candidate(learning_rate, init, tokens, seed)
+    own = Candidate(learning_rate, init, tokens, seed, prompt.types[0])
     config = TrainConfig(
         data=data,
         out=out,
@@ -211,6 +232,7 @@ def train(
         base=base,
         template=template.replace(r"\n", "\n") if template is not None else None,
         verbalizers=_verbalizers(verbalizer or []),
+        prompt=prompt,
         tokens=tokens,
         any_length=any_length,
         init=init,
@@ -226,6 +248,8 @@ def train(
         head_learning_rate=head_learning_rate,
         label_smoothing=label_smoothing,
         token_dropout=token_dropout,
+        prompt_dropout=prompt_dropout,
+        weight_decay=weight_decay,
         class_balanced=class_balanced,
         warmup=warmup,
         max_text_tokens=max_text_tokens,

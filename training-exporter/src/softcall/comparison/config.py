@@ -87,7 +87,7 @@ class CompareConfig:
     class_balanced: bool = TrainConfig.class_balanced
     token_dropout: float = TrainConfig.token_dropout
     calibration_folds: int = TrainConfig.calibration_folds
-    learning_rate: float = TrainConfig.learning_rate
+    learning_rate: float | None = TrainConfig.learning_rate
     lora_learning_rate: float = 5e-4
     full_learning_rate: float = 5e-5
     lora_rank: int = 8

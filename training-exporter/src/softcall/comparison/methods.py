@@ -18,6 +18,7 @@ from softcall.comparison.config import Method
 from softcall.comparison.meter import Meter
 from softcall.comparison.prepared import Prepared
 from softcall.evaluation.classifier import PromptedClassifier
+from softcall.evaluation.prompt import SoftPrompt
 from softcall.training.compute.stepping import stepping_trunk
 from softcall.training.cross_validation import out_of_fold
 from softcall.training.initialization import classifier_behind, first_classifier
@@ -46,12 +47,14 @@ def trained(
     exact, labels, training = base.model.base_model, prepared.rows.labels, trainings[0]
 
     def results(classifier: PromptedClassifier, trunk: nn.Module) -> dict[str, Result]:
-        return {part: score(classifier, trunk, prepared.examples[part], labels) for part in ("dev", "test")}
+        stored = classifier.stored()
+        return {part: score(stored, trunk, prepared.examples[part], labels) for part in ("dev", "test")}
 
     if method == Method.ZERO_SHOT:
         ids = base.tokenizer.encode(default_init_text(prepared.words), add_special_tokens=False).ids
         instruction = exact.get_input_embeddings().weight[torch.tensor(ids)].cpu().numpy()
-        classifier = classifier_behind(instruction, training, base, prepared.words).to(exact.device)
+        classifier = classifier_behind(SoftPrompt(instruction), training, base, prepared.words)
+        classifier = classifier.to(exact.device)
         return [Attempt(**results(classifier, exact))]
 
     meter.start()
@@ -143,7 +146,7 @@ def _learners(
         if prompted:
             classifier = first_classifier(training, candidate, base, prepared.words)
         else:
-            nothing = np.zeros((0, base.model.config.hidden_size), np.float32)
+            nothing = SoftPrompt(np.zeros((0, base.model.config.hidden_size), np.float32))
             classifier = classifier_behind(nothing, training, base, prepared.words)
         learners.append(Learner(training, candidate, classifier.to(base.model.device), trunk))
     return learners

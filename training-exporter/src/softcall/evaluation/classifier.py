@@ -8,24 +8,26 @@ import torch
 from torch import Tensor, nn
 
 from softcall.artifact.artifact import Artifact
+from softcall.base.identity import KvShape
 from softcall.core.errors import SoftcallError
+from softcall.evaluation.prompt import Prompt, prompt_of
 
 # Tokens (rows x longest row) of a scoring batch: they fill the device without exhausting its memory.
 SCORING_TOKENS = {"cpu": 2_048, "cuda": 32_768}
 
 
 class PromptedClassifier(nn.Module):
-    """A prompt and a label head, which are the only parameters: each call takes the trunk as an argument.
+    """A prompt and a label head, which hold the only parameters: each call takes the trunk as an argument.
 
-    Attributes: `prompt` [tokens, hidden], `label_head` [labels, hidden], `label_bias` [labels], all float32.
+    Attributes: `prompt`, `label_head` [labels, hidden], `label_bias` [labels], both float32.
     """
 
     def __init__(
-        self, prompt: np.ndarray, label_head: np.ndarray, label_bias: np.ndarray, *, train_head: bool = False
+        self, prompt: Prompt, label_head: np.ndarray, label_bias: np.ndarray, *, train_head: bool = False
     ) -> None:
-        """Copies of the given arrays; head and bias take gradients only with `train_head`."""
+        """Take the prompt, and copies of head and bias, which take gradients only with `train_head`."""
         super().__init__()
-        self.prompt = nn.Parameter(torch.tensor(prompt, dtype=torch.float32))
+        self.prompt = prompt
         self.label_head = nn.Parameter(
             torch.tensor(label_head, dtype=torch.float32), requires_grad=train_head
         )
@@ -34,21 +36,33 @@ class PromptedClassifier(nn.Module):
         )
 
     @classmethod
-    def of(cls, artifact: Artifact) -> Self:
-        """Return the classifier of an artifact."""
-        return cls(artifact.prompt, artifact.label_head, artifact.label_bias)
+    def of(cls, artifact: Artifact, kv: KvShape) -> Self:
+        """Return the classifier of an artifact, for a base with these keys and values."""
+        return cls(prompt_of(artifact, kv), artifact.label_head, artifact.label_bias)
 
-    def forward(self, trunk: nn.Module, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Return label logits, float32 [batch, labels]; the prompt is encoded once, for all rows.
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.label_head.device
 
-        `ids` int64 [batch, text] padded on the right with any id, `lengths` int64 [batch] >= 1. The prompt's
-        gradients are the same as if every row began with it, because it does not depend on the texts.
+    def stored(self) -> Self:
+        """Return the classifier that is read from an artifact of this one: a KV prompt is rounded there.
+
+        Raises `SoftcallError` if an artifact cannot hold the prompt.
+        """
+        head, bias = (each.detach().cpu().numpy() for each in (self.label_head, self.label_bias))
+        return type(self)(self.prompt.stored(), head, bias).to(self.device)
+
+    def forward(self, trunk: nn.Module, ids: Tensor, lengths: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Return label logits, float32 [batch, labels]; the prompt's keys and values are made once.
+
+        `ids` int64 [batch, text] padded on the right with any id, `lengths` int64 [batch] >= 1, `kept` as in
+        `Prompt`. The prompt's gradients are the same as if every row began with it, because it does not
+        depend on the texts.
         """
         embed = trunk.get_input_embeddings()
-        cache = None
-        if len(self.prompt):
-            prompt = self.prompt.to(embed.weight.dtype)[None]
-            cache = trunk(inputs_embeds=prompt, use_cache=True).past_key_values
+        cache = self.prompt.cache(trunk, kept)
+        if cache is not None:
             cache.batch_repeat_interleave(len(ids))
         hidden = trunk(
             inputs_embeds=embed(ids), past_key_values=cache, use_cache=cache is not None
@@ -63,41 +77,57 @@ class PromptedClassifier(nn.Module):
     @torch.no_grad()
     def score(self, trunk: nn.Module, rows: Sequence[Sequence[int]]) -> np.ndarray:
         """Return label logits, float32 [rows, labels], of rows of token ids."""
-        device = self.prompt.device
         logits = np.empty((len(rows), len(self.label_bias)), np.float32)
         for indices in _scoring_batches(
-            [len(row) + len(self.prompt) for row in rows], SCORING_TOKENS[device.type]
+            [len(row) + self.prompt.tokens for row in rows], SCORING_TOKENS[self.device.type]
         ):
-            ids, lengths = pad_right([rows[i] for i in indices], device)
+            ids, lengths = pad_right([rows[i] for i in indices], self.device)
             logits[indices] = self(trunk, ids, lengths).cpu().numpy()
         return logits
 
 
 def label_logits(
-    trunk: nn.Module, classifiers: Sequence[PromptedClassifier], batches: Sequence[tuple[Tensor, Tensor]]
+    trunk: nn.Module,
+    classifiers: Sequence[PromptedClassifier],
+    batches: Sequence[tuple[Tensor, Tensor]],
+    kept: Sequence[Tensor | None] | None = None,
 ) -> list[Tensor]:
     """Return label logits, float32 [batch, labels], of each classifier for its own batch, in one trunk run.
 
-    Each row is [prompt; text]. A batch is `ids` int64 [batch, text], padded on the right with any id, and
-    `lengths` int64 [batch] >= 1. Prompts and texts may differ in length: attention is causal and padding
+    The prompts have one `form`, and every row has its prompt in front. KV prompts take a trunk of training
+    steps, which has `behind` (`softcall.training.compute.prefixed_trunk`). A batch is `ids` int64
+    [batch, text], padded on the right with any id, and `lengths` int64 [batch] >= 1; `kept` has factors for
+    each prompt, as in `Prompt`. Soft prompts and texts may differ in length: attention is causal and padding
     follows the row that is read, so no mask is needed. The trunk computes in its own precision; vocabulary
     logits are never computed.
     """
     embed = trunk.get_input_embeddings()
     parts = [
-        torch.cat([classifier.prompt.to(embed.weight.dtype).expand(len(ids), -1, -1), embed(ids)], dim=1)
-        for classifier, (ids, _) in zip(classifiers, batches, strict=True)
+        classifier.prompt.in_front_of(embed(ids), factors)
+        for classifier, (ids, _), factors in zip(
+            classifiers, batches, kept or [None] * len(classifiers), strict=True
+        )
     ]
-    longest = max(part.shape[1] for part in parts)
-    stacked = torch.cat([nn.functional.pad(part, (0, 0, 0, longest - part.shape[1])) for part in parts])
-    hidden = trunk(inputs_embeds=stacked, use_cache=False).last_hidden_state
+    longest = max(part.inputs.shape[1] for part in parts)
+    stacked = torch.cat(
+        [nn.functional.pad(part.inputs, (0, 0, 0, longest - part.inputs.shape[1])) for part in parts]
+    )
+    if parts[0].past is None:
+        hidden = trunk(inputs_embeds=stacked, use_cache=False).last_hidden_state
+    else:
+        hidden = trunk.behind(torch.cat([part.past for part in parts], dim=1), stacked)
     last = torch.cat(
-        [len(c.prompt) + lengths - 1 for c, (_, lengths) in zip(classifiers, batches, strict=True)]
+        [
+            part.inputs.shape[1] - ids.shape[1] + lengths - 1
+            for part, (ids, lengths) in zip(parts, batches, strict=True)
+        ]
     )
     rows = hidden[torch.arange(len(hidden), device=hidden.device), last]
     return [
         classifier.head(mine)
-        for classifier, mine in zip(classifiers, rows.split([len(part) for part in parts]), strict=True)
+        for classifier, mine in zip(
+            classifiers, rows.split([len(part.inputs) for part in parts]), strict=True
+        )
     ]
 
 

@@ -44,7 +44,8 @@ def evaluate_artifact(
     artifact.require_base(loaded.identity)
     room = loaded.positions - artifact.tokens
     limit = room if max_text_tokens is None else min(room, max_text_tokens)
-    classifier, trunk = PromptedClassifier.of(artifact).to(place), loaded.model.base_model.to(place)
+    classifier = PromptedClassifier.of(artifact, loaded.identity.kv).to(place)
+    trunk = loaded.model.base_model.to(place)
 
     started = time.perf_counter()
     ids = [

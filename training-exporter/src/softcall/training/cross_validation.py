@@ -40,7 +40,7 @@ def out_of_fold(run: Run, begin: Callable[[], Sequence[Learner]], folds: int) ->
         )
         require_all(learners, f"calibration, fold {number}")
         rows = run.train.part(held_out)
-        answered.append([score(each.classifier, run.exact, rows, run.labels) for each in learners])
+        answered.append([score(each.classifier.stored(), run.exact, rows, run.labels) for each in learners])
     return [reduce(Result.beside, parts) for parts in zip(*answered, strict=True)]
 
 

@@ -12,22 +12,25 @@ from torch import nn
 from softcall.artifact.artifact import Artifact
 from softcall.artifact.bounds import max_artifact_bytes
 from softcall.artifact.label_head import default_verbalizer, verbalizer_head
+from softcall.artifact.metadata import PromptType
 from softcall.base.source import LoadedBase
 from softcall.core.bounded_file import read_bounded
 from softcall.core.errors import SoftcallError
 from softcall.evaluation.classifier import PromptedClassifier
+from softcall.evaluation.prompt import KvPrompt, Prompt, SoftPrompt
 from softcall.stores.addresses import open_store
 from softcall.stores.store import check_task
 from softcall.training.settings.config import Head, TrainConfig
-from softcall.training.settings.prompt_init import default_init_text, initial_prompt
+from softcall.training.settings.prompt_init import PromptInit, default_init_text, initial_prompt
 from softcall.training.settings.sweep import Candidate
 
 
 @dataclass(frozen=True)
 class SourcePrompt:
-    """The prompt [tokens, hidden] of another task to start from, and the sha256 of its artifact."""
+    """Another task's prompt to start from, as its artifact has it, and the artifact's sha256."""
 
     prompt: np.ndarray
+    prompt_type: PromptType
     sha256: str
 
 
@@ -46,12 +49,18 @@ def source_prompt(config: TrainConfig, base: LoadedBase) -> SourcePrompt | None:
         )
     artifact = Artifact.from_bytes(data, config.init_from)
     artifact.require_base(base.identity)
-    if artifact.tokens != config.tokens:
+    starting = [each for each in config.tried if each.init == PromptInit.ARTIFACT]
+    for tokens in {each.tokens for each in starting} - {artifact.tokens}:
         raise SoftcallError(
-            f"--init-from {config.init_from}: its prompt has {artifact.tokens} tokens, not {config.tokens};"
+            f"--init-from {config.init_from}: its prompt has {artifact.tokens} tokens, not {tokens};"
             f" give --tokens {artifact.tokens}"
         )
-    return SourcePrompt(artifact.prompt, hashlib.sha256(data).hexdigest())
+    if artifact.prompt_type == PromptType.KV and PromptType.SOFT in {each.prompt for each in starting}:
+        raise SoftcallError(
+            f"--init-from {config.init_from}: it is a KV prompt, from which no soft prompt can start;"
+            " give --prompt kv"
+        )
+    return SourcePrompt(artifact.prompt, artifact.prompt_type, hashlib.sha256(data).hexdigest())
 
 
 def first_classifier(
@@ -62,7 +71,24 @@ def first_classifier(
     source: SourcePrompt | None = None,
 ) -> PromptedClassifier:
     """Return the initial classifier: the candidate's prompt, the verbalizers' label head, a bias of zeros."""
-    prompt = initial_prompt(
+    return classifier_behind(_first_prompt(config, candidate, base, words, source), config, base, words)
+
+
+def _first_prompt(
+    config: TrainConfig,
+    candidate: Candidate,
+    base: LoadedBase,
+    words: Sequence[str],
+    source: SourcePrompt | None,
+) -> Prompt:
+    """Return the candidate's first prompt: a KV prompt is what the base computes of a soft one.
+
+    From another task's KV prompt only a KV prompt starts, which `source_prompt` has made sure of.
+    """
+    given = source if candidate.init == PromptInit.ARTIFACT else None
+    if given is not None and given.prompt_type == PromptType.KV:
+        return KvPrompt.of(given.prompt, base.identity.kv)
+    vectors = initial_prompt(
         candidate.init,
         candidate.tokens,
         _rows_of(base.model.get_input_embeddings()),
@@ -70,15 +96,17 @@ def first_classifier(
         init_text=init_text_of(config, words),
         verbalizers=words,
         seed=candidate.seed,
-        given=source.prompt if source else None,
+        given=given.prompt if given else None,
     )
-    return classifier_behind(prompt, config, base, words)
+    if candidate.prompt == PromptType.KV:
+        return KvPrompt.encoded(vectors, base.model.base_model)
+    return SoftPrompt(vectors)
 
 
 def classifier_behind(
-    prompt: np.ndarray, config: TrainConfig, base: LoadedBase, words: Sequence[str]
+    prompt: Prompt, config: TrainConfig, base: LoadedBase, words: Sequence[str]
 ) -> PromptedClassifier:
-    """Return a classifier of a prompt [tokens, hidden], the verbalizers' label head, and a bias of zeros."""
+    """Return a classifier of a prompt, the verbalizers' label head, and a bias of zeros."""
     head = verbalizer_head(_rows_of(base.model.get_output_embeddings()), base.tokenizer, words)
     bias = np.zeros(len(head), np.float32)
     return PromptedClassifier(prompt, head, bias, train_head=config.head == Head.TRAINED)

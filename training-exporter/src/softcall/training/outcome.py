@@ -50,7 +50,8 @@ def as_artifact(
         metrics["out_of_fold_accuracy"] = unseen.scores.accuracy
     classifier = winner.classifier
     artifact = Artifact(
-        prompt=classifier.prompt.detach().cpu().numpy(),
+        prompt=classifier.prompt.array(),
+        prompt_type=classifier.prompt.type,
         label_head=classifier.label_head.detach().cpu().numpy(),
         label_bias=classifier.label_bias.detach().cpu().numpy(),
         template=Template(config.template or rows.default_template),
@@ -60,7 +61,7 @@ def as_artifact(
         temperature=temperature,
         abstain_threshold=_abstain_threshold(config, results["dev"]),
         metrics=metrics,
-        training=provenance(config, rows, words, source, winner, learners, classifier.prompt.device),
+        training=provenance(config, rows, words, source, winner, learners, classifier.device),
     )
     return artifact, results
 

@@ -21,7 +21,7 @@ from softcall.training.loop.scoring import Result
 from softcall.training.outcome import device_name
 from softcall.training.settings.config import Head, TrainConfig
 from softcall.training.settings.prompt_init import PromptInit
-from softcall.training.settings.sweep import halvings
+from softcall.training.settings.sweep import halvings_by_type
 
 
 def announce(
@@ -37,6 +37,7 @@ def announce(
 ) -> None:
     """Print the chosen settings, defaults included."""
     head = f" (head {config.head_learning_rate:g})" if config.head == Head.TRAINED else ""
+    rate = " or ".join(f"{each.learning_rate:g}" for each in config.own_candidates)
     longest = max(examples["train"].lengths)
     cut = sum(part.cut for part in examples.values())
     processes = PartialState().num_processes
@@ -49,7 +50,7 @@ def announce(
         f"texts     {template.source!r}, at most {longest} tokens; {cut:,} texts were cut",
         *_told_candidates(config, words),
         f"steps     {config.steps:,} of {config.batch_size} rows, dev every {config.eval_every}",
-        f"learning  rate {config.learning_rate:g}{head}, {config.warmup_steps} steps of warm-up, cosine",
+        f"learning  rate {rate}{head}, {config.warmup_steps} steps of warm-up, cosine",
         f"run       {folder}",
     ]
     lines += [f"warning   {note}" for note in rows.notes]
@@ -59,16 +60,19 @@ def announce(
 def _told_candidates(config: TrainConfig, words: Sequence[str]) -> list[str]:
     tried = config.tried
     if len(tried) > 1:
+        types = " and ".join(dict.fromkeys(each.prompt.value for each in tried))
         kept = ", ".join(
-            f"{count} after step {step}" for step, count in halvings(len(tried), config.steps).items()
+            f"{count} {prompt} after step {step}"
+            for step, counts in halvings_by_type(tried, config.steps).items()
+            for prompt, count in counts.items()
         )
-        return [f"sweep     {len(tried)} candidates in one run of the base; {kept}"]
+        return [f"sweep     {len(tried)} candidates, {types} prompts; {kept or 'all learn to the end'}"]
     init = config.init.value
     if config.init == PromptInit.TEXT:
         init += f" {init_text_of(config, words)[:60]!r}"
     elif config.init == PromptInit.ARTIFACT:
         init += f" {config.init_from}"
-    return [f"prompt    {config.tokens} tokens from {init}, seed {config.seed}"]
+    return [f"prompt    {config.prompt}, {config.tokens} tokens from {init}, seed {config.seed}"]
 
 
 def report(
@@ -108,12 +112,18 @@ def report(
 def candidate_table(learners: Sequence[Learner], winner: Learner) -> Table:
     """Return a table of a sweep's candidates and their outcomes."""
     table = Table(title="candidates, by their best on dev", title_justify="left")
-    for column in ("learning rate", "init", "tokens", "seed", "steps", "accuracy", "loss", ""):
-        table.add_column(column, justify="left" if column in ("init", "") else "right")
+    for column in ("prompt", "learning rate", "init", "tokens", "seed", "steps", "accuracy", "loss", ""):
+        table.add_column(column, justify="left" if column in ("prompt", "init", "") else "right")
     for learner in learners:
         candidate, state = learner.candidate, learner.state
-        shown = [f"{candidate.learning_rate:.4g}", candidate.init.value, candidate.tokens, candidate.seed]
-        shown += [state.steps, f"{state.best_accuracy:.4f}", f"{state.best_loss:.3f}"]
+        shown = [candidate.prompt.value, f"{candidate.learning_rate:.4g}", candidate.init.value]
+        shown += [
+            candidate.tokens,
+            candidate.seed,
+            state.steps,
+            f"{state.best_accuracy:.4f}",
+            f"{state.best_loss:.3f}",
+        ]
         if not state.evaluations:
             shown[-2:] = "-", "-"
         table.add_row(*map(str, shown), "won" if learner is winner else state.dropped)

@@ -1,8 +1,8 @@
-"""Train a soft prompt: the base stays frozen; only the prompt's vectors and the label head learn.
+"""Train a prompt: the base stays frozen; only the prompt and the label head learn.
 
-A row is [prompt; text], padded on the right. The label head turns the trunk's hidden row at the last token
-into label logits; the loss is the cross-entropy over the labels alone. This module prepares a run and stores
-its outcome; `softcall.training.loop.fit` is the loop.
+A row is a text behind the prompt, padded on the right. The label head turns the trunk's hidden row at the
+last token into label logits; the loss is the cross-entropy over the labels alone. This module prepares a run
+and stores its outcome; `softcall.training.loop.fit` is the loop.
 """
 
 import os
@@ -80,8 +80,8 @@ def train(config: TrainConfig, console: Console) -> Artifact:
                 for each in candidates
             ]
 
-        learners = begin(config.tried)
         exact = base.model.base_model.to(device)  # in float32, for all scores
+        learners = begin(config.tried)
         run = Run(
             config,
             stepping_trunk(exact, config),
@@ -101,8 +101,9 @@ def train(config: TrainConfig, console: Console) -> Artifact:
         unseen = None
         if config.calibration_folds:
             (unseen,) = out_of_fold(run, partial(begin, [winner.candidate]), config.calibration_folds)
+        stored = winner.classifier.stored()
         results = {
-            name: score(winner.classifier, exact, examples[name], rows.labels)
+            name: score(stored, exact, examples[name], rows.labels)
             for name in ("dev", "test")
             if examples[name].ids
         }

@@ -121,6 +121,7 @@ public final class Settings {
             Map.entry("softcall.store.max-age", new Time("0s", "365d")),
             Map.entry("softcall.store.stale-if-error", new Time("0s", "365d")),
             Map.entry("softcall.store.timeout", new Time("10ms", "1h")),
+            Map.entry("softcall.store.transfer-time", new Time("10ms", "1h")),
             Map.entry("softcall.store.max-artifact-bytes", new Bytes("1K", "1G")),
             Map.entry("softcall.store.cache-bytes", new Bytes("1M", "1T")),
             Map.entry("softcall.store.signed-by", ANYTHING),

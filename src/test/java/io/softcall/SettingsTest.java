@@ -72,6 +72,7 @@ class SettingsTest {
             softcall.store.max-age              | 0s, 365d     | -1s, 366d
             softcall.store.stale-if-error       | 0s, 365d     | -1s, 366d
             softcall.store.timeout              | 10ms, 1h     | 0s, 9ms, 61m
+            softcall.store.transfer-time        | 10ms, 1h     | 0s, 9ms, 61m
             softcall.store.max-artifact-bytes   | 1K, 1G       | 0, 1023, 3G
             softcall.store.cache-bytes          | 1M, 1T       | 0, 2T
             softcall.store.mirror.interval      | 1s, 365d     | 0s, 366d

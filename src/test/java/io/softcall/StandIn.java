@@ -35,16 +35,26 @@ public final class StandIn implements AutoCloseable {
      * A prepared answer.
      *
      * @param sized whether the answer states the length of its body
+     * @param sent the number of bytes of its body after which the connection ends
      */
-    public record Reply(int status, Map<String, String> headers, byte[] body, boolean sized) {
+    public record Reply(int status, Map<String, String> headers, byte[] body, boolean sized, int sent) {
 
         public static Reply of(int status, Map<String, String> headers, String body) {
-            return new Reply(status, headers, body.getBytes(StandardCharsets.UTF_8), true);
+            return of(status, headers, body.getBytes(StandardCharsets.UTF_8));
+        }
+
+        public static Reply of(int status, Map<String, String> headers, byte[] body) {
+            return new Reply(status, headers, body, true, body.length);
         }
 
         /** Returns the same answer without a length, in chunks. */
         public Reply chunked() {
-            return new Reply(status, headers, body, false);
+            return new Reply(status, headers, body, false, sent);
+        }
+
+        /** Returns the same answer, whose connection ends after {@code bytes} of its body. */
+        public Reply brokenAfter(int bytes) {
+            return new Reply(status, headers, body, sized, Math.min(bytes, body.length));
         }
     }
 
@@ -71,7 +81,10 @@ public final class StandIn implements AutoCloseable {
             boolean none = reply.body().length == 0 || request.method().equals("HEAD") || reply.status() == 304;
             exchange.sendResponseHeaders(reply.status(), none ? -1 : reply.sized() ? reply.body().length : 0);
             if (!none) {
-                exchange.getResponseBody().write(reply.body());
+                exchange.getResponseBody().write(reply.body(), 0, reply.sent());
+                if (reply.sent() < reply.body().length) {
+                    exchange.getResponseBody().flush();
+                }
             }
         } catch (RuntimeException e) {
             throw new UncheckedIOException(new IOException(e));

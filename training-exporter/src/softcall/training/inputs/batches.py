@@ -12,8 +12,9 @@ POOL_BATCHES = 32
 
 
 class Batch(NamedTuple):
-    """The rows of a step: their indices, int64 [rows], and their token ids."""
+    """The rows of a step (from 0): their indices, int64 [rows], and their token ids."""
 
+    step: int
     rows: np.ndarray
     ids: list[list[int]]
 
@@ -38,7 +39,7 @@ class TrainBatches:
     def batch(self, step: int) -> Batch:
         """Return the batch of `step` (from 0)."""
         rows = self._buckets.batch(step)
-        return Batch(rows, self._dropout.ids(rows, step))
+        return Batch(step, rows, self._dropout.ids(rows, step))
 
 
 class LengthBuckets:

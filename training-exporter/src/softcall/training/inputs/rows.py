@@ -11,7 +11,8 @@ from softcall.datasets.columns import ColumnChoice
 from softcall.datasets.default_template import default_template, fields_of
 from softcall.datasets.folder import DEV, TEST, TRAIN, parts_of
 from softcall.datasets.rows import Row, files_sha256, labels_of, read_rows, split_dev
-from softcall.training.settings.config import TrainConfig, pace_of
+from softcall.training.settings.config import TrainConfig
+from softcall.training.settings.pace import pace_of
 
 
 @dataclass(frozen=True)

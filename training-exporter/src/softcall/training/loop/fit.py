@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from accelerate.utils import broadcast_object_list
 
+from softcall.artifact.metadata import PromptType
 from softcall.core.console import print_plain
 from softcall.training.inputs.batches import TrainBatches
 from softcall.training.loop import checkpoint, gradient_alarm
@@ -38,7 +39,9 @@ def fit(run: Run, learners: Sequence[Learner]) -> list[Learner]:
         seed: TrainBatches(run.train.ids, config.batch_size, config.token_dropout, seed)
         for seed in sorted({learner.candidate.seed for learner in learners})
     }
-    halvings = sweep.halvings(len(learners), config.steps) if run.halving else {}
+    halvings = {}
+    if run.halving:
+        halvings = sweep.halvings_by_type([learner.candidate for learner in learners], config.steps)
     going = [learner for learner in learners if not learner.state.dropped]
 
     with (
@@ -68,7 +71,8 @@ def fit(run: Run, learners: Sequence[Learner]) -> list[Learner]:
                 scored = _evaluate(run, going, progress, step, measured)
                 for learner, dev in scored.items():
                     curves.scored(number[learner], step, dev.metrics)
-                going = _halve(scored, halvings.get(step, len(going)), progress, step)
+                for prompt, count in halvings.get(step, {}).items():
+                    going = _halve(going, scored, prompt, count, progress, step)
                 state.step = step
                 if run.folder:
                     checkpoint.save(run.folder, run.identity, state)
@@ -115,22 +119,29 @@ def _evaluate(
     return results
 
 
-def _halve(scored: dict[Learner, Result], count: int, progress: TrainingProgress, step: int) -> list[Learner]:
-    """Keep the `count` learners that did best on dev, and drop the others."""
-    going = list(scored)
-    if count >= len(going):
-        return going
-    progress.line(step, f"the best {count} of {len(going)} candidates go on")
+def _halve(
+    going: Sequence[Learner],
+    scored: dict[Learner, Result],
+    prompt: PromptType,
+    count: int,
+    progress: TrainingProgress,
+    step: int,
+) -> list[Learner]:
+    """Keep the `count` learners with this type of prompt that did best on dev, and drop the others of it."""
+    halved = [learner for learner in going if learner.candidate.prompt == prompt]
+    if count >= len(halved):
+        return list(going)
+    progress.line(step, f"the best {count} of {len(halved)} {prompt} prompts go on")
     standings = [
-        Standing(learner.state.best_accuracy, learner.state.best_loss, dev.calibrated.loss)
-        for learner, dev in scored.items()
+        Standing(learner.state.best_accuracy, learner.state.best_loss, scored[learner].calibrated.loss)
+        for learner in halved
     ]
-    answers = scored[going[0]].answers
+    answers = scored[halved[0]].answers
     kept = sweep.going_on(standings, np.bincount(answers).max() / len(answers), len(answers), count)
-    for i, learner in enumerate(going):
-        if i not in kept:
-            learner.drop(step, "behind others")
-    return [going[i] for i in kept]
+    behind = [learner for i, learner in enumerate(halved) if i not in kept]
+    for learner in behind:
+        learner.drop(step, "behind others")
+    return [learner for learner in going if learner not in behind]
 
 
 def _point(learner: Learner, loss: float, norm: float, share: float) -> dict[str, float]:
@@ -138,6 +149,6 @@ def _point(learner: Learner, loss: float, norm: float, share: float) -> dict[str
     return {
         "loss": loss,
         "gradient_norm": norm,
-        "prompt_norm": learner.classifier.prompt.detach().norm(dim=1).mean().item(),
+        "prompt_norm": learner.classifier.prompt.norm,
         "learning_rate": learner.candidate.learning_rate * share,
     }

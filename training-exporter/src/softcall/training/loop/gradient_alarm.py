@@ -6,7 +6,7 @@ from collections.abc import Sequence
 WINDOW = 50  # steps
 
 # AdamW divides by the size of each gradient plus 1e-8. A prompt of 10,000 values with gradients of that size
-# has this norm, and hardly moves.
+# has this norm, and hardly moves. A KV prompt has twenty times as many, so its run ends later than it could.
 VANISHING_NORM = 1e-6
 
 # Multiples of the window's median, and of the clipping norm. The second one matters late in training, when a

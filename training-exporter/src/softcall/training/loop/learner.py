@@ -8,6 +8,8 @@ from softcall.training.loop.checkpoint import LearnerState
 from softcall.training.settings.config import Head, TrainConfig
 from softcall.training.settings.sweep import Candidate
 
+HEAD_WEIGHT_DECAY = 0.01
+
 
 class Learner:
     """A candidate in training: its parameters (prompt, label head, or a whole trunk) and its optimizer."""
@@ -21,22 +23,28 @@ class Learner:
     ) -> None:
         """Collect the parameters; those of a `trunk`, which belongs to this learner alone, if unfrozen."""
         self.candidate, self.classifier, self.state = candidate, classifier, LearnerState()
-        rates = {"prompt": candidate.learning_rate}
+        self.learnt = {"prompt": classifier.prompt.learnt}
+        head = {}
         if config.head == Head.TRAINED:
-            rates |= {"label_head": config.head_learning_rate, "label_bias": config.head_learning_rate}
-        self.learnt = {name: getattr(classifier, name) for name in rates}
+            head = {"label_head": classifier.label_head, "label_bias": classifier.label_bias}
+        self.learnt |= head
         for name, parameter in trunk.named_parameters() if trunk is not None else ():
             if parameter.requires_grad:
                 self.learnt["trunk." + name] = parameter
         self.learnt = {name: parameter for name, parameter in self.learnt.items() if parameter.numel()}
-        groups: dict[float, list[nn.Parameter]] = {}
-        for name, parameter in self.learnt.items():
-            groups.setdefault(rates.get(name, candidate.learning_rate), []).append(parameter)
+        others = [parameter for name, parameter in self.learnt.items() if name not in head]
+        groups = (
+            (others, candidate.learning_rate, config.weight_decay),
+            (list(head.values()), config.head_learning_rate, HEAD_WEIGHT_DECAY),
+        )
         self.optimizer = torch.optim.AdamW(
-            [{"params": parameters, "peak": rate} for rate, parameters in groups.items()],
+            [
+                {"params": parameters, "peak": rate, "weight_decay": decay}
+                for parameters, rate, decay in groups
+                if parameters
+            ],
             lr=0.0,
-            weight_decay=config.weight_decay,
-            fused=classifier.prompt.is_cuda,
+            fused=classifier.device.type == "cuda",
         )
 
     def take(self, state: LearnerState) -> None:

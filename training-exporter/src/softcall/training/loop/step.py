@@ -11,6 +11,7 @@ from torch.nn import functional
 from softcall.evaluation.classifier import PromptedClassifier, label_logits, pad_right
 from softcall.training.compute.processes import rows_of_process, sum_over_processes
 from softcall.training.inputs.batches import Batch
+from softcall.training.inputs.prompt_dropout import kept_numbers
 from softcall.training.loop.learner import Learner
 from softcall.training.loop.run import Run
 from softcall.training.settings.config import Precision
@@ -30,7 +31,7 @@ def take_step(
     run: Run, learners: Sequence[Learner], batches: Sequence[Batch], share: float
 ) -> dict[Learner, tuple[float, float]]:
     """Compute the clipped gradients of each learner's batch; return (loss, gradient norm) of each learner."""
-    config, device = run.config, learners[0].classifier.prompt.device
+    config, device = run.config, learners[0].classifier.device
     mine = [batch.part(rows_of_process()) for batch in batches]
     losses = torch.zeros(len(learners), device=device)
     for learner in learners:
@@ -45,11 +46,13 @@ def take_step(
             )
             for seed, i in zip(seeds, part, strict=True)
         }
-        classifiers = [learners[i].classifier for i in part]
+        kept = [_kept(run, learners[i], batches[i].step) for i in part]
         with torch.autocast(
             device.type, torch.bfloat16, enabled=config.dtype == Precision.BFLOAT16, cache_enabled=False
         ):
-            logits = _logits(run, classifiers, [inputs[seed][0] for seed in seeds])
+            logits = _logits(
+                run, [learners[i].classifier for i in part], [inputs[seed][0] for seed in seeds], kept
+            )
         computed = torch.stack(
             [
                 _loss(run, scored, inputs[seed][1], batches[i].rows)
@@ -64,8 +67,18 @@ def take_step(
     return dict(zip(learners, map(tuple, measured.tolist()), strict=True))  # the step's only synchronisation
 
 
+def _kept(run: Run, learner: Learner, step: int) -> Tensor | None:
+    """Return the factors of prompt dropout, on the learner's device."""
+    learnt = learner.classifier.prompt.learnt
+    factors = kept_numbers(learnt.shape, run.config.prompt_dropout, learner.candidate.seed, step)
+    return None if factors is None else factors.to(learnt.device, non_blocking=True)
+
+
 def _logits(
-    run: Run, classifiers: Sequence[PromptedClassifier], batches: Sequence[tuple[Tensor, Tensor]]
+    run: Run,
+    classifiers: Sequence[PromptedClassifier],
+    batches: Sequence[tuple[Tensor, Tensor]],
+    kept: Sequence[Tensor | None],
 ) -> list[Tensor]:
     """Return label logits [rows, labels] of each classifier for its batch.
 
@@ -75,9 +88,12 @@ def _logits(
     which cannot keep the prompt's prefix.
     """
     together = run.config.compiled or run.config.gradient_checkpointing
-    if classifiers[0].prompt.device.type == "cpu" and not together:
-        return [classifier(run.trunk, *batch) for classifier, batch in zip(classifiers, batches, strict=True)]
-    return label_logits(run.trunk, classifiers, batches)
+    if classifiers[0].device.type == "cpu" and not together:
+        return [
+            classifier(run.trunk, *batch, factors)
+            for classifier, batch, factors in zip(classifiers, batches, kept, strict=True)
+        ]
+    return label_logits(run.trunk, classifiers, batches, kept)
 
 
 def _loss(run: Run, logits: Tensor, answers: Tensor, rows: np.ndarray) -> Tensor:
@@ -91,17 +107,22 @@ def _loss(run: Run, logits: Tensor, answers: Tensor, rows: np.ndarray) -> Tensor
 
 
 def _parts(learners: Sequence[Learner], batches: Sequence[Batch], limit: int) -> Iterator[list[int]]:
-    """Yield the indices of learners whose batches fit into one run of the trunk, at least one at a time."""
-    part: list[int] = []
-    count = longest = 0
-    for i, (learner, batch) in enumerate(zip(learners, batches, strict=True)):
-        if not batch.ids:
-            continue
-        length = len(learner.classifier.prompt) + batch.longest
-        if part and (count + len(batch.ids)) * max(longest, length) > limit:
+    """Yield the indices of learners whose batches fit into one run of the trunk, at least one at a time.
+
+    Their prompts have one form, and together they have at most `limit` tokens (rows x longest row).
+    """
+    forms = [learner.classifier.prompt.form for learner in learners]
+    for form in dict.fromkeys(forms):
+        part: list[int] = []
+        count = longest = 0
+        for i, (learner, batch) in enumerate(zip(learners, batches, strict=True)):
+            if not batch.ids or forms[i] != form:
+                continue
+            length = learner.classifier.prompt.tokens + batch.longest
+            if part and (count + len(batch.ids)) * max(longest, length) > limit:
+                yield part
+                part, count, longest = [], 0, 0
+            part.append(i)
+            count, longest = count + len(batch.ids), max(longest, length)
+        if part:
             yield part
-            part, count, longest = [], 0, 0
-        part.append(i)
-        count, longest = count + len(batch.ids), max(longest, length)
-    if part:
-        yield part

@@ -8,13 +8,28 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from softcall.artifact.bounds import MAX_PROMPT_TOKENS
+from softcall.artifact.metadata import PromptType
 from softcall.core.errors import SoftcallError
+from softcall.training.settings.pace import pace_of
 from softcall.training.settings.prompt_init import PromptInit
 from softcall.training.settings.sweep import MAX_CANDIDATES, Candidate, default_candidates
 
 # Few lengths, because tasks with prompts of one length share runs in the server.
 PROMPT_LENGTHS = (8, 16, 20, 32)
 MAX_FOLDS = 20
+
+
+class PromptChoice(StrEnum):
+    """The type of prompt to learn; `auto` learns both side by side, and dev picks one."""
+
+    SOFT = "soft"
+    KV = "kv"
+    AUTO = "auto"
+
+    @property
+    def types(self) -> tuple[PromptType, ...]:
+        """The types that are learnt."""
+        return tuple(PromptType) if self == PromptChoice.AUTO else (PromptType(self.value),)
 
 
 class Head(StrEnum):
@@ -47,29 +62,6 @@ class Tracker(StrEnum):
 
 
 @dataclass(frozen=True)
-class Pace:
-    """Defaults for up to `rows` rows: few rows are repeated often, in small batches that keep the noise."""
-
-    rows: float
-    dev_fraction: float
-    batch_size: int
-    steps: int
-    eval_every: int
-
-
-PACES = (
-    Pace(512, dev_fraction=0.25, batch_size=8, steps=400, eval_every=40),
-    Pace(4_096, dev_fraction=0.2, batch_size=16, steps=800, eval_every=80),
-    Pace(float("inf"), dev_fraction=0.1, batch_size=32, steps=1_000, eval_every=100),
-)
-
-
-def pace_of(rows: int) -> Pace:
-    """Return the defaults for this number of training rows."""
-    return next(pace for pace in PACES if rows <= pace.rows)
-
-
-@dataclass(frozen=True)
 class TrainConfig:
     """The settings of a training run. The constructor refuses unusable values, and names their options.
 
@@ -87,6 +79,7 @@ class TrainConfig:
     template: str | None = None  # None: "{text}\nLabel:", or the same for pairs
     verbalizers: dict[str, str] = field(default_factory=dict)  # label to text; others use the label itself
 
+    prompt: PromptChoice = PromptChoice.SOFT
     tokens: int = 20
     any_length: bool = False
     init: PromptInit = PromptInit.TEXT
@@ -99,10 +92,11 @@ class TrainConfig:
     candidates: tuple[Candidate, ...] = ()  # empty: `sweep` candidates by `default_candidates`
     steps: int | None = None
     batch_size: int | None = None
-    learning_rate: float = 0.005
+    learning_rate: float | None = None  # None: `sweep.LEARNING_RATES` of the prompt's type
     head_learning_rate: float = 0.003
     warmup: int | None = None  # steps; None: a twentieth of them
-    weight_decay: float = 0.01
+    weight_decay: float = 0.01  # of the prompt; a KV prompt decays towards its start
+    prompt_dropout: float = 0.0
     clip_norm: float = 1.0
     label_smoothing: float = 0.0
     token_dropout: float = 0.0
@@ -123,13 +117,16 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse unusable values; choices may be given as plain strings."""
-        for name, kind in (("init", PromptInit), ("head", Head), ("device", Device), ("dtype", Precision)):
+        for name, kind in _CHOICES.items():
             object.__setattr__(self, name, _choice(name, kind, getattr(self, name)))
         trackers = tuple(_choice("report-to", Tracker, each) for each in self.report_to)
         object.__setattr__(self, "report_to", trackers)
         _within("--sweep", self.sweep, 1, MAX_CANDIDATES)
-        for candidate in (self.own_candidate, *self.tried):
+        object.__setattr__(self, "candidates", tuple(candidate.settled for candidate in self.candidates))
+        for candidate in (*self.own_candidates, *self.tried):
             self._check_candidate(candidate)
+        if self.prompt != PromptChoice.AUTO and self.learning_rate is None:
+            object.__setattr__(self, "learning_rate", self.own_candidates[0].learning_rate)
         inits = {candidate.init for candidate in self.tried}
         if self.init_text is not None and PromptInit.TEXT not in inits:
             raise SoftcallError(f"--init-text goes with --init text, not with --init {self.init}")
@@ -140,7 +137,8 @@ class TrainConfig:
         _within("--batch-size", self.batch_size, 1, 4_096)
         _within("--head-learning-rate", self.head_learning_rate, 1e-8, 10)
         _within("--warmup", self.warmup, 0, self.steps or 1_000_000)
-        _within("--weight-decay", self.weight_decay, 0, 1)
+        _within("--weight-decay", self.weight_decay, 0, 10)
+        _within("--prompt-dropout", self.prompt_dropout, 0, 0.9)
         _within("--clip-norm", self.clip_norm, 1e-8, 1e8)
         _within("--label-smoothing", self.label_smoothing, 0, 0.9)
         _within("--token-dropout", self.token_dropout, 0, 0.9)
@@ -157,6 +155,10 @@ class TrainConfig:
         if self.candidates and self.sweep != 1:
             raise SoftcallError(
                 "--sweep and --candidate exclude each other: a sweep picks its own candidates"
+            )
+        if self.candidates and self.prompt == PromptChoice.AUTO:
+            raise SoftcallError(
+                "--prompt auto and --candidate exclude each other: give candidates prompt=soft or prompt=kv"
             )
         if len(set(self.candidates)) != len(self.candidates):
             raise SoftcallError("--candidate: two candidates have the same settings")
@@ -177,14 +179,25 @@ class TrainConfig:
         _within("--seed", candidate.seed, 0, 2**32 - 1)
 
     @property
-    def own_candidate(self) -> Candidate:
-        """The settings of this run that a sweep varies."""
-        return Candidate(self.learning_rate, self.init, self.tokens, self.seed)
+    def own_candidates(self) -> tuple[Candidate, ...]:
+        """The settings of this run that a sweep varies, for each type of prompt that is learnt."""
+        return tuple(
+            Candidate(self.learning_rate, self.init, self.tokens, self.seed, each).settled
+            for each in self.prompt.types
+        )
 
     @property
     def tried(self) -> tuple[Candidate, ...]:
-        """The candidates of the run: one, unless it is a sweep."""
-        return self.candidates or default_candidates(self.own_candidate, self.sweep)
+        """The candidates of the run: one of each type, unless it is a sweep."""
+        if self.candidates:
+            return self.candidates
+        own = self.own_candidates
+        counts = [max(1, (self.sweep + i) // len(own)) for i in reversed(range(len(own)))]
+        return tuple(
+            candidate
+            for each, count in zip(own, counts, strict=True)
+            for candidate in default_candidates(each, count)
+        )
 
     def settled(self, rows: int) -> Self:
         """Return these settings, with the defaults for this number of training rows in place of None."""
@@ -240,11 +253,25 @@ class TrainConfig:
             "dtype",
         )
         values = {name: getattr(self, name) for name in names} | {"warmup": self.warmup_steps}
+        # What came later is left out where it changes nothing, so that stored runs keep their identity.
+        if self.prompt != PromptChoice.SOFT:
+            values["prompt"] = self.prompt
+        if self.prompt_dropout:
+            values["prompt_dropout"] = self.prompt_dropout
         if self.compiled:
             values["compiled"] = True
         if len(self.tried) > 1:
-            values["candidates"] = [candidate.told for candidate in self.tried]
+            values["candidates"] = [candidate.identity for candidate in self.tried]
         return {name: value.value if isinstance(value, StrEnum) else value for name, value in values.items()}
+
+
+_CHOICES = {
+    "prompt": PromptChoice,
+    "init": PromptInit,
+    "head": Head,
+    "device": Device,
+    "dtype": Precision,
+}
 
 
 def _choice(name: str, kind: type[StrEnum], value: str) -> StrEnum:

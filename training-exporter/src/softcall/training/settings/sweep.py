@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, Self
 
+from softcall.artifact.metadata import PromptType
 from softcall.core.errors import SoftcallError
 from softcall.training.settings.prompt_init import PromptInit
 
 MAX_CANDIDATES = 64
+
+LEARNING_RATES = {PromptType.SOFT: 0.005, PromptType.KV: 0.01}
+"""The peak learning rates of prompts where none is given."""
 
 # After this share of the steps one candidate is left; each earlier halving comes at half the share of the
 # next one. So a sweep of K computes 1 + 0.4 log2(K) times the rows of a single run: 2.2 for K = 8.
@@ -17,20 +21,37 @@ LAST_HALVING = 0.4
 
 @dataclass(frozen=True)
 class Candidate:
-    """The settings of a run that a sweep varies."""
+    """The settings of a run that a sweep varies; `settled` replaces a learning rate of None."""
 
-    learning_rate: float
+    learning_rate: float | None
     init: PromptInit
     tokens: int
     seed: int
+    prompt: PromptType = PromptType.SOFT
+
+    @property
+    def settled(self) -> Self:
+        """These settings with a learning rate: where there is none, that of the prompt's type."""
+        return (
+            self
+            if self.learning_rate is not None
+            else replace(self, learning_rate=LEARNING_RATES[self.prompt])
+        )
 
     @property
     def told(self) -> dict[str, Any]:
         """The settings as plain JSON."""
-        return asdict(self) | {"init": self.init.value}
+        return asdict(self) | {"init": self.init.value, "prompt": self.prompt.value}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The settings as runs are compared by them: of soft prompts these say no type, and never did."""
+        return {
+            name: value for name, value in self.told.items() if (name, value) != ("prompt", PromptType.SOFT)
+        }
 
     def varied(self, text: str) -> Self:
-        """Return this candidate with the settings in `text`, such as `learning-rate=0.03,init=vocab`."""
+        """Return this candidate with the settings in `text`, such as `learning-rate=0.03,prompt=kv`."""
         changes: dict[str, Any] = {}
         for pair in text.split(","):
             name, equals, value = pair.partition("=")
@@ -47,7 +68,7 @@ class Candidate:
         return replace(self, **changes)
 
 
-_KINDS = {"learning_rate": float, "init": PromptInit, "tokens": int, "seed": int}
+_KINDS = {"learning_rate": float, "init": PromptInit, "tokens": int, "seed": int, "prompt": PromptType}
 
 # (start, factor of the learning rate), the most promising first; None stands for the run's own start.
 _GRID: tuple[tuple[PromptInit | None, float], ...] = (
@@ -89,6 +110,19 @@ def halvings(candidates: int, steps: int) -> dict[int, int]:
         candidates = (candidates + 1) // 2
         kept[max(1, round(LAST_HALVING * steps / 2 ** (times - time)))] = candidates
     return kept
+
+
+def halvings_by_type(candidates: Sequence[Candidate], steps: int) -> dict[int, dict[PromptType, int]]:
+    """Return a map from steps to how many candidates of each type continue from there.
+
+    Each type is halved by itself, to its best one, because it learns at a pace of its own.
+    """
+    kept: dict[int, dict[PromptType, int]] = {}
+    for prompt in PromptType:
+        count = sum(candidate.prompt == prompt for candidate in candidates)
+        for step, number in (halvings(count, steps) if count else {}).items():
+            kept.setdefault(step, {})[prompt] = number
+    return dict(sorted(kept.items()))
 
 
 class Standing(NamedTuple):

@@ -23,6 +23,18 @@ public final class Failures {
     }
 
     /**
+     * Returns the exception for a store that did not send a content in time.
+     *
+     * @param uri the address of the store
+     */
+    public static SoftcallException lateTransfer(String uri) {
+        return new SoftcallException(
+                        Reason.STORE_UNAVAILABLE,
+                        "the store did not send the artifact in time (softcall.store.transfer-time)")
+                .withDetail("store %s", uri);
+    }
+
+    /**
      * Returns the exception for a failure of a folder: {@code STORE_DENIED} if access was denied, otherwise
      * {@code STORE_UNAVAILABLE}.
      *

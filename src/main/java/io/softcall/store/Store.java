@@ -6,7 +6,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 
-/** A store of objects by key. All calls block. {@link #get} takes no longer than {@code softcall.store.timeout}. */
+/** A store of objects by key. All calls block. {@link #get} takes no longer than its {@link TimeLimits}. */
 public interface Store {
 
     /** The store's answer about one object. */

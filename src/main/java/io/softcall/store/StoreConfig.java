@@ -26,9 +26,13 @@ public interface StoreConfig {
     @WithDefault("0s")
     Duration staleIfError();
 
-    /** The time limit of one request to the store, with its retries. */
+    /** The time limit until the first byte of an answer of the store, retries included. */
     @WithDefault("1500ms")
     Duration timeout();
+
+    /** The time limit for the rest of an answer: the transfer of an artifact. */
+    @WithDefault("30s")
+    Duration transferTime();
 
     /** The size of the largest artifact. Larger ones are refused before they are transferred. */
     @WithDefault("64M")

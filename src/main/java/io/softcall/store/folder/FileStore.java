@@ -10,6 +10,7 @@ import io.softcall.store.Failures;
 import io.softcall.store.Loading;
 import io.softcall.store.Location;
 import io.softcall.store.Store;
+import io.softcall.store.TimeLimits;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
@@ -57,17 +58,16 @@ public final class FileStore implements Store {
 
     private final Path root;
     private final long maxBytes;
-    private final Duration timeout;
+    private final TimeLimits limits;
     private final FolderListing listing;
     private final Workers requests = new Workers("requests", REQUESTS_AT_ONCE, REQUESTS_WAITING);
     private final Cache<Path, Hashed> hashed =
             Caffeine.newBuilder().maximumSize(MAX_REMEMBERED).build();
 
-    /** @param timeout the time limit of {@link #get} */
-    public FileStore(Path root, long maxBytes, Duration timeout) {
+    public FileStore(Path root, long maxBytes, TimeLimits limits) {
         this.root = root.toAbsolutePath().normalize();
         this.maxBytes = Math.min(maxBytes, MAX_ARRAY);
-        this.timeout = timeout;
+        this.limits = limits;
         this.listing = new FolderListing(this.root);
     }
 
@@ -76,15 +76,16 @@ public final class FileStore implements Store {
         Path file = root.resolve(key);
         try {
             for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-                Look look = requests.call(() -> unlessGone(() -> look(file, known), Look::of), timeout, this::late);
+                Look look =
+                        requests.call(() -> unlessGone(() -> look(file, known), Look::of), limits.answer(), this::late);
                 if (look.answer().isPresent()) {
                     return look.answer().get();
                 }
                 lease.take(look.bytes());
                 Optional<Answer> answer = lease.run(
                         () -> unlessGone(() -> read(file, known, (int) look.bytes()), Optional::of),
-                        timeout,
-                        this::late);
+                        limits.transfer(),
+                        () -> Failures.lateTransfer(uri()));
                 if (answer.isPresent()) {
                     return answer.get();
                 }

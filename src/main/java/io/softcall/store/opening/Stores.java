@@ -5,6 +5,7 @@ import io.softcall.store.Loading;
 import io.softcall.store.Location;
 import io.softcall.store.Store;
 import io.softcall.store.StoreConfig;
+import io.softcall.store.TimeLimits;
 import io.softcall.store.folder.FileStore;
 import io.softcall.store.mirror.Acceptance;
 import io.softcall.store.mirror.MirrorFolder;
@@ -53,11 +54,13 @@ final class Stores {
                 .orElseGet(() -> open(Location.of(SETTING, config.uri()), config, config.timeout(), s3));
     }
 
+    /** @param timeout until the first byte of an answer */
     private static Store open(Location location, StoreConfig config, Duration timeout, Instance<S3Clients> s3) {
         long maxBytes = config.maxArtifactBytes().asLongValue();
+        TimeLimits limits = new TimeLimits(timeout, config.transferTime());
         return switch (location) {
-            case Location.S3(String bucket, String prefix) -> new S3Store(s3.get(), bucket, prefix, maxBytes, timeout);
-            case Location.Folder folder -> new FileStore(folder.path(), maxBytes, timeout);
+            case Location.S3(String bucket, String prefix) -> new S3Store(s3.get(), bucket, prefix, maxBytes, limits);
+            case Location.Folder folder -> new FileStore(folder.path(), maxBytes, limits);
         };
     }
 

@@ -5,6 +5,7 @@ import jakarta.annotation.PreDestroy;
 import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider;
 import software.amazon.awssdk.core.checksums.RequestChecksumCalculation;
@@ -38,7 +39,7 @@ public class S3Clients {
             DefaultCredentialsProvider.builder().build();
 
     /** Ends requests that take too long. */
-    private final ScheduledThreadPoolExecutor clock = clock();
+    private final ScheduledThreadPoolExecutor clock = newClock();
 
     private final S3Client client;
     private final S3Revalidation revalidation;
@@ -72,7 +73,7 @@ public class S3Clients {
      * Creates the clock. It removes cancelled tasks at once, because each one would keep a whole request in memory until its
      * time.
      */
-    private static ScheduledThreadPoolExecutor clock() {
+    private static ScheduledThreadPoolExecutor newClock() {
         ScheduledThreadPoolExecutor clock = new ScheduledThreadPoolExecutor(
                 1, Thread.ofPlatform().name("s3-clock").daemon().factory());
         clock.setRemoveOnCancelPolicy(true);
@@ -96,6 +97,11 @@ public class S3Clients {
 
     public S3Client client() {
         return client;
+    }
+
+    /** Returns the clock that ends requests. */
+    ScheduledExecutorService clock() {
+        return clock;
     }
 
     S3Revalidation revalidation() {

@@ -6,16 +6,15 @@ import io.softcall.store.Failures;
 import io.softcall.store.Loading;
 import io.softcall.store.Location;
 import io.softcall.store.Store;
+import io.softcall.store.TimeLimits;
 import io.softcall.store.s3.S3Revalidation.Said;
-import java.io.IOException;
-import java.io.InputStream;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.ScheduledExecutorService;
 import software.amazon.awssdk.awscore.AwsRequestOverrideConfiguration;
-import software.amazon.awssdk.core.sync.ResponseTransformer;
-import software.amazon.awssdk.http.AbortableInputStream;
+import software.amazon.awssdk.core.ResponseInputStream;
 import software.amazon.awssdk.services.s3.S3Client;
 import software.amazon.awssdk.services.s3.model.GetObjectRequest;
 import software.amazon.awssdk.services.s3.model.GetObjectResponse;
@@ -43,16 +42,15 @@ public final class S3Store implements Store {
     private final String bucket;
     private final String prefix;
     private final long maxBytes;
-    private final Duration timeout;
+    private final TimeLimits limits;
+    private final ScheduledExecutorService clock;
 
-    /**
-     * @param prefix empty, or a key prefix that ends with {@code /}
-     * @param timeout the time limit of one answer
-     */
-    public S3Store(S3Clients clients, String bucket, String prefix, long maxBytes, Duration timeout) {
+    /** @param prefix empty, or a key prefix that ends with {@code /} */
+    public S3Store(S3Clients clients, String bucket, String prefix, long maxBytes, TimeLimits limits) {
         this.client = clients.client();
         this.revalidation = clients.revalidation();
-        this.timeout = timeout;
+        this.clock = clients.clock();
+        this.limits = limits;
         this.bucket = bucket;
         this.prefix = prefix;
         this.maxBytes = Math.min(maxBytes, MAX_ARRAY);
@@ -60,24 +58,38 @@ public final class S3Store implements Store {
 
     @Override
     public Answer get(String key, Optional<String> known, Loading.Lease lease) {
+        long end = System.nanoTime() + limits.answer().plus(limits.transfer()).toNanos();
+        while (true) {
+            try {
+                return getOnce(key, known, lease);
+            } catch (S3Transfer.ReplacedException e) {
+                if (System.nanoTime() - end >= 0) {
+                    throw Failures.lateTransfer(uri());
+                }
+            }
+        }
+    }
+
+    private Answer getOnce(String key, Optional<String> known, Loading.Lease lease)
+            throws S3Transfer.ReplacedException {
         long began = System.nanoTime();
-        Said said = known.map(version -> revalidation.ask(bucket, prefix + key, version, timeout))
+        Said said = known.map(version -> revalidation.ask(bucket, prefix + key, version, limits.answer()))
                 .orElse(Said.NOTHING);
         if (said == Said.UNCHANGED) {
             return new Unchanged();
         }
-        Duration left = timeout.minusNanos(System.nanoTime() - began);
+        Duration left = limits.answer().minusNanos(System.nanoTime() - began);
         if (!left.isPositive()) {
             throw Failures.late(uri());
         }
-        var request =
+        var builder =
                 GetObjectRequest.builder().bucket(bucket).key(prefix + key).overrideConfiguration(within(left));
-        known.ifPresent(version -> request.ifNoneMatch(ETag.header(version)));
+        known.ifPresent(version -> builder.ifNoneMatch(ETag.header(version)));
+        GetObjectRequest request = builder.build();
         try {
-            // A transformer runs within the client's timeouts and retries, while a plain stream would be read outside
-            // of them.
-            ResponseTransformer<GetObjectResponse, Answer> bounded = (response, body) -> read(response, body, lease);
-            return client.getObject(request.build(), bounded);
+            // The stream is returned with the first byte, so the SDK's time limit is that of the answer.
+            ResponseInputStream<GetObjectResponse> answer = client.getObject(request);
+            return read(answer, request, lease);
         } catch (S3Exception e) {
             if (e.statusCode() == NOT_MODIFIED && known.isPresent()) {
                 if (said == Said.SOMETHING_ELSE) {
@@ -94,20 +106,34 @@ public final class S3Store implements Store {
         }
     }
 
-    private Answer read(GetObjectResponse response, AbortableInputStream body, Loading.Lease lease) throws IOException {
-        String version = ETag.version(uri(), response.eTag());
-        Optional<Long> told = Optional.ofNullable(response.contentLength());
-        if (told.filter(length -> length > maxBytes).isPresent()) {
-            body.abort();
-            return new TooLarge(version, told.get(), maxBytes);
+    private Answer read(ResponseInputStream<GetObjectResponse> answer, GetObjectRequest request, Loading.Lease lease)
+            throws S3Transfer.ReplacedException {
+        try {
+            GetObjectResponse response = answer.response();
+            String version = ETag.version(uri(), response.eTag());
+            Optional<Long> told = Optional.ofNullable(response.contentLength());
+            if (told.filter(length -> length > maxBytes).isPresent()) {
+                answer.abort();
+                return new TooLarge(version, told.get(), maxBytes);
+            }
+            S3Transfer transfer = new S3Transfer(client, clock, uri(), limits);
+            int most = Math.toIntExact(told.orElse(maxBytes + 1));
+            lease.take(most);
+            byte[] bytes = told.isPresent()
+                    ? transfer.read(answer, request, response.eTag(), most)
+                    : transfer.read(answer, most);
+            if (bytes.length > maxBytes) {
+                answer.abort();
+                return new TooLarge(version, bytes.length, maxBytes);
+            }
+            return checked(response, version, bytes, lease);
+        } catch (RuntimeException e) {
+            answer.abort();
+            throw e;
         }
-        int most = Math.toIntExact(told.orElse(maxBytes + 1));
-        lease.take(most);
-        byte[] bytes = told.isPresent() ? whole(body, most) : body.readNBytes(most);
-        if (bytes.length > maxBytes) {
-            body.abort();
-            return new TooLarge(version, bytes.length, maxBytes);
-        }
+    }
+
+    private static Answer checked(GetObjectResponse response, String version, byte[] bytes, Loading.Lease lease) {
         Optional<String> recorded = Optional.ofNullable(response.metadata().get(SHA256));
         if (recorded.isPresent()) {
             String found = lease.run(() -> Sha256.of(bytes));
@@ -117,16 +143,6 @@ public final class S3Store implements Store {
             }
         }
         return new Found(version, orEpoch(response.lastModified()), bytes);
-    }
-
-    /** Reads a body of known length into one array; {@code readNBytes(length)} would take twice the memory. */
-    private static byte[] whole(InputStream body, int length) throws IOException {
-        byte[] bytes = new byte[length];
-        int read = body.readNBytes(bytes, 0, length);
-        if (read < length) {
-            throw new IOException("the connection ended after %d of %d bytes".formatted(read, length));
-        }
-        return bytes;
     }
 
     @Override
@@ -139,7 +155,7 @@ public final class S3Store implements Store {
                     prefix + start,
                     after.isEmpty() ? "" : prefix + after,
                     OTHERS + OBJECTS_OF_A_TASK * limit,
-                    within(timeout));
+                    within(limits.answer()));
             List<Entry> entries = listed.objects().stream()
                     .filter(object -> object.key().endsWith(suffix))
                     .limit(limit)

@@ -15,6 +15,7 @@ import io.softcall.store.Store.Found;
 import io.softcall.store.Store.Missing;
 import io.softcall.store.Store.TooLarge;
 import io.softcall.store.Store.Unchanged;
+import io.softcall.store.TimeLimits;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -54,7 +55,7 @@ class FileStoreTest {
     @BeforeEach
     void open() {
         file = root.resolve("file");
-        store = new FileStore(root, MAX_BYTES, LIMIT);
+        store = new FileStore(root, MAX_BYTES, new TimeLimits(LIMIT, LIMIT));
     }
 
     @Test
@@ -186,7 +187,7 @@ class FileStoreTest {
     @Test
     void aDiskThatHangsHoldsUpNobodyElse() throws Exception {
         String version = settled(1);
-        store = new FileStore(root, MAX_BYTES, Duration.ofMillis(300));
+        store = new FileStore(root, MAX_BYTES, new TimeLimits(Duration.ofMillis(300), LIMIT));
         assertInstanceOf(Unchanged.class, get(Optional.of(version)));
         Process holder = new ProcessBuilder("python3", "-c", """
                         import fcntl, os, signal, sys

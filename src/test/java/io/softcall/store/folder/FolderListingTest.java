@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import io.softcall.SoftcallException;
 import io.softcall.store.Loading;
 import io.softcall.store.Store;
+import io.softcall.store.TimeLimits;
 import io.softcall.store.Utf8Order;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -222,7 +223,7 @@ class FolderListingTest {
 
     @Test
     void aStoreThatIsGoneIsNoEmptyStore() {
-        FileStore gone = new FileStore(root.resolve("gone"), 1, LIMIT);
+        FileStore gone = new FileStore(root.resolve("gone"), 1, new TimeLimits(LIMIT, LIMIT));
         assertThrows(SoftcallException.class, () -> gone.list("", FILE, "", 10));
     }
 
@@ -263,7 +264,7 @@ class FolderListingTest {
     /** The program that lists the folder of its argument. */
     public static void main(String... arguments) {
         try {
-            Store store = new FileStore(Path.of(arguments[0]), 1, LIMIT);
+            Store store = new FileStore(Path.of(arguments[0]), 1, new TimeLimits(LIMIT, LIMIT));
             Store.Page page = store.list("", FILE, "", 10);
             System.out.print(keys(page) + " whole=" + page.whole() + ", b/secret ");
             store.get("b/secret/object", Optional.empty(), new Loading(1).lease(LIMIT));
@@ -273,7 +274,7 @@ class FolderListingTest {
     }
 
     private FileStore store() {
-        return new FileStore(root, 1_000, LIMIT);
+        return new FileStore(root, 1_000, new TimeLimits(LIMIT, LIMIT));
     }
 
     private void store(String name) throws IOException {

@@ -14,6 +14,7 @@ import io.softcall.store.Store;
 import io.softcall.store.Store.Found;
 import io.softcall.store.Store.Missing;
 import io.softcall.store.Store.Unchanged;
+import io.softcall.store.TimeLimits;
 import io.softcall.store.folder.FileStore;
 import io.softcall.store.folder.Folders;
 import java.io.IOException;
@@ -144,7 +145,7 @@ class MirrorStoreTest {
      * objects.
      */
     private void openFaulty() {
-        FileStore whole = new FileStore(origin, 1_000, LIMIT);
+        FileStore whole = new FileStore(origin, 1_000, new TimeLimits(LIMIT, LIMIT));
         Store faulty = new Store() {
             @Override
             public Answer get(String key, Optional<String> known, Loading.Lease lease) {
@@ -325,7 +326,7 @@ class MirrorStoreTest {
 
     private void open() {
         mirror = new MirrorStore(
-                new FileStore(origin, 1_000, LIMIT),
+                new FileStore(origin, 1_000, new TimeLimits(LIMIT, LIMIT)),
                 new MirrorFolder(copies, maxBytes),
                 ACCEPTANCE,
                 loading,

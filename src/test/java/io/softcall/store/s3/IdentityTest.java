@@ -9,6 +9,7 @@ import io.softcall.StandIn;
 import io.softcall.StandIn.Reply;
 import io.softcall.StandIn.Request;
 import io.softcall.store.StoreConfig;
+import io.softcall.store.TimeLimits;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -220,7 +221,8 @@ class IdentityTest {
     public static void main(String... arguments) {
         S3Clients clients =
                 new S3Clients(ConfigMappings.of(StoreConfig.class, Map.of("softcall.store.timeout", "20S")));
-        S3Store store = new S3Store(clients, "bucket", "", 1_000, Duration.ofSeconds(20));
+        S3Store store = new S3Store(
+                clients, "bucket", "", 1_000, new TimeLimits(Duration.ofSeconds(20), Duration.ofSeconds(20)));
         try {
             System.out.println("> " + store.list("", "/object", "", 10).entries());
         } catch (SoftcallException e) {

@@ -16,6 +16,7 @@ import io.softcall.StandIn.Request;
 import io.softcall.store.Loading;
 import io.softcall.store.Store;
 import io.softcall.store.StoreConfig;
+import io.softcall.store.TimeLimits;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -54,7 +55,7 @@ class S3StoreTest {
         System.setProperty("aws.secretAccessKey", "test");
         StoreConfig config = ConfigMappings.of(StoreConfig.class, Map.of());
         clients = new S3Clients(config);
-        store = new S3Store(clients, "bucket", "secret/prefix/", MAX_BYTES, LIMIT);
+        store = new S3Store(clients, "bucket", "secret/prefix/", MAX_BYTES, new TimeLimits(LIMIT, LIMIT));
         bucket = new S3Bucket(clients.client(), "bucket", "secret/prefix/");
     }
 
