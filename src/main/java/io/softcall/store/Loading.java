@@ -10,22 +10,31 @@ import java.util.function.Supplier;
 /**
  * Bounds the loading of objects: reading, hashing and parsing their contents. The bytes that are loaded at the same time are
  * bounded, so that many large objects do not fill the heap. They are reserved before anything is allocated, in the order of
- * arrival, so that small contents do not keep a large one waiting. The work is done on threads of its own.
+ * arrival. Large contents have room of their own, because their transfer may take long: small ones never wait for them, and
+ * never keep them waiting. The work is done on threads of its own.
  */
 public final class Loading {
 
     private static final int PERMIT_BYTES = 1_024;
     private static final int WAITING = 1_024;
 
+    /** A content is large if it takes more than this part of the room. */
+    private static final int LARGE = 4;
+
     private final int permits;
-    private final Semaphore room;
+    private final Semaphore roomForSmall;
+    private final Semaphore roomForLarge;
     private final Workers workers =
             new Workers("artifacts", Runtime.getRuntime().availableProcessors(), WAITING);
 
-    /** @param bytes the bound on the bytes that are loaded at the same time; a larger content is loaded alone */
+    /**
+     * @param bytes the bound on the bytes that are loaded at the same time, of large contents and of small ones each; a content
+     *     that exceeds it is the only large one
+     */
     public Loading(long bytes) {
         permits = Math.clamp(bytes / PERMIT_BYTES, 1, Integer.MAX_VALUE);
-        room = new Semaphore(permits, true);
+        roomForSmall = new Semaphore(permits, true);
+        roomForLarge = new Semaphore(permits, true);
     }
 
     /** Returns a lease for one object, which takes no memory yet. The caller closes it when it no longer needs the content. */
@@ -37,6 +46,7 @@ public final class Loading {
     public final class Lease implements AutoCloseable {
 
         private final Duration timeout;
+        private Semaphore room = roomForSmall;
         private int taken;
 
         private Lease(Duration timeout) {
@@ -51,6 +61,7 @@ public final class Loading {
         public void take(long bytes) {
             close();
             int wanted = (int) Math.min(permits, bytes / PERMIT_BYTES + 1);
+            room = wanted > permits / LARGE ? roomForLarge : roomForSmall;
             try {
                 if (!room.tryAcquire(wanted, timeout.toNanos(), TimeUnit.NANOSECONDS)) {
                     throw SoftcallException.overloaded(

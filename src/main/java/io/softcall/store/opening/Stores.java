@@ -24,8 +24,8 @@ final class Stores {
     private static final String SETTING = "softcall.store.uri";
 
     /**
-     * The part of the heap for loading. It is small, because parsing a content takes up to five times its bytes for a short
-     * time.
+     * The part of the heap for loading small contents, and again for large ones. It is small, because parsing a content takes
+     * up to five times its bytes for a short time.
      */
     private static final int PART_OF_THE_HEAP = 16;
 

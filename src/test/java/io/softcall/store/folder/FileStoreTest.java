@@ -28,6 +28,7 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -122,8 +123,10 @@ class FileStoreTest {
         byte[] larger = new byte[900_000];
         larger[899_999] = 7;
         CompletableFuture<Store.Answer> answer;
-        try (Loading.Lease all = small.lease(LIMIT)) {
-            all.take(Long.MAX_VALUE);
+        List<Loading.Lease> all =
+                IntStream.range(0, 4).mapToObj(i -> small.lease(LIMIT)).toList();
+        try {
+            all.forEach(lease -> lease.take(255 * 1_024)); // all room for small contents
             CompletableFuture<Thread> waiting = new CompletableFuture<>();
             answer = CompletableFuture.supplyAsync(() -> {
                 try (Loading.Lease lease = small.lease(LIMIT)) {
@@ -137,6 +140,8 @@ class FileStoreTest {
                 Thread.sleep(2);
             }
             Files.write(file, larger);
+        } finally {
+            all.forEach(Loading.Lease::close);
         }
         assertArrayEquals(larger, assertInstanceOf(Found.class, answer.get()).bytes());
     }
