@@ -52,10 +52,11 @@ final class Speculation<A extends Speculation.Attempt> {
      */
     <R> R run(TaskName task, Deadline deadline, Function<Task, A> begin, Function<Validated<A>, R> finish) {
         long began = System.nanoTime();
-        CompletableFuture<Tasks.Validated> revalidation = tasks.revalidate(task);
+        Tasks.Use use = tasks.revalidate(task);
+        CompletableFuture<Tasks.Validated> revalidation = use.validated();
         CompletableFuture<Long> fetchNanos = revalidation.thenApply(answer -> System.nanoTime() - began);
         Optional<A> speculative = tasks.cached(task).map(begin);
-        try {
+        try (use) {
             Tasks.Validated stored = deadline.await(revalidation, "the store");
             A attempt = speculative
                     .filter(made -> made.task().version().equals(stored.task().version()))

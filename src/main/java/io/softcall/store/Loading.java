@@ -18,23 +18,29 @@ public final class Loading {
     private static final int PERMIT_BYTES = 1_024;
     private static final int WAITING = 1_024;
 
-    /** A content is large if it takes more than this part of the room. */
+    /** A content is large if it takes more than this part of the room for small ones. */
     private static final int LARGE = 4;
 
-    private final int permits;
-    private final Semaphore roomForSmall;
-    private final Semaphore roomForLarge;
+    private final Room roomForSmall;
+    private final Room roomForLarge;
     private final Workers workers =
             new Workers("artifacts", Runtime.getRuntime().availableProcessors(), WAITING);
 
     /**
-     * @param bytes the bound on the bytes that are loaded at the same time, of large contents and of small ones each; a content
-     *     that exceeds it is the only large one
+     * @param small the bound on the bytes of small contents that are loaded at the same time
+     * @param large the bound on those of large contents; one that exceeds it is the only large one
      */
-    public Loading(long bytes) {
-        permits = Math.clamp(bytes / PERMIT_BYTES, 1, Integer.MAX_VALUE);
-        roomForSmall = new Semaphore(permits, true);
-        roomForLarge = new Semaphore(permits, true);
+    public Loading(long small, long large) {
+        roomForSmall = Room.of(small);
+        roomForLarge = Room.of(large);
+    }
+
+    private record Room(int permits, Semaphore free) {
+
+        static Room of(long bytes) {
+            int permits = Math.clamp(bytes / PERMIT_BYTES, 1, Integer.MAX_VALUE);
+            return new Room(permits, new Semaphore(permits, true));
+        }
     }
 
     /** Returns a lease for one object, which takes no memory yet. The caller closes it when it no longer needs the content. */
@@ -46,7 +52,7 @@ public final class Loading {
     public final class Lease implements AutoCloseable {
 
         private final Duration timeout;
-        private Semaphore room = roomForSmall;
+        private Room room = roomForSmall;
         private int taken;
 
         private Lease(Duration timeout) {
@@ -60,10 +66,11 @@ public final class Loading {
          */
         public void take(long bytes) {
             close();
-            int wanted = (int) Math.min(permits, bytes / PERMIT_BYTES + 1);
-            room = wanted > permits / LARGE ? roomForLarge : roomForSmall;
+            long permits = bytes / PERMIT_BYTES + 1;
+            room = permits > roomForSmall.permits() / LARGE ? roomForLarge : roomForSmall;
+            int wanted = (int) Math.min(room.permits(), permits);
             try {
-                if (!room.tryAcquire(wanted, timeout.toNanos(), TimeUnit.NANOSECONDS)) {
+                if (!room.free().tryAcquire(wanted, timeout.toNanos(), TimeUnit.NANOSECONDS)) {
                     throw SoftcallException.overloaded(
                             "other artifacts are being loaded, and take all memory for loading", timeout);
                 }
@@ -90,7 +97,7 @@ public final class Loading {
 
         @Override
         public void close() {
-            room.release(taken);
+            room.free().release(taken);
             taken = 0;
         }
     }

@@ -43,7 +43,8 @@ class RefusedRowsTest {
 
     private void assertRowsAreRefused(EditedArtifact artifact) {
         store.put("broken/rows", artifact.bytes());
-        Task version = tasks.revalidate(new TaskName("broken/rows")).join().task();
+        Task version =
+                tasks.revalidate(new TaskName("broken/rows")).validated().join().task();
         List<Classifier.Outcome> outcomes = classifier
                 .start(version, List.of(List.of("x"), List.of("y")), OptionalInt.empty())
                 .await();

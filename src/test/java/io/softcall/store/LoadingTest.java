@@ -19,7 +19,7 @@ class LoadingTest {
     private static final Duration LONG = Duration.ofSeconds(60);
     private static final Duration SHORT = Duration.ofMillis(10);
 
-    private final Loading loading = new Loading(1 << 20);
+    private final Loading loading = new Loading(1 << 20, 1 << 20);
 
     @Test
     void whatFindsNoRoomInTimeIsRefused() {

@@ -11,7 +11,6 @@ import io.softcall.inference.Classifier;
 import io.softcall.inference.Classifier.Outcome;
 import io.softcall.inference.model.InferenceConfig;
 import io.softcall.jobs.files.ResultFields;
-import io.softcall.task.TaskName;
 import io.softcall.task.catalog.Tasks;
 import jakarta.inject.Singleton;
 import java.io.BufferedOutputStream;
@@ -80,15 +79,8 @@ public class ClassifyLines implements QuarkusApplication {
     boolean run(ClassifyOptions options, BufferedReader in, PrintStream out) throws IOException {
         boolean good = true;
         for (List<String> lines = next(in); !lines.isEmpty(); lines = next(in)) {
-            Tasks.Validated validated = task(options.task());
-            int fields = validated.task().template().fields();
-            List<List<String>> rows = lines.stream()
-                    .map(line -> List.of(line.split("\t", fields)))
-                    .toList();
-            for (Outcome outcome :
-                    classifier.start(validated.task(), rows, options.truncate()).await()) {
-                good &= outcome instanceof Outcome.Answered;
-                out.println(json(outcome, validated, options.scores()));
+            try (Tasks.Use use = tasks.revalidate(options.task())) {
+                good &= classify(options, lines, validated(use), out);
             }
             out.flush();
         }
@@ -106,9 +98,23 @@ public class ClassifyLines implements QuarkusApplication {
         return lines;
     }
 
-    private Tasks.Validated task(TaskName name) {
+    private boolean classify(ClassifyOptions options, List<String> lines, Tasks.Validated validated, PrintStream out)
+            throws IOException {
+        boolean good = true;
+        int fields = validated.task().template().fields();
+        List<List<String>> rows =
+                lines.stream().map(line -> List.of(line.split("\t", fields))).toList();
+        for (Outcome outcome :
+                classifier.start(validated.task(), rows, options.truncate()).await()) {
+            good &= outcome instanceof Outcome.Answered;
+            out.println(json(outcome, validated, options.scores()));
+        }
+        return good;
+    }
+
+    private static Tasks.Validated validated(Tasks.Use use) {
         try {
-            return tasks.revalidate(name).join();
+            return use.validated().join();
         } catch (CompletionException e) {
             throw Errors.unwrap(e);
         }

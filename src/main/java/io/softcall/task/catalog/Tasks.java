@@ -28,6 +28,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
 
@@ -124,51 +125,99 @@ public class Tasks {
         }
     }
 
+    /**
+     * One call's use of a task. If the store has delivered a new version, memory for it stays reserved until all calls that
+     * share the revalidation have ended: large versions that calls hold would fill the heap, even if the cache has evicted
+     * them.
+     */
+    public static final class Use implements AutoCloseable {
+
+        private final CompletableFuture<Validated> validated;
+        private final Runnable end;
+
+        private Use(CompletableFuture<Validated> validated, Runnable end) {
+            this.validated = validated;
+            this.end = end;
+        }
+
+        /**
+         * Completes with the task, or exceptionally with a {@link SoftcallException} ({@code UNKNOWN_TASK}, {@code
+         * ARTIFACT_REFUSED}, {@code STORE_UNAVAILABLE}, {@code STORE_DENIED}, {@code OVERLOADED}).
+         */
+        public CompletableFuture<Validated> validated() {
+            return validated;
+        }
+
+        /** Ends the use; called once. */
+        @Override
+        public void close() {
+            end.run();
+        }
+    }
+
     /** One revalidation, whose answer several calls may share. */
     private static final class Revalidation {
 
         private final CompletableFuture<Validated> answer = new CompletableFuture<>();
+        private final Loading.Lease lease;
+        /** The calls that share it and have not ended, and the request while it is under way. */
+        private final AtomicInteger holders = new AtomicInteger(1);
         /**
          * Whether the request was sent, so that later calls must not share it. Changes only inside
          * {@code revalidations.compute}.
          */
         private boolean sent;
+
+        Revalidation(Loading.Lease lease) {
+            this.lease = lease;
+        }
+
+        /** Called inside {@code revalidations.compute}, so before the request has ended. */
+        Revalidation hold() {
+            holders.incrementAndGet();
+            return this;
+        }
+
+        void letGo() {
+            if (holders.decrementAndGet() == 0) {
+                lease.close();
+            }
+        }
     }
 
     /**
      * Asks the store whether the cached version is still the stored one, and fetches the stored one if it is not.
      *
-     * @return completes with the task, or exceptionally with a {@link SoftcallException} ({@code UNKNOWN_TASK}, {@code
-     *     ARTIFACT_REFUSED}, {@code STORE_UNAVAILABLE}, {@code STORE_DENIED})
+     * @return the caller closes it when it no longer needs the task
      */
-    public CompletableFuture<Validated> revalidate(TaskName name) {
+    public Use revalidate(TaskName name) {
         Known entry = known.getIfPresent(name);
         if (entry != null
                 && !entry.failing()
                 && entry.content() instanceof Content.Good(Task task)
                 && nanoTime.getAsLong() - entry.validatedNanos()
                         < config.maxAge().toNanos()) {
-            return CompletableFuture.completedFuture(new Validated(task, store.age(name.key())));
+            Validated validated = new Validated(task, store.age(name.key()));
+            return new Use(CompletableFuture.completedFuture(validated), () -> {});
         }
-        return join(name);
+        Revalidation joined = join(name);
+        return new Use(joined.answer, joined::letGo);
     }
 
-    private CompletableFuture<Validated> join(TaskName name) {
+    private Revalidation join(TaskName name) {
         return revalidations.compute(name, (key, newest) -> {
-                    if (newest == null) {
-                        Revalidation revalidation = new Revalidation();
-                        revalidation.sent = true;
-                        executor.execute(() -> send(key, revalidation));
-                        return revalidation;
-                    }
-                    if (newest.sent) {
-                        Revalidation revalidation = new Revalidation();
-                        executor.execute(() -> sendAfter(newest, key, revalidation));
-                        return revalidation;
-                    }
-                    return newest;
-                })
-                .answer;
+            if (newest != null && !newest.sent) {
+                return newest.hold();
+            }
+            Revalidation revalidation = new Revalidation(loading.lease(config.timeout())).hold();
+            if (newest == null) {
+                revalidation.sent = true;
+                executor.execute(() -> send(key, revalidation));
+            } else {
+                executor.execute(() -> sendAfter(newest, key, revalidation));
+            }
+            return revalidation;
+        });
     }
 
     private void sendAfter(Revalidation before, TaskName name, Revalidation revalidation) {
@@ -188,21 +237,23 @@ public class Tasks {
 
     private void send(TaskName name, Revalidation revalidation) {
         try {
-            Validated answer = ask(name);
+            Validated answer = ask(name, revalidation.lease);
             revalidations.remove(name, revalidation);
             revalidation.answer.complete(answer);
         } catch (RuntimeException | Error e) {
             revalidations.remove(name, revalidation);
             revalidation.answer.completeExceptionally(e);
+        } finally {
+            revalidation.letGo();
         }
     }
 
-    private Validated ask(TaskName name) {
+    private Validated ask(TaskName name, Loading.Lease lease) {
         Optional<Known> before = Optional.ofNullable(known.getIfPresent(name));
         Optional<String> version = before.map(Known::version);
         long asked = nanoTime.getAsLong();
         Known now;
-        try (Loading.Lease lease = loading.lease(config.timeout())) {
+        try {
             now = switch (store.get(name.key(), version, lease)) {
                 case Store.Unchanged() -> validated(before.orElseThrow(), asked);
                 case Store.Found found -> lease.run(() -> read(name, found, before, asked));

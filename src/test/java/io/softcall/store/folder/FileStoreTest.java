@@ -48,7 +48,7 @@ class FileStoreTest {
     @TempDir
     Path root;
 
-    private final Loading loading = new Loading(16 << 20);
+    private final Loading loading = new Loading(16 << 20, 16 << 20);
 
     private Path file;
     private FileStore store;
@@ -118,7 +118,7 @@ class FileStoreTest {
     /** Its memory was reserved by the smaller size. */
     @Test
     void aFileThatGrowsBeforeItIsReadIsLookedAtAgain() throws Exception {
-        Loading small = new Loading(1 << 20);
+        Loading small = new Loading(1 << 20, 1 << 20);
         Files.write(file, new byte[1_000]);
         byte[] larger = new byte[900_000];
         larger[899_999] = 7;
