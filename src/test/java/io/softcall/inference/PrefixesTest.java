@@ -26,6 +26,7 @@ import io.softcall.task.Prompt;
 import io.softcall.task.ReadyPrefix;
 import io.softcall.task.SoftPrompt;
 import io.softcall.task.StoredFloats;
+import io.softcall.task.StoredTask;
 import io.softcall.task.Task;
 import io.softcall.task.TaskName;
 import io.softcall.task.Template;
@@ -132,7 +133,7 @@ class PrefixesTest {
         try (ExecutorService callers = Executors.newFixedThreadPool(16)) {
             List<Future<?>> calls = new ArrayList<>();
             for (int i = 0; i < 400; i++) {
-                Task task = kv("kv-" + i % 3, TOKENS);
+                StoredTask task = kv("kv-" + i % 3, TOKENS);
                 calls.add(callers.submit(() -> {
                     Prefix prefix = prefixes.acquire(task, CompletableFuture::join);
                     assertTrue(prefix.retain());
@@ -160,11 +161,12 @@ class PrefixesTest {
                     assertThrows(TimeoutException.class, () -> future.get(100, TimeUnit.MILLISECONDS));
                     throw new CancellationException("the caller gives up");
                 }));
+        // The cache has kept one of the two, whichever, so the other one is freed now.
         first.release();
-        Prefix late = third.getFirst().get(60, TimeUnit.SECONDS);
         second.release();
+        Prefix late = third.getFirst().get(60, TimeUnit.SECONDS);
         // Its caller has gone, so only the cache may have a reference.
-        prefixes.forget(kv("c", TOKENS));
+        prefixes.forget(kv("c", TOKENS).task());
         for (int wait = 0; wait < 1_000 && late.retain(); wait++) {
             late.release();
             Thread.sleep(1);
@@ -178,7 +180,7 @@ class PrefixesTest {
         serve(bundle);
         Prefix held = prefixes.acquire(task(Optional.empty()), CompletableFuture::join);
         assertEquals(1, metrics.get("softcall.prefix.cached").gauge().value());
-        prefixes.forget(task(Optional.empty()));
+        prefixes.forget(task(Optional.empty()).task());
         assertEquals(0, metrics.get("softcall.prefix.cached").gauge().value());
         assertTrue(held.retain(), "whoever runs behind it still can");
         held.release();
@@ -219,22 +221,22 @@ class PrefixesTest {
         return new ReadyPrefix(tokens, new StoredFloats.F16(new short[(int) bytes(tokens) / Float.BYTES]));
     }
 
-    private Task kv(String name, int tokens) throws Exception {
+    private StoredTask kv(String name, int tokens) throws Exception {
         return task(name, "1", new KvPrompt(zeros(tokens)));
     }
 
-    private Task task(Optional<ReadyPrefix> ready) throws Exception {
+    private StoredTask task(Optional<ReadyPrefix> ready) throws Exception {
         float[] zeros = new float[TOKENS * bundle.hiddenSize()];
         return task("task", "1", new SoftPrompt(TOKENS, bundle.hiddenSize(), zeros, ready));
     }
 
     /** Returns a version of a task with this prompt. */
-    static Task task(String name, String version, Prompt prompt) throws Exception {
-        return new Task(
+    static StoredTask task(String name, String version, Prompt prompt) throws Exception {
+        Task task = new Task(
                 new TaskName(name),
                 version,
                 Optional.empty(),
-                prompt,
+                prompt.tokens(),
                 new LabelHead(List.of("a", "b"), new float[2 * HIDDEN], new float[2]),
                 new Template("{text}"),
                 new Kind.OneLabel(OptionalDouble.empty()),
@@ -242,5 +244,6 @@ class PrefixesTest {
                 Optional.empty(),
                 "{}",
                 1);
+        return new StoredTask(task, prompt);
     }
 }

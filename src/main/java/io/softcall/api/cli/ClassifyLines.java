@@ -11,6 +11,7 @@ import io.softcall.inference.Classifier;
 import io.softcall.inference.Classifier.Outcome;
 import io.softcall.inference.model.InferenceConfig;
 import io.softcall.jobs.files.ResultFields;
+import io.softcall.task.Task;
 import io.softcall.task.catalog.Tasks;
 import jakarta.inject.Singleton;
 import java.io.BufferedOutputStream;
@@ -20,9 +21,11 @@ import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.concurrent.CompletionException;
 
 /**
@@ -101,13 +104,14 @@ public class ClassifyLines implements QuarkusApplication {
     private boolean classify(ClassifyOptions options, List<String> lines, Tasks.Validated validated, PrintStream out)
             throws IOException {
         boolean good = true;
-        int fields = validated.task().template().fields();
+        Task task = validated.stored().task();
+        int fields = task.template().fields();
         List<List<String>> rows =
                 lines.stream().map(line -> List.of(line.split("\t", fields))).toList();
         for (Outcome outcome :
-                classifier.start(validated.task(), rows, options.truncate()).await()) {
+                classifier.start(validated.stored(), rows, options.truncate()).await()) {
             good &= outcome instanceof Outcome.Answered;
-            out.println(json(outcome, validated, options.scores()));
+            out.println(json(outcome, task, validated.staleness(), options.scores()));
         }
         return good;
     }
@@ -120,13 +124,13 @@ public class ClassifyLines implements QuarkusApplication {
         }
     }
 
-    private static String json(Outcome outcome, Tasks.Validated validated, boolean scores) throws IOException {
+    private static String json(Outcome outcome, Task task, Optional<Duration> staleness, boolean scores)
+            throws IOException {
         StringWriter line = new StringWriter();
         try (JsonGenerator out = JSON.createGenerator(line)) {
             out.writeStartObject();
             switch (outcome) {
-                case Outcome.Answered(Classification.Prediction row) ->
-                    ResultFields.label(out, validated.task(), row, scores);
+                case Outcome.Answered(Classification.Prediction row) -> ResultFields.label(out, task, row, scores);
                 case Outcome.Refused(SoftcallException problem) -> {
                     out.writeObjectFieldStart("error");
                     out.writeStringField("message", problem.getMessage());
@@ -134,9 +138,9 @@ public class ClassifyLines implements QuarkusApplication {
                     out.writeEndObject();
                 }
             }
-            out.writeStringField("version", validated.task().version());
-            if (validated.staleness().isPresent()) {
-                out.writeNumberField("stale_ms", validated.staleness().get().toMillis());
+            out.writeStringField("version", task.version());
+            if (staleness.isPresent()) {
+                out.writeNumberField("stale_ms", staleness.get().toMillis());
             }
             out.writeEndObject();
         }

@@ -105,7 +105,7 @@ class ModelsResource {
                     task.stored().orElse(Instant.EPOCH).getEpochSecond(),
                     "softcall",
                     task.version(),
-                    task.prompt().tokens(),
+                    task.promptTokens(),
                     task.artifactBytes(),
                     task.metadata());
         }
@@ -138,7 +138,7 @@ class ModelsResource {
         TaskName name = new TaskName(task);
         caller.require(name);
         try (Tasks.Use use = tasks.revalidate(name)) {
-            return new Details(use.validated().join().task());
+            return new Details(use.validated().join().stored().task());
         } catch (CompletionException e) {
             throw Errors.unwrap(e);
         }

@@ -31,7 +31,7 @@ class ArtifactAcceptance implements Acceptance {
     public Optional<String> refusal(String key, byte[] content, Optional<byte[]> held) {
         try {
             TaskName name = TaskName.ofKey(key);
-            Task task = reader.read(name, "", content);
+            Task task = reader.read(name, "", content).task();
             if (held.isPresent()) {
                 task.requireNotOlder(reader.signedAt(name, held.get()));
             }

@@ -11,7 +11,7 @@ import io.softcall.store.Store;
 import io.softcall.store.StoreConfig;
 import io.softcall.task.RefusedException;
 import io.softcall.task.Requirements;
-import io.softcall.task.Task;
+import io.softcall.task.StoredTask;
 import io.softcall.task.TaskName;
 import io.softcall.task.TaskPatterns;
 import io.softcall.task.artifact.ArtifactReader;
@@ -59,7 +59,7 @@ public class Tasks {
      *     since the version was last validated. It is present if a mirror answered, or if the store failed and
      *     {@code stale-if-error} allows this version.
      */
-    public record Validated(Task task, Optional<Duration> staleness) {}
+    public record Validated(StoredTask stored, Optional<Duration> staleness) {}
 
     private final Store store;
     private final StoreConfig config;
@@ -95,7 +95,7 @@ public class Tasks {
 
     /** The content of a stored object: a task, or an artifact that is refused. */
     private sealed interface Content {
-        record Good(Task task) implements Content {}
+        record Good(StoredTask stored) implements Content {}
 
         record Refused(String reason) implements Content {}
     }
@@ -111,13 +111,14 @@ public class Tasks {
     private record Known(
             String version,
             Content content,
-            Optional<Task> lastGood,
+            Optional<StoredTask> lastGood,
             long goodNanos,
             long validatedNanos,
             boolean failing) {
 
         int bytes() {
-            return (int) Math.min(ENTRY_BYTES + lastGood.map(Task::heapBytes).orElse(0L), Integer.MAX_VALUE);
+            return (int)
+                    Math.min(ENTRY_BYTES + lastGood.map(StoredTask::heapBytes).orElse(0L), Integer.MAX_VALUE);
         }
 
         Known failed() {
@@ -126,9 +127,8 @@ public class Tasks {
     }
 
     /**
-     * One call's use of a task. If the store has delivered a new version, memory for it stays reserved until all calls that
-     * share the revalidation have ended: large versions that calls hold would fill the heap, even if the cache has evicted
-     * them.
+     * One call's use of a stored task. If the store has delivered a new version, memory for it stays reserved until all calls
+     * that share the revalidation have closed their uses, because the cache may have evicted it meanwhile.
      */
     public static final class Use implements AutoCloseable {
 
@@ -188,16 +188,16 @@ public class Tasks {
     /**
      * Asks the store whether the cached version is still the stored one, and fetches the stored one if it is not.
      *
-     * @return the caller closes it when it no longer needs the task
+     * @return the caller closes it when it no longer needs the prompt
      */
     public Use revalidate(TaskName name) {
         Known entry = known.getIfPresent(name);
         if (entry != null
                 && !entry.failing()
-                && entry.content() instanceof Content.Good(Task task)
+                && entry.content() instanceof Content.Good(StoredTask stored)
                 && nanoTime.getAsLong() - entry.validatedNanos()
                         < config.maxAge().toNanos()) {
-            Validated validated = new Validated(task, store.age(name.key()));
+            Validated validated = new Validated(stored, store.age(name.key()));
             return new Use(CompletableFuture.completedFuture(validated), () -> {});
         }
         Revalidation joined = join(name);
@@ -274,7 +274,7 @@ public class Tasks {
         }
         remember(name, now);
         return switch (now.content()) {
-            case Content.Good(Task task) -> new Validated(task, store.age(name.key()));
+            case Content.Good(StoredTask stored) -> new Validated(stored, store.age(name.key()));
             case Content.Refused(String reason) -> stale(now).orElseThrow(() -> refusal(name, now.version(), reason));
         };
     }
@@ -315,7 +315,7 @@ public class Tasks {
     }
 
     /** Reads a fetched artifact. @throws SoftcallException {@code ARTIFACT_REFUSED} if it cannot be served */
-    public Task read(Artifact artifact) {
+    public StoredTask read(Artifact artifact) {
         try (Loading.Lease lease = loading.lease(LEASE_OF_COPIES)) {
             lease.take(artifact.bytes().length);
             return lease.run(() -> reader.read(artifact.name(), artifact.version(), artifact.bytes()));
@@ -351,12 +351,12 @@ public class Tasks {
             return validated(before.get(), asked);
         }
         try {
-            Task task = reader.read(name, found.version(), Optional.of(found.modified()), found.bytes());
-            Optional<Task> served = before.flatMap(Known::lastGood);
+            StoredTask stored = reader.read(name, found.version(), Optional.of(found.modified()), found.bytes());
+            Optional<StoredTask> served = before.flatMap(Known::lastGood);
             if (served.isPresent()) {
-                task.requireNotOlder(served.get().signedAt());
+                stored.task().requireNotOlder(served.get().task().signedAt());
             }
-            return new Known(found.version(), new Content.Good(task), Optional.of(task), asked, asked, false);
+            return new Known(found.version(), new Content.Good(stored), Optional.of(stored), asked, asked, false);
         } catch (RefusedException e) {
             return refused(name, found.version(), e.getMessage(), before, asked);
         }
@@ -382,19 +382,20 @@ public class Tasks {
     private Optional<Validated> stale(Known entry) {
         Duration age = Duration.ofNanos(nanoTime.getAsLong() - entry.goodNanos());
         return entry.lastGood()
-                .filter(task -> age.compareTo(config.staleIfError()) < 0)
-                .map(task -> new Validated(task, Optional.of(age)));
+                .filter(stored -> age.compareTo(config.staleIfError()) < 0)
+                .map(stored -> new Validated(stored, Optional.of(age)));
     }
 
     /**
      * Returns the version to speculate with while {@link #revalidate} is in progress. Empty if nothing is cached. Also empty
      * after a failure until the store answers again, because the result of the speculation would probably be discarded.
      */
-    public Optional<Task> cached(TaskName name) {
+    public Optional<StoredTask> cached(TaskName name) {
         return Optional.ofNullable(known.getIfPresent(name))
                 .filter(entry -> !entry.failing())
-                .flatMap(entry ->
-                        entry.content() instanceof Content.Good(Task task) ? Optional.of(task) : Optional.empty());
+                .flatMap(entry -> entry.content() instanceof Content.Good(StoredTask stored)
+                        ? Optional.of(stored)
+                        : Optional.empty());
     }
 
     /** Lists stored tasks as {@link TaskListing#list} does. */

@@ -138,6 +138,7 @@ class SignersTest {
         return new ArtifactReader(
                         new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 1_024, 128, layout, true),
                         signers)
-                .read(task, "1", artifact);
+                .read(task, "1", artifact)
+                .task();
     }
 }

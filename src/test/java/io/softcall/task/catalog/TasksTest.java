@@ -89,7 +89,7 @@ class TasksTest {
         nanos.addAndGet(TimeUnit.SECONDS.toNanos(9));
         store.away = true;
         Tasks.Validated answer = tasks.revalidate(NAME).validated().join();
-        assertEquals("v1", answer.task().version());
+        assertEquals("v1", answer.stored().task().version());
         assertEquals(9, answer.staleness().orElseThrow().toSeconds());
         nanos.addAndGet(TimeUnit.SECONDS.toNanos(1));
         assertEquals(Reason.STORE_UNAVAILABLE, failure(tasks));
@@ -193,9 +193,9 @@ class TasksTest {
         // The revalidation in flight has already read v1. Calls after this overwrite must not get v1.
         store.put("v2", Tiny.artifact("sentiment"));
         store.hold.countDown();
-        assertEquals("v1", first.join().task().version());
+        assertEquals("v1", first.join().stored().task().version());
         for (CompletableFuture<Tasks.Validated> one : joined) {
-            assertEquals("v2", one.join().task().version());
+            assertEquals("v2", one.join().stored().task().version());
         }
         assertEquals(2, store.asked.get());
     }
@@ -215,8 +215,8 @@ class TasksTest {
         // The slow answer is right for its own call, but is not cached, because a newer revalidation got a newer
         // version.
         release.countDown();
-        assertEquals("v1", slow.join().task().version());
-        assertEquals("v2", tasks.cached(NAME).orElseThrow().version());
+        assertEquals("v1", slow.join().stored().task().version());
+        assertEquals("v2", tasks.cached(NAME).orElseThrow().task().version());
     }
 
     @Test
@@ -245,7 +245,7 @@ class TasksTest {
         cached.validated().join();
         first.close();
         try (Tasks.Use second = tasks.revalidate(OTHER)) {
-            assertEquals("v1", second.validated().join().task().version());
+            assertEquals("v1", second.validated().join().stored().task().version());
         }
         cached.close();
     }
@@ -263,13 +263,13 @@ class TasksTest {
         Tasks.Use third = tasks.revalidate(NAME);
         first.close();
         store.hold.countDown();
-        assertEquals("v2", second.validated().join().task().version());
-        assertEquals("v2", third.validated().join().task().version());
+        assertEquals("v2", second.validated().join().stored().task().version());
+        assertEquals("v2", third.validated().join().stored().task().version());
         second.close();
         assertEquals(Reason.OVERLOADED, failure(tasks, OTHER));
         third.close();
         try (Tasks.Use other = tasks.revalidate(OTHER)) {
-            assertEquals("v2", other.validated().join().task().version());
+            assertEquals("v2", other.validated().join().stored().task().version());
         }
     }
 
@@ -291,7 +291,7 @@ class TasksTest {
 
     private static String version(Tasks tasks) {
         try (Tasks.Use use = tasks.revalidate(NAME)) {
-            return use.validated().join().task().version();
+            return use.validated().join().stored().task().version();
         }
     }
 
