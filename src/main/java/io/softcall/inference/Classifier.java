@@ -143,7 +143,7 @@ public class Classifier {
             if (ids.isEmpty()) {
                 return;
             }
-            Prefix prefix = prefixes.acquire(stored, future -> Deadline.awaitForever(future, "the encoder"));
+            Prefix prefix = prefixes.acquireBounded(stored, future -> Deadline.awaitForever(future, "the encoder"));
             try {
                 queued = Optional.of(batcher.submitBounded(task.name(), prefix, ids));
             } finally {

@@ -6,6 +6,7 @@ import com.github.benmanes.caffeine.cache.RemovalCause;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
+import io.softcall.SoftcallException;
 import io.softcall.inference.model.InferenceConfig;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
@@ -17,11 +18,14 @@ import io.softcall.task.StoredTask;
 import io.softcall.task.Task;
 import io.softcall.task.TaskName;
 import jakarta.annotation.PreDestroy;
+import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
@@ -30,6 +34,11 @@ import java.util.function.Supplier;
  */
 @Singleton
 class Prefixes {
+
+    /** The part of the heap for prompts whose prefixes are being made: their callers hold them, whatever the caches evict. */
+    private static final int PART_OF_THE_HEAP = 8;
+
+    private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
 
     /** A version of a task. Two tasks with equal content have two entries. */
     private record Key(TaskName name, String version) {}
@@ -47,11 +56,22 @@ class Prefixes {
      */
     private final ExecutorService loader = thread("load-");
 
+    private final long maxPendingBytes;
+    /** The bytes of the prompts whose prefixes are being made, on the Java heap. */
+    private final AtomicLong pendingBytes = new AtomicLong();
+
     private final Counter encoded;
     private final Counter ready;
 
+    @Inject
     Prefixes(Model model, InferenceConfig config, MeterRegistry metrics) {
+        this(model, config, metrics, Runtime.getRuntime().maxMemory() / PART_OF_THE_HEAP);
+    }
+
+    /** @param maxPendingBytes the bound on prompts whose prefixes are being made; a larger one is made alone */
+    Prefixes(Model model, InferenceConfig config, MeterRegistry metrics, long maxPendingBytes) {
         this.model = model;
+        this.maxPendingBytes = maxPendingBytes;
         this.cache = Caffeine.newBuilder()
                 .maximumWeight(config.prefix().cacheBytes().asLongValue())
                 .weigher((Key key, Prefix prefix) -> (int) Math.min(prefix.bytes(), Integer.MAX_VALUE))
@@ -95,11 +115,22 @@ class Prefixes {
      * release it.
      *
      * @param await waits for the future, which other callers may wait for too
+     * @throws SoftcallException {@code OVERLOADED} if the prompts of waiting callers take too much memory
      */
     Prefix acquire(StoredTask stored, Function<CompletableFuture<Prefix>, Prefix> await) {
+        return acquire(stored, await, true);
+    }
+
+    /** Returns the prefix as {@link #acquire} does, for a caller that bounds its prompts: it is not refused. */
+    Prefix acquireBounded(StoredTask stored, Function<CompletableFuture<Prefix>, Prefix> await) {
+        return acquire(stored, await, false);
+    }
+
+    private Prefix acquire(
+            StoredTask stored, Function<CompletableFuture<Prefix>, Prefix> await, boolean refusesIfOverloaded) {
         Key key = new Key(stored.task().name(), stored.task().version());
         while (true) {
-            Making making = new Making(stored.prompt());
+            Making making = new Making(stored.prompt(), refusesIfOverloaded);
             CompletableFuture<Prefix> future = cache.get(key, (missing, executor) -> making.begin());
             if (making.begun) {
                 return making.await(future, await);
@@ -119,18 +150,24 @@ class Prefixes {
     private final class Making {
 
         private final Prompt prompt;
+        private final boolean refusesIfOverloaded;
         private boolean begun;
 
-        Making(Prompt prompt) {
+        Making(Prompt prompt, boolean refusesIfOverloaded) {
             this.prompt = prompt;
+            this.refusesIfOverloaded = refusesIfOverloaded;
         }
 
         CompletableFuture<Prefix> begin() {
+            long bytes = prompt.heapBytes();
+            addPending(bytes, refusesIfOverloaded);
             begun = true;
-            return make(prompt).thenApply(prefix -> {
-                prefix.retain();
-                return prefix;
-            });
+            return make(prompt)
+                    .whenComplete((prefix, problem) -> pendingBytes.addAndGet(-bytes))
+                    .thenApply(prefix -> {
+                        prefix.retain();
+                        return prefix;
+                    });
         }
 
         Prefix await(CompletableFuture<Prefix> future, Function<CompletableFuture<Prefix>, Prefix> await) {
@@ -143,6 +180,16 @@ class Prefixes {
                     future.thenAccept(Prefix::release);
                 }
             }
+        }
+    }
+
+    private void addPending(long bytes, boolean refusesIfOverloaded) {
+        long all = pendingBytes.addAndGet(bytes);
+        if (refusesIfOverloaded && all > maxPendingBytes && all > bytes) {
+            pendingBytes.addAndGet(-bytes);
+            throw SoftcallException.overloaded(
+                    "prompts that wait for their prefixes take all memory for them: %d bytes".formatted(all - bytes),
+                    RETRY_AFTER);
         }
     }
 

@@ -72,7 +72,7 @@ class PrefixEvictionTest {
                 prefix.release();
             }
         }
-        Prefixes prefixes = new Prefixes(model, config(bytes * TASKS / 2), metrics);
+        Prefixes prefixes = new Prefixes(model, config(bytes * TASKS / 2), metrics, Long.MAX_VALUE);
         Queue<Prefix> seen = new ConcurrentLinkedQueue<>();
         try (ExecutorService threads = Executors.newFixedThreadPool(THREADS)) {
             List<Future<?>> callers = new ArrayList<>();

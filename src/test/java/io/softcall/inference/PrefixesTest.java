@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.softcall.ConfigMappings;
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
 import io.softcall.Tiny;
 import io.softcall.inference.model.Bundle;
 import io.softcall.inference.model.Device;
@@ -64,6 +66,10 @@ class PrefixesTest {
     }
 
     private void serve(Bundle served, long cacheBytes) {
+        serve(served, cacheBytes, Long.MAX_VALUE);
+    }
+
+    private void serve(Bundle served, long cacheBytes, long maxPendingBytes) {
         model = new OnnxModel(
                 served,
                 PartitionedTrunk.single(PackedWeights.of(served.served(), Optional.of(Tiny.PACKED))
@@ -76,7 +82,8 @@ class PrefixesTest {
                 model,
                 ConfigMappings.of(
                         InferenceConfig.class, Map.of("softcall.prefix.cache-bytes", Long.toString(cacheBytes))),
-                metrics);
+                metrics,
+                maxPendingBytes);
     }
 
     @AfterEach
@@ -172,6 +179,34 @@ class PrefixesTest {
             Thread.sleep(1);
         }
         assertFalse(late.retain());
+    }
+
+    /** Their callers hold the prompts while they wait for memory, so many large ones would fill the heap. */
+    @Test
+    void promptsThatWaitForTheirPrefixesAreBounded() throws Exception {
+        StoredTask waiting = kv("waits", TOKENS);
+        serve(bundle, bytes(TOKENS), waiting.prompt().heapBytes());
+        Prefix first = prefixes.acquire(kv("a", TOKENS), CompletableFuture::join);
+        Prefix second = prefixes.acquire(kv("b", TOKENS), CompletableFuture::join);
+        try (ExecutorService callers = Executors.newFixedThreadPool(2)) {
+            CompletableFuture<Void> begun = new CompletableFuture<>();
+            Future<Prefix> alone = callers.submit(() -> prefixes.acquire(waiting, future -> {
+                begun.complete(null);
+                return future.join();
+            }));
+            begun.get(60, TimeUnit.SECONDS);
+            SoftcallException e = assertThrows(
+                    SoftcallException.class, () -> prefixes.acquire(kv("c", TOKENS), CompletableFuture::join));
+            assertEquals(Reason.OVERLOADED, e.reason());
+            // A job bounds its prompts itself.
+            Future<Prefix> job =
+                    callers.submit(() -> prefixes.acquireBounded(kv("d", TOKENS), CompletableFuture::join));
+            first.release();
+            second.release();
+            alone.get(60, TimeUnit.SECONDS).release();
+            job.get(60, TimeUnit.SECONDS).release();
+        }
+        prefixes.acquire(kv("c", TOKENS), CompletableFuture::join).release();
     }
 
     /** A task that is overwritten all the time has one prefix in the cache, not one per version. */

@@ -159,6 +159,9 @@ public class Tasks {
     private static final class Revalidation {
 
         private final CompletableFuture<Validated> answer = new CompletableFuture<>();
+        /** Completes after {@link #answer}, but without its task: the next revalidation waits for it, and may wait for long. */
+        private final CompletableFuture<Void> ended = new CompletableFuture<>();
+
         private final Loading.Lease lease;
         /** The calls that share it and have not ended, and the request while it is under way. */
         private final AtomicInteger holders = new AtomicInteger(1);
@@ -214,17 +217,18 @@ public class Tasks {
                 revalidation.sent = true;
                 executor.execute(() -> send(key, revalidation));
             } else {
-                executor.execute(() -> sendAfter(newest, key, revalidation));
+                CompletableFuture<Void> before = newest.ended;
+                executor.execute(() -> sendAfter(before, key, revalidation));
             }
             return revalidation;
         });
     }
 
-    private void sendAfter(Revalidation before, TaskName name, Revalidation revalidation) {
+    private void sendAfter(CompletableFuture<Void> before, TaskName name, Revalidation revalidation) {
         try {
-            before.answer.get(sharedWait.toMillis(), TimeUnit.MILLISECONDS);
+            before.get(sharedWait.toMillis(), TimeUnit.MILLISECONDS);
         } catch (ExecutionException | TimeoutException e) {
-            // Only the callers of the previous revalidation get its failure.
+            // It is sent now.
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
@@ -244,6 +248,7 @@ public class Tasks {
             revalidations.remove(name, revalidation);
             revalidation.answer.completeExceptionally(e);
         } finally {
+            revalidation.ended.complete(null);
             revalidation.letGo();
         }
     }
