@@ -53,8 +53,8 @@ def _kv() -> Iterator[str]:
         return
     least, most = min(gains, key=gains.__getitem__), max(gains, key=gains.__getitem__)
     yield (
-        f"**KV prompts differ from soft ones by {_mean(gains.values()):+.2f} points**, the mean of {len(gains)} "
-        f"data sets; from {gains[least]:+.1f} on {least} to {gains[most]:+.1f} on {most} "
+        f"**KV prompts differ from soft ones by {_mean(gains.values()):+.2f} points**, the mean of "
+        f"{len(gains)} data sets; from {gains[least]:+.1f} on {least} to {gains[most]:+.1f} on {most} "
         "([KV prompts](#kv-prompts))."
     )
     gaps = {
