@@ -93,7 +93,7 @@ def trained(
             **found,
             artifact=_artifact(one, learner, prepared, base, found, others) if own is None else None,
             parameters=sum(parameter.numel() for parameter in learner.learnt.values()),
-            size=sum(parameter.numel() * parameter.element_size() for parameter in learner.learnt.values()),
+            size=_kept_bytes(learner),
             switch_seconds=_switch_seconds(learner),
             curve=list(map(list, learner.state.curve)),
             evaluations=list(map(list, learner.state.evaluations)),
@@ -118,6 +118,13 @@ def _artifact(
         training, prepared.rows, base, prepared.words, results, learner, [learner], unseen=unseen
     )
     return artifact
+
+
+def _kept_bytes(learner: Learner) -> int:
+    """Return the bytes of what was learnt: of a prompt as an artifact stores it, of others in float32."""
+    prompt = learner.classifier.prompt
+    others = [parameter for parameter in learner.learnt.values() if parameter is not prompt.learnt]
+    return prompt.array().nbytes + sum(each.numel() * each.element_size() for each in others)
 
 
 def _switch_seconds(learner: Learner) -> float:
