@@ -1,6 +1,6 @@
 """Tables of the effect of a prompt's length, rate, start, rows and template, and of what was tried."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from softcall.comparison.config import Method
@@ -19,7 +19,6 @@ TRIES = "try"
 FEW = "few"
 FOLDS = "folds"
 KV_FOLDS = "kv-folds"
-PLAIN = "plain"
 
 
 def effects() -> Iterator[tuple[str, str]]:
@@ -52,14 +51,22 @@ def cross_validated() -> str:
 
 def kv_cross_validated() -> str:
     """Settings of KV prompts by their accuracy on held-out folds; empty where nothing was recorded."""
-    plain = dict(Recorded.read(f"{KV_FOLDS}-{PLAIN}").prompts(Method.KV))
+    tried = [each for name in experiments(KV_FOLDS) for each in Recorded.read(name).prompts(Method.KV)]
+    usual = _usual([line.records[0].settings for _, line in tried])
     found: dict[str, dict[str, dict[str, Line]]] = {}
-    for name in experiments(KV_FOLDS):
-        for folder, line in Recorded.read(name).prompts(Method.KV):
-            data, fold = folder.rsplit("-", 1)
-            settings = _settings(_different(line, plain.get(folder, line)), line) or "defaults"
-            found.setdefault(data, {}).setdefault(settings, {})[fold] = line
+    for folder, line in tried:
+        data, fold = folder.rsplit("-", 1)
+        settings = line.records[0].settings
+        varied = [name for name in usual if settings.get(name) != usual[name]]
+        found.setdefault(data, {}).setdefault(_settings(varied, line) or "defaults", {})[fold] = line
     return _fold_table(found, "settings")
+
+
+def _usual(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The value that each setting has most often, None where it is missing; without seeds, which all vary."""
+    names = dict.fromkeys(name for each in settings for name in each if name != "seed")
+    values = {name: [each.get(name) for each in settings] for name in names}
+    return {name: max(each, key=each.count) for name, each in values.items()}
 
 
 def _fold_table(folded: Mapping[str, Mapping[str, Mapping[str, Line]]], varied: str) -> str:
