@@ -7,10 +7,12 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 
 /** A tiny random base with a few tasks, and PEFT's results for them. training-exporter/tests/make_tiny.py generates them. */
 public final class Tiny {
@@ -59,6 +61,21 @@ public final class Tiny {
         public Object input() {
             return texts.size() == 1 ? texts.getFirst() : texts;
         }
+    }
+
+    /** The labels of the task {@code topics}, which may have several, in order. */
+    public static final List<String> TOPICS = List.of("food", "film", "money", "文化");
+
+    private static final double[] TOPICS_THRESHOLDS = {0.5, 0.25, 0.625, 0.9375};
+
+    /** Returns the labels that PEFT's probabilities give a text of that task, the most probable first. */
+    public static List<String> topics(Row row) {
+        return IntStream.range(0, TOPICS.size())
+                .filter(i -> row.probs()[i] >= TOPICS_THRESHOLDS[i])
+                .boxed()
+                .sorted(Comparator.comparingDouble((Integer i) -> -row.probs()[i]))
+                .map(TOPICS::get)
+                .toList();
     }
 
     private record Golden(Row base, Map<String, List<Row>> tasks) {}

@@ -9,6 +9,7 @@ import io.softcall.inference.model.InferenceConfig;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
 import io.softcall.inference.model.Tokenizer;
+import io.softcall.task.StoredTask;
 import io.softcall.task.Task;
 import io.softcall.task.catalog.Tasks;
 import jakarta.inject.Singleton;
@@ -67,7 +68,7 @@ public class Classifier {
         try {
             Deadline deadline = new Deadline(limits.callTime(), cancellation);
             Classification answer = speculation.run(
-                    request.task(), deadline, task -> new Attempt(task, request, deadline), validated -> validated
+                    request.task(), deadline, stored -> new Attempt(stored, request, deadline), validated -> validated
                             .attempt()
                             .finish(deadline, validated));
             stages.record(answer.timings());
@@ -100,15 +101,16 @@ public class Classifier {
      * caller bounds the number of its inputs in progress, so they have no deadline and are never refused because the queue
      * is full. Blocks until the inputs are queued.
      *
+     * @param stored not needed any more when this returns
      * @param inputs each has one text, or two for a task on pairs
      * @param truncateTokens as in {@link ClassificationRequest}
      */
-    public Started start(Task task, List<List<String>> inputs, OptionalInt truncateTokens) {
-        Started started = new Started(task);
+    public Started start(StoredTask stored, List<List<String>> inputs, OptionalInt truncateTokens) {
+        Started started = new Started(stored.task());
         for (List<String> texts : inputs) {
             started.add(texts, truncateTokens);
         }
-        started.submit();
+        started.submit(stored);
         return started;
     }
 
@@ -137,11 +139,11 @@ public class Classifier {
             }
         }
 
-        private void submit() {
+        private void submit(StoredTask stored) {
             if (ids.isEmpty()) {
                 return;
             }
-            Prefix prefix = prefixes.acquire(task, future -> Deadline.awaitForever(future, "the encoder"));
+            Prefix prefix = prefixes.acquire(stored, future -> Deadline.awaitForever(future, "the encoder"));
             try {
                 queued = Optional.of(batcher.submitBounded(task.name(), prefix, ids));
             } finally {
@@ -185,7 +187,10 @@ public class Classifier {
         }
     }
 
-    /** The inputs of a request with one version of the task. Keeps a failure until {@link #finish} is called. */
+    /**
+     * The inputs of a request with one version of the task. Holds the prefix of its prompt, but not the prompt. Keeps a failure
+     * until {@link #finish} is called.
+     */
     private final class Attempt implements Speculation.Attempt {
 
         private final Task task;
@@ -195,10 +200,10 @@ public class Classifier {
         private long tokenizeNanos;
         private long prefixNanos;
 
-        Attempt(Task task, ClassificationRequest request, Deadline deadline) {
-            this.task = task;
+        Attempt(StoredTask stored, ClassificationRequest request, Deadline deadline) {
+            this.task = stored.task();
             try {
-                start(request, deadline);
+                start(stored, request, deadline);
             } catch (RuntimeException e) {
                 failure = Optional.of(e);
             }
@@ -209,11 +214,11 @@ public class Classifier {
             return task;
         }
 
-        private void start(ClassificationRequest request, Deadline deadline) {
+        private void start(StoredTask stored, ClassificationRequest request, Deadline deadline) {
             long began = System.nanoTime();
             tokenize(request, deadline);
             long tokenized = System.nanoTime();
-            Prefix prefix = prefixes.acquire(task, future -> deadline.await(future, "the encoder"));
+            Prefix prefix = prefixes.acquire(stored, future -> deadline.await(future, "the encoder"));
             try {
                 prefixNanos = System.nanoTime() - tokenized;
                 tokenizeNanos = tokenized - began;

@@ -60,7 +60,7 @@ final class InputLimits {
      * @throws SoftcallException {@code ARTIFACT_REFUSED} if the template leaves no token for a text
      */
     int tokens(Task task, OptionalInt truncateTokens) {
-        int most = Math.min(limits.tokens(), maxPositions - task.prompt().tokens());
+        int most = Math.min(limits.tokens(), maxPositions - task.promptTokens());
         int own = tokenizer.tokens(task.template());
         if (own >= most) {
             throw new SoftcallException(

@@ -10,12 +10,15 @@ import io.softcall.inference.model.InferenceConfig;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
 import io.softcall.task.KvPrompt;
+import io.softcall.task.Prompt;
 import io.softcall.task.ReadyPrefix;
 import io.softcall.task.SoftPrompt;
+import io.softcall.task.StoredTask;
 import io.softcall.task.Task;
 import io.softcall.task.TaskName;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Singleton;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -93,10 +96,10 @@ class Prefixes {
      *
      * @param await waits for the future, which other callers may wait for too
      */
-    Prefix acquire(Task task, Function<CompletableFuture<Prefix>, Prefix> await) {
-        Key key = new Key(task.name(), task.version());
+    Prefix acquire(StoredTask stored, Function<CompletableFuture<Prefix>, Prefix> await) {
+        Key key = new Key(stored.task().name(), stored.task().version());
         while (true) {
-            Making making = new Making(task);
+            Making making = new Making(stored.prompt());
             CompletableFuture<Prefix> future = cache.get(key, (missing, executor) -> making.begin());
             if (making.begun) {
                 return making.await(future, await);
@@ -115,27 +118,30 @@ class Prefixes {
      */
     private final class Making {
 
-        private final Task task;
+        private final Prompt prompt;
         private boolean begun;
 
-        Making(Task task) {
-            this.task = task;
+        Making(Prompt prompt) {
+            this.prompt = prompt;
         }
 
         CompletableFuture<Prefix> begin() {
             begun = true;
-            return make(task).thenApply(prefix -> {
+            return make(prompt).thenApply(prefix -> {
                 prefix.retain();
                 return prefix;
             });
         }
 
         Prefix await(CompletableFuture<Prefix> future, Function<CompletableFuture<Prefix>, Prefix> await) {
+            Optional<Prefix> prefix = Optional.empty();
             try {
-                return await.apply(future);
-            } catch (RuntimeException e) {
-                future.thenAccept(Prefix::release);
-                throw e;
+                prefix = Optional.of(await.apply(future));
+                return prefix.get();
+            } finally {
+                if (prefix.isEmpty()) {
+                    future.thenAccept(Prefix::release);
+                }
             }
         }
     }
@@ -148,10 +154,10 @@ class Prefixes {
         cache.synchronous().invalidate(new Key(task.name(), task.version()));
     }
 
-    private CompletableFuture<Prefix> make(Task task) {
-        return switch (task.prompt()) {
+    private CompletableFuture<Prefix> make(Prompt prompt) {
+        return switch (prompt) {
             case KvPrompt(ReadyPrefix prefix) -> load(prefix);
-            case SoftPrompt prompt -> prompt.ready().map(this::load).orElseGet(() -> encode(prompt));
+            case SoftPrompt soft -> soft.ready().map(this::load).orElseGet(() -> encode(soft));
         };
     }
 

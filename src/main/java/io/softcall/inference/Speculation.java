@@ -1,5 +1,6 @@
 package io.softcall.inference;
 
+import io.softcall.task.StoredTask;
 import io.softcall.task.Task;
 import io.softcall.task.TaskName;
 import io.softcall.task.catalog.Tasks;
@@ -46,31 +47,42 @@ final class Speculation<A extends Speculation.Attempt> {
      * Makes an attempt with the cached version, and another one if the store has another version. Returns the result of the
      * attempt with the stored version.
      *
-     * @param begin begins an attempt; it must not throw
+     * @param begin begins an attempt, which does not need the prompt any more when this returns; it must not throw
      * @param finish waits for the result of the attempt with the stored version
      * @throws io.softcall.SoftcallException if the stored version is unavailable, or if {@code finish} throws
      */
-    <R> R run(TaskName task, Deadline deadline, Function<Task, A> begin, Function<Validated<A>, R> finish) {
-        long began = System.nanoTime();
-        CompletableFuture<Tasks.Validated> revalidation = tasks.revalidate(task);
-        CompletableFuture<Long> fetchNanos = revalidation.thenApply(answer -> System.nanoTime() - began);
-        Optional<A> speculative = tasks.cached(task).map(begin);
+    <R> R run(TaskName task, Deadline deadline, Function<StoredTask, A> begin, Function<Validated<A>, R> finish) {
+        Validated<A> validated = attempt(task, deadline, begin);
         try {
-            Tasks.Validated stored = deadline.await(revalidation, "the store");
+            return finish.apply(validated);
+        } finally {
+            validated.attempt().cancel();
+        }
+    }
+
+    /** Begins the attempt with the stored version. When this returns, the call holds no prompt. */
+    private Validated<A> attempt(TaskName task, Deadline deadline, Function<StoredTask, A> begin) {
+        long began = System.nanoTime();
+        try (Tasks.Use use = tasks.revalidate(task)) {
+            CompletableFuture<Long> fetchNanos = use.validated().thenApply(answer -> System.nanoTime() - began);
+            Optional<A> speculative = tasks.cached(task).map(begin);
+            Tasks.Validated answer;
+            long nanos;
+            try {
+                answer = deadline.await(use.validated(), "the store");
+                nanos = deadline.await(fetchNanos, "the store");
+            } catch (RuntimeException e) {
+                speculative.ifPresent(Attempt::cancel);
+                throw e;
+            }
             A attempt = speculative
-                    .filter(made -> made.task().version().equals(stored.task().version()))
+                    .filter(made ->
+                            made.task().version().equals(answer.stored().task().version()))
                     .orElseGet(() -> {
                         speculative.ifPresent(this::supersede);
-                        return begin.apply(stored.task());
+                        return begin.apply(answer.stored());
                     });
-            try {
-                return finish.apply(
-                        new Validated<>(attempt, stored.staleness(), deadline.await(fetchNanos, "the store")));
-            } finally {
-                attempt.cancel();
-            }
-        } finally {
-            speculative.ifPresent(Attempt::cancel);
+            return new Validated<>(attempt, answer.staleness(), nanos);
         }
     }
 

@@ -10,22 +10,37 @@ import java.util.function.Supplier;
 /**
  * Bounds the loading of objects: reading, hashing and parsing their contents. The bytes that are loaded at the same time are
  * bounded, so that many large objects do not fill the heap. They are reserved before anything is allocated, in the order of
- * arrival, so that small contents do not keep a large one waiting. The work is done on threads of its own.
+ * arrival. Large contents have room of their own, because their transfer may take long: small ones never wait for them, and
+ * never keep them waiting. The work is done on threads of its own.
  */
 public final class Loading {
 
     private static final int PERMIT_BYTES = 1_024;
     private static final int WAITING = 1_024;
 
-    private final int permits;
-    private final Semaphore room;
+    /** A content is large if it takes more than this part of the room for small ones. */
+    private static final int LARGE = 4;
+
+    private final Room roomForSmall;
+    private final Room roomForLarge;
     private final Workers workers =
             new Workers("artifacts", Runtime.getRuntime().availableProcessors(), WAITING);
 
-    /** @param bytes the bound on the bytes that are loaded at the same time; a larger content is loaded alone */
-    public Loading(long bytes) {
-        permits = Math.clamp(bytes / PERMIT_BYTES, 1, Integer.MAX_VALUE);
-        room = new Semaphore(permits, true);
+    /**
+     * @param small the bound on the bytes of small contents that are loaded at the same time
+     * @param large the bound on those of large contents; one that exceeds it is the only large one
+     */
+    public Loading(long small, long large) {
+        roomForSmall = Room.of(small);
+        roomForLarge = Room.of(large);
+    }
+
+    private record Room(int permits, Semaphore free) {
+
+        static Room of(long bytes) {
+            int permits = Math.clamp(bytes / PERMIT_BYTES, 1, Integer.MAX_VALUE);
+            return new Room(permits, new Semaphore(permits, true));
+        }
     }
 
     /** Returns a lease for one object, which takes no memory yet. The caller closes it when it no longer needs the content. */
@@ -37,6 +52,7 @@ public final class Loading {
     public final class Lease implements AutoCloseable {
 
         private final Duration timeout;
+        private Room room = roomForSmall;
         private int taken;
 
         private Lease(Duration timeout) {
@@ -50,9 +66,11 @@ public final class Loading {
          */
         public void take(long bytes) {
             close();
-            int wanted = (int) Math.min(permits, bytes / PERMIT_BYTES + 1);
+            long permits = bytes / PERMIT_BYTES + 1;
+            room = permits > roomForSmall.permits() / LARGE ? roomForLarge : roomForSmall;
+            int wanted = (int) Math.min(room.permits(), permits);
             try {
-                if (!room.tryAcquire(wanted, timeout.toNanos(), TimeUnit.NANOSECONDS)) {
+                if (!room.free().tryAcquire(wanted, timeout.toNanos(), TimeUnit.NANOSECONDS)) {
                     throw SoftcallException.overloaded(
                             "other artifacts are being loaded, and take all memory for loading", timeout);
                 }
@@ -79,7 +97,7 @@ public final class Loading {
 
         @Override
         public void close() {
-            room.release(taken);
+            room.free().release(taken);
             taken = 0;
         }
     }

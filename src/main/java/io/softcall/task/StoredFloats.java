@@ -19,11 +19,18 @@ public sealed interface StoredFloats {
     /** Returns the bytes of the numbers. */
     long bytes();
 
-    /** Converts {@code count} numbers, beginning with the one at index {@code from}. */
-    float[] floats(int from, int count);
+    /** Converts {@code count} numbers, beginning with the one at index {@code from}, into the beginning of an array. */
+    void convert(int from, float[] to, int count);
 
     /** Returns the index of the first number that is not finite; empty if all are. */
     OptionalInt firstNotFinite();
+
+    /** Returns {@code count} numbers as float32, beginning with the one at index {@code from}. */
+    default float[] floats(int from, int count) {
+        float[] floats = new float[count];
+        convert(from, floats, count);
+        return floats;
+    }
 
     /** Returns all numbers as float32. The result must not be changed. */
     default float[] floats() {
@@ -32,11 +39,13 @@ public sealed interface StoredFloats {
 
     /** Writes numbers, beginning with the one at index {@code from}, until the buffer is full. */
     default void copy(int from, FloatBuffer to) {
+        float[] chunk = new float[Math.min(to.remaining(), CHUNK)];
         int next = from;
         while (to.hasRemaining()) {
-            float[] chunk = floats(next, Math.min(to.remaining(), CHUNK));
-            to.put(chunk);
-            next += chunk.length;
+            int count = Math.min(to.remaining(), chunk.length);
+            convert(next, chunk, count);
+            to.put(chunk, 0, count);
+            next += count;
         }
     }
 
@@ -54,10 +63,8 @@ public sealed interface StoredFloats {
         }
 
         @Override
-        public float[] floats(int from, int count) {
-            float[] floats = new float[count];
-            System.arraycopy(values, from, floats, 0, count);
-            return floats;
+        public void convert(int from, float[] to, int count) {
+            System.arraycopy(values, from, to, 0, count);
         }
 
         @Override
@@ -97,12 +104,10 @@ public sealed interface StoredFloats {
         }
 
         @Override
-        public float[] floats(int from, int count) {
-            float[] floats = new float[count];
+        public void convert(int from, float[] to, int count) {
             for (int i = 0; i < count; i++) {
-                floats[i] = Float.float16ToFloat(values[from + i]);
+                to[i] = Float.float16ToFloat(values[from + i]);
             }
-            return floats;
         }
 
         @Override
@@ -127,12 +132,10 @@ public sealed interface StoredFloats {
         }
 
         @Override
-        public float[] floats(int from, int count) {
-            float[] floats = new float[count];
+        public void convert(int from, float[] to, int count) {
             for (int i = 0; i < count; i++) {
-                floats[i] = Float.intBitsToFloat(values[from + i] << Short.SIZE);
+                to[i] = Float.intBitsToFloat(values[from + i] << Short.SIZE);
             }
-            return floats;
         }
 
         @Override

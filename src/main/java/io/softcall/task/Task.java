@@ -4,10 +4,11 @@ import java.time.Instant;
 import java.util.Optional;
 
 /**
- * A stored task with everything that a call needs. All parts were validated.
+ * A stored task with everything that answers need; {@link StoredTask} has its prompt, too. All parts were validated.
  *
  * @param version the store's identifier of this content
  * @param stored the time when this version was stored; empty for a task that was read from a copy
+ * @param promptTokens the number of the prompt's tokens, each of which takes a position
  * @param temperature the divisor of the logits before they become probabilities; greater than 0
  * @param signedAt the time of the signature; empty if no signatures are required
  * @param metadata the artifact's {@code softcall} metadata, as JSON for people to read
@@ -17,7 +18,7 @@ public record Task(
         TaskName name,
         String version,
         Optional<Instant> stored,
-        Prompt prompt,
+        int promptTokens,
         LabelHead head,
         Template template,
         Kind kind,
@@ -37,10 +38,9 @@ public record Task(
         }
     }
 
-    /** Estimates the bytes that this takes on the Java heap, as the weight in caches. */
-    public long heapBytes() {
+    /** Estimates the bytes that this takes on the Java heap. */
+    long heapBytes() {
         return OBJECT_BYTES
-                + prompt.heapBytes()
                 + head.heapBytes()
                 + kind.heapBytes()
                 // The template keeps its source and its parts.
@@ -52,13 +52,14 @@ public record Task(
      * Refuses this task if it was signed before the served version, so that nobody can bring back an old prompt by storing it
      * again.
      *
-     * @throws RefusedException if this was signed before {@code served}
+     * @param servedSignedAt the time when the served version was signed
+     * @throws RefusedException if this was signed before it
      */
-    public void requireNotOlder(Task served) throws RefusedException {
-        if (signedAt.isPresent() && signedAt.get().isBefore(served.signedAt().orElse(Instant.MIN))) {
+    public void requireNotOlder(Optional<Instant> servedSignedAt) throws RefusedException {
+        if (signedAt.isPresent() && signedAt.get().isBefore(servedSignedAt.orElse(Instant.MIN))) {
             throw new RefusedException(
                     "it was signed at %s, before the served version, which was signed at %s",
-                    signedAt.get(), served.signedAt().orElseThrow());
+                    signedAt.get(), servedSignedAt.get());
         }
     }
 }

@@ -76,12 +76,13 @@ class KeysTest {
                 .get("/v1/models")
                 .then()
                 .statusCode(200)
-                .body("data.id", contains("acme/intent", "sentiment"));
+                .body("data.id", contains("acme/intent", "acme/kv-long", "sentiment"));
         page("limit=1")
                 .body("data.id", contains("acme/intent"))
                 .body("has_more", is(true))
                 .body("next_after", is("acme/intent"));
-        page("limit=1&after=acme/intent")
+        page("limit=1&after=acme/intent").body("data.id", contains("acme/kv-long"));
+        page("limit=1&after=acme/kv-long")
                 .body("data.id", contains("sentiment"))
                 .body("has_more", is(false))
                 .body("$", not(hasKey("next_after")));

@@ -53,6 +53,31 @@ class MirrorTest {
         given().get("/v1/models/sentiment").then().statusCode(200).body("version", is(now));
     }
 
+    /** A copy is accepted, aged, replaced and shown like that of a soft prompt. */
+    @Test
+    void aKvPromptIsMirrored() throws Exception {
+        store.put("kv", Tiny.artifact("kv"));
+        byte[] whole = MessageDigest.getInstance("SHA-256").digest(Tiny.artifact("kv"));
+        String version = HexFormat.of().formatHex(whole);
+        awaitVersion("kv", version).body("stale_ms", notNullValue());
+        store.put("kv", Tiny.broken("kv-infinite"));
+        store.put("acme/kv-long", Tiny.artifact("kv"));
+        // Once the other task has changed, a round has seen the refused version.
+        awaitVersion("acme/kv-long", version);
+        classify("kv").statusCode(200).body("version", is(version));
+        given().get("/v1/models/kv").then().statusCode(200).body("task.prompt", is("kv"));
+    }
+
+    private static ValidatableResponse awaitVersion(String task, String version) {
+        long end = System.nanoTime() + LIMIT_NANOS;
+        ValidatableResponse answer = await(task, 200);
+        while (!answer.extract().path("version").equals(version)) {
+            assertTrue(System.nanoTime() < end, "the version did not arrive");
+            answer = classify(task).statusCode(200);
+        }
+        return answer;
+    }
+
     @Test
     void anObjectThatIsNotWhatWasStoredIsRefused() {
         store.client()

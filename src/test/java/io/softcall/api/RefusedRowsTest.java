@@ -9,7 +9,7 @@ import io.softcall.EditedArtifact;
 import io.softcall.S3Server;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.inference.Classifier;
-import io.softcall.task.Task;
+import io.softcall.task.StoredTask;
 import io.softcall.task.TaskName;
 import io.softcall.task.catalog.Tasks;
 import jakarta.inject.Inject;
@@ -43,7 +43,8 @@ class RefusedRowsTest {
 
     private void assertRowsAreRefused(EditedArtifact artifact) {
         store.put("broken/rows", artifact.bytes());
-        Task version = tasks.revalidate(new TaskName("broken/rows")).join().task();
+        StoredTask version =
+                tasks.revalidate(new TaskName("broken/rows")).validated().join().stored();
         List<Classifier.Outcome> outcomes = classifier
                 .start(version, List.of(List.of("x"), List.of("y")), OptionalInt.empty())
                 .await();

@@ -18,7 +18,7 @@ import io.softcall.inference.onnx.PackedWeights;
 import io.softcall.inference.onnx.PartitionedTrunk;
 import io.softcall.inference.onnx.SessionResources;
 import io.softcall.task.SoftPrompt;
-import io.softcall.task.Task;
+import io.softcall.task.StoredTask;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -85,7 +85,7 @@ class PrefixEvictionTest {
                         Prefix prefix = prefixes.acquire(task(task, version), CompletableFuture::join);
                         seen.add(prefix);
                         if (random.nextInt(4) == 0) {
-                            prefixes.forget(task(task, version));
+                            prefixes.forget(task(task, version).task());
                         }
                         float[] hidden = run(model, prefix);
                         prefix.release();
@@ -110,7 +110,7 @@ class PrefixEvictionTest {
         return model.forward(List.of(new Model.Sequence(IDS, prefix)), true)[0];
     }
 
-    private Task task(int number, int version) throws Exception {
+    private StoredTask task(int number, int version) throws Exception {
         float[] values = new float[TOKENS * bundle.hiddenSize()];
         Arrays.fill(values, (number * VERSIONS + version + 1) / 100f);
         return PrefixesTest.task(

@@ -10,7 +10,6 @@ import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.task.Kind;
 import io.softcall.task.LabelHead;
-import io.softcall.task.SoftPrompt;
 import io.softcall.task.Task;
 import io.softcall.task.TaskName;
 import io.softcall.task.Template;
@@ -108,7 +107,7 @@ class ScoringTest {
                 new TaskName("task"),
                 "1",
                 Optional.empty(),
-                new SoftPrompt(1, labels, new float[labels], Optional.empty()),
+                1,
                 new LabelHead(
                         IntStream.range(0, labels).mapToObj(Integer::toString).toList(), identity, new float[labels]),
                 new Template("{text}"),

@@ -13,13 +13,13 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
-/** Large contents wait for each other, small ones do not wait, and one that exceeds the bound is loaded alone. */
+/** Large contents wait for each other, small ones do not wait, and one that exceeds the bound is the only large one. */
 class LoadingTest {
 
     private static final Duration LONG = Duration.ofSeconds(60);
     private static final Duration SHORT = Duration.ofMillis(10);
 
-    private final Loading loading = new Loading(1 << 20);
+    private final Loading loading = new Loading(1 << 20, 1 << 20);
 
     @Test
     void whatFindsNoRoomInTimeIsRefused() {
@@ -40,13 +40,13 @@ class LoadingTest {
         }
         try (Loading.Lease huge = loading.lease(SHORT)) {
             huge.take(Long.MAX_VALUE);
-            assertThrows(SoftcallException.class, () -> loading.lease(SHORT).take(1));
+            assertThrows(SoftcallException.class, () -> loading.lease(SHORT).take(300_000));
         }
     }
 
-    /** Otherwise small contents could keep a large one waiting for ever. */
+    /** Otherwise contents that are not quite as large could keep it waiting for ever. */
     @Test
-    void aSmallContentWaitsBehindALargeOneThatCameFirst() throws Exception {
+    void aLargeContentGetsItsTurn() throws Exception {
         CompletableFuture<Void> taken = new CompletableFuture<>();
         try (Loading.Lease first = loading.lease(LONG)) {
             first.take(500_000);
@@ -59,11 +59,23 @@ class LoadingTest {
             while (large.getState() != Thread.State.TIMED_WAITING) {
                 Thread.sleep(1);
             }
-            try (Loading.Lease small = loading.lease(SHORT)) {
-                assertThrows(SoftcallException.class, () -> small.take(1_000));
+            try (Loading.Lease next = loading.lease(SHORT)) {
+                assertThrows(SoftcallException.class, () -> next.take(300_000));
             }
         }
         taken.get();
+    }
+
+    /** The transfer of a large content may take half a minute. */
+    @Test
+    void smallContentsNeverWaitForLargeOnes() {
+        try (Loading.Lease huge = loading.lease(LONG);
+                Loading.Lease small = loading.lease(SHORT);
+                Loading.Lease another = loading.lease(SHORT)) {
+            huge.take(Long.MAX_VALUE);
+            small.take(250_000);
+            another.take(250_000);
+        }
     }
 
     @Test

@@ -11,7 +11,7 @@ import io.softcall.inference.Classifier;
 import io.softcall.inference.Classifier.Outcome;
 import io.softcall.inference.model.InferenceConfig;
 import io.softcall.jobs.files.ResultFields;
-import io.softcall.task.TaskName;
+import io.softcall.task.Task;
 import io.softcall.task.catalog.Tasks;
 import jakarta.inject.Singleton;
 import java.io.BufferedOutputStream;
@@ -21,9 +21,11 @@ import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.concurrent.CompletionException;
 
 /**
@@ -80,15 +82,8 @@ public class ClassifyLines implements QuarkusApplication {
     boolean run(ClassifyOptions options, BufferedReader in, PrintStream out) throws IOException {
         boolean good = true;
         for (List<String> lines = next(in); !lines.isEmpty(); lines = next(in)) {
-            Tasks.Validated validated = task(options.task());
-            int fields = validated.task().template().fields();
-            List<List<String>> rows = lines.stream()
-                    .map(line -> List.of(line.split("\t", fields)))
-                    .toList();
-            for (Outcome outcome :
-                    classifier.start(validated.task(), rows, options.truncate()).await()) {
-                good &= outcome instanceof Outcome.Answered;
-                out.println(json(outcome, validated, options.scores()));
+            try (Tasks.Use use = tasks.revalidate(options.task())) {
+                good &= classify(options, lines, validated(use), out);
             }
             out.flush();
         }
@@ -106,21 +101,36 @@ public class ClassifyLines implements QuarkusApplication {
         return lines;
     }
 
-    private Tasks.Validated task(TaskName name) {
+    private boolean classify(ClassifyOptions options, List<String> lines, Tasks.Validated validated, PrintStream out)
+            throws IOException {
+        boolean good = true;
+        Task task = validated.stored().task();
+        int fields = task.template().fields();
+        List<List<String>> rows =
+                lines.stream().map(line -> List.of(line.split("\t", fields))).toList();
+        for (Outcome outcome :
+                classifier.start(validated.stored(), rows, options.truncate()).await()) {
+            good &= outcome instanceof Outcome.Answered;
+            out.println(json(outcome, task, validated.staleness(), options.scores()));
+        }
+        return good;
+    }
+
+    private static Tasks.Validated validated(Tasks.Use use) {
         try {
-            return tasks.revalidate(name).join();
+            return use.validated().join();
         } catch (CompletionException e) {
             throw Errors.unwrap(e);
         }
     }
 
-    private static String json(Outcome outcome, Tasks.Validated validated, boolean scores) throws IOException {
+    private static String json(Outcome outcome, Task task, Optional<Duration> staleness, boolean scores)
+            throws IOException {
         StringWriter line = new StringWriter();
         try (JsonGenerator out = JSON.createGenerator(line)) {
             out.writeStartObject();
             switch (outcome) {
-                case Outcome.Answered(Classification.Prediction row) ->
-                    ResultFields.label(out, validated.task(), row, scores);
+                case Outcome.Answered(Classification.Prediction row) -> ResultFields.label(out, task, row, scores);
                 case Outcome.Refused(SoftcallException problem) -> {
                     out.writeObjectFieldStart("error");
                     out.writeStringField("message", problem.getMessage());
@@ -128,9 +138,9 @@ public class ClassifyLines implements QuarkusApplication {
                     out.writeEndObject();
                 }
             }
-            out.writeStringField("version", validated.task().version());
-            if (validated.staleness().isPresent()) {
-                out.writeNumberField("stale_ms", validated.staleness().get().toMillis());
+            out.writeStringField("version", task.version());
+            if (staleness.isPresent()) {
+                out.writeNumberField("stale_ms", staleness.get().toMillis());
             }
             out.writeEndObject();
         }

@@ -20,16 +20,22 @@ import java.util.stream.Stream;
  * Softcall supports it. It is ignored when it cannot change the answer, and refused when it asks for an answer that
  * Softcall cannot give. A value of {@code null} counts as absent.
  *
- * @param scores whether the answer contains the probability of every label
+ * @param scores which labels' probabilities the answer names; empty: none
  * @param logits whether the answer contains the label logits
  * @param activation whether {@code probs} are probabilities; otherwise they are logits
  * @param id the caller's id of this request
  */
 public record ClassifyRequest(
-        ClassificationRequest classification, boolean scores, boolean logits, boolean activation, Optional<String> id) {
+        ClassificationRequest classification,
+        Optional<ScoreSelection> scores,
+        boolean logits,
+        boolean activation,
+        Optional<String> id) {
 
     private static final String REQUEST_ID = "request_id";
     private static final int MAX_ID = 200;
+    private static final String TOP_K = "top_k";
+    private static final String MIN_SCORE = "min_score";
 
     /** vLLM's current and former names of the switch for the activation. */
     private static final List<String> ACTIVATION = List.of("use_activation", "activation", "softmax");
@@ -42,6 +48,8 @@ public record ClassifyRequest(
             "model",
             "input",
             "scores",
+            TOP_K,
+            MIN_SCORE,
             "logits",
             "truncate_prompt_tokens",
             "truncation_side",
@@ -73,10 +81,32 @@ public record ClassifyRequest(
         refuseOtherTokens(body, truncate.isPresent());
         return new ClassifyRequest(
                 new ClassificationRequest(task(body.path("model")), items(body.path("input")), truncate),
-                flag(body, "scores", false),
+                scores(body),
                 flag(body, "logits", false),
                 ACTIVATION.stream().allMatch(name -> flag(body, name, true)),
                 id(body.path(REQUEST_ID)));
+    }
+
+    /** Either of the bounds asks for scores, too. */
+    private static Optional<ScoreSelection> scores(JsonNode body) {
+        boolean all = flag(body, "scores", false);
+        JsonNode topK = body.path(TOP_K);
+        JsonNode minScore = body.path(MIN_SCORE);
+        if (isGiven(topK) && !(topK.isInt() && topK.intValue() >= 1)) {
+            throw SoftcallException.invalid(
+                    "%s is %s, expected a number of labels from 1 to %d",
+                    TOP_K, topK.isNumber() ? topK : kind(topK), Integer.MAX_VALUE);
+        }
+        if (isGiven(minScore) && !(minScore.isNumber() && minScore.doubleValue() >= 0 && minScore.doubleValue() <= 1)) {
+            throw SoftcallException.invalid(
+                    "%s is %s, expected a probability from 0 to 1",
+                    MIN_SCORE, minScore.isNumber() ? minScore : kind(minScore));
+        }
+        if (!isGiven(topK) && !isGiven(minScore)) {
+            return all ? Optional.of(new ScoreSelection.All()) : Optional.empty();
+        }
+        return Optional.of(new ScoreSelection.Best(
+                isGiven(topK) ? topK.intValue() : Integer.MAX_VALUE, isGiven(minScore) ? minScore.doubleValue() : 0));
     }
 
     /** Refuses other tokens than those of training: texts had no special tokens, and were cut at their end. */

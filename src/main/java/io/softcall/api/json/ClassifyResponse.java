@@ -7,7 +7,6 @@ import io.softcall.inference.Classification;
 import io.softcall.task.Task;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
@@ -39,7 +38,7 @@ public record ClassifyResponse(
      * @param labels the labels of a task of any number of them, the most probable first; null for other tasks
      * @param probs by label index: probabilities, or logits when the request turns the activation off
      * @param score the label's probability; without a label the highest probability
-     * @param scores probabilities by label name, on request
+     * @param scores probabilities by label name, on request of those that the request selects
      * @param logits by label index, before the temperature, on request
      */
     @RegisterForReflection
@@ -87,13 +86,6 @@ public record ClassifyResponse(
 
     private static Item item(int index, ClassifyRequest request, List<String> labels, Classification.Prediction row) {
         double[] probs = row.probabilities();
-        Map<String, Double> scores = null;
-        if (request.scores()) {
-            scores = new LinkedHashMap<>();
-            for (int i = 0; i < probs.length; i++) {
-                scores.put(labels.get(i), probs[i]);
-            }
-        }
         return new Item(
                 index,
                 row.label().isPresent() ? labels.get(row.label().getAsInt()) : null,
@@ -104,7 +96,7 @@ public record ClassifyResponse(
                 row.abstained(),
                 request.activation() ? probs : doubles(row.logits()),
                 probs.length,
-                scores,
+                request.scores().map(selection -> selection.of(labels, probs)).orElse(null),
                 request.logits() ? row.logits() : null);
     }
 

@@ -105,7 +105,7 @@ class ModelsResource {
                     task.stored().orElse(Instant.EPOCH).getEpochSecond(),
                     "softcall",
                     task.version(),
-                    task.prompt().tokens(),
+                    task.promptTokens(),
                     task.artifactBytes(),
                     task.metadata());
         }
@@ -137,8 +137,8 @@ class ModelsResource {
         Keys.Caller caller = keys.caller(authorization);
         TaskName name = new TaskName(task);
         caller.require(name);
-        try {
-            return new Details(tasks.revalidate(name).join().task());
+        try (Tasks.Use use = tasks.revalidate(name)) {
+            return new Details(use.validated().join().stored().task());
         } catch (CompletionException e) {
             throw Errors.unwrap(e);
         }

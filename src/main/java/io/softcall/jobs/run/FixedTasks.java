@@ -7,7 +7,7 @@ import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.jobs.run.Folder.Fixed;
 import io.softcall.store.RetryPolicy;
-import io.softcall.task.Task;
+import io.softcall.task.StoredTask;
 import io.softcall.task.TaskName;
 import io.softcall.task.catalog.Tasks;
 import java.time.Duration;
@@ -41,14 +41,14 @@ public final class FixedTasks {
     /** A task as a job uses it. */
     sealed interface Version {
 
-        record Present(Task task) implements Version {}
+        record Present(StoredTask stored) implements Version {}
 
         /** A task without a usable version: all its rows have this error. */
         record Absent(String code, String message) implements Version {}
 
         private int bytes() {
-            return this instanceof Present(Task task)
-                    ? (int) Math.min(task.heapBytes(), Integer.MAX_VALUE)
+            return this instanceof Present(StoredTask stored)
+                    ? (int) Math.min(stored.heapBytes(), Integer.MAX_VALUE)
                     : ERROR_BYTES;
         }
     }
@@ -87,7 +87,7 @@ public final class FixedTasks {
     }
 
     /** Reads an artifact. Any failure affects only the rows of its task. */
-    private Task read(Tasks.Artifact artifact) {
+    private StoredTask read(Tasks.Artifact artifact) {
         try {
             return tasks.read(artifact);
         } catch (SoftcallException e) {

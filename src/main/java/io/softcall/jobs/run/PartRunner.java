@@ -10,6 +10,7 @@ import io.softcall.jobs.files.JobFailure;
 import io.softcall.jobs.files.Row;
 import io.softcall.jobs.files.RowId;
 import io.softcall.jobs.formats.Source;
+import io.softcall.task.StoredTask;
 import io.softcall.task.Task;
 import io.softcall.task.TaskName;
 import java.util.ArrayDeque;
@@ -102,8 +103,8 @@ public final class PartRunner {
             this.task = task;
         }
 
-        void start(Classifier classifier, OptionalInt truncateTokens) {
-            orRefuseRows(() -> started = Optional.of(classifier.start(task, texts, truncateTokens)));
+        void start(Classifier classifier, StoredTask stored, OptionalInt truncateTokens) {
+            orRefuseRows(() -> started = Optional.of(classifier.start(stored, texts, truncateTokens)));
         }
 
         void await() {
@@ -186,10 +187,17 @@ public final class PartRunner {
                 }
                 chunk.entries().add(entry(row, chunk.groups()));
             }
-            for (Group group : chunk.groups().values()) {
-                group.start(classifier, plan.truncateTokens());
-            }
+            chunk.groups().values().forEach(this::start);
             return chunk;
+        }
+
+        /** The version is asked for again, so that groups that wait hold no prompts, which could fill the heap together. */
+        private void start(Group group) {
+            if (tasks.get(folder, group.task.name()) instanceof FixedTasks.Version.Present(StoredTask stored)) {
+                group.start(classifier, stored, plan.truncateTokens());
+            } else {
+                throw new IllegalStateException("the version of a job's task does not change");
+            }
         }
 
         private Entry entry(Row row, Map<TaskName, Group> groups) {
@@ -218,8 +226,8 @@ public final class PartRunner {
             return switch (tasks.get(folder, task.get())) {
                 case FixedTasks.Version.Absent(String code, String message) ->
                     new Entry.Error(row.id(), task, code, message);
-                case FixedTasks.Version.Present(Task version) -> {
-                    Group group = new Group(version);
+                case FixedTasks.Version.Present(StoredTask stored) -> {
+                    Group group = new Group(stored.task());
                     groups.put(task.get(), group);
                     yield waiting(row, group);
                 }

@@ -24,15 +24,19 @@ final class Stores {
     private static final String SETTING = "softcall.store.uri";
 
     /**
-     * The part of the heap for loading. It is small, because parsing a content takes up to five times its bytes for a short
-     * time.
+     * The part of the heap for loading small contents. It is small, because parsing such a content takes up to five times its
+     * bytes for a short time.
      */
-    private static final int PART_OF_THE_HEAP = 16;
+    private static final int PART_FOR_SMALL = 16;
+
+    /** The part of the heap for loading large contents, most of which is values; parsing takes twice their bytes. */
+    private static final int PART_FOR_LARGE = 8;
 
     @Produces
     @Singleton
     Loading loading() {
-        return new Loading(Runtime.getRuntime().maxMemory() / PART_OF_THE_HEAP);
+        long heap = Runtime.getRuntime().maxMemory();
+        return new Loading(heap / PART_FOR_SMALL, heap / PART_FOR_LARGE);
     }
 
     @Produces

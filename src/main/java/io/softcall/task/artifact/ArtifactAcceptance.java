@@ -31,9 +31,9 @@ class ArtifactAcceptance implements Acceptance {
     public Optional<String> refusal(String key, byte[] content, Optional<byte[]> held) {
         try {
             TaskName name = TaskName.ofKey(key);
-            Task task = reader.read(name, "", content);
+            Task task = reader.read(name, "", content).task();
             if (held.isPresent()) {
-                task.requireNotOlder(reader.read(name, "", held.get()));
+                task.requireNotOlder(reader.signedAt(name, held.get()));
             }
             return Optional.empty();
         } catch (RefusedException | SoftcallException e) {

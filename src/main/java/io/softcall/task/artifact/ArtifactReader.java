@@ -4,12 +4,13 @@ import io.softcall.task.LabelHead;
 import io.softcall.task.Prompt;
 import io.softcall.task.RefusedException;
 import io.softcall.task.Requirements;
+import io.softcall.task.StoredTask;
 import io.softcall.task.Task;
 import io.softcall.task.TaskName;
 import java.time.Instant;
 import java.util.Optional;
 
-/** Turns the bytes of an artifact into a {@link Task}, or refuses it with the reason. */
+/** Turns the bytes of an artifact into a {@link StoredTask}, or refuses it with the reason. */
 public final class ArtifactReader {
 
     private final Requirements requirements;
@@ -22,8 +23,17 @@ public final class ArtifactReader {
         this.signers = signers;
     }
 
+    /**
+     * Returns when an artifact was signed, without reading its tensors; empty if signatures are not required.
+     *
+     * @throws RefusedException if it is not signed as required
+     */
+    Optional<Instant> signedAt(TaskName name, byte[] bytes) throws RefusedException {
+        return signers.check(name, bytes, Safetensors.parse(bytes));
+    }
+
     /** Reads an artifact from a copy, whose time of storage is unknown. */
-    public Task read(TaskName name, String version, byte[] bytes) throws RefusedException {
+    public StoredTask read(TaskName name, String version, byte[] bytes) throws RefusedException {
         return read(name, version, Optional.empty(), bytes);
     }
 
@@ -34,7 +44,8 @@ public final class ArtifactReader {
      * @param stored the time when this version was stored; empty for a copy
      * @throws RefusedException if the artifact cannot be served
      */
-    public Task read(TaskName name, String version, Optional<Instant> stored, byte[] bytes) throws RefusedException {
+    public StoredTask read(TaskName name, String version, Optional<Instant> stored, byte[] bytes)
+            throws RefusedException {
         Safetensors file = Safetensors.parse(bytes);
         Optional<Instant> signedAt = signers.check(name, bytes, file);
         PromptReader.refuseOtherMethods(file);
@@ -45,11 +56,11 @@ public final class ArtifactReader {
                 metadata.labels(),
                 file.floats("label_head", labels, requirements.hidden()),
                 file.floats("label_bias", labels));
-        return new Task(
+        Task task = new Task(
                 name,
                 version,
                 stored,
-                prompt,
+                prompt.tokens(),
                 head,
                 metadata.template(),
                 metadata.kind(),
@@ -57,5 +68,6 @@ public final class ArtifactReader {
                 signedAt,
                 metadata.written(),
                 bytes.length);
+        return new StoredTask(task, prompt);
     }
 }

@@ -11,7 +11,7 @@ import io.softcall.store.Store;
 import io.softcall.store.StoreConfig;
 import io.softcall.task.RefusedException;
 import io.softcall.task.Requirements;
-import io.softcall.task.Task;
+import io.softcall.task.StoredTask;
 import io.softcall.task.TaskName;
 import io.softcall.task.TaskPatterns;
 import io.softcall.task.artifact.ArtifactReader;
@@ -28,6 +28,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
 
@@ -58,7 +59,7 @@ public class Tasks {
      *     since the version was last validated. It is present if a mirror answered, or if the store failed and
      *     {@code stale-if-error} allows this version.
      */
-    public record Validated(Task task, Optional<Duration> staleness) {}
+    public record Validated(StoredTask stored, Optional<Duration> staleness) {}
 
     private final Store store;
     private final StoreConfig config;
@@ -94,7 +95,7 @@ public class Tasks {
 
     /** The content of a stored object: a task, or an artifact that is refused. */
     private sealed interface Content {
-        record Good(Task task) implements Content {}
+        record Good(StoredTask stored) implements Content {}
 
         record Refused(String reason) implements Content {}
     }
@@ -110,13 +111,14 @@ public class Tasks {
     private record Known(
             String version,
             Content content,
-            Optional<Task> lastGood,
+            Optional<StoredTask> lastGood,
             long goodNanos,
             long validatedNanos,
             boolean failing) {
 
         int bytes() {
-            return (int) Math.min(ENTRY_BYTES + lastGood.map(Task::heapBytes).orElse(0L), Integer.MAX_VALUE);
+            return (int)
+                    Math.min(ENTRY_BYTES + lastGood.map(StoredTask::heapBytes).orElse(0L), Integer.MAX_VALUE);
         }
 
         Known failed() {
@@ -124,51 +126,98 @@ public class Tasks {
         }
     }
 
+    /**
+     * One call's use of a stored task. If the store has delivered a new version, memory for it stays reserved until all calls
+     * that share the revalidation have closed their uses, because the cache may have evicted it meanwhile.
+     */
+    public static final class Use implements AutoCloseable {
+
+        private final CompletableFuture<Validated> validated;
+        private final Runnable end;
+
+        private Use(CompletableFuture<Validated> validated, Runnable end) {
+            this.validated = validated;
+            this.end = end;
+        }
+
+        /**
+         * Completes with the task, or exceptionally with a {@link SoftcallException} ({@code UNKNOWN_TASK}, {@code
+         * ARTIFACT_REFUSED}, {@code STORE_UNAVAILABLE}, {@code STORE_DENIED}, {@code OVERLOADED}).
+         */
+        public CompletableFuture<Validated> validated() {
+            return validated;
+        }
+
+        /** Ends the use; called once. */
+        @Override
+        public void close() {
+            end.run();
+        }
+    }
+
     /** One revalidation, whose answer several calls may share. */
     private static final class Revalidation {
 
         private final CompletableFuture<Validated> answer = new CompletableFuture<>();
+        private final Loading.Lease lease;
+        /** The calls that share it and have not ended, and the request while it is under way. */
+        private final AtomicInteger holders = new AtomicInteger(1);
         /**
          * Whether the request was sent, so that later calls must not share it. Changes only inside
          * {@code revalidations.compute}.
          */
         private boolean sent;
+
+        Revalidation(Loading.Lease lease) {
+            this.lease = lease;
+        }
+
+        /** Called inside {@code revalidations.compute}, so before the request has ended. */
+        Revalidation hold() {
+            holders.incrementAndGet();
+            return this;
+        }
+
+        void letGo() {
+            if (holders.decrementAndGet() == 0) {
+                lease.close();
+            }
+        }
     }
 
     /**
      * Asks the store whether the cached version is still the stored one, and fetches the stored one if it is not.
      *
-     * @return completes with the task, or exceptionally with a {@link SoftcallException} ({@code UNKNOWN_TASK}, {@code
-     *     ARTIFACT_REFUSED}, {@code STORE_UNAVAILABLE}, {@code STORE_DENIED})
+     * @return the caller closes it when it no longer needs the prompt
      */
-    public CompletableFuture<Validated> revalidate(TaskName name) {
+    public Use revalidate(TaskName name) {
         Known entry = known.getIfPresent(name);
         if (entry != null
                 && !entry.failing()
-                && entry.content() instanceof Content.Good(Task task)
+                && entry.content() instanceof Content.Good(StoredTask stored)
                 && nanoTime.getAsLong() - entry.validatedNanos()
                         < config.maxAge().toNanos()) {
-            return CompletableFuture.completedFuture(new Validated(task, store.age(name.key())));
+            Validated validated = new Validated(stored, store.age(name.key()));
+            return new Use(CompletableFuture.completedFuture(validated), () -> {});
         }
-        return join(name);
+        Revalidation joined = join(name);
+        return new Use(joined.answer, joined::letGo);
     }
 
-    private CompletableFuture<Validated> join(TaskName name) {
+    private Revalidation join(TaskName name) {
         return revalidations.compute(name, (key, newest) -> {
-                    if (newest == null) {
-                        Revalidation revalidation = new Revalidation();
-                        revalidation.sent = true;
-                        executor.execute(() -> send(key, revalidation));
-                        return revalidation;
-                    }
-                    if (newest.sent) {
-                        Revalidation revalidation = new Revalidation();
-                        executor.execute(() -> sendAfter(newest, key, revalidation));
-                        return revalidation;
-                    }
-                    return newest;
-                })
-                .answer;
+            if (newest != null && !newest.sent) {
+                return newest.hold();
+            }
+            Revalidation revalidation = new Revalidation(loading.lease(config.timeout())).hold();
+            if (newest == null) {
+                revalidation.sent = true;
+                executor.execute(() -> send(key, revalidation));
+            } else {
+                executor.execute(() -> sendAfter(newest, key, revalidation));
+            }
+            return revalidation;
+        });
     }
 
     private void sendAfter(Revalidation before, TaskName name, Revalidation revalidation) {
@@ -188,21 +237,23 @@ public class Tasks {
 
     private void send(TaskName name, Revalidation revalidation) {
         try {
-            Validated answer = ask(name);
+            Validated answer = ask(name, revalidation.lease);
             revalidations.remove(name, revalidation);
             revalidation.answer.complete(answer);
         } catch (RuntimeException | Error e) {
             revalidations.remove(name, revalidation);
             revalidation.answer.completeExceptionally(e);
+        } finally {
+            revalidation.letGo();
         }
     }
 
-    private Validated ask(TaskName name) {
+    private Validated ask(TaskName name, Loading.Lease lease) {
         Optional<Known> before = Optional.ofNullable(known.getIfPresent(name));
         Optional<String> version = before.map(Known::version);
         long asked = nanoTime.getAsLong();
         Known now;
-        try (Loading.Lease lease = loading.lease(config.timeout())) {
+        try {
             now = switch (store.get(name.key(), version, lease)) {
                 case Store.Unchanged() -> validated(before.orElseThrow(), asked);
                 case Store.Found found -> lease.run(() -> read(name, found, before, asked));
@@ -223,7 +274,7 @@ public class Tasks {
         }
         remember(name, now);
         return switch (now.content()) {
-            case Content.Good(Task task) -> new Validated(task, store.age(name.key()));
+            case Content.Good(StoredTask stored) -> new Validated(stored, store.age(name.key()));
             case Content.Refused(String reason) -> stale(now).orElseThrow(() -> refusal(name, now.version(), reason));
         };
     }
@@ -264,7 +315,7 @@ public class Tasks {
     }
 
     /** Reads a fetched artifact. @throws SoftcallException {@code ARTIFACT_REFUSED} if it cannot be served */
-    public Task read(Artifact artifact) {
+    public StoredTask read(Artifact artifact) {
         try (Loading.Lease lease = loading.lease(LEASE_OF_COPIES)) {
             lease.take(artifact.bytes().length);
             return lease.run(() -> reader.read(artifact.name(), artifact.version(), artifact.bytes()));
@@ -300,12 +351,12 @@ public class Tasks {
             return validated(before.get(), asked);
         }
         try {
-            Task task = reader.read(name, found.version(), Optional.of(found.modified()), found.bytes());
-            Optional<Task> served = before.flatMap(Known::lastGood);
+            StoredTask stored = reader.read(name, found.version(), Optional.of(found.modified()), found.bytes());
+            Optional<StoredTask> served = before.flatMap(Known::lastGood);
             if (served.isPresent()) {
-                task.requireNotOlder(served.get());
+                stored.task().requireNotOlder(served.get().task().signedAt());
             }
-            return new Known(found.version(), new Content.Good(task), Optional.of(task), asked, asked, false);
+            return new Known(found.version(), new Content.Good(stored), Optional.of(stored), asked, asked, false);
         } catch (RefusedException e) {
             return refused(name, found.version(), e.getMessage(), before, asked);
         }
@@ -331,19 +382,20 @@ public class Tasks {
     private Optional<Validated> stale(Known entry) {
         Duration age = Duration.ofNanos(nanoTime.getAsLong() - entry.goodNanos());
         return entry.lastGood()
-                .filter(task -> age.compareTo(config.staleIfError()) < 0)
-                .map(task -> new Validated(task, Optional.of(age)));
+                .filter(stored -> age.compareTo(config.staleIfError()) < 0)
+                .map(stored -> new Validated(stored, Optional.of(age)));
     }
 
     /**
      * Returns the version to speculate with while {@link #revalidate} is in progress. Empty if nothing is cached. Also empty
      * after a failure until the store answers again, because the result of the speculation would probably be discarded.
      */
-    public Optional<Task> cached(TaskName name) {
+    public Optional<StoredTask> cached(TaskName name) {
         return Optional.ofNullable(known.getIfPresent(name))
                 .filter(entry -> !entry.failing())
-                .flatMap(entry ->
-                        entry.content() instanceof Content.Good(Task task) ? Optional.of(task) : Optional.empty());
+                .flatMap(entry -> entry.content() instanceof Content.Good(StoredTask stored)
+                        ? Optional.of(stored)
+                        : Optional.empty());
     }
 
     /** Lists stored tasks as {@link TaskListing#list} does. */

@@ -20,7 +20,7 @@ class ClassifyLinesIT {
 
     @Test
     void everyGoldenLine() throws Exception {
-        for (String task : List.of("sentiment", "pair")) {
+        for (String task : List.of("sentiment", "pair", "acme/kv-long")) {
             List<Tiny.Row> golden = ClassifyLinesTest.goldenLines(task);
             String input =
                     golden.stream().map(row -> String.join("\t", row.texts())).collect(Collectors.joining("\n"));

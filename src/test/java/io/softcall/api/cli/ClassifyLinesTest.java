@@ -42,7 +42,7 @@ class ClassifyLinesTest {
 
     @Test
     void singleTextsAndPairs() throws IOException {
-        for (String task : List.of("sentiment", "pair")) {
+        for (String task : List.of("sentiment", "pair", "kv")) {
             List<Tiny.Row> golden = goldenLines(task);
             List<JsonNode> answers = answers(
                     true,
@@ -61,6 +61,26 @@ class ClassifyLinesTest {
                 assertEquals(probs.length, answers.get(i).get("scores").size());
                 assertEquals(64, answers.get(i).get("version").textValue().length());
             }
+        }
+    }
+
+    @Test
+    void severalLabels() throws IOException {
+        List<Tiny.Row> golden = goldenLines("topics");
+        List<JsonNode> answers = answers(
+                true,
+                golden.stream().map(row -> row.texts().getFirst()).collect(Collectors.joining("\n")),
+                "--task",
+                "topics");
+        assertEquals(golden.size(), answers.size());
+        for (int i = 0; i < golden.size(); i++) {
+            assertEquals(
+                    Tiny.topics(golden.get(i)),
+                    answers.get(i)
+                            .get("labels")
+                            .valueStream()
+                            .map(JsonNode::textValue)
+                            .toList());
         }
     }
 

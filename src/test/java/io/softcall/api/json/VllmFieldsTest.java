@@ -54,6 +54,8 @@ class VllmFieldsTest {
     @ValueSource(
             strings = {
                 "scores",
+                "top_k",
+                "min_score",
                 "logits",
                 "truncate_prompt_tokens",
                 "truncation_side",

@@ -113,6 +113,21 @@ class KafkaTest {
         assertArrayEquals(expected.row().probs(), probs, 1e-4);
     }
 
+    @Test
+    void severalLabelsAndSelectedScores() {
+        List<Tiny.Row> golden = Tiny.golden("topics");
+        golden.forEach(row -> send("k", Map.of("model", "topics", "input", List.of(row.input()), "top_k", 2)));
+        List<ConsumerRecord<byte[], byte[]>> read =
+                kafka.read(answers, LIMIT, records -> records.size() == golden.size());
+        for (int i = 0; i < golden.size(); i++) {
+            JsonNode item = json(read.get(i)).at("/data/0");
+            assertEquals(
+                    Tiny.topics(golden.get(i)),
+                    item.get("labels").valueStream().map(JsonNode::textValue).toList());
+            assertEquals(2, item.get("scores").size(), item::toString);
+        }
+    }
+
     /** Each codec is a library of its own, with native code that is loaded when the first such batch is read. */
     @ParameterizedTest
     @ValueSource(strings = {"gzip", "snappy", "lz4", "zstd"})

@@ -173,6 +173,36 @@ class JobsTest {
     }
 
     @Test
+    void rowsOfKvPromptsAndOfSeveralLabels() throws Exception {
+        List<Tiny.Row> golden = Tiny.golden("topics");
+        StringBuilder lines = new StringBuilder();
+        for (Tiny.Row row : golden) {
+            for (String task : List.of("topics", "kv")) {
+                lines.append(JSON.createObjectNode()
+                                .put("task", task)
+                                .put("text", row.texts().getFirst()))
+                        .append('\n');
+            }
+        }
+        String key = "in/topics/x.jsonl";
+        String id = key + "/" + put(key, lines.toString().getBytes(StandardCharsets.UTF_8));
+        notify(key).statusCode(200).body("rows", is(2 * golden.size())).body("errors", is(0));
+        List<JsonNode> rows = rows(id);
+        for (int i = 0; i < golden.size(); i++) {
+            JsonNode topics = rows.get(2 * i);
+            List<String> labels = Tiny.topics(golden.get(i));
+            assertEquals(
+                    labels,
+                    topics.get("labels").valueStream().map(JsonNode::textValue).toList());
+            assertEquals(
+                    labels.isEmpty() ? null : labels.getFirst(),
+                    topics.get("label").textValue());
+            assertAnswer(Tiny.golden("kv").get(i), rows.get(2 * i + 1));
+            assertFalse(rows.get(2 * i + 1).has("labels"));
+        }
+    }
+
+    @Test
     void pairsAndTasksByRow() throws Exception {
         String key = "in/pair/mixed.jsonl";
         List<String> lines = new ArrayList<>();

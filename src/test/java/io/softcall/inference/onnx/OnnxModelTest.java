@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.softcall.EditedArtifact;
 import io.softcall.RealBase;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
@@ -26,6 +27,8 @@ import io.softcall.task.TaskName;
 import io.softcall.task.artifact.ArtifactReader;
 import io.softcall.task.artifact.Signers;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.ShortBuffer;
 import java.nio.file.Files;
@@ -139,6 +142,63 @@ class OnnxModelTest {
             assertEquals(encoded.tokens(), ready.tokens());
             assertEquals(encoded.bytes(), ready.bytes());
             assertArrayEquals(run(model, encoded), run(model, ready), 5e-3f);
+        }
+    }
+
+    /** What the encoder makes of a soft prompt, stored as a KV prompt, is the same prefix again, to the last bit. */
+    @Test
+    void aKvPromptIsThePrefixThatItIs() throws Exception {
+        try (OnnxModel model = open(tiny)) {
+            OnnxPrefix encoded = (OnnxPrefix) model.encode(prompt(tiny));
+            int tokens = encoded.tokens();
+            int heads = 2 * tiny.layers() * tiny.kvHeads();
+            float[] rows = new float[tokens * heads * tiny.headDim()];
+            for (int head = 0; head < heads; head++) {
+                MemorySegment keysOrValues = encoded.memory(head / tiny.kvHeads());
+                for (int token = 0; token < tokens; token++) {
+                    long from = (long) (head % tiny.kvHeads() * tokens + token) * tiny.headDim() * Float.BYTES;
+                    MemorySegment.copy(
+                            keysOrValues,
+                            ValueLayout.JAVA_FLOAT,
+                            from,
+                            rows,
+                            (token * heads + head) * tiny.headDim(),
+                            tiny.headDim());
+                }
+            }
+            KvPrompt prompt = (KvPrompt) prompt(EditedArtifact.of("kv")
+                    .floats("prompt_embeddings", rows, tokens, rows.length / tokens)
+                    .bytes());
+            OnnxPrefix loaded = (OnnxPrefix) model.load(prompt.prefix());
+            assertEquals(encoded.bytes(), loaded.bytes());
+            for (int i = 0; i < 2 * tiny.layers(); i++) {
+                assertEquals(-1, encoded.memory(i).mismatch(loaded.memory(i)));
+            }
+            encoded.release();
+            loaded.release();
+        }
+    }
+
+    /** A prefix of a petabyte, which no machine has. The memory that was reserved for it is given back. */
+    @Test
+    void aPrefixWithoutMemoryIsAnErrorOfItsCaller() throws Exception {
+        Bundle huge = new Bundle(
+                tiny.name(),
+                tiny.architecture(),
+                tiny.fingerprint(),
+                tiny.hiddenSize(),
+                1,
+                1 << 24,
+                1 << 24,
+                tiny.maxPositions(),
+                tiny.served(),
+                tiny.encoder(),
+                tiny.tokenizer());
+        LayerPrefixes form = new LayerPrefixes(huge, Tiny.CACHE_BYTES);
+        for (int i = 0; i < 3; i++) {
+            SoftcallException e = assertThrows(SoftcallException.class, () -> form.keep(1, (index, to) -> {}));
+            assertEquals(Reason.OUT_OF_MEMORY, e.reason());
+            assertTrue(e.getMessage().contains("a prefix of 2,251,799,813,685,248 bytes"), e::getMessage);
         }
     }
 
@@ -277,6 +337,10 @@ class OnnxModelTest {
     }
 
     private Prompt prompt(String task) throws RefusedException {
+        return prompt(Tiny.artifact(task));
+    }
+
+    private Prompt prompt(byte[] artifact) throws RefusedException {
         return new ArtifactReader(
                         new Requirements(
                                 tiny.name(),
@@ -287,7 +351,7 @@ class OnnxModelTest {
                                 new PrefixLayout("fp32", "", true, tiny.layers(), tiny.kvHeads(), tiny.headDim()),
                                 true),
                         new Signers(List.of()))
-                .read(new TaskName(task), "1", Tiny.artifact(task))
+                .read(new TaskName("task"), "1", artifact)
                 .prompt();
     }
 

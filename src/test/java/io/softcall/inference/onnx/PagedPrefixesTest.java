@@ -16,7 +16,14 @@ import io.softcall.inference.model.Bundle;
 import io.softcall.inference.model.Device;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
+import io.softcall.task.KvPrompt;
+import io.softcall.task.PrefixLayout;
+import io.softcall.task.Prompt;
+import io.softcall.task.Requirements;
 import io.softcall.task.SoftPrompt;
+import io.softcall.task.TaskName;
+import io.softcall.task.artifact.ArtifactReader;
+import io.softcall.task.artifact.Signers;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
@@ -24,6 +31,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -131,6 +139,27 @@ class PagedPrefixesTest {
             Prefix cached = model.encode(prompt(8));
             model.encode(prompt(6)).release();
             cached.release();
+        }
+    }
+
+    /** Keys of a KV prompt have the order of full precision, like those of a ready prefix, and are reordered in the pages. */
+    @Test
+    void aKvPromptGivesPeftsRowsFromPages() throws Exception {
+        PrefixLayout layout = new PrefixLayout("fp16", "", true, half.layers(), half.kvHeads(), half.headDim());
+        Requirements requirements = new Requirements(
+                half.name(), Set.of(Tiny.fingerprint()), half.hiddenSize(), half.maxPositions(), 128, layout, false);
+        ArtifactReader reader = new ArtifactReader(requirements, new Signers(List.of()));
+        try (OnnxModel model = open(20 * pageBytes, HostMemory::new, Device.CUDA)) {
+            for (String task : List.of("kv", "acme/kv-long", "topics")) {
+                Prompt prompt = reader.read(new TaskName(task), "1", Tiny.artifact(task))
+                        .prompt();
+                Prefix prefix = model.load(((KvPrompt) prompt).prefix());
+                for (Tiny.Row row : Tiny.golden(task)) {
+                    float[][] found = model.forward(List.of(new Model.Sequence(row.ids(), prefix)), true);
+                    assertArrayEquals(row.hidden(), found[0], HALF, task);
+                }
+                prefix.release();
+            }
         }
     }
 

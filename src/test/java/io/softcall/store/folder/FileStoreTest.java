@@ -28,6 +28,7 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -47,7 +48,7 @@ class FileStoreTest {
     @TempDir
     Path root;
 
-    private final Loading loading = new Loading(16 << 20);
+    private final Loading loading = new Loading(16 << 20, 16 << 20);
 
     private Path file;
     private FileStore store;
@@ -117,13 +118,15 @@ class FileStoreTest {
     /** Its memory was reserved by the smaller size. */
     @Test
     void aFileThatGrowsBeforeItIsReadIsLookedAtAgain() throws Exception {
-        Loading small = new Loading(1 << 20);
+        Loading small = new Loading(1 << 20, 1 << 20);
         Files.write(file, new byte[1_000]);
         byte[] larger = new byte[900_000];
         larger[899_999] = 7;
         CompletableFuture<Store.Answer> answer;
-        try (Loading.Lease all = small.lease(LIMIT)) {
-            all.take(Long.MAX_VALUE);
+        List<Loading.Lease> all =
+                IntStream.range(0, 4).mapToObj(i -> small.lease(LIMIT)).toList();
+        try {
+            all.forEach(lease -> lease.take(255 * 1_024)); // all room for small contents
             CompletableFuture<Thread> waiting = new CompletableFuture<>();
             answer = CompletableFuture.supplyAsync(() -> {
                 try (Loading.Lease lease = small.lease(LIMIT)) {
@@ -137,6 +140,8 @@ class FileStoreTest {
                 Thread.sleep(2);
             }
             Files.write(file, larger);
+        } finally {
+            all.forEach(Loading.Lease::close);
         }
         assertArrayEquals(larger, assertInstanceOf(Found.class, answer.get()).bytes());
     }

@@ -267,7 +267,7 @@ class FolderListingTest {
             Store store = new FileStore(Path.of(arguments[0]), 1, new TimeLimits(LIMIT, LIMIT));
             Store.Page page = store.list("", FILE, "", 10);
             System.out.print(keys(page) + " whole=" + page.whole() + ", b/secret ");
-            store.get("b/secret/object", Optional.empty(), new Loading(1).lease(LIMIT));
+            store.get("b/secret/object", Optional.empty(), new Loading(1, 1).lease(LIMIT));
         } catch (SoftcallException e) {
             System.out.println(e.reason());
         }

@@ -63,7 +63,7 @@ class MirrorStoreTest {
 
     private Path origin;
     private Path copies;
-    private final Loading loading = new Loading(1 << 20);
+    private final Loading loading = new Loading(1 << 20, 1 << 20);
     private volatile boolean hidden;
     private volatile String unreadable = "";
     private long maxBytes = 10_000;

@@ -41,7 +41,7 @@ class S3StoreTest {
 
     private static final Duration LIMIT = Duration.ofSeconds(10);
 
-    private final Loading loading = new Loading(1 << 20);
+    private final Loading loading = new Loading(1 << 20, 1 << 20);
     private StandIn server;
     private S3Clients clients;
     private S3Store store;

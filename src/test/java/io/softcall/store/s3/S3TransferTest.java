@@ -38,7 +38,7 @@ class S3TransferTest {
     private static final Duration LONG = Duration.ofSeconds(20);
     private static final Map<String, String> TAG = Map.of("ETag", "\"one\"");
 
-    private final Loading loading = new Loading(1 << 30);
+    private final Loading loading = new Loading(1 << 30, 1 << 30);
     private StandIn server;
     private S3Clients clients;
     private S3Store store;

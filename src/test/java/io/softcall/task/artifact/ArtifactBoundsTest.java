@@ -12,7 +12,7 @@ import io.softcall.task.Kind;
 import io.softcall.task.PrefixLayout;
 import io.softcall.task.RefusedException;
 import io.softcall.task.Requirements;
-import io.softcall.task.Task;
+import io.softcall.task.StoredTask;
 import io.softcall.task.TaskName;
 import java.util.List;
 import java.util.OptionalDouble;
@@ -31,7 +31,7 @@ class ArtifactBoundsTest {
         String most = "x".repeat(MAX_TEMPLATE - "{text}".length());
         assertEquals(
                 MAX_TEMPLATE,
-                read(template(most + "{text}")).template().toString().length());
+                read(template(most + "{text}")).task().template().toString().length());
         assertEquals(
                 "template has 500006 characters, at most 20000 are accepted",
                 refusal(template("x".repeat(500_000) + "{text}")));
@@ -65,7 +65,7 @@ class ArtifactBoundsTest {
             tensors.header("field " + i, "{}");
         }
         // As strings of the header they have no structure.
-        assertEquals(2, readable(tensors).head().labels().size());
+        assertEquals(2, readable(tensors).task().head().labels().size());
         EditedArtifact more = EditedArtifact.of("sentiment");
         for (int i = 0; i < 100; i++) {
             more.tensor("tensor " + i, "F16", (short) 0, 1);
@@ -90,7 +90,9 @@ class ArtifactBoundsTest {
                 training("\"\\ude80\\ud83d\""))) {
             assertTrue(refusal(artifact).contains("has half of a surrogate pair"), refusal(artifact));
         }
-        assertEquals(2, readable(training("\"\\ud83d\\ude80\"")).head().labels().size());
+        assertEquals(
+                2,
+                readable(training("\"\\ud83d\\ude80\"")).task().head().labels().size());
     }
 
     /** No control characters reach a terminal, the log or a long answer. */
@@ -117,21 +119,21 @@ class ArtifactBoundsTest {
     /** The cache of tasks counts these bytes. Numbers are kept as float32, whatever their stored type is. */
     @Test
     void aTaskWeighsWhatItHolds() throws RefusedException {
-        Task small = read(EditedArtifact.of("sentiment"));
+        StoredTask small = read(EditedArtifact.of("sentiment"));
         long numbers = 4 * (8 * 64 + 2 * 64 + 2);
         assertTrue(small.heapBytes() > numbers && small.heapBytes() < numbers + 6_000, () -> "" + small.heapBytes());
-        Task talkative = read(training("\"" + "x".repeat(900_000) + "\""));
+        StoredTask talkative = read(training("\"" + "x".repeat(900_000) + "\""));
         assertTrue(talkative.heapBytes() > small.heapBytes() + 900_000, () -> "" + talkative.heapBytes());
-        Task wordy = read(template("x".repeat(10_000) + "{text}"));
+        StoredTask wordy = read(template("x".repeat(10_000) + "{text}"));
         assertTrue(wordy.heapBytes() > small.heapBytes() + 20_000, () -> "" + wordy.heapBytes());
     }
 
     @Test
     void theLargestOfEachIsRead() throws RefusedException {
-        Task task = read(EditedArtifact.of("sentiment")
+        StoredTask task = read(EditedArtifact.of("sentiment")
                 .metadata(softcall ->
                         softcall.putArray("labels").add("x".repeat(1_000)).add("y")));
-        assertEquals(1_000, task.head().labels().getFirst().length());
+        assertEquals(1_000, task.task().head().labels().getFirst().length());
         // The prompt of this task has 8 tokens.
         Requirements eight = new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 1_024, 8, LAYOUT, true);
         assertEquals(8, read(eight, EditedArtifact.of("sentiment")).prompt().tokens());
@@ -144,10 +146,10 @@ class ArtifactBoundsTest {
 
     @Test
     void temperaturesAndThresholds() throws RefusedException {
-        Task plain = read(training("1"));
-        assertEquals(1, plain.temperature());
+        StoredTask plain = read(training("1"));
+        assertEquals(1, plain.task().temperature());
         assertTrue(abstains(plain).isEmpty());
-        assertEquals(2.5, read(number("temperature", "2.5")).temperature());
+        assertEquals(2.5, read(number("temperature", "2.5")).task().temperature());
         for (String wrong : List.of("0", "-1", "1e999", "\"x\"", "[]", "null")) {
             assertTrue(refusal(number("temperature", wrong)).startsWith("temperature is "), wrong);
         }
@@ -159,8 +161,8 @@ class ArtifactBoundsTest {
         }
     }
 
-    private static OptionalDouble abstains(Task task) {
-        return ((Kind.OneLabel) task.kind()).abstainThreshold();
+    private static OptionalDouble abstains(StoredTask task) {
+        return ((Kind.OneLabel) task.task().kind()).abstainThreshold();
     }
 
     /** @param json of a field of the metadata */
@@ -189,7 +191,7 @@ class ArtifactBoundsTest {
         });
     }
 
-    private static Task readable(EditedArtifact artifact) {
+    private static StoredTask readable(EditedArtifact artifact) {
         try {
             return read(artifact);
         } catch (RefusedException e) {
@@ -197,11 +199,11 @@ class ArtifactBoundsTest {
         }
     }
 
-    private static Task read(EditedArtifact artifact) throws RefusedException {
+    private static StoredTask read(EditedArtifact artifact) throws RefusedException {
         return read(new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 1_024, 128, LAYOUT, true), artifact);
     }
 
-    private static Task read(Requirements requirements, EditedArtifact artifact) throws RefusedException {
+    private static StoredTask read(Requirements requirements, EditedArtifact artifact) throws RefusedException {
         return new ArtifactReader(requirements, new Signers(List.of()))
                 .read(new TaskName("sentiment"), "1", artifact.bytes());
     }

@@ -16,7 +16,7 @@ import io.softcall.task.Kind;
 import io.softcall.task.PrefixLayout;
 import io.softcall.task.RefusedException;
 import io.softcall.task.Requirements;
-import io.softcall.task.Task;
+import io.softcall.task.StoredTask;
 import io.softcall.task.TaskName;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -58,17 +58,17 @@ class ArtifactReaderFuzzTest {
     @FuzzTest
     void metadata(byte[] json) throws IOException {
         String text = new String(json, StandardCharsets.UTF_8);
-        Optional<Task> task =
+        Optional<StoredTask> task =
                 read(EditedArtifact.of("sentiment").rawMetadata(text).bytes());
         if (task.isPresent()) {
             assertEquals(
                     text.startsWith("\ufeff") ? text.substring(1) : text,
-                    task.get().metadata());
+                    task.get().task().metadata());
         }
     }
 
-    private static Optional<Task> read(byte[] bytes) throws IOException {
-        Task task;
+    private static Optional<StoredTask> read(byte[] bytes) throws IOException {
+        StoredTask task;
         try {
             task = Allocation.within(
                     BYTES_ALWAYS + (long) BYTES_EACH * bytes.length, () -> READER.read(NAME, "1", bytes));
@@ -77,22 +77,24 @@ class ArtifactReaderFuzzTest {
             return Optional.empty();
         }
         assertTrue(task.prompt().tokens() >= 1 && task.prompt().tokens() <= 128);
-        assertTrue(task.temperature() > 0 && Double.isFinite(task.temperature()));
+        assertTrue(task.task().temperature() > 0 && Double.isFinite(task.task().temperature()));
         assertThresholds(task);
         assertTrue(task.heapBytes() >= bytes.length - (1 << 16));
         assertAnswersCanBeWritten(task);
         assertEquals(
-                task.template().fields(),
-                task.template()
-                        .fill(List.of("a", "b").subList(0, task.template().fields()))
+                task.task().template().fields(),
+                task.task()
+                        .template()
+                        .fill(List.of("a", "b")
+                                .subList(0, task.task().template().fields()))
                         .spans()
                         .size());
         return Optional.of(task);
     }
 
-    private static void assertThresholds(Task task) {
+    private static void assertThresholds(StoredTask task) {
         DoubleStream thresholds =
-                switch (task.kind()) {
+                switch (task.task().kind()) {
                     case Kind.OneLabel(OptionalDouble threshold) -> threshold.stream();
                     case Kind.MultiLabel(double[] each) -> DoubleStream.of(each);
                 };
@@ -100,11 +102,11 @@ class ArtifactReaderFuzzTest {
     }
 
     /** Checks that labels and metadata can be written in UTF-8, as answers and listings need. */
-    private static void assertAnswersCanBeWritten(Task task) throws IOException {
-        List<String> labels = task.head().labels();
+    private static void assertAnswersCanBeWritten(StoredTask task) throws IOException {
+        List<String> labels = task.task().head().labels();
         assertEquals(labels, JSON.readValue(JSON.writeValueAsBytes(labels), new TypeReference<List<String>>() {}));
-        assertEquals(labels.size(), task.head().logits(new float[HIDDEN]).length);
-        assertTrue(
-                JSON.readTree(task.metadata().getBytes(StandardCharsets.UTF_8)).isObject());
+        assertEquals(labels.size(), task.task().head().logits(new float[HIDDEN]).length);
+        assertTrue(JSON.readTree(task.task().metadata().getBytes(StandardCharsets.UTF_8))
+                .isObject());
     }
 }

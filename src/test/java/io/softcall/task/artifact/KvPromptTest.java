@@ -15,7 +15,7 @@ import io.softcall.task.RefusedException;
 import io.softcall.task.Requirements;
 import io.softcall.task.SoftPrompt;
 import io.softcall.task.StoredFloats;
-import io.softcall.task.Task;
+import io.softcall.task.StoredTask;
 import io.softcall.task.TaskName;
 import java.util.List;
 import java.util.Set;
@@ -63,7 +63,7 @@ class KvPromptTest {
         ReadyPrefix prefix = prefix(EditedArtifact.of(task));
         assertEquals(type, prefix.values().getClass().getSimpleName());
         assertEquals((long) bytesEach * prefix.tokens() * WIDTH, prefix.heapBytes());
-        Task whole = read(EditedArtifact.of(task));
+        StoredTask whole = read(EditedArtifact.of(task));
         assertTrue(whole.heapBytes() > prefix.heapBytes());
         assertTrue(whole.heapBytes() < prefix.heapBytes() + 8_000, () -> "" + whole.heapBytes());
     }
@@ -98,7 +98,7 @@ class KvPromptTest {
     /** What a soft prompt's ready prefix would be refused for. */
     @Test
     void readyPrefixesOfAKvPromptAreIgnored() throws RefusedException {
-        Task task = read(EditedArtifact.of("kv")
+        StoredTask task = read(EditedArtifact.of("kv")
                 .metadata(softcall -> softcall.putObject("prefix_layouts").put("fp32", "digest"))
                 .tensor("prefix.fp32", "BF16", (short) 0x7fff, 3));
         assertEquals(8, task.prompt().tokens());
@@ -223,11 +223,11 @@ class KvPromptTest {
         return ((KvPrompt) read(artifact).prompt()).prefix();
     }
 
-    private static Task read(EditedArtifact artifact) throws RefusedException {
+    private static StoredTask read(EditedArtifact artifact) throws RefusedException {
         return read(REQUIREMENTS, artifact);
     }
 
-    private static Task read(Requirements requirements, EditedArtifact artifact) throws RefusedException {
+    private static StoredTask read(Requirements requirements, EditedArtifact artifact) throws RefusedException {
         return new ArtifactReader(requirements, new Signers(List.of())).read(new TaskName("kv"), "1", artifact.bytes());
     }
 

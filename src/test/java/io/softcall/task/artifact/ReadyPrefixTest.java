@@ -11,7 +11,7 @@ import io.softcall.task.ReadyPrefix;
 import io.softcall.task.RefusedException;
 import io.softcall.task.Requirements;
 import io.softcall.task.SoftPrompt;
-import io.softcall.task.Task;
+import io.softcall.task.StoredTask;
 import io.softcall.task.TaskName;
 import java.util.List;
 import java.util.Optional;
@@ -70,12 +70,12 @@ class ReadyPrefixTest {
         return ((SoftPrompt) read(artifact, encodes).prompt()).ready();
     }
 
-    private static Task read(byte[] artifact) throws Exception {
+    private static StoredTask read(byte[] artifact) throws Exception {
         return read(artifact, true);
     }
 
     /** @param encodes whether the base has a full-precision trunk */
-    private static Task read(byte[] artifact, boolean encodes) throws Exception {
+    private static StoredTask read(byte[] artifact, boolean encodes) throws Exception {
         PrefixLayout layout = new PrefixLayout("fp32", DIGEST, true, 2, 2, 16);
         return new ArtifactReader(
                         new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 1_024, 128, layout, encodes),

@@ -42,6 +42,7 @@ class TasksTest {
 
     private static final PrefixLayout LAYOUT = new PrefixLayout("fp32", "digest", true, 2, 2, 16);
     private static final TaskName NAME = new TaskName("sentiment");
+    private static final TaskName OTHER = new TaskName("other");
 
     private final AtomicLong nanos = new AtomicLong();
     private final Memory store = new Memory();
@@ -87,8 +88,8 @@ class TasksTest {
         version(tasks);
         nanos.addAndGet(TimeUnit.SECONDS.toNanos(9));
         store.away = true;
-        Tasks.Validated answer = tasks.revalidate(NAME).join();
-        assertEquals("v1", answer.task().version());
+        Tasks.Validated answer = tasks.revalidate(NAME).validated().join();
+        assertEquals("v1", answer.stored().task().version());
         assertEquals(9, answer.staleness().orElseThrow().toSeconds());
         nanos.addAndGet(TimeUnit.SECONDS.toNanos(1));
         assertEquals(Reason.STORE_UNAVAILABLE, failure(tasks));
@@ -184,16 +185,17 @@ class TasksTest {
     void callsShareOnlyARevalidationThatIsSentAfterTheyArrived() throws Exception {
         Tasks tasks = tasks(Map.of("softcall.store.timeout", "1H"));
         store.hold = new CountDownLatch(1);
-        CompletableFuture<Tasks.Validated> first = tasks.revalidate(NAME);
+        CompletableFuture<Tasks.Validated> first = tasks.revalidate(NAME).validated();
         store.entered.await();
-        List<CompletableFuture<Tasks.Validated>> joined =
-                IntStream.range(0, 50).mapToObj(i -> tasks.revalidate(NAME)).toList();
+        List<CompletableFuture<Tasks.Validated>> joined = IntStream.range(0, 50)
+                .mapToObj(i -> tasks.revalidate(NAME).validated())
+                .toList();
         // The revalidation in flight has already read v1. Calls after this overwrite must not get v1.
         store.put("v2", Tiny.artifact("sentiment"));
         store.hold.countDown();
-        assertEquals("v1", first.join().task().version());
+        assertEquals("v1", first.join().stored().task().version());
         for (CompletableFuture<Tasks.Validated> one : joined) {
-            assertEquals("v2", one.join().task().version());
+            assertEquals("v2", one.join().stored().task().version());
         }
         assertEquals(2, store.asked.get());
     }
@@ -203,7 +205,7 @@ class TasksTest {
         Tasks tasks = tasks(Map.of("softcall.store.timeout", "40MS"));
         CountDownLatch release = new CountDownLatch(1);
         store.hold = release;
-        CompletableFuture<Tasks.Validated> slow = tasks.revalidate(NAME);
+        CompletableFuture<Tasks.Validated> slow = tasks.revalidate(NAME).validated();
         store.entered.await();
         store.hold = new CountDownLatch(0);
         nanos.incrementAndGet();
@@ -213,8 +215,8 @@ class TasksTest {
         // The slow answer is right for its own call, but is not cached, because a newer revalidation got a newer
         // version.
         release.countDown();
-        assertEquals("v1", slow.join().task().version());
-        assertEquals("v2", tasks.cached(NAME).orElseThrow().version());
+        assertEquals("v1", slow.join().stored().task().version());
+        assertEquals("v2", tasks.cached(NAME).orElseThrow().task().version());
     }
 
     @Test
@@ -223,11 +225,58 @@ class TasksTest {
         store.silentMs = 200;
         List<CompletableFuture<Tasks.Validated>> calls = new ArrayList<>();
         for (int i = 0; i < 100; i++) {
-            calls.add(tasks.revalidate(NAME));
+            calls.add(tasks.revalidate(NAME).validated());
             Thread.sleep(5);
         }
         calls.forEach(call -> assertThrows(CompletionException.class, call::join));
         assertTrue(store.mostAtOnce.get() > 1 && store.mostAtOnce.get() <= 5, () -> store.mostAtOnce + " at once");
+    }
+
+    /** Two of these artifacts are more than may be loaded at once. The call behind the first one still holds its task. */
+    @Test
+    void memoryForANewVersionIsReservedUntilItsCallsHaveEnded() {
+        store.put("v1", large());
+        Tasks tasks = tasks(Map.of("softcall.store.timeout", "50MS"));
+        Tasks.Use first = tasks.revalidate(NAME);
+        first.validated().join();
+        assertEquals(Reason.OVERLOADED, failure(tasks, OTHER));
+        // A call that finds the version cached reserves nothing.
+        Tasks.Use cached = tasks.revalidate(NAME);
+        cached.validated().join();
+        first.close();
+        try (Tasks.Use second = tasks.revalidate(OTHER)) {
+            assertEquals("v1", second.validated().join().stored().task().version());
+        }
+        cached.close();
+    }
+
+    @Test
+    void callsThatShareARevalidationHoldItsMemoryTogether() throws Exception {
+        store.put("v1", large());
+        store.hold = new CountDownLatch(1);
+        Tasks tasks = tasks(Map.of("softcall.store.timeout", "500MS"));
+        Tasks.Use first = tasks.revalidate(NAME);
+        store.entered.await();
+        store.put("v2", large());
+        // Neither may share the request that was sent before they came, so they share the next one.
+        Tasks.Use second = tasks.revalidate(NAME);
+        Tasks.Use third = tasks.revalidate(NAME);
+        first.close();
+        store.hold.countDown();
+        assertEquals("v2", second.validated().join().stored().task().version());
+        assertEquals("v2", third.validated().join().stored().task().version());
+        second.close();
+        assertEquals(Reason.OVERLOADED, failure(tasks, OTHER));
+        third.close();
+        try (Tasks.Use other = tasks.revalidate(OTHER)) {
+            assertEquals("v2", other.validated().join().stored().task().version());
+        }
+    }
+
+    private static byte[] large() {
+        return EditedArtifact.of("kv")
+                .floats("prompt_embeddings", new float[1_023 * 128], 1_023, 128)
+                .bytes();
     }
 
     private Tasks tasks(Map<String, String> settings) {
@@ -235,13 +284,15 @@ class TasksTest {
         return new Tasks(
                 store,
                 ConfigMappings.of(StoreConfig.class, settings),
-                new Loading(1 << 20),
-                new Requirements("tiny-llama", Set.of(fingerprint), 64, 1_024, 128, LAYOUT, true),
+                new Loading(1 << 20, 1 << 20),
+                new Requirements("tiny-llama", Set.of(fingerprint), 64, 1_024, 2_048, LAYOUT, true),
                 nanos::get);
     }
 
     private static String version(Tasks tasks) {
-        return tasks.revalidate(NAME).join().task().version();
+        try (Tasks.Use use = tasks.revalidate(NAME)) {
+            return use.validated().join().stored().task().version();
+        }
     }
 
     private static Reason failure(Tasks tasks) {
@@ -249,9 +300,19 @@ class TasksTest {
     }
 
     private static SoftcallException problem(Tasks tasks) {
-        CompletionException e = assertThrows(
-                CompletionException.class, () -> tasks.revalidate(NAME).join());
-        return (SoftcallException) e.getCause();
+        return problem(tasks, NAME);
+    }
+
+    private static Reason failure(Tasks tasks, TaskName name) {
+        return problem(tasks, name).reason();
+    }
+
+    private static SoftcallException problem(Tasks tasks, TaskName name) {
+        try (Tasks.Use use = tasks.revalidate(name)) {
+            CompletionException e = assertThrows(
+                    CompletionException.class, () -> use.validated().join());
+            return (SoftcallException) e.getCause();
+        }
     }
 
     /** A store in memory, whose answers can be held back and whose failures can be chosen. */
@@ -304,6 +365,7 @@ class TasksTest {
                 unchanged.incrementAndGet();
                 return new Unchanged();
             }
+            lease.take(now.get().bytes().length);
             return new Found(now.get().version(), Instant.EPOCH, now.get().bytes());
         }
 
