@@ -6,22 +6,25 @@
 #   OUT      the folder of the records: OUT/PART/records, OUT/PART/report.html
 # parts, each with three seeds:
 #   prompts  32-token prompts, 2,000 steps; of cola the best of eight; sst2 calibrated with folds
+#   kv       20-token KV prompts, 1,200 steps, the best of three learning rates
 #   others   full fine-tuning, LoRA, zero-shot and TF-IDF, 1,000 steps
 #   default  prompts as `softcall train` learns them where nothing is said
 #   sweep    the same, the best of eight
-#   few      all methods, 16 or 64 rows a class
+#   few      all methods but kv, 16 or 64 rows a class
 #   lengths, starts, rates
 #            the effect of a prompt's length, its start and its learning rate, on sst2 and trec
 #   tries    what was tried to better `prompts`, and not kept
 #   folds    words compared by cross-validation, one seed (rte: two): each fifth of train is once the test
+#   kv-folds KV prompts of rte, which has few rows: settings against overfitting, compared likewise, two seeds
 #   cost     the seconds of a single run and of a sweep of eight, alone on the GPU
+# kv and kv-folds run some comparisons beside each other.
 # environment: SOFTCALL, the command to run (default: uv run --all-extras softcall)
 #              BASE, a GGUF file or Hugging Face folder (default: the default base is fetched)
 #              DTYPE, DEVICE (default: bfloat16, cuda; on a CPU take float32, and hours), JOBS (default: 2) runs at a time
 #              ONLY, names of the data sets (default: all of DATA), SEEDS (default: 3)
 set -euo pipefail
 script=$(realpath "$0")
-usage() { sed -n '4,21p' "$script" >&2 && exit 2; }
+usage() { sed -n '4,24p' "$script" >&2 && exit 2; }
 [ $# = 3 ] || usage
 part=$1
 data=$(realpath "$2")
@@ -36,6 +39,14 @@ compare() { # NAME FOLDERS OPTION...
   shift 2
   # shellcheck disable=SC2086
   "${softcall[@]}" compare $folders --out "$out/$name" --seeds "${SEEDS:-3}" --jobs "${JOBS:-2}" "${options[@]}" "$@"
+}
+
+beside=()
+background() { "$@" & beside+=($!); } # COMMAND...
+finished() { # waits for all of them; fails if one has
+  local each failed=0
+  for each in "${beside[@]}"; do wait "$each" || failed=1; done
+  return $failed
 }
 
 named() { # KIND NAME...: folders of DATA
@@ -59,13 +70,44 @@ case $part in
         --token-dropout "$dropout" --label-smoothing "$smoothing" --sweep "$candidates" --calibration-folds "$folds"
     done
     ;;
+  kv)
+    plain=()
+    for name in ${ONLY:-$(ls "$data/all")}; do
+      dropout=0.1 smoothing=0 # as of `prompts`
+      case $name in
+        banking77) smoothing=0.1 ;;
+        sst2) ;;
+        *) plain+=("$name") && continue ;;
+      esac
+      background compare kv "$(named all "$name")" --method kv --steps 1200 --batch-size 32 --eval-every 240 --sweep 3 \
+        --token-dropout "$dropout" --label-smoothing "$smoothing"
+    done
+    [ ${#plain[@]} = 0 ] ||
+      background compare kv "$(named all "${plain[@]}")" --method kv --steps 1200 --batch-size 32 --eval-every 240 --sweep 3
+    finished
+    ;;
+  kv-folds)
+    folds=$(named folds ${ONLY:-rte-1 rte-2 rte-3})
+    try() { # NAME OPTION...
+      JOBS=1 SEEDS=2 background compare "kv-folds-$1" "$folds" --method kv --steps 1200 --batch-size 32 --eval-every 240 "${@:2}"
+    }
+    try plain
+    try rate-0.003 --learning-rate 0.003
+    for tokens in 8 4; do try "tokens-$tokens" --tokens "$tokens" --any-length; done
+    for share in 0.3 0.7; do try "dropout-$share" --prompt-dropout "$share"; done
+    for decay in 2 10; do try "decay-$decay" --weight-decay "$decay"; done
+    try smooth --label-smoothing 0.1
+    finished
+    ;;
   others)
     compare others "$all" --method zero-shot --method tfidf --method full --method lora \
       --steps 1000 --batch-size 32 --eval-every 200
     ;;
   default) compare default "$all" --method prompt ;;
   sweep) compare sweep "$all" --method prompt --sweep 8 ;;
-  few) compare few "$(named few ${ONLY:-$(ls "$data/few")})" ;;
+  few)
+    compare few "$(named few ${ONLY:-$(ls "$data/few")})" --method prompt --method lora --method full --method zero-shot --method tfidf
+    ;;
   lengths)
     for tokens in 4 8 20 50 100; do compare "length-$tokens" "$some" --method prompt --tokens "$tokens" --any-length; done
     ;;

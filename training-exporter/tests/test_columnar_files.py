@@ -9,7 +9,7 @@ import pytest
 from softcall.core.errors import SoftcallError
 from softcall.datasets import columnar_files
 from softcall.datasets.columns import ColumnChoice
-from softcall.datasets.rows import Row, read_rows
+from softcall.datasets.rows import Row, labels_of, read_rows
 
 ROWS = [("one", "x"), ("二つ\nlines", "y"), ("three", "x")]
 
@@ -75,6 +75,25 @@ def test_a_class_label_is_its_name(path):
     assert "row 3: no label in field 'label'" in refusal(path)
 
 
+def test_lists_of_labels_are_sets_and_those_of_a_class_label_have_its_order(path):
+    names = {"names": ["spam", "ham", "news"], "_type": "ClassLabel"}
+    for feature in ({"feature": names, "_type": "Sequence"}, {"feature": names, "_type": "List"}, [names]):
+        described = {"huggingface": json.dumps({"info": {"features": {"label": feature}}})}
+        write(table(labels=[[1, 0], [], [2]]).replace_schema_metadata(described), path)
+        rows = read_rows(path)
+        assert [row.labels for row in rows] == [("ham", "spam"), (), ("news",)]
+        assert {row.kind for row in rows} == {"multi_label"} and labels_of(rows, path) == (
+            "spam",
+            "ham",
+            "news",
+        )
+    assert [row.labels for row in read_rows(write(table(labels=[["x"], ["y", "x"], []]), path))] == [
+        ("x",),
+        ("y", "x"),
+        (),
+    ]
+
+
 def test_other_integers_are_labels_as_they_are(path):
     write(with_names(table(labels=[1, 0, -1]), ["ham", "spam"], kind="Value"), path)
     assert [row.label for row in read_rows(path)] == ["1", "0", "-1"]
@@ -96,7 +115,11 @@ def test_a_description_that_makes_no_sense_is_none(path, metadata):
             table(labels=[0.5, 1.0, 2.0]),
             "row 1: field 'label' holds a number, expected a string or an integer",
         ),
-        (table(labels=[["x"], ["y"], ["z"]]), "row 1: field 'label' holds a list"),
+        (
+            table(labels=[[["x"]], [["y"]], [["z"]]]),
+            "row 1: field 'label' holds a list, expected a string or an integer",
+        ),
+        (table(labels=[["x"], ["y", "y"], []]), "row 2: field 'label' names a label twice"),
         (
             with_names(table(labels=[0, 2, 1]), ["a", "b"]),
             "row 2: field 'label' is 2; its file names the labels 0",

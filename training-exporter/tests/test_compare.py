@@ -14,9 +14,12 @@ from sklearn.metrics import matthews_corrcoef
 from typer.testing import CliRunner
 
 from softcall.artifact.artifact import Artifact
+from softcall.base.source import Source
 from softcall.cli import app
 from softcall.comparison.compare import compare
 from softcall.comparison.config import CompareConfig, DataSet, Method
+from softcall.comparison.context import CONTEXT_TOKENS, _with_examples
+from softcall.comparison.prepared import prepare
 from softcall.comparison.record import RUNS, RunRecord
 from softcall.comparison.report import html, markdown
 from softcall.comparison.runs import PROMPTS
@@ -69,17 +72,17 @@ def of(records, method):
 
 def test_methods_with_seeds_run_once_a_seed(records):
     assert {method: len(of(records, method)) for method in Method} == {
-        "prompt": 2, "lora": 2, "full": 2, "zero-shot": 1, "tfidf": 1
+        "prompt": 2, "kv": 2, "lora": 2, "full": 2, "zero-shot": 1, "few-shot": 2, "tfidf": 1
     }  # fmt: skip
     assert [record.seed for record in of(records, "prompt")] == [13, 14]
-    for method in ("prompt", "lora", "full"):
+    for method in ("prompt", "kv", "lora", "full"):
         first, second = of(records, method)
         assert first.curve != second.curve and len(first.curve) == 6 and len(first.evaluations) == 3
 
 
 def test_what_learns_is_what_the_method_says(records, config):
     head = 2 * (HIDDEN + 1)
-    (prompt, *_), (lora, *_), (full, *_) = (of(records, m) for m in ("prompt", "lora", "full"))
+    prompt, kv, lora, full = (of(records, m)[0] for m in ("prompt", "kv", "lora", "full"))
     base = tiny_base().model.base_model
     assert prompt.trained_parameters == 8 * HIDDEN + head
     assert full.trained_parameters == sum(p.numel() for p in base.parameters()) + head
@@ -87,6 +90,8 @@ def test_what_learns_is_what_the_method_says(records, config):
     rank = config.lora_rank
     assert lora.trained_parameters == head + sum(rank * (m.in_features + m.out_features) for m in linear)
     assert prompt.learnt_bytes == 4 * prompt.trained_parameters
+    width = 2 * 2 * 2 * 16  # keys and values of two layers with two heads of 16
+    assert kv.trained_parameters == 8 * width + head and kv.learnt_bytes == 2 * 8 * width + 4 * head
     assert of(records, "zero-shot")[0].trained_parameters == 0
 
 
@@ -94,10 +99,30 @@ def test_what_trains_beats_what_does_not(records):
     zero_shot = of(records, "zero-shot")[0].accuracy
     for method in ("full", "tfidf"):
         assert all(record.accuracy >= 0.9 for record in of(records, method))
-    for method in ("prompt", "lora"):
+    for method in ("prompt", "kv", "lora"):
         assert all(record.accuracy > max(0.6, zero_shot) for record in of(records, method))
     for record in records:
         assert np.trace(record.confusion) == record.right and np.sum(record.confusion) == record.total == 40
+
+
+def test_few_shot_shows_rows_of_train_with_their_labels(config, tiny_folder):
+    base = Source.resolve(tiny_folder).load()
+    prepared = prepare(config, config.data[0], base)
+    texts = {}
+    for seed in (13, 14):
+        training = config.training(config.data[0], Method.FEW_SHOT, seed)
+        texts[seed] = _with_examples("Say which.", training, prepared, base)
+        first, *shown, end = texts[seed].split("\n\n")
+        assert (first, end) == ("Say which.", "") and len(shown) > 4
+        answers = prepared.examples["train"].answers
+        told = [base.tokenizer.decode(ids) for ids in prepared.examples["train"].ids]
+        expected = {text + prepared.words[answer] for text, answer in zip(told, answers, strict=True)}
+        assert set(shown) <= expected and len(set(shown)) == len(shown)
+        counts = [sum(text.endswith(word) for text in shown) for word in prepared.words]
+        assert max(counts) - min(counts) <= 1
+        ids = base.tokenizer.encode(texts[seed], add_special_tokens=False).ids
+        assert CONTEXT_TOKENS - 60 < len(ids) <= CONTEXT_TOKENS
+    assert texts[13] != texts[14]
 
 
 def test_the_base_is_the_same_after_every_method(records, config, tiny_folder):
@@ -111,7 +136,7 @@ def test_the_base_is_the_same_after_every_method(records, config, tiny_folder):
 
 def test_processes_share_the_runs_and_reach_the_same(records, config):
     shared = config.out.parent / "shared"
-    methods = (Method.PROMPT, Method.LORA)
+    methods = (Method.PROMPT, Method.KV, Method.LORA)
     some = CompareConfig(**{**vars(config), "out": shared, "methods": methods, "jobs": 2})
     for record, expected in zip(compare(some, QUIET), records, strict=False):
         assert (record.method, record.seed, record.jobs) == (expected.method, expected.seed, 2)
@@ -162,14 +187,16 @@ def test_a_record_tells_calibration_and_the_cost_of_a_switch(records):
 
 
 def test_prompts_are_kept(records, config):
-    for record in of(records, "prompt"):
-        task = config.out / PROMPTS / f"{record.data}-{record.seed}"
+    for record in (*of(records, "prompt"), *of(records, "kv")):
+        kind = {"prompt": "", "kv": "-kv"}[record.method]
+        task = config.out / PROMPTS / f"{record.data}{kind}-{record.seed}"
         artifact = Artifact.from_bytes((task / OBJECT).read_bytes())
         assert artifact.tokens == config.tokens and list(artifact.labels) == record.labels
         assert artifact.temperature == record.temperature
         assert artifact.metrics["test_accuracy"] == record.accuracy
         assert artifact.training["seed"] == record.seed
-    assert len(list((config.out / PROMPTS).iterdir())) == 2
+        assert artifact.prompt_type == ("kv" if kind else "soft")
+    assert len(list((config.out / PROMPTS).iterdir())) == 4
 
 
 class Page(HTMLParser):
@@ -226,7 +253,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path, toy):
     data = DataSet.open(toy)
     for options, message in (
         ({"data": (data, data)}, "with distinct names"),
-        ({"methods": ()}, "--method: expected one or more of prompt, lora, full"),
+        ({"methods": ()}, "--method: expected one or more of prompt, kv, lora, full"),
         ({"seeds": 0}, "--seeds 0: accepted are 1 to 20"),
         ({"lora_rank": 0}, "--lora-rank 0"),
         ({"jobs": 0}, "--jobs 0: accepted are 1 to 64"),

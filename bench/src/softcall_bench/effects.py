@@ -1,6 +1,6 @@
 """Tables of the effect of a prompt's length, rate, start, rows and template, and of what was tried."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from softcall.comparison.config import Method
@@ -18,6 +18,7 @@ EFFECTS = {
 TRIES = "try"
 FEW = "few"
 FOLDS = "folds"
+KV_FOLDS = "kv-folds"
 
 
 def effects() -> Iterator[tuple[str, str]]:
@@ -45,15 +46,44 @@ def few_rows() -> str:
 
 def cross_validated() -> str:
     """Templates by their accuracy on held-out folds; empty where nothing was recorded."""
-    folded = by_template()
+    return _fold_table(by_template(), "template")
+
+
+def kv_cross_validated() -> str:
+    """Settings of KV prompts by their accuracy on held-out folds; empty where nothing was recorded."""
+    tried = [each for name in experiments(KV_FOLDS) for each in Recorded.read(name).prompts(Method.KV)]
+    usual = _usual([line.records[0].settings for _, line in tried])
+    found: dict[str, dict[str, dict[str, Line]]] = {}
+    for folder, line in tried:
+        data, fold = folder.rsplit("-", 1)
+        settings = line.records[0].settings
+        varied = [name for name in usual if settings.get(name) != usual[name]]
+        found.setdefault(data, {}).setdefault(_settings(varied, line) or "defaults", {})[fold] = line
+    return _fold_table(found, "settings")
+
+
+def _usual(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The value that each setting has most often, None where it is missing; without seeds, which all vary."""
+    names = dict.fromkeys(name for each in settings for name in each if name != "seed")
+    values = {name: [each.get(name) for each in settings] for name in names}
+    return {name: max(each, key=each.count) for name, each in values.items()}
+
+
+def _fold_table(folded: Mapping[str, Mapping[str, Mapping[str, Line]]], varied: str) -> str:
+    """What is `varied`, by data set, with its accuracy on each fold; empty where nothing was recorded."""
     numbers = sorted({fold for each in folded.values() for folds in each.values() for fold in folds})
     rows = []
-    for data, templates in sorted(folded.items()):
-        shares = common_accuracies(templates)
-        for template, folds in sorted(templates.items()):
+    for data, each in sorted(folded.items()):
+        shares = common_accuracies(each)
+        for value, folds in sorted(each.items()):
             cells = (f"{folds[fold].accuracy:.4f}" if fold in folds else "-" for fold in numbers)
-            rows.append((data, template, f"{shares[template]:.4f}", *cells))
-    columns = ("data", "template", "folds that all templates have", *(f"fold {fold}" for fold in numbers))
+            rows.append((data, value, f"{shares[value]:.4f}", *cells))
+    columns = (
+        "data",
+        varied,
+        f"folds that all {varied.rstrip('s')}s have",
+        *(f"fold {fold}" for fold in numbers),
+    )
     return table(columns, rows) if rows else ""
 
 
@@ -68,13 +98,13 @@ def by_template() -> dict[str, dict[str, dict[str, Line]]]:
     return found
 
 
-def common_accuracies(templates: Mapping[str, Mapping[str, Line]]) -> dict[str, float]:
-    """The accuracy of each template on the folds that all of them have."""
-    common = set.intersection(*(set(folds) for folds in templates.values()))
+def common_accuracies(tried: Mapping[str, Mapping[str, Line]]) -> dict[str, float]:
+    """The accuracy of each template or setting on the folds that all of them have."""
+    common = set.intersection(*(set(folds) for folds in tried.values()))
     shares = {}
-    for template, folds in templates.items():
+    for value, folds in tried.items():
         records = [record for fold in common for record in folds[fold].records]
-        shares[template] = sum(each.right for each in records) / sum(each.total for each in records)
+        shares[value] = sum(each.right for each in records) / sum(each.total for each in records)
     return shares
 
 
@@ -130,6 +160,8 @@ def _told(name: str, settings: Mapping[str, Any]) -> str:
     match name:
         case "warmup" | "eval_every":  # follow from the steps
             return ""
+        case "prompt_dropout":  # which is missing where it is 0
+            return f"prompt dropout {settings.get(name, 0)}"
         case "candidates":
             return f"{len(settings[name])} candidates" if name in settings else "one candidate"
         case "class_balanced":

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from softcall_bench.effects import FEW, by_template, common_accuracies
-from softcall_bench.recorded import Method, Recorded
+from softcall_bench.recorded import Method, Recorded, better_prompts
 
 HARD = "rte"
 FEW_ROWS = 16
@@ -14,7 +14,7 @@ TEMPLATES = "trec"
 
 def findings() -> list[str]:
     """Each as an item of a list; without those whose trainings are not recorded."""
-    return [f"- {text}" for group in (_full, _few, _templates, _defaults) for text in group()]
+    return [f"- {text}" for group in (_full, _kv, _few, _templates, _defaults) for text in group()]
 
 
 def _full() -> Iterator[str]:
@@ -40,6 +40,33 @@ def _full() -> Iterator[str]:
         f"**{HARD} is the exception: {gaps[HARD]:+.1f} points** from full fine-tuning. The mean of the other "
         f"{len(rest)} is {_mean(rest):+.2f} points. {HARD} misses its goal ([bars](#bars))."
     )
+
+
+def _kv() -> Iterator[str]:
+    prompts, kv, others = (Recorded.read(part) for part in ("prompts", "kv", "others"))
+    gains = {
+        data: 100 * (line.accuracy - soft)
+        for data, line in kv.prompts(Method.KV)
+        if (soft := prompts.accuracy(data)) is not None
+    }
+    if not gains:
+        return
+    least, most = min(gains, key=gains.__getitem__), max(gains, key=gains.__getitem__)
+    yield (
+        f"**KV prompts differ from soft ones by {_mean(gains.values()):+.2f} points**, the mean of "
+        f"{len(gains)} data sets; from {gains[least]:+.1f} on {least} to {gains[most]:+.1f} on {most} "
+        "([KV prompts](#kv-prompts))."
+    )
+    gaps = {
+        data: 100 * (line.accuracy - full)
+        for data, line in better_prompts().items()
+        if (full := others.accuracy(data, Method.FULL)) is not None
+    }
+    if gaps:
+        yield (
+            f"**Of both types the better one on dev is {_mean(gaps.values()):+.2f} points** from full "
+            f"fine-tuning, the mean of {len(gaps)} data sets ([bars](#bars))."
+        )
 
 
 def _few() -> Iterator[str]:

@@ -30,16 +30,22 @@ class Recorded:
         """By data set and method."""
         return {(part.name, Method(line.method)): line for part in self.parts for line in part.lines}
 
-    def prompts(self) -> Iterator[tuple[str, Line]]:
-        """Data sets and their prompts."""
-        for (data, method), line in self.lines.items():
-            if method == Method.PROMPT:
+    def prompts(self, method: Method = Method.PROMPT) -> Iterator[tuple[str, Line]]:
+        """Data sets and their soft prompts, or their lines of another method."""
+        for (data, each), line in self.lines.items():
+            if each == method:
                 yield data, line
 
     def accuracy(self, data: str, method: Method = Method.PROMPT) -> float | None:
         """Mean over seeds of the accuracy on test."""
         line = self.lines.get((data, method))
         return None if line is None else line.accuracy
+
+
+def better_prompts() -> dict[str, Line]:
+    """By data set, of soft and KV prompts those that are better on dev; without data sets that lack one."""
+    soft, kv = dict(Recorded.read("prompts").prompts()), dict(Recorded.read("kv").prompts(Method.KV))
+    return {data: max(line, kv[data], key=dev_accuracy) for data, line in soft.items() if data in kv}
 
 
 def experiments(kind: str) -> list[str]:

@@ -15,13 +15,14 @@ from softcall.comparison.config import Method
 from softcall.comparison.report import NOTES
 from softcall.comparison.sections import COLUMNS, Line, Section
 from softcall_bench.bar import Bar, bar_line
-from softcall_bench.effects import cross_validated, effects, few_rows, tries
+from softcall_bench.effects import cross_validated, effects, few_rows, kv_cross_validated, tries
 from softcall_bench.findings import findings
 from softcall_bench.local_server import ROOT
 from softcall_bench.page import prose, replace_figures, table
 from softcall_bench.recorded import (
     RECORDS,
     Recorded,
+    better_prompts,
     calibration_error,
     calibration_error_before,
     temperature,
@@ -33,7 +34,7 @@ CHART = PAGE.parent / "charts/results.svg"
 SCRIPT = "training-exporter/examples/results.sh"
 
 # Experiments: folders of `RECORDS`, and parts of the script.
-PROMPTS, OTHERS, DEFAULT, SWEEP, COST = "prompts", "others", "default", "sweep", "cost"
+PROMPTS, KV, OTHERS, DEFAULT, SWEEP, COST = "prompts", "kv", "others", "default", "sweep", "cost"
 WANTED = {
     "agnews": 0.895,
     "banking77": 0.925,
@@ -88,6 +89,7 @@ def bars() -> Iterator[Repeatable]:
         ),
         OTHERS,
     )
+    yield from _better()
     yield from _sweep()
     for data in CALIBRATED:
         line = prompts.lines.get((data, Method.PROMPT))
@@ -95,6 +97,35 @@ def bars() -> Iterator[Repeatable]:
         yield Repeatable(
             Bar(f"{data}: expected calibration error on test", error, 0.03, at_most=True), PROMPTS
         )
+
+
+def _better() -> Iterator[Repeatable]:
+    """Bars of the type of prompt that dev picks for each data set."""
+    others, better = Recorded.read(OTHERS), better_prompts()
+    accuracies = {data: line.accuracy for data, line in better.items()}
+    full, lora = ({data: others.accuracy(data, m) for data in ALL} for m in (Method.FULL, Method.LORA))
+    complete = set(accuracies) >= set(ALL) and None not in (*full.values(), *lora.values())
+    note = "" if complete else f"{len(accuracies)} of {len(ALL)} have both types"
+    gaps = [100 * (full[data] - accuracies[data]) for data in ALL] if complete else []
+    above = sum(accuracies[data] > lora[data] for data in ALL) if complete else None
+    picked = f"KV prompts for {sum(line.method == Method.KV for line in better.values())} of them"
+    yield Repeatable(
+        Bar(
+            "full fine-tuning beyond the better of soft and KV on dev, mean of the nine",
+            float(np.mean(gaps)) if complete else None,
+            0.5,
+            " points",
+            at_most=True,
+            note=note or picked,
+        ),
+        KV,
+    )
+    yield Repeatable(
+        Bar("the better of soft and KV on dev: data sets above LoRA", above, 4, " of 9", note=note), KV
+    )
+    yield Repeatable(
+        Bar("rte: accuracy of the better of soft and KV on dev", accuracies.get("rte"), 0.66), KV
+    )
 
 
 def _majority(line: Line) -> float:
@@ -150,6 +181,7 @@ def page() -> str:
     text += ["## Bars", _bar_table(told)]
     for experiment, title in (
         (PROMPTS, "Prompts"),
+        (KV, "KV prompts"),
         (OTHERS, "Other methods"),
         (DEFAULT, "Prompts by default"),
         (SWEEP, "Prompts by a sweep"),
@@ -165,13 +197,15 @@ def page() -> str:
         text += [f"### {title}", effect]
     if folds := cross_validated():
         text += ["## Templates, by cross-validation", folds]
+    if folds := kv_cross_validated():
+        text += ["## KV prompts on few rows, by cross-validation", folds]
     text += ["## How to read the tables", "\n".join(prose(f"- {note}") for note in NOTES)]
     return "\n\n".join(text)
 
 
 def kept() -> dict[tuple[str, Method], Line]:
     """Each method on each data set, as the page has it."""
-    return {**Recorded.read(OTHERS).lines, **Recorded.read(PROMPTS).lines}
+    return {line: each for part in (OTHERS, PROMPTS, KV) for line, each in Recorded.read(part).lines.items()}
 
 
 def _bar_table(told: Sequence[Repeatable]) -> str:

@@ -13,6 +13,7 @@ MARKS = {
     Method.TFIDF: ("x", "#8c8c8c"),
     Method.LORA: ("D", "#c9a227"),
     Method.FULL: ("s", "#5b8db8"),
+    Method.KV: ("^", "#b3452c"),
     Method.PROMPT: ("o", "#1f6f4a"),
 }
 """Marker and colour, in the order in which they are drawn: prompts on top. Zero-shot is off the scale."""
@@ -25,7 +26,9 @@ def write_results_chart(file: Path, lines: Mapping[tuple[str, Method], Line], da
     places = {name: len(data) - number for number, name in enumerate(data)}
 
     def draw(axes: Axes) -> bool:
-        for offset, (method, (marker, colour)) in enumerate(MARKS.items()):
+        shown = [method for method in MARKS if any(m == method for _, m in lines)]
+        for offset, method in enumerate(shown):
+            marker, colour = MARKS[method]
             found = [
                 (places[name], line) for (name, m), line in lines.items() if m == method and name in places
             ]
@@ -33,7 +36,7 @@ def write_results_chart(file: Path, lines: Mapping[tuple[str, Method], Line], da
             ends = [line.interval for _, line in found]
             axes.errorbar(
                 means,
-                [place + 0.17 * (offset - 1.5) for place, _ in found],
+                [place + 0.17 * (offset - (len(shown) - 1) / 2) for place, _ in found],
                 xerr=[
                     [mean - low for mean, (low, _) in zip(means, ends, strict=True)],
                     [high - mean for mean, (_, high) in zip(means, ends, strict=True)],
@@ -49,4 +52,4 @@ def write_results_chart(file: Path, lines: Mapping[tuple[str, Method], Line], da
         axes.legend(loc="lower left", fontsize=8)
         return bool(lines)
 
-    write_figure(file, "A prompt of 32 vectors beside other ways", draw, 1 + INCHES_A_DATA_SET * len(data))
+    write_figure(file, "Prompts beside other ways", draw, 1 + INCHES_A_DATA_SET * len(data))

@@ -1,4 +1,4 @@
-"""`softcall compare`: prompt tuning beside LoRA, full fine-tuning, zero-shot and word statistics."""
+"""`softcall compare`: soft and KV prompts beside LoRA, full fine-tuning, words alone, word statistics."""
 
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +36,7 @@ def compare(
             help="Hugging Face folder or GGUF file of the model.", show_default="SmolLM2-135M-Instruct"
         ),
     ] = None,
-    tokens: Annotated[int, typer.Option(help="Vectors in the prompt.")] = CompareConfig.tokens,
+    tokens: Annotated[int, typer.Option(help="The length of prompts.")] = CompareConfig.tokens,
     any_length: Annotated[
         bool, typer.Option("--any-length", help="Accept prompts of other lengths than 8, 16, 20 and 32.")
     ] = False,
@@ -61,6 +61,13 @@ def compare(
     token_dropout: Annotated[
         float, typer.Option(help="Share of a text's tokens left out in training, others in each step.")
     ] = CompareConfig.token_dropout,
+    prompt_dropout: Annotated[
+        float,
+        typer.Option(help="Share of a prompt's numbers taken back to their start, others in each step."),
+    ] = CompareConfig.prompt_dropout,
+    weight_decay: Annotated[
+        float, typer.Option(help="AdamW's decay of prompts: of KV prompts towards their start.")
+    ] = CompareConfig.weight_decay,
     calibration_folds: CalibrationFoldsOption = CompareConfig.calibration_folds,
     learning_rate: Annotated[
         float | None, typer.Option(help="Peak learning rate of prompts.", show_default=RATES_TOLD)
@@ -104,6 +111,8 @@ def compare(
         label_smoothing=label_smoothing,
         class_balanced=class_balanced,
         token_dropout=token_dropout,
+        prompt_dropout=prompt_dropout,
+        weight_decay=weight_decay,
         calibration_folds=calibration_folds,
         learning_rate=learning_rate,
         lora_learning_rate=lora_learning_rate,

@@ -74,7 +74,12 @@ def _print(report: "DataReport") -> None:
         typer.echo(f"  rows    {part.rows:,}; median {lengths.median:,} tokens, longest {lengths.longest:,}")
         counts = [f"{printable(label)} {count:,}" for label, count in part.labels.items()]
         more = ", ..." if len(counts) > SHOWN_LABELS else ""
-        typer.echo(f"  labels  {len(counts)}: {', '.join(counts[:SHOWN_LABELS])}{more}")
+        several = (
+            ""
+            if part.labels_per_row is None
+            else f", any number of them a row, {part.labels_per_row:.2f} on average"
+        )
+        typer.echo(f"  labels  {len(counts)}{several}: {', '.join(counts[:SHOWN_LABELS])}{more}")
     typer.echo()
     for finding in report.findings:
         typer.echo(f"{finding.severity:<8} {finding.message}")

@@ -1,6 +1,7 @@
 """`softcall eval`: score a task on labelled texts."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,8 @@ from softcall.core.errors import SoftcallError
 from softcall.core.printable import printable, printable_json
 from softcall.datasets.columns import ColumnChoice
 from softcall.evaluation.evaluation import Evaluation
-from softcall.evaluation.scores import CALIBRATION_BINS, Scores
+from softcall.evaluation.multi_label import LabelSetScores
+from softcall.evaluation.scores import CALIBRATION_BINS, LabelScore, Scores
 from softcall.evaluation.server import evaluate_server
 from softcall.training.settings.config import Device
 
@@ -96,7 +98,23 @@ def evaluate(
 
 
 def _json(result: Evaluation) -> dict[str, Any]:
-    scores = result.scores
+    answered = {
+        "answered_by": result.answered_by,
+        "versions": list(result.versions),
+        "ms_per_text": result.ms_per_text,
+    }
+    return _json_scores(result.scores) | answered
+
+
+def _json_scores(scores: Scores | LabelSetScores) -> dict[str, Any]:
+    if isinstance(scores, LabelSetScores):
+        return {
+            "rows": scores.rows,
+            "micro_f1": scores.micro_f1,
+            "macro_f1": scores.macro_f1,
+            "exact_match": scores.exact_match,
+            "per_label": [vars(label) for label in scores.per_label],
+        }
     return {
         "rows": scores.rows,
         "accuracy": scores.accuracy,
@@ -108,14 +126,30 @@ def _json(result: Evaluation) -> dict[str, Any]:
         "confusions": [
             {"gold": gold, "predicted": wrong, "count": n} for gold, wrong, n in scores.confusions()
         ],
-        "answered_by": result.answered_by,
-        "versions": list(result.versions),
-        "ms_per_text": result.ms_per_text,
     }
 
 
 def _print(result: Evaluation, console: Console) -> None:
     scores = result.scores
+    if isinstance(scores, LabelSetScores):
+        console.print(f"micro-F1   {scores.micro_f1:.4f}")
+        console.print(f"macro-F1   {scores.macro_f1:.4f}")
+        console.print(f"exact      {scores.exact_match:.4f}  (rows whose labels are all right)")
+        console.print(f"rows       {scores.rows:,}")
+    else:
+        _print_accuracy(scores, console)
+    console.print(f"time       {result.ms_per_text:.1f} ms per text, {result.answered_by}", markup=False)
+    if result.versions:
+        console.print(f"version    {printable(', '.join(result.versions))}", markup=False)
+    if len(result.versions) > 1:
+        console.print("warning    the task was replaced while it was scored")
+    console.print(_label_table(scores.per_label))
+    if isinstance(scores, Scores):
+        is_small = len(scores.labels) <= MOST_LABELS
+        console.print(_confusion_table(scores) if is_small else _confusion_list(scores))
+
+
+def _print_accuracy(scores: Scores, console: Console) -> None:
     low, high = scores.interval
     console.print(f"accuracy   {scores.accuracy:.4f}  (95 % interval {low:.4f} to {high:.4f})")
     console.print(f"macro-F1   {scores.macro_f1:.4f}")
@@ -127,21 +161,13 @@ def _print(result: Evaluation, console: Console) -> None:
     console.print(
         f"rows       {scores.rows:,}" + (f", {scores.abstained:,} abstained" if scores.abstained else "")
     )
-    console.print(f"time       {result.ms_per_text:.1f} ms per text, {result.answered_by}", markup=False)
-    if result.versions:
-        console.print(f"version    {printable(', '.join(result.versions))}", markup=False)
-    if len(result.versions) > 1:
-        console.print("warning    the task was replaced while it was scored")
-    console.print(_label_table(scores))
-    console.print(_confusion_table(scores) if len(scores.labels) <= MOST_LABELS else _confusion_list(scores))
 
 
-def _label_table(scores: Scores) -> Table:
-    labels = scores.per_label
+def _label_table(labels: Sequence[LabelScore]) -> Table:
     title = "labels"
     if len(labels) > MOST_LABELS:
-        labels = tuple(sorted(labels, key=lambda label: label.f1)[:WORST_LABELS])
-        title = f"the {WORST_LABELS} worst of {len(scores.labels)} labels"
+        title = f"the {WORST_LABELS} worst of {len(labels)} labels"
+        labels = sorted(labels, key=lambda label: label.f1)[:WORST_LABELS]
     table = Table(title=title, title_justify="left")
     table.add_column("label", overflow="fold")
     for column in ("precision", "recall", "F1", "rows"):

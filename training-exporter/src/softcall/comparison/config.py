@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from softcall.artifact.task_description import TaskDescription, read_task_file
 from softcall.core.errors import SoftcallError
-from softcall.training.settings.config import Device, Precision, TrainConfig
+from softcall.training.settings.config import Device, Precision, PromptChoice, TrainConfig
 from softcall.training.settings.prompt_init import PromptInit
 
 FORMATS = (".jsonl", ".csv", ".jsonl.gz", ".csv.gz")
@@ -21,15 +21,22 @@ class Method(StrEnum):
     """A way to train a classifier; all but the last read the same label rows of the same base."""
 
     PROMPT = "prompt"  # a soft prompt, as `softcall train` learns it
+    KV = "kv"  # a KV prompt, likewise
     LORA = "lora"  # low-rank adapters on every linear layer, by PEFT
     FULL = "full"  # every weight of the base
     ZERO_SHOT = "zero-shot"  # the instruction in words; nothing is learnt
+    FEW_SHOT = "few-shot"  # the same with examples; nothing is learnt
     TFIDF = "tfidf"  # word statistics and logistic regression, by scikit-learn
 
     @property
     def seeded(self) -> bool:
         """Whether another seed gives another classifier."""
-        return self in (Method.PROMPT, Method.LORA, Method.FULL)
+        return self in (Method.PROMPT, Method.KV, Method.LORA, Method.FULL, Method.FEW_SHOT)
+
+    @property
+    def prompt(self) -> PromptChoice | None:
+        """The type of prompt that it learns; None if it learns no prompt."""
+        return {Method.PROMPT: PromptChoice.SOFT, Method.KV: PromptChoice.KV}.get(self)
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,8 @@ class CompareConfig:
     label_smoothing: float = TrainConfig.label_smoothing
     class_balanced: bool = TrainConfig.class_balanced
     token_dropout: float = TrainConfig.token_dropout
+    prompt_dropout: float = TrainConfig.prompt_dropout
+    weight_decay: float = TrainConfig.weight_decay
     calibration_folds: int = TrainConfig.calibration_folds
     learning_rate: float | None = TrainConfig.learning_rate
     lora_learning_rate: float = 5e-4
@@ -115,10 +124,13 @@ class CompareConfig:
     def together(self, method: Method) -> list[Sequence[int]]:
         """Return the groups of seeds that a method runs together: prompts share the trunk's runs."""
         seeds = range(self.first_seed, self.first_seed + (self.seeds if method.seeded else 1))
-        return [seeds] if method == Method.PROMPT and self.sweep == 1 else [(seed,) for seed in seeds]
+        return [seeds] if method.prompt and self.sweep == 1 else [(seed,) for seed in seeds]
 
     def training(self, data: DataSet, method: Method, seed: int) -> TrainConfig:
-        """Return the training settings of a method, which differ in the learning rate alone."""
+        """Return the training settings of a method: rows, steps and batches are those of all methods.
+
+        Sweeps, folds, prompt dropout and weight decay are for prompts alone.
+        """
         rates = {Method.LORA: self.lora_learning_rate, Method.FULL: self.full_learning_rate}
         return TrainConfig(
             data=data.train,
@@ -128,11 +140,14 @@ class CompareConfig:
             base=self.base,
             template=data.task.template.source if data.task else None,
             verbalizers=dict(data.task.verbalizers) if data.task else {},
+            prompt=method.prompt or PromptChoice.SOFT,
             tokens=self.tokens,
             any_length=self.any_length,
             init=self.init,
-            sweep=self.sweep if method == Method.PROMPT else 1,
-            calibration_folds=self.calibration_folds if method == Method.PROMPT else 0,
+            sweep=self.sweep if method.prompt else 1,
+            calibration_folds=self.calibration_folds if method.prompt else 0,
+            prompt_dropout=self.prompt_dropout if method.prompt else 0.0,
+            weight_decay=self.weight_decay if method.prompt else TrainConfig.weight_decay,
             learning_rate=rates.get(method, self.learning_rate),
             steps=self.steps,
             batch_size=self.batch_size,

@@ -33,7 +33,7 @@ class RunRecord:
     calibration_error_before: float
     confusion: list[list[int]]  # gold, predicted
     trained_parameters: int
-    learnt_bytes: int  # to store for the task, in float32
+    learnt_bytes: int  # to store for the task: in float32, KV prompts in float16
     seconds: float  # of training with its evaluations of dev; runs that learnt together share them equally
     peak_bytes: int  # of the GPU's memory, or of the whole process on a CPU
     switch_seconds: float  # to load another task of this method from memory

@@ -23,7 +23,12 @@ NOTES = (
     "MCC is Matthews' correlation coefficient (1: all right, 0: no better than chance). ECE is the expected "
     "calibration error of the probabilities, with the temperature that fits dev, or dev and the folds.",
     "Milliseconds to switch are what it takes to put another task's stored tensors in place of this one's.",
-    "Bytes to keep are those of what was learnt, in float32; tasks share the base of prompts and LoRA.",
+    "Bytes to keep are those of what was learnt, in float32 (KV prompts: float16); tasks share the base of "
+    "prompts and LoRA.",
+    "zero-shot and few-shot learn nothing: an instruction (for few-shot also examples of train) stands in "
+    "front of each text, as `softcall push --context` makes it.",
+    "A prompt is a soft prompt, vectors below the first layer; kv is a KV prompt, keys and values of every "
+    "layer.",
 )
 
 

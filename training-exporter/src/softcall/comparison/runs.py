@@ -17,7 +17,7 @@ from softcall.stores.store import OBJECT
 from softcall.training.outcome import device_name
 
 PROMPTS = "prompts"
-"""The folder of the prompts: a file store with `<data set>-<seed>` for each."""
+"""The folder of the prompts: a file store with `<data set>-<seed>` for each, and `-kv-` for KV prompts."""
 
 
 def records_of(
@@ -87,7 +87,8 @@ def records_of(
             jobs=config.jobs,
         )
         if attempt.artifact is not None:
-            task = config.out / PROMPTS / f"{prepared.data.name}-{seed}"
+            kind = "-kv" if method == Method.KV else ""
+            task = config.out / PROMPTS / f"{prepared.data.name}{kind}-{seed}"
             task.mkdir(parents=True, exist_ok=True)
             write_file(task / OBJECT, attempt.artifact.to_bytes())
         stored[seed].write(config.out)

@@ -7,7 +7,7 @@ from softcall.comparison.attempt import Attempt
 from softcall.comparison.meter import Meter
 from softcall.comparison.prepared import Prepared
 from softcall.datasets.rows import Row
-from softcall.training.loop.scoring import Result
+from softcall.training.loop.scoring import LabelResult
 
 REGULARISATIONS = (0.1, 1.0, 10.0, 100.0)  # of logistic regression; dev chooses
 
@@ -34,7 +34,7 @@ def tfidf(prepared: Prepared, meter: Meter, seed: int) -> Attempt:
             best, best_accuracy = model, accuracy
     meter.stop()
     dev, test = (
-        Result(rows.labels, best.predict_log_proba(texts(part)), answers[name])
+        LabelResult(rows.labels, best.predict_log_proba(texts(part)), answers[name])
         for name, part in (("dev", rows.dev), ("test", rows.test))
     )
     weights = best[-1].coef_.size + best[-1].intercept_.size

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
@@ -11,10 +11,11 @@ from itertools import combinations
 from tokenizers import Tokenizer
 
 from softcall.artifact.bounds import check_labels
+from softcall.artifact.metadata import Kind
 from softcall.artifact.template import Template
 from softcall.core.errors import SoftcallError
 from softcall.core.printable import printable
-from softcall.datasets.rows import Row, in_order, is_number
+from softcall.datasets.rows import ROW_HAS, Row, in_order, is_number
 
 FEW_ROWS = 8  # per label; published few-shot results begin about here
 DOMINANT_SHARE = 0.8
@@ -52,6 +53,7 @@ def check_rows(parts: Mapping[str, Sequence[Row]]) -> list[Finding]:
     """Return the findings of named parts, the first of which is for training; errors come first."""
     keyed = {name: [(_key(row), row) for row in rows] for name, rows in parts.items()}
     found = [
+        *_kinds(parts),
         *_labels(parts),
         *_odd_labels(parts),
         *_balance(parts),
@@ -96,10 +98,27 @@ def check_lengths(lengths: Mapping[str, Lengths], limit: int) -> list[Finding]:
     ]
 
 
+def _kinds(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
+    """Find parts whose rows have one label, where those of training have lists of labels, or the reverse."""
+    kinds = {name: {row.kind for row in rows if row.gold is not None} for name, rows in parts.items()}
+    first, *others = kinds
+    for name in others:
+        if len(kinds[first] | kinds[name]) > 1:
+            yield Finding(
+                Severity.ERROR,
+                f"{name}: its rows have {told(kinds[name])}, and those of {first} have {told(kinds[first])}",
+            )
+
+
+def told(kinds: Iterable[Kind]) -> str:
+    """Return what rows of these kinds have, in words."""
+    return " and ".join(sorted(ROW_HAS[kind] for kind in kinds))
+
+
 def _labels(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
     """Find too few labels, labels that training never sees, and labels that are not words."""
     (first, rows), *others = parts.items()
-    labels = {row.label for row in rows if row.label is not None}
+    labels = set(_labels_in(rows))
     if len(labels) < 2:
         only = f"only the label {next(iter(labels))!r}" if labels else "no labels"
         yield Finding(Severity.ERROR, f"{first}: has {only}; at least two labels are needed")
@@ -109,9 +128,7 @@ def _labels(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
         except SoftcallError as error:
             yield Finding(Severity.ERROR, f"{first}: {error}")
     for name, others_rows in others:
-        unseen = Counter(
-            row.label for row in others_rows if row.label not in labels and row.label is not None
-        )
+        unseen = Counter(label for label in _labels_in(others_rows) if label not in labels)
         if unseen:
             yield Finding(
                 Severity.ERROR,
@@ -128,13 +145,13 @@ def _labels(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
 def _odd_labels(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
     """Find placeholders of missing labels, and several spellings of one label."""
     for name, rows in parts.items():
-        if hidden := sum(row.label in _HIDDEN for row in rows):
+        if hidden := sum(any(label in _HIDDEN for label in row.gold or ()) for row in rows):
             yield Finding(
                 Severity.WARNING,
                 f"{name}: {hidden:,} of {len(rows):,} rows have the label -1, with which data sets mark rows"
                 " whose label is missing or kept secret; leave them out if so",
             )
-    labels = in_order({row.label for rows in parts.values() for row in rows if row.label is not None})
+    labels = in_order({label for rows in parts.values() for label in _labels_in(rows)})
     spellings: dict[str, list[str]] = defaultdict(list)
     for label in labels:
         spellings[" ".join(label.casefold().split())].append(label)
@@ -152,12 +169,12 @@ def _odd_labels(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
 
 def _balance(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
     first, rows = next(iter(parts.items()))
-    counts = Counter(row.label for row in rows if row.label is not None).most_common()
+    counts = Counter(_labels_in(rows)).most_common()
     if len(counts) < 2:
         return
     label, most = counts[0]
     share = most / sum(count for _, count in counts)
-    if share >= DOMINANT_SHARE:
+    if share >= DOMINANT_SHARE and any(row.label is not None for row in rows):
         yield Finding(
             Severity.WARNING,
             f"{first}: {share:.0%} of the rows have the label {label!r}, so an accuracy of {share:.2f} shows"
@@ -177,8 +194,8 @@ def _conflicts(parts: _Keyed) -> Iterator[Finding]:
     examples: dict[bytes, Row] = {}
     for keyed in parts.values():
         for key, row in keyed:
-            if row.label is not None:
-                labels[key].add(row.label)
+            if row.gold is not None:
+                labels[key].add(" and ".join(sorted(row.gold)) or "none")
                 examples.setdefault(key, row)
     conflicting = [key for key, names in labels.items() if len(names) > 1]
     if conflicting:
@@ -209,6 +226,10 @@ def _shared(parts: _Keyed) -> Iterator[Finding]:
                 f"{len(shared):,} of the {other} rows have a text that is in the {one} rows too, such as"
                 f" {_excerpt(shared[0])} ({shared[0].where})",
             )
+
+
+def _labels_in(rows: Sequence[Row]) -> Iterator[str]:
+    return (label for row in rows for label in row.gold or ())
 
 
 def _key(row: Row) -> bytes:

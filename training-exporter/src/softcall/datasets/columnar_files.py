@@ -23,6 +23,7 @@ except ModuleNotFoundError:
 
 BATCH_ROWS = 256
 
+_LISTS = ("Sequence", "List", "LargeList")
 _FEATURES = b"huggingface"  # the schema's metadata in which `datasets` describes the columns, as JSON
 
 
@@ -34,12 +35,16 @@ class _ColumnarFile(RecordFile):
         return tuple(self._schema.names)
 
     def label_names(self, column: str) -> tuple[str, ...] | None:
-        """Return the names of a ClassLabel, in the order of its integers."""
+        """Return the names of a ClassLabel or of a list of them, in the order of its integers."""
         described = (self._schema.metadata or {}).get(_FEATURES)
         try:
             feature = read_json(described)["info"]["features"][column] if described else {}
+            if isinstance(feature, list):  # how older versions write a list
+                (feature,) = feature
+            if feature.get("_type") in _LISTS:
+                feature = feature["feature"]
             names = feature["names"] if feature.get("_type") == "ClassLabel" else None
-        except (MalformedJsonError, KeyError, TypeError, AttributeError):
+        except (MalformedJsonError, KeyError, TypeError, ValueError, AttributeError):
             return None
         known = isinstance(names, list) and all(isinstance(name, str) for name in names)
         return tuple(names) if known else None
@@ -127,6 +132,8 @@ def _decoded_bytes(column: "pa.Array") -> int:
     if pa.types.is_dictionary(column.type):
         lengths = _lengths(column.dictionary)
         return 0 if lengths is None else pc.sum(lengths.take(column.indices)).as_py() or 0
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        return _decoded_bytes(column.flatten())
     lengths = _lengths(column)
     return column.nbytes if lengths is None else pc.sum(lengths).as_py() or 0
 

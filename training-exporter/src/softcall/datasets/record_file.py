@@ -29,7 +29,7 @@ class RecordFile(ABC):
         """
 
     def label_names(self, column: str) -> tuple[str, ...] | None:
-        """Return the names of a column's integers, if the file has them (ClassLabel of `datasets`)."""
+        """Return the names of a column's integers, or of those in its lists (ClassLabel of `datasets`)."""
         return None
 
 

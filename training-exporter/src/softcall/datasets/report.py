@@ -19,12 +19,16 @@ from softcall.datasets.rows import Refusals, Row, read_rows
 
 @dataclass(frozen=True)
 class PartReport:
-    """A part: its number of rows, the rows of each label (most frequent first), and its texts' lengths."""
+    """A part: its number of rows, the rows of each label (most frequent first), and its texts' lengths.
+
+    `labels_per_row` is the mean over labelled rows whose labels are lists; None for rows of one label.
+    """
 
     name: str
     rows: int
     labels: dict[str, int]
     lengths: Lengths
+    labels_per_row: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,10 +71,16 @@ def report_of(
     lengths = {name: measure(rows, shown, tokenizer, limit) for name, rows in parts.items()}
     for name, rows in parts.items():
         findings += _unlabelled(name, rows)
-    labelled = {name: rows for name, rows in parts.items() if any(row.label is not None for row in rows)}
+    labelled = {name: rows for name, rows in parts.items() if any(row.gold is not None for row in rows)}
     findings += check_rows(labelled) + check_lengths(lengths, limit)
     counted = [
-        PartReport(name, len(rows), dict(Counter(_labels(rows)).most_common()), lengths[name])
+        PartReport(
+            name,
+            len(rows),
+            dict(Counter(_labels(rows)).most_common()),
+            lengths[name],
+            _labels_per_row(rows),
+        )
         for name, rows in parts.items()
     ]
     return DataReport(counted, shown.source, sorted(findings, key=lambda found: found.severity))
@@ -93,7 +103,12 @@ def _named(sources: Sequence[Path]) -> Iterator[tuple[str, Path, str | None]]:
 
 
 def _labels(rows: Sequence[Row]) -> Iterator[str]:
-    return (row.label for row in rows if row.label is not None)
+    return (label for row in rows for label in row.gold or ())
+
+
+def _labels_per_row(rows: Sequence[Row]) -> float | None:
+    counts = [len(row.labels) for row in rows if row.labels is not None]
+    return sum(counts) / len(counts) if counts else None
 
 
 def _refused(name: str, refusals: Refusals) -> list[Finding]:
@@ -106,7 +121,7 @@ def _refused(name: str, refusals: Refusals) -> list[Finding]:
 
 def _unlabelled(name: str, rows: Sequence[Row]) -> list[Finding]:
     """Find unlabelled rows. Many data sets hide the labels of their test part, which training then skips."""
-    missing = sum(row.label is None for row in rows)
+    missing = sum(row.gold is None for row in rows)
     if not missing:
         return []
     if missing == len(rows):

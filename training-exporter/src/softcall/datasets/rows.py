@@ -4,11 +4,12 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from softcall.artifact.bounds import check_labels
+from softcall.artifact.metadata import Kind
 from softcall.core.errors import SoftcallError
 from softcall.core.regular_file import file_sha256
 from softcall.core.surrogates import has_half, without_halves
@@ -23,22 +24,37 @@ MAX_LABEL_CHARACTERS = 200
 MAX_DEV_ROWS = 1_000
 
 _NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
+ROW_HAS = {Kind.CLASSIFICATION: "one label", Kind.MULTI_LABEL: "a list of labels"}
+"""What a row of a task of each kind has, for messages."""
+
 _HIDDEN_LABEL = -1  # the value of a ClassLabel whose label is secret
 
 
 @dataclass(frozen=True)
 class Row:
-    """An example: its texts in the order of the fields, its label (None: unlabelled), and its place.
+    """An example: its texts in the order of the fields, its label or labels, and its place.
 
-    `rank` is the label's index among the names of a ClassLabel, if the file has them.
+    `label` is None for an unlabelled row, and where the column holds a list: `labels` has it then, perhaps
+    empty. `ranks` are the labels' indices among the names of a ClassLabel, if the file has them.
     """
 
     texts: tuple[str, ...]
     label: str | None
     line: int = field(default=0, compare=False)
     file: Path | None = field(default=None, compare=False)
-    rank: int | None = field(default=None, compare=False)
+    ranks: tuple[int | None, ...] = field(default=(), compare=False)
     unit: str = field(default="line", compare=False)  # what `line` counts: lines, or rows
+    labels: tuple[str, ...] | None = None
+
+    @property
+    def gold(self) -> tuple[str, ...] | None:
+        """All labels of the row; None if it is unlabelled."""
+        return (self.label,) if self.label is not None else self.labels
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the task of which a labelled row is an example."""
+        return Kind.CLASSIFICATION if self.labels is None else Kind.MULTI_LABEL
 
     @property
     def where(self) -> str:
@@ -72,9 +88,10 @@ def read_rows(
     """Read every row of a file (JSONL, CSV, also `.gz`, Parquet, Arrow), or of one `part` of a folder.
 
     A row has as many texts as the template has `fields` (None: one, or two if the columns have the names of a
-    pair). Other columns are ignored. With `labelled=False` a row may lack its label. Raises `SoftcallError`
-    with file, line and column for values that are missing, empty, of another type, or too large; with
-    `refusals` such rows are counted there instead.
+    pair). Other columns are ignored. The label column holds a label in each row, or a list of labels in each.
+    With `labelled=False` a row may lack its label. Raises `SoftcallError` with file, line and column for
+    values that are missing, empty, of another type, or too large; with `refusals` such rows are counted there
+    instead.
     """
     rows: list[Row] = []
     for file in files_of(Path(path), part):
@@ -104,19 +121,27 @@ def _read_file(
     wanted = (*columns.texts, *filter(None, [columns.label]))
     label_names = file.label_names(columns.label) if columns.label else None
     ranks = {name: rank for rank, name in enumerate(label_names or ())}
+    first = next((row for row in rows if row.gold is not None), None)
     for line, record in file.records(wanted):
         where = f"{path} {file.unit} {line}"
         if len(rows) == MAX_ROWS:
             raise SoftcallError(f"{where}: more than {MAX_ROWS:,} rows, which is the limit")
         try:
             texts_of_row = tuple(_text(record, name, where) for name in columns.texts)
-            label = _label(record, columns, where, labelled, label_names)
+            label, labels = _label(record, columns, where, labelled, label_names)
+            row = Row(texts_of_row, label, line, path, (), file.unit, labels)
+            row = replace(row, ranks=tuple(ranks.get(each) for each in row.gold or ()))
+            if first and row.gold is not None and row.kind != first.kind:
+                raise SoftcallError(
+                    f"{where}: field {columns.label!r} holds {ROW_HAS[row.kind]}, but not in {first.where}"
+                )
         except SoftcallError as error:
             if refusals is None:
                 raise
             refusals.add(str(error))
             continue
-        rows.append(Row(texts_of_row, label, line, path, ranks.get(label), file.unit))
+        rows.append(row)
+        first = first or (row if row.gold is not None else None)
 
 
 def labels_of(rows: Sequence[Row], where: str | Path) -> tuple[str, ...]:
@@ -124,7 +149,12 @@ def labels_of(rows: Sequence[Row], where: str | Path) -> tuple[str, ...]:
 
     The labels have the order of their ClassLabel, else that of `in_order`.
     """
-    ranks = {row.label: row.rank for row in rows if row.label is not None}
+    ranks = {
+        label: rank
+        for row in rows
+        if row.gold is not None
+        for label, rank in zip(row.gold, row.ranks or [None] * len(row.gold), strict=True)
+    }
     labels = in_order(ranks)
     if None not in ranks.values() and len(set(ranks.values())) == len(ranks):
         labels = tuple(sorted(ranks, key=ranks.__getitem__))
@@ -153,7 +183,7 @@ def is_number(label: str) -> bool:
 
 
 def split_dev(rows: Sequence[Row], fraction: float) -> tuple[list[Row], list[Row]]:
-    """Split into (train, dev) deterministically, stratified by label.
+    """Split into (train, dev) deterministically, stratified by label where each row has one.
 
     The rows of a label are sorted by the sha256 of their texts, and the first `fraction` becomes dev (at most
     about `MAX_DEV_ROWS` in total). The split depends neither on the order of the file nor on a seed, and rows
@@ -200,15 +230,25 @@ def _text(record: dict[str, Any], name: str, where: str) -> str:
 
 def _label(
     record: dict[str, Any], columns: Columns, where: str, labelled: bool, names: tuple[str, ...] | None
-) -> str | None:
+) -> tuple[str | None, tuple[str, ...] | None]:
+    """Return the one label of a record, or the labels of its list; twice None for an unlabelled one."""
     name = columns.label
-    label = record.get(name) if name is not None else None
-    if names is not None and label == _HIDDEN_LABEL:
-        label = None
-    if label is None and not labelled:
-        return None
-    if label is None:
+    value = record.get(name) if name is not None else None
+    if names is not None and value == _HIDDEN_LABEL:
+        value = None
+    if value is None and not labelled:
+        return None, None
+    if value is None:
         raise SoftcallError(f"{where}: no label in field {name!r}; it has {shown(tuple(record))}")
+    if not isinstance(value, list):
+        return _one_label(value, name, where, names), None
+    labels = tuple(_one_label(each, name, where, names) for each in value)
+    if len(set(labels)) < len(labels):
+        raise SoftcallError(f"{where}: field {name!r} names a label twice")
+    return None, labels
+
+
+def _one_label(label: Any, name: str, where: str, names: tuple[str, ...] | None) -> str:
     if isinstance(label, int) and not isinstance(label, bool):
         label = _named(label, names, name, where)
     if not isinstance(label, str):

@@ -25,6 +25,11 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def f1_score(right: int, predicted: int, rows: int) -> float:
+    """Return F1 of `rows` in gold, `predicted` in predictions and `right` in both; 0 without any."""
+    return float(2 * right / max(predicted + rows, 1))
+
+
 def expected_calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
     """Return the expected calibration error, with 15 bins of equal width (Guo et al. 2017).
 

@@ -4,17 +4,19 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from softcall.core.errors import SoftcallError
 from softcall.core.strict_json import MalformedJsonError, read_json
 from softcall.datasets.columns import ColumnChoice
 from softcall.datasets.folder import TEST
-from softcall.datasets.rows import in_order, read_rows
-from softcall.evaluation.evaluation import Evaluation, gold_labels
+from softcall.datasets.rows import Row, in_order, read_rows
+from softcall.evaluation.evaluation import Evaluation, gold_labels, gold_sets
+from softcall.evaluation.multi_label import LabelSetScores
 from softcall.evaluation.scores import Scores
 
 CALL_ROWS = 32
@@ -32,13 +34,15 @@ def evaluate_server(
     max_text_tokens: int | None,
     columns: ColumnChoice = ColumnChoice(),  # noqa: B008 (immutable)
 ) -> Evaluation:
-    """Score a served task on a file, with `CALL_ROWS` texts per call; a refusal quotes the server."""
+    """Score a served task on a file, with `CALL_ROWS` texts per call; a refusal quotes the server.
+
+    A task whose answers have lists of labels is scored by sets of labels.
+    """
     if urlsplit(url).scheme not in ("http", "https"):
         raise SoftcallError(f"--server {url}: expected an address such as http://localhost:8080")
     rows = read_rows(file, columns=columns, part=TEST)
     endpoint = url.rstrip("/") + "/v1/classify"
-    predicted: list[str | None] = []
-    sure: list[float | None] = []
+    answers: list[_Answer] = []
     versions: dict[str, None] = {}
     elapsed = 0.0
     for start in range(0, len(rows), CALL_ROWS):
@@ -52,15 +56,31 @@ def evaluate_server(
         started = time.perf_counter()
         answer = _post(endpoint, body, api_key)
         elapsed += time.perf_counter() - started
-        for label, confidence in _labels(answer, len(part), endpoint):
-            predicted.append(label)
-            sure.append(confidence)
+        answers += _answers(answer, len(part), endpoint)
         if "version" in answer:
             versions[str(answer["version"])] = None
-    gold = gold_labels(rows)
-    labels = in_order(set(gold) | {label for label in predicted if label is not None})
-    scores = Scores(labels, gold, tuple(predicted), None if None in sure else tuple(sure))
-    return Evaluation(scores, endpoint, tuple(versions), 1e3 * elapsed / len(rows))
+    return Evaluation(_scores(rows, answers), endpoint, tuple(versions), 1e3 * elapsed / len(rows))
+
+
+class _Answer(NamedTuple):
+    """A server's answer to one text; `labels` only of a task of any number of them, else None."""
+
+    label: str | None
+    score: float | None
+    labels: tuple[str, ...] | None
+
+
+def _scores(rows: Sequence[Row], answers: Sequence[_Answer]) -> Scores | LabelSetScores:
+    sets = [answer.labels for answer in answers if answer.labels is not None]
+    if len(sets) == len(answers):
+        gold = gold_sets(rows)
+        return LabelSetScores.of_sets(
+            in_order({label for each in (*gold, *sets) for label in each}), gold, sets
+        )
+    right, sure = gold_labels(rows), [answer.score for answer in answers]
+    predicted = tuple(answer.label for answer in answers)
+    labels = in_order({*right, *predicted} - {None})
+    return Scores(labels, right, predicted, None if None in sure else tuple(sure))
 
 
 def _post(endpoint: str, body: dict[str, Any], api_key: str | None) -> dict[str, Any]:
@@ -85,15 +105,26 @@ def _post(endpoint: str, body: dict[str, Any], api_key: str | None) -> dict[str,
     return answer
 
 
-def _labels(answer: dict[str, Any], rows: int, endpoint: str) -> list[tuple[str | None, float | None]]:
-    """Return the label of each row and its score (None if the server gives none), by row index."""
+def _answers(answer: dict[str, Any], rows: int, endpoint: str) -> list[_Answer]:
+    """Return the answer to each row, by row index; its score is None if the server gives none."""
     try:
-        labels = {item["index"]: (item["label"], _probability(item.get("score"))) for item in answer["data"]}
-        return [labels[i] for i in range(rows)]
+        found = {
+            item["index"]: _Answer(item["label"], _probability(item.get("score")), _sets(item.get("labels")))
+            for item in answer["data"]
+        }
+        return [found[i] for i in range(rows)]
     except (AttributeError, KeyError, TypeError):
         raise SoftcallError(
             f"{endpoint} answered without `data` of an index and a label for each of {rows} texts"
         ) from None
+
+
+def _sets(labels: Any) -> tuple[str, ...] | None:
+    if labels is not None and not (
+        isinstance(labels, list) and all(isinstance(each, str) for each in labels)
+    ):
+        raise TypeError(f"labels {labels!r}")
+    return None if labels is None else tuple(dict.fromkeys(labels))
 
 
 def _probability(value: Any) -> float | None:

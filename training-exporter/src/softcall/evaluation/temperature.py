@@ -1,4 +1,7 @@
-"""Calibration: the temperature and the abstain threshold, fitted on dev."""
+"""Calibration: the temperature and the abstain threshold, fitted on dev.
+
+Where `answers` are int [rows], each row has one label; where they are bool [rows, labels], it has any number.
+"""
 
 import numpy as np
 
@@ -11,11 +14,12 @@ _ROUNDS = 60  # each leaves 0.618 of the range, so the last one is far below the
 def fit_temperature(logits: np.ndarray, answers: np.ndarray) -> float:
     """Return the temperature with the highest likelihood of the answers (Guo et al. 2017, section 4.2).
 
-    `logits` [rows, labels], `answers` int [rows]. If every row is right, the likelihood has no maximum,
-    because sharper probabilities always raise it; the temperature stays 1 then.
+    `logits` [rows, labels]. If every answer is right, the likelihood has no maximum, because sharper
+    probabilities always raise it; the temperature stays 1 then.
     """
     logits = np.asarray(logits, np.float64)
-    if (logits.argmax(axis=1) == answers).all():
+    predicted = logits > 0 if answers.ndim == 2 else logits.argmax(axis=1)
+    if (predicted == answers).all():
         return 1.0
 
     def loss(log_temperature: float) -> float:
@@ -31,7 +35,13 @@ def fit_temperature(logits: np.ndarray, answers: np.ndarray) -> float:
 
 
 def cross_entropy(logits: np.ndarray, answers: np.ndarray) -> float:
-    """Return the mean cross-entropy of `answers` int [rows] under softmax of `logits` [rows, labels]."""
+    """Return the mean cross-entropy of `answers` under `logits` [rows, labels].
+
+    These are of a softmax where each row has one label, else of a sigmoid for each label; a row's loss is the
+    sum over labels then.
+    """
+    if answers.ndim == 2:
+        return float((np.logaddexp(0, logits) - logits * answers).sum(axis=1).mean())
     shifted = logits - logits.max(axis=1, keepdims=True)
     likelihood = shifted[np.arange(len(answers)), answers] - np.log(np.exp(shifted).sum(axis=1))
     return float(-likelihood.mean())

@@ -47,8 +47,9 @@ def out_of_fold(run: Run, begin: Callable[[], Sequence[Learner]], folds: int) ->
 def folds_of(answers: np.ndarray, folds: int) -> list[np.ndarray]:
     """Return the sorted row indices of each fold; each label's rows are spread evenly over the folds.
 
-    `answers` int [rows] are the rows' labels.
+    `answers` are those of `Examples`; rows with any number of labels are spread by chance.
     """
     order = np.random.default_rng(_SEED).permutation(len(answers))
-    order = order[np.argsort(answers[order], kind="stable")]
+    if answers.ndim == 1:
+        order = order[np.argsort(answers[order], kind="stable")]
     return [np.sort(order[start::folds]) for start in range(folds)]

@@ -13,11 +13,12 @@ import softcall
 from softcall.artifact.artifact import Artifact
 from softcall.artifact.template import Template
 from softcall.base.source import LoadedBase
+from softcall.evaluation.multi_label import fit_thresholds
 from softcall.evaluation.temperature import fit_abstain_threshold
 from softcall.training.initialization import SourcePrompt, init_text_of
 from softcall.training.inputs.rows import TrainingRows
 from softcall.training.loop.learner import Learner
-from softcall.training.loop.scoring import Result
+from softcall.training.loop.scoring import LabelResult, LabelSetResult, Result, recorded
 from softcall.training.settings.config import TrainConfig
 from softcall.training.settings.prompt_init import PromptInit
 
@@ -36,34 +37,43 @@ def as_artifact(
 ) -> tuple[Artifact, dict[str, Result]]:
     """Return the winner as an artifact, and `results` (of dev, perhaps test) with its temperature.
 
-    The temperature is fitted on dev, and on `unseen` if given: training rows with the logits of prompts that
-    were trained without them.
+    The temperature, and the thresholds of a task of any number of labels, are fitted on dev, and on `unseen`
+    if given: training rows with the logits of prompts that were trained without them.
     """
     raw = results["dev"]
-    temperature = (raw if unseen is None else raw.beside(unseen)).calibrated.temperature
-    results = {name: replace(result, temperature=temperature) for name, result in results.items()}
-    metrics = {
-        f"{name}_{key}": value for name, result in results.items() for key, value in result.metrics.items()
-    }
-    metrics["dev_calibration_error_before"] = raw.scores.calibration_error
+    results = _calibrated(results, raw if unseen is None else raw.beside(unseen))
+    metrics = recorded(results)
+    if isinstance(raw, LabelResult):
+        metrics["dev_calibration_error_before"] = raw.scores.calibration_error
     if unseen is not None:
-        metrics["out_of_fold_accuracy"] = unseen.scores.accuracy
+        metrics[f"out_of_fold_{unseen.quality_name}"] = unseen.quality
     classifier = winner.classifier
     artifact = Artifact(
         prompt=classifier.prompt.array(),
         prompt_type=classifier.prompt.type,
+        kind=rows.kind,
+        thresholds=results["dev"].thresholds if isinstance(raw, LabelSetResult) else None,
         label_head=classifier.label_head.detach().cpu().numpy(),
         label_bias=classifier.label_bias.detach().cpu().numpy(),
         template=Template(config.template or rows.default_template),
         labels=rows.labels,
         base_name=base.name,
         base_fingerprint=base.fingerprint,
-        temperature=temperature,
+        temperature=results["dev"].temperature,
         abstain_threshold=_abstain_threshold(config, results["dev"]),
         metrics=metrics,
         training=provenance(config, rows, words, source, winner, learners, classifier.device),
     )
     return artifact, results
+
+
+def _calibrated(results: Mapping[str, Result], fitted_on: Result) -> dict[str, Result]:
+    """Return results with the temperature, and perhaps the thresholds, that fit one of them."""
+    fitted = fitted_on.calibrated
+    changes: dict[str, Any] = {"temperature": fitted.temperature}
+    if isinstance(fitted, LabelSetResult):
+        changes["thresholds"] = fit_thresholds(fitted.probabilities, fitted.answers)
+    return {name: replace(result, **changes) for name, result in results.items()}
 
 
 def _abstain_threshold(config: TrainConfig, dev: Result) -> float | None:
@@ -97,11 +107,12 @@ def provenance(
     if config.calibration_folds:
         how["calibration_folds"] = config.calibration_folds
     if len(learners) > 1:
+        quality = "accuracy" if not rows.is_multi_label else LabelSetResult.quality_name
         how["candidates"] = [
             learner.candidate.told
             | {
                 "steps": learner.state.steps,
-                "dev_accuracy": learner.state.best_accuracy,
+                f"dev_{quality}": learner.state.best_accuracy,
                 "dropped": learner.state.dropped,
             }
             for learner in learners

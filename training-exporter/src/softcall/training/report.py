@@ -17,7 +17,7 @@ from softcall.training.initialization import init_text_of
 from softcall.training.inputs.examples import Examples
 from softcall.training.inputs.rows import TrainingRows
 from softcall.training.loop.learner import Learner
-from softcall.training.loop.scoring import Result
+from softcall.training.loop.scoring import LabelResult, Result
 from softcall.training.outcome import device_name
 from softcall.training.settings.config import Head, TrainConfig
 from softcall.training.settings.prompt_init import PromptInit
@@ -38,6 +38,7 @@ def announce(
     """Print the chosen settings, defaults included."""
     head = f" (head {config.head_learning_rate:g})" if config.head == Head.TRAINED else ""
     rate = " or ".join(f"{each.learning_rate:g}" for each in config.own_candidates)
+    several = ", any number of them for a text: the label column holds lists" if rows.is_multi_label else ""
     longest = max(examples["train"].lengths)
     cut = sum(part.cut for part in examples.values())
     processes = PartialState().num_processes
@@ -46,7 +47,7 @@ def announce(
     lines = [
         f"base      {where}; steps in {config.dtype}, scores in float32",
         f"rows      {len(rows.train):,} train, {len(rows.dev):,} dev, {len(rows.test):,} test",
-        f"labels    {len(rows.labels)}; label head: {config.head}",
+        f"labels    {len(rows.labels)}{several}; label head: {config.head}",
         f"texts     {template.source!r}, at most {longest} tokens; {cut:,} texts were cut",
         *_told_candidates(config, words),
         f"steps     {config.steps:,} of {config.batch_size} rows, dev every {config.eval_every}",
@@ -86,19 +87,22 @@ def report(
 ) -> None:
     """Print the outcome."""
     if len(learners) > 1:
-        console.print(candidate_table(learners, winner))
+        console.print(candidate_table(learners, winner, raw.quality_told))
     for name, result in results.items():
         print_plain(console, f"{name}: {result.told} of {result.scores.rows:,} rows")
-    before, after = (result.scores.calibration_error for result in (raw, results["dev"]))
     fitted_on = "dev"
     if config.calibration_folds:
-        accuracy = artifact.metrics["out_of_fold_accuracy"]
-        fitted_on += f" and {config.calibration_folds} folds of train (accuracy {accuracy:.4f})"
+        quality = artifact.metrics[f"out_of_fold_{raw.quality_name}"]
+        fitted_on += f" and {config.calibration_folds} folds of train ({raw.quality_told} {quality:.4f})"
     print_plain(
         console,
-        f"temperature {artifact.temperature:.3f}, fitted on {fitted_on}:"
-        f" expected calibration error {before:.4f} before, {after:.4f} after",
+        f"temperature {artifact.temperature:.3f}, fitted on {fitted_on}: {_gained(raw, results['dev'])}",
     )
+    if artifact.thresholds is not None:
+        low, high = min(artifact.thresholds), max(artifact.thresholds)
+        print_plain(
+            console, f"thresholds from {low:.4f} to {high:.4f}, a label each, fitted on {fitted_on} for F1"
+        )
     if artifact.abstain_threshold is not None:
         below = (results["dev"].confidence < artifact.abstain_threshold).mean()
         print_plain(
@@ -109,10 +113,18 @@ def report(
     print_plain(console, f"wrote {config.out} ({size:,} bytes): the prompt of step {step}")
 
 
-def candidate_table(learners: Sequence[Learner], winner: Learner) -> Table:
-    """Return a table of a sweep's candidates and their outcomes."""
+def _gained(before: Result, after: Result) -> str:
+    """Return what the temperature has changed, in words."""
+    if not isinstance(before, LabelResult) or not isinstance(after, LabelResult):
+        return f"loss {before.loss:.4f} before, {after.loss:.4f} after"
+    errors = [result.scores.calibration_error for result in (before, after)]
+    return f"expected calibration error {errors[0]:.4f} before, {errors[1]:.4f} after"
+
+
+def candidate_table(learners: Sequence[Learner], winner: Learner, quality: str) -> Table:
+    """Return a table of a sweep's candidates and their outcomes; `quality` names what they compete in."""
     table = Table(title="candidates, by their best on dev", title_justify="left")
-    for column in ("prompt", "learning rate", "init", "tokens", "seed", "steps", "accuracy", "loss", ""):
+    for column in ("prompt", "learning rate", "init", "tokens", "seed", "steps", quality, "loss", ""):
         table.add_column(column, justify="left" if column in ("prompt", "init", "") else "right")
     for learner in learners:
         candidate, state = learner.candidate, learner.state

@@ -55,6 +55,10 @@ def train(config: TrainConfig, console: Console) -> Artifact:
         console = Console(quiet=True)
     rows = TrainingRows.read(config)
     config = config.settled(len(rows.train))
+    if rows.is_multi_label and config.abstain_threshold is not None:
+        raise SoftcallError(
+            "--abstain-threshold: the rows have lists of labels, and each label gets a threshold of its own"
+        )
     words = verbalizers(config, rows.labels)
     with processes.local_main_process_first():  # it fetches the default base
         found = Source.resolve(config.base)

@@ -7,20 +7,23 @@ from typing import Self
 
 import numpy as np
 
+from softcall.artifact.metadata import Kind
 from softcall.artifact.template import Template
 from softcall.base.source import LoadedBase
+from softcall.datasets.label_matrix import label_matrix
 from softcall.datasets.rows import Row
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows as the model's inputs: token ids of the filled template, and the index of the label.
+    """Rows as the model's inputs: token ids of the filled template, and their answers.
 
+    `answers` are the indices of the labels, int64 [rows], or which labels each row has, bool [rows, labels].
     `cut` counts rows that were longer than the limit.
     """
 
     ids: list[list[int]]
-    answers: np.ndarray  # int64 [rows]
+    answers: np.ndarray
     cut: int
 
     @property
@@ -37,7 +40,6 @@ def encode(
     rows: Sequence[Row], labels: tuple[str, ...], template: Template, base: LoadedBase, limit: int
 ) -> Examples:
     """Return the token ids of each row, at most `limit`: longer texts are cut, the template never is."""
-    index = {label: i for i, label in enumerate(labels)}
     whole = partial(template.encode, base.tokenizer)
     ids, cut = [], 0
     for row in rows:
@@ -46,4 +48,11 @@ def encode(
             tokens = whole(row.texts, limit, truncate=True)
             cut += 1
         ids.append(tokens)
-    return Examples(ids, np.array([index[row.label] for row in rows], np.int64), cut)
+    return Examples(ids, _answers(rows, labels), cut)
+
+
+def _answers(rows: Sequence[Row], labels: tuple[str, ...]) -> np.ndarray:
+    if rows and rows[0].kind == Kind.MULTI_LABEL:
+        return label_matrix(labels, [row.labels for row in rows])
+    index = {label: i for i, label in enumerate(labels)}
+    return np.array([index[row.label] for row in rows], np.int64)

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from softcall.artifact.metadata import Kind
 from softcall.artifact.template import Template
 from softcall.core.errors import SoftcallError
 from softcall.datasets.checks import check_rows
 from softcall.datasets.columns import ColumnChoice
 from softcall.datasets.default_template import default_template, fields_of
 from softcall.datasets.folder import DEV, TEST, TRAIN, parts_of
-from softcall.datasets.rows import Row, files_sha256, labels_of, read_rows, split_dev
+from softcall.datasets.rows import ROW_HAS, Row, files_sha256, labels_of, read_rows, split_dev
 from softcall.training.settings.config import TrainConfig
 from softcall.training.settings.pace import pace_of
 
@@ -19,8 +20,9 @@ from softcall.training.settings.pace import pace_of
 class TrainingRows:
     """The rows of each part. `identity` identifies them by the sha256 of their files, and by the split.
 
-    `notes` has remarks on the rows, a sentence each. Raises `SoftcallError` if train or dev is empty, or if a
-    part has a label that train does not have.
+    `notes` has remarks on the rows, a sentence each. `kind` is that of the task: its rows have one label
+    each, or lists of labels. Raises `SoftcallError` if train or dev is empty, and if a part has rows of
+    another kind, or a label that train does not have.
     """
 
     train: Sequence[Row]
@@ -30,17 +32,23 @@ class TrainingRows:
     test_identity: dict[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
     labels: tuple[str, ...] = field(init=False)
+    kind: Kind = field(init=False)
 
     def __post_init__(self) -> None:
         """Collect the labels of train, in order, and check the other parts against them."""
         object.__setattr__(self, "labels", labels_of(self.train, "the training data"))
+        object.__setattr__(self, "kind", self.train[0].kind)
         if not self.dev:
             raise SoftcallError(
                 f"{len(self.train)} rows are too few to carve a dev set out of; give one with --dev"
             )
         for row in (*self.dev, *self.test):
-            if row.label not in self.labels:
-                raise SoftcallError(f"{row.where}: label {row.label!r} does not occur in the training data")
+            if row.kind != self.kind:
+                raise SoftcallError(
+                    f"{row.where}: has {ROW_HAS[row.kind]}; a row of the training data {ROW_HAS[self.kind]}"
+                )
+            for label in set(row.gold or ()) - set(self.labels):
+                raise SoftcallError(f"{row.where}: label {label!r} does not occur in the training data")
         parts = {"train": self.train, "dev": self.dev, "test": self.test}
         found = check_rows({name: rows for name, rows in parts.items() if rows})
         object.__setattr__(self, "notes", (*self.notes, *(finding.message for finding in found)))
@@ -70,13 +78,18 @@ class TrainingRows:
             test = read_rows(config.test, fields, columns=columns, part=TEST)
         elif TEST in parts:
             test = read_rows(config.data, fields, columns=columns, part=TEST, labelled=False)
-            if all(row.label is None for row in test):
+            if all(row.gold is None for row in test):
                 notes.append(f"test: none of the {len(test):,} rows has a label, so they are left out")
                 test = []
-            elif any(row.label is None for row in test):
+            elif any(row.gold is None for row in test):
                 read_rows(config.data, fields, columns=columns, part=TEST)  # raises, naming the row
         test_identity = {"test_sha256": files_sha256(config.test or config.data, TEST)} if test else {}
         return cls(train, dev, test, identity, test_identity, notes)
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether a row has any number of labels."""
+        return self.kind == Kind.MULTI_LABEL
 
     @property
     def default_template(self) -> str:

@@ -25,7 +25,7 @@ class LearnerState:
     was dropped. `best` has the values with the highest dev accuracy so far (of equals, the lowest dev loss),
     from `best_step`; `stale` counts the evaluations since. `steps` counts its steps. `curve` has the points
     (step, loss, gradient norm), `evaluations` the points (step, dev accuracy, dev loss), `norms` the latest
-    gradient norms.
+    gradient norms. Where rows have any number of labels, micro-F1 stands for the accuracy.
     """
 
     learnt: dict[str, Tensor] = field(default_factory=dict)

@@ -7,7 +7,6 @@ they exchange losses and gradients.
 
 from collections.abc import Sequence
 
-import numpy as np
 from accelerate.utils import broadcast_object_list
 
 from softcall.artifact.metadata import PromptType
@@ -106,16 +105,14 @@ def _evaluate(
 ) -> dict[Learner, Result]:
     """Score dev with each learner."""
     results = {learner: score(learner.classifier, run.exact, run.dev, run.labels) for learner in going}
-    better = [learner.advance(step, dev.scores.accuracy, dev.loss) for learner, dev in results.items()]
+    better = [learner.advance(step, dev.quality, dev.loss) for learner, dev in results.items()]
     if len(going) == 1:
         loss, dev = measured[going[0]][0], results[going[0]]
         progress.line(step, f"loss {loss:.3f}  dev: {dev.told}{'  best so far' if better[0] else ''}")
     else:
-        accuracies = [learner.state.evaluations[-1][1] for learner in going]
-        progress.line(
-            step,
-            f"{len(going)} candidates  dev: accuracy {min(accuracies):.4f} to {max(accuracies):.4f}",
-        )
+        reached = [dev.quality for dev in results.values()]
+        name = results[going[0]].quality_told
+        progress.line(step, f"{len(going)} candidates  dev: {name} {min(reached):.4f} to {max(reached):.4f}")
     return results
 
 
@@ -136,8 +133,8 @@ def _halve(
         Standing(learner.state.best_accuracy, learner.state.best_loss, scored[learner].calibrated.loss)
         for learner in halved
     ]
-    answers = scored[halved[0]].answers
-    kept = sweep.going_on(standings, np.bincount(answers).max() / len(answers), len(answers), count)
+    any_of_them = scored[halved[0]]
+    kept = sweep.going_on(standings, any_of_them.chance, len(any_of_them.answers), count)
     behind = [learner for i, learner in enumerate(halved) if i not in kept]
     for learner in behind:
         learner.drop(step, "behind others")

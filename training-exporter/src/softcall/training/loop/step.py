@@ -97,7 +97,16 @@ def _logits(
 
 
 def _loss(run: Run, logits: Tensor, answers: Tensor, rows: np.ndarray) -> Tensor:
-    """Return the part of these `logits` [rows, labels] in the mean cross-entropy of the batch `rows`."""
+    """Return the part of these `logits` [rows, labels] in the mean cross-entropy of the batch `rows`.
+
+    Of rows with any number of labels it is the sum of the binary cross-entropies of all labels.
+    """
+    if answers.ndim == 2:
+        smoothing = run.config.label_smoothing
+        targets = answers.float() * (1 - smoothing) + smoothing / 2
+        return functional.binary_cross_entropy_with_logits(
+            logits, targets, pos_weight=run.class_weights, reduction="sum"
+        ) / len(rows)
     total = functional.cross_entropy(
         logits, answers, run.class_weights, label_smoothing=run.config.label_smoothing, reduction="sum"
     )
