@@ -14,9 +14,12 @@ from sklearn.metrics import matthews_corrcoef
 from typer.testing import CliRunner
 
 from softcall.artifact.artifact import Artifact
+from softcall.base.source import Source
 from softcall.cli import app
 from softcall.comparison.compare import compare
 from softcall.comparison.config import CompareConfig, DataSet, Method
+from softcall.comparison.context import CONTEXT_TOKENS, _with_examples
+from softcall.comparison.prepared import prepare
 from softcall.comparison.record import RUNS, RunRecord
 from softcall.comparison.report import html, markdown
 from softcall.comparison.runs import PROMPTS
@@ -69,7 +72,7 @@ def of(records, method):
 
 def test_methods_with_seeds_run_once_a_seed(records):
     assert {method: len(of(records, method)) for method in Method} == {
-        "prompt": 2, "kv": 2, "lora": 2, "full": 2, "zero-shot": 1, "tfidf": 1
+        "prompt": 2, "kv": 2, "lora": 2, "full": 2, "zero-shot": 1, "few-shot": 2, "tfidf": 1
     }  # fmt: skip
     assert [record.seed for record in of(records, "prompt")] == [13, 14]
     for method in ("prompt", "kv", "lora", "full"):
@@ -100,6 +103,26 @@ def test_what_trains_beats_what_does_not(records):
         assert all(record.accuracy > max(0.6, zero_shot) for record in of(records, method))
     for record in records:
         assert np.trace(record.confusion) == record.right and np.sum(record.confusion) == record.total == 40
+
+
+def test_few_shot_shows_rows_of_train_with_their_labels(config, tiny_folder):
+    base = Source.resolve(tiny_folder).load()
+    prepared = prepare(config, config.data[0], base)
+    texts = {}
+    for seed in (13, 14):
+        training = config.training(config.data[0], Method.FEW_SHOT, seed)
+        texts[seed] = _with_examples("Say which.", training, prepared, base)
+        first, *shown, end = texts[seed].split("\n\n")
+        assert (first, end) == ("Say which.", "") and len(shown) > 4
+        answers = prepared.examples["train"].answers
+        told = [base.tokenizer.decode(ids) for ids in prepared.examples["train"].ids]
+        expected = {text + prepared.words[answer] for text, answer in zip(told, answers, strict=True)}
+        assert set(shown) <= expected and len(set(shown)) == len(shown)
+        counts = [sum(text.endswith(word) for text in shown) for word in prepared.words]
+        assert max(counts) - min(counts) <= 1
+        ids = base.tokenizer.encode(texts[seed], add_special_tokens=False).ids
+        assert CONTEXT_TOKENS - 60 < len(ids) <= CONTEXT_TOKENS
+    assert texts[13] != texts[14]
 
 
 def test_the_base_is_the_same_after_every_method(records, config, tiny_folder):

@@ -1,4 +1,4 @@
-"""`softcall compare`: soft and KV prompts beside LoRA, full fine-tuning, zero-shot and word statistics."""
+"""`softcall compare`: soft and KV prompts beside LoRA, full fine-tuning, words alone, word statistics."""
 
 from pathlib import Path
 from typing import Annotated

@@ -25,12 +25,13 @@ class Method(StrEnum):
     LORA = "lora"  # low-rank adapters on every linear layer, by PEFT
     FULL = "full"  # every weight of the base
     ZERO_SHOT = "zero-shot"  # the instruction in words; nothing is learnt
+    FEW_SHOT = "few-shot"  # the same with examples; nothing is learnt
     TFIDF = "tfidf"  # word statistics and logistic regression, by scikit-learn
 
     @property
     def seeded(self) -> bool:
         """Whether another seed gives another classifier."""
-        return self in (Method.PROMPT, Method.KV, Method.LORA, Method.FULL)
+        return self in (Method.PROMPT, Method.KV, Method.LORA, Method.FULL, Method.FEW_SHOT)
 
     @property
     def prompt(self) -> PromptChoice | None:

@@ -1,4 +1,4 @@
-"""The methods that train on the base: prompts, LoRA, full fine-tuning, and the zero-shot instruction."""
+"""The methods on the base: prompts, LoRA, full fine-tuning, and words alone (zero-shot, few-shot)."""
 
 import copy
 import gc
@@ -15,6 +15,7 @@ from softcall.artifact.artifact import Artifact
 from softcall.base.source import LoadedBase
 from softcall.comparison.attempt import Attempt
 from softcall.comparison.config import Method
+from softcall.comparison.context import behind_words
 from softcall.comparison.meter import Meter
 from softcall.comparison.prepared import Prepared
 from softcall.evaluation.classifier import PromptedClassifier
@@ -29,7 +30,6 @@ from softcall.training.loop.run import Run
 from softcall.training.loop.scoring import Result, score
 from softcall.training.outcome import as_artifact
 from softcall.training.settings.config import TrainConfig
-from softcall.training.settings.prompt_init import default_init_text
 from softcall.training.settings.sweep import Candidate
 
 SWITCHES = 5  # measurements, of which the median is taken
@@ -50,12 +50,12 @@ def trained(
         stored = classifier.stored()
         return {part: score(stored, trunk, prepared.examples[part], labels) for part in ("dev", "test")}
 
-    if method == Method.ZERO_SHOT:
-        ids = base.tokenizer.encode(default_init_text(prepared.words), add_special_tokens=False).ids
-        instruction = exact.get_input_embeddings().weight[torch.tensor(ids)].cpu().numpy()
-        classifier = classifier_behind(SoftPrompt(instruction), training, base, prepared.words)
-        classifier = classifier.to(exact.device)
-        return [Attempt(**results(classifier, exact))]
+    if method in (Method.ZERO_SHOT, Method.FEW_SHOT):
+        attempts = []
+        for one in trainings:
+            classifier = behind_words(one, prepared, base, examples=method == Method.FEW_SHOT)
+            attempts.append(Attempt(**results(classifier, exact), size=classifier.prompt.array().nbytes))
+        return attempts
 
     meter.start()
     torch.manual_seed(training.seed)  # LoRA's first matrices

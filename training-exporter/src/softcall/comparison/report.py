@@ -25,6 +25,8 @@ NOTES = (
     "Milliseconds to switch are what it takes to put another task's stored tensors in place of this one's.",
     "Bytes to keep are those of what was learnt, in float32 (KV prompts: float16); tasks share the base of "
     "prompts and LoRA.",
+    "zero-shot and few-shot learn nothing: an instruction (for few-shot also examples of train) stands in "
+    "front of each text, as `softcall push --context` makes it.",
     "A prompt is a soft prompt, vectors below the first layer; kv is a KV prompt, keys and values of every "
     "layer.",
 )
