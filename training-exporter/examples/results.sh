@@ -17,14 +17,13 @@
 #   folds    words compared by cross-validation, one seed (rte: two): each fifth of train is once the test
 #   kv-folds KV prompts of rte, which has few rows: settings against overfitting, compared likewise, two seeds
 #   cost     the seconds of a single run and of a sweep of eight, alone on the GPU
-# kv and kv-folds run some comparisons beside each other.
 # environment: SOFTCALL, the command to run (default: uv run --all-extras softcall)
 #              BASE, a GGUF file or Hugging Face folder (default: the default base is fetched)
 #              DTYPE, DEVICE (default: bfloat16, cuda; on a CPU take float32, and hours), JOBS (default: 2) runs at a time
 #              ONLY, names of the data sets (default: all of DATA), SEEDS (default: 3)
 set -euo pipefail
 script=$(realpath "$0")
-usage() { sed -n '4,24p' "$script" >&2 && exit 2; }
+usage() { sed -n '4,23p' "$script" >&2 && exit 2; }
 [ $# = 3 ] || usage
 part=$1
 data=$(realpath "$2")
@@ -41,11 +40,13 @@ compare() { # NAME FOLDERS OPTION...
   "${softcall[@]}" compare $folders --out "$out/$name" --seeds "${SEEDS:-3}" --jobs "${JOBS:-2}" "${options[@]}" "$@"
 }
 
-beside=()
-background() { "$@" & beside+=($!); } # COMMAND...
+failed=0
+background() { # COMMAND...: runs it beside others, JOBS at a time, because each process takes up to 20 GB of the GPU
+  while [ "$(jobs -pr | wc -l)" -ge "${JOBS:-2}" ]; do wait -n || failed=1; done
+  "$@" &
+}
 finished() { # waits for all of them; fails if one has
-  local each failed=0
-  for each in "${beside[@]}"; do wait "$each" || failed=1; done
+  while [ -n "$(jobs -p)" ]; do wait -n || failed=1; done
   return $failed
 }
 
@@ -79,18 +80,18 @@ case $part in
         sst2) ;;
         *) plain+=("$name") && continue ;;
       esac
-      background compare kv "$(named all "$name")" --method kv --steps 1200 --batch-size 32 --eval-every 240 --sweep 3 \
+      compare kv "$(named all "$name")" --method kv --steps 1200 --batch-size 32 --eval-every 240 --sweep 3 \
         --token-dropout "$dropout" --label-smoothing "$smoothing"
     done
     [ ${#plain[@]} = 0 ] ||
-      background compare kv "$(named all "${plain[@]}")" --method kv --steps 1200 --batch-size 32 --eval-every 240 --sweep 3
-    finished
+      compare kv "$(named all "${plain[@]}")" --method kv --steps 1200 --batch-size 32 --eval-every 240 --sweep 3
     ;;
   kv-folds)
     folds=$(named folds ${ONLY:-rte-1 rte-2 rte-3})
-    try() { # NAME OPTION...
-      JOBS=1 SEEDS=2 background compare "kv-folds-$1" "$folds" --method kv --steps 1200 --batch-size 32 --eval-every 240 "${@:2}"
+    folded() { # NAME OPTION...: a process
+      JOBS=1 SEEDS=2 compare "kv-folds-$1" "$folds" --method kv --steps 1200 --batch-size 32 --eval-every 240 "${@:2}"
     }
+    try() { background folded "$@"; }
     try plain
     try rate-0.003 --learning-rate 0.003
     for tokens in 8 4; do try "tokens-$tokens" --tokens "$tokens" --any-length; done
