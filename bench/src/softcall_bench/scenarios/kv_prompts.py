@@ -203,7 +203,7 @@ def _misses(bench: Bench, prompt: np.ndarray) -> None:
     names = [f"task-{number:02}" for number in range(MISSES)]
     for number, name in enumerate(names):
         _write(store, name, bench.workload.with_kv_prompt(np.roll(prompt, number, axis=0)))
-    with serving(f"file:{store}", variant, f"{SCENARIO}-misses", SOFTCALL_PREFIX_CACHE_BYTES="1K") as server:
+    with serving(f"file:{store}", variant, f"{SCENARIO}-misses", SOFTCALL_PREFIX_CACHE_BYTES="1M") as server:
         for _ in range(bench.rounds(ROUNDS)):
             took = {
                 name: (_missed_ms(bench, server, name), _read_ms(store / name / OBJECT)) for name in names
