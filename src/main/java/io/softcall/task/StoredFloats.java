@@ -88,19 +88,43 @@ public sealed interface StoredFloats {
         }
     }
 
-    /** Half precision: 5 bits of exponent, 10 of mantissa. */
-    record F16(short[] values) implements StoredFloats {
+    /** Numbers of 16 bits. One is not finite if all bits of its exponent are set. */
+    sealed interface Halves extends StoredFloats {
 
-        private static final int EXPONENT = 0x7c00;
+        short[] values();
+
+        /** Returns the bits of the exponent. */
+        int exponent();
 
         @Override
-        public int size() {
-            return values.length;
+        default int size() {
+            return values().length;
         }
 
         @Override
-        public long bytes() {
-            return (long) Short.BYTES * values.length;
+        default long bytes() {
+            return (long) Short.BYTES * size();
+        }
+
+        @Override
+        default OptionalInt firstNotFinite() {
+            short[] values = values();
+            int exponent = exponent();
+            for (int i = 0; i < values.length; i++) {
+                if ((values[i] & exponent) == exponent) {
+                    return OptionalInt.of(i);
+                }
+            }
+            return OptionalInt.empty();
+        }
+    }
+
+    /** Half precision: 5 bits of exponent, 10 of mantissa. */
+    record F16(short[] values) implements Halves {
+
+        @Override
+        public int exponent() {
+            return 0x7c00;
         }
 
         @Override
@@ -109,26 +133,14 @@ public sealed interface StoredFloats {
                 to[i] = Float.float16ToFloat(values[from + i]);
             }
         }
-
-        @Override
-        public OptionalInt firstNotFinite() {
-            return firstWith(values, EXPONENT);
-        }
     }
 
     /** The upper half of single precision: 8 bits of exponent, 7 of mantissa. */
-    record BF16(short[] values) implements StoredFloats {
-
-        private static final int EXPONENT = 0x7f80;
+    record BF16(short[] values) implements Halves {
 
         @Override
-        public int size() {
-            return values.length;
-        }
-
-        @Override
-        public long bytes() {
-            return (long) Short.BYTES * values.length;
+        public int exponent() {
+            return 0x7f80;
         }
 
         @Override
@@ -137,19 +149,5 @@ public sealed interface StoredFloats {
                 to[i] = Float.intBitsToFloat(values[from + i] << Short.SIZE);
             }
         }
-
-        @Override
-        public OptionalInt firstNotFinite() {
-            return firstWith(values, EXPONENT);
-        }
-    }
-
-    private static OptionalInt firstWith(short[] values, int exponent) {
-        for (int i = 0; i < values.length; i++) {
-            if ((values[i] & exponent) == exponent) {
-                return OptionalInt.of(i);
-            }
-        }
-        return OptionalInt.empty();
     }
 }

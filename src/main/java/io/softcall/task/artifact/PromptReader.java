@@ -8,11 +8,9 @@ import io.softcall.task.ReadyPrefix;
 import io.softcall.task.RefusedException;
 import io.softcall.task.Requirements;
 import io.softcall.task.SoftPrompt;
-import io.softcall.task.StoredFloats;
 import io.softcall.task.artifact.Safetensors.Tensor;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
 
 /**
  * Reads the prompt of an artifact, and refuses one that does not fit the served base. Nothing of a prompt keeps the artifact in
@@ -66,12 +64,7 @@ final class PromptReader {
                     layout.variant());
         }
         Rows rows = new Rows(tokens, width / layout.headDim(), layout.headDim());
-        StoredFloats values = tensor.values(rows::transpose);
-        OptionalInt notFinite = values.firstNotFinite();
-        if (notFinite.isPresent()) {
-            throw tensor.notFinite(values, notFinite.getAsInt(), rows.stored(notFinite.getAsInt()));
-        }
-        return new KvPrompt(new ReadyPrefix(tokens, values));
+        return new KvPrompt(new ReadyPrefix(tokens, tensor.finiteValues(rows::transpose, rows::stored)));
     }
 
     /**

@@ -18,6 +18,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.TreeMap;
 import java.util.function.Consumer;
+import java.util.function.IntUnaryOperator;
 
 /**
  * A safetensors file from untrusted bytes: eight bytes of header length, a JSON header, and the tensors one after the other.
@@ -62,13 +63,34 @@ record Safetensors(Map<String, String> metadata, Map<String, Tensor> tensors) {
             return values(run -> run.copy(0, 0, size));
         }
 
+        /** Returns a copy of the values, in their order. Refuses values that are not finite. */
+        StoredFloats finiteValues() throws RefusedException {
+            return finite(values(), IntUnaryOperator.identity());
+        }
+
         /**
-         * Returns a copy of the values in another order.
+         * Returns a copy of the values in another order. Refuses values that are not finite.
          *
          * @param runs copies all values, each once, in runs that are as long as possible: these are fast in code that is not
          *     compiled yet, too
+         * @param stored gives the index in this tensor for one in the copy, for the message
          */
-        StoredFloats values(Consumer<Run> runs) throws RefusedException {
+        StoredFloats finiteValues(Consumer<Run> runs, IntUnaryOperator stored) throws RefusedException {
+            return finite(values(runs), stored);
+        }
+
+        private StoredFloats finite(StoredFloats values, IntUnaryOperator stored) throws RefusedException {
+            OptionalInt notFinite = values.firstNotFinite();
+            if (notFinite.isPresent()) {
+                int at = notFinite.getAsInt();
+                throw new RefusedException(
+                        "tensor %s holds the value %s at element %d",
+                        name, values.floats(at, 1)[0], stored.applyAsInt(at));
+            }
+            return values;
+        }
+
+        private StoredFloats values(Consumer<Run> runs) throws RefusedException {
             ByteBuffer in = data.duplicate().order(ByteOrder.LITTLE_ENDIAN);
             return switch (dtype) {
                 case "F32" -> {
@@ -81,27 +103,6 @@ record Safetensors(Map<String, String> metadata, Map<String, Tensor> tensors) {
                 case "BF16" -> new StoredFloats.BF16(halves(in, runs));
                 default -> throw new RefusedException("tensor %s has type %s, expected F32, F16 or BF16", name, dtype);
             };
-        }
-
-        /** Returns a copy of the values, in their order. Refuses values that are not finite. */
-        StoredFloats finiteValues() throws RefusedException {
-            StoredFloats values = values();
-            OptionalInt notFinite = values.firstNotFinite();
-            if (notFinite.isPresent()) {
-                throw notFinite(values, notFinite.getAsInt(), notFinite.getAsInt());
-            }
-            return values;
-        }
-
-        /**
-         * Returns the refusal of a value.
-         *
-         * @param at its index in {@code values}
-         * @param stored its index in this tensor
-         */
-        RefusedException notFinite(StoredFloats values, int at, int stored) {
-            return new RefusedException(
-                    "tensor %s holds the value %s at element %d", name, values.floats(at, 1)[0], stored);
         }
 
         void requireShape(int... expected) throws RefusedException {

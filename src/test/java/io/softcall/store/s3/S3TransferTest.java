@@ -87,6 +87,12 @@ class S3TransferTest {
         return Reply.of(206, Map.of("ETag", tag), Arrays.copyOfRange(content, from, to));
     }
 
+    /** Answers the first request in one way, and all others in another. */
+    private static Function<Request, Reply> firstThen(Function<Request, Reply> first, Function<Request, Reply> others) {
+        AtomicInteger requests = new AtomicInteger();
+        return request -> (requests.getAndIncrement() == 0 ? first : others).apply(request);
+    }
+
     @Test
     void aLargeObjectComesInRanges() throws IOException {
         byte[] content = content(LARGE, 1);
@@ -124,12 +130,7 @@ class S3TransferTest {
     void anObjectThatIsReplacedMeanwhileIsReadAnew() throws IOException {
         byte[] one = content(LARGE, 4);
         byte[] other = content(LARGE, 5);
-        AtomicInteger requests = new AtomicInteger();
-        serve(
-                LONG,
-                request -> requests.getAndIncrement() == 0
-                        ? s3(request, one, "\"one\"")
-                        : s3(request, other, "\"other\""));
+        serve(LONG, firstThen(request -> s3(request, one, "\"one\""), request -> s3(request, other, "\"other\"")));
         Store.Found found = assertInstanceOf(Store.Found.class, get());
         assertEquals("other", found.version());
         assertArrayEquals(other, found.bytes());
@@ -138,12 +139,8 @@ class S3TransferTest {
     @Test
     void anObjectThatIsRemovedMeanwhileIsMissing() throws IOException {
         byte[] content = content(LARGE, 6);
-        AtomicInteger requests = new AtomicInteger();
-        serve(
-                LONG,
-                request -> requests.getAndIncrement() == 0
-                        ? s3(request, content, "\"one\"")
-                        : Reply.of(404, Map.of(), "<Error><Code>NoSuchKey</Code></Error>"));
+        Reply gone = Reply.of(404, Map.of(), "<Error><Code>NoSuchKey</Code></Error>");
+        serve(LONG, firstThen(request -> s3(request, content, "\"one\""), request -> gone));
         assertInstanceOf(Store.Missing.class, get());
     }
 
