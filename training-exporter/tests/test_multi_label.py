@@ -1,6 +1,5 @@
 """Tasks of any number of labels for a text: rows, scores, thresholds, training, and both evaluations."""
 
-import io
 import json
 import random
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.console import Console
 from sklearn.metrics import f1_score
 from test_evaluate import Handler, Server
 from typer.testing import CliRunner
+from workshop import train_in
 
 from softcall.artifact.artifact import Artifact
 from softcall.artifact.metadata import Kind
@@ -32,7 +32,6 @@ from softcall.training.inputs.examples import Examples, encode
 from softcall.training.loop.run import MOST_POSITIVE_WEIGHT, Run
 from softcall.training.loop.step import _loss
 from softcall.training.settings.config import TrainConfig
-from softcall.training.train import train
 
 GOLDEN = json.loads((DEFAULT_FOLDER / "golden.json").read_text())["tasks"]["topics"]
 TOPICS = DEFAULT_FOLDER / "tasks/topics/adapter_model.safetensors"
@@ -196,7 +195,6 @@ def workshop(tmp_path, tiny_folder, tagged):
     data = write(tmp_path / "train.jsonl", tagged)
 
     def run(name="a", **options):
-        told = io.StringIO()
         options = {
             "steps": 40,
             "batch_size": 16,
@@ -204,14 +202,7 @@ def workshop(tmp_path, tiny_folder, tagged):
             "tokens": 8,
             "learning_rate": 0.05,
         } | options
-        config = TrainConfig(
-            data=data,
-            out=tmp_path / f"{name}.safetensors",
-            base=str(tiny_folder),
-            run_dir=tmp_path / f"{name}.run",
-            **options,
-        )
-        return train(config, Console(file=told, width=150)), told.getvalue()
+        return train_in(tmp_path, tiny_folder, data, name, **options)
 
     return run
 

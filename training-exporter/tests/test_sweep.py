@@ -1,33 +1,28 @@
 """Sweeps: candidates learn side by side what each would learn alone, and the worse half is dropped."""
 
-import io
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from make_tiny import HIDDEN, TEXTS, tiny_base
-from rich.console import Console
+from workshop import ENVIRONMENT, kill_at_checkpoint, train_in
 
 from softcall.artifact.artifact import Artifact
 from softcall.artifact.template import Template
 from softcall.core.errors import SoftcallError
 from softcall.evaluation.classifier import PromptedClassifier, label_logits, pad_right
 from softcall.evaluation.prompt import SoftPrompt
-from softcall.training.loop import checkpoint, fit
+from softcall.training.loop import fit
 from softcall.training.loop.run import Run
 from softcall.training.loop.step import STEP_TOKENS
 from softcall.training.settings import sweep
 from softcall.training.settings.config import TrainConfig
 from softcall.training.settings.prompt_init import PromptInit
 from softcall.training.settings.sweep import Candidate, Standing, default_candidates, halvings
-from softcall.training.train import train
 
 OWN = Candidate(0.01, PromptInit.TEXT, 20, 13)
 BASE = tiny_base()
@@ -154,16 +149,8 @@ def workshop(tmp_path, tiny_folder, toy_rows):
     data.write_text("".join(json.dumps(row) + "\n" for row in toy_rows))
 
     def run(name, **options):
-        told = io.StringIO()
         options = {"steps": 40, "batch_size": 16, "eval_every": 20, "tokens": 8} | options
-        config = TrainConfig(
-            data=data,
-            out=tmp_path / f"{name}.safetensors",
-            base=str(tiny_folder),
-            run_dir=tmp_path / f"{name}.run",
-            **options,
-        )
-        return train(config, Console(file=told, width=120)), told.getvalue()
+        return train_in(tmp_path, tiny_folder, data, name, width=120, **options)
 
     return run
 
@@ -239,21 +226,14 @@ def command(folder, tiny_folder, name):
 
 def test_a_killed_sweep_goes_on_and_ends_with_the_same_file(tmp_path, tiny_folder, toy_rows):
     (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in toy_rows))
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     cut = command(tmp_path, tiny_folder, "cut")
-    process = subprocess.Popen(cut, env=environment, stderr=subprocess.DEVNULL)
-    written = tmp_path / "cut" / checkpoint.FILE
-    deadline = time.monotonic() + 120
-    while not written.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    kill_at_checkpoint(cut, tmp_path / "cut")
 
-    resumed = subprocess.run(cut, env=environment, capture_output=True, text=True)
+    resumed = subprocess.run(cut, env=ENVIRONMENT, capture_output=True, text=True)
     assert resumed.returncode == 0, resumed.stderr
     assert 5 <= int(resumed.stderr.split("going on from step ")[1].split(",")[0]) < 120
     whole = command(tmp_path, tiny_folder, "whole")
-    assert subprocess.run(whole, env=environment, capture_output=True).returncode == 0
+    assert subprocess.run(whole, env=ENVIRONMENT, capture_output=True).returncode == 0
     first, second = ((tmp_path / f"{name}.safetensors").read_bytes() for name in ("cut", "whole"))
     assert first == second
 

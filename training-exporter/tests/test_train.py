@@ -2,12 +2,9 @@
 
 import io
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +14,7 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from typer.testing import CliRunner
+from workshop import ENVIRONMENT, kill_at_checkpoint
 
 from softcall.artifact.artifact import Artifact
 from softcall.base.fingerprint import fingerprint
@@ -284,25 +282,18 @@ def command(folder, tiny_folder, out, run_dir):
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_file(tmp_path, tiny_folder, toy_rows):
     (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in toy_rows))
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
 
     cut = command(tmp_path, tiny_folder, "cut.safetensors", "cut")
-    process = subprocess.Popen(cut, env=environment, stderr=subprocess.DEVNULL)
-    written = tmp_path / "cut" / checkpoint.FILE
-    deadline = time.monotonic() + 120
-    while not written.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    kill_at_checkpoint(cut, tmp_path / "cut")
     assert not (tmp_path / "cut.safetensors").exists()
 
-    resumed = subprocess.run(cut, env=environment, capture_output=True, text=True)
+    resumed = subprocess.run(cut, env=ENVIRONMENT, capture_output=True, text=True)
     assert resumed.returncode == 0, resumed.stderr
     step = int(resumed.stderr.split("going on from step ")[1].split(",")[0])
     assert 10 <= step < 300
 
     undisturbed = command(tmp_path, tiny_folder, "whole.safetensors", "whole")
-    assert subprocess.run(undisturbed, env=environment, capture_output=True).returncode == 0
+    assert subprocess.run(undisturbed, env=ENVIRONMENT, capture_output=True).returncode == 0
     assert (tmp_path / "cut.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
 
     steps = [step for step, _ in events(tmp_path / "cut")["train/loss"]]

@@ -1,19 +1,15 @@
 """Training KV prompts: they learn, survive a kill, compete with soft ones, and are scored as stored."""
 
-import io
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 from typer.testing import CliRunner
+from workshop import ENVIRONMENT, kill_at_checkpoint, train_in
 
 from softcall.artifact.artifact import Artifact
 from softcall.artifact.metadata import PromptType
@@ -23,11 +19,9 @@ from softcall.core.errors import SoftcallError
 from softcall.evaluation.local import evaluate_artifact
 from softcall.evaluation.prompt import KvPrompt
 from softcall.training.inputs.prompt_dropout import kept_numbers
-from softcall.training.loop import checkpoint
 from softcall.training.settings.config import TrainConfig
 from softcall.training.settings.prompt_init import PromptInit
 from softcall.training.settings.sweep import LEARNING_RATES, Candidate, halvings_by_type
-from softcall.training.train import train
 
 OWN = Candidate(None, PromptInit.TEXT, 8, 13, PromptType.KV)
 
@@ -39,16 +33,8 @@ def workshop(tmp_path, tiny_folder, toy_rows):
     data.write_text("".join(json.dumps(row) + "\n" for row in toy_rows))
 
     def run(name="a", **options):
-        told = io.StringIO()
         options = {"steps": 40, "batch_size": 16, "eval_every": 20, "tokens": 8, "prompt": "kv"} | options
-        config = TrainConfig(
-            data=data,
-            out=tmp_path / f"{name}.safetensors",
-            base=str(tiny_folder),
-            run_dir=tmp_path / f"{name}.run",
-            **options,
-        )
-        return train(config, Console(file=told, width=150)), told.getvalue()
+        return train_in(tmp_path, tiny_folder, data, name, **options)
 
     return run
 
@@ -272,7 +258,6 @@ def test_options_that_cannot_work_are_refused_by_name(workshop, options, message
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_file(tmp_path, tiny_folder, toy_rows):
     (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in toy_rows))
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
 
     def command(name):
         options = {"steps": 200, "eval-every": 10, "batch-size": 8, "tokens": 8, "patience": 0, "sweep": 3}
@@ -281,18 +266,12 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_file(tmp_path, tiny_folder,
         flags = [text for option, value in options.items() for text in (f"--{option}", str(value))]
         return [sys.executable, "-m", "softcall", "train", str(tmp_path / "train.jsonl"), *flags]
 
-    process = subprocess.Popen(command("cut"), env=environment, stderr=subprocess.DEVNULL)
-    written = tmp_path / "cut" / checkpoint.FILE
-    deadline = time.monotonic() + 120
-    while not written.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    kill_at_checkpoint(command("cut"), tmp_path / "cut")
 
-    resumed = subprocess.run(command("cut"), env=environment, capture_output=True, text=True)
+    resumed = subprocess.run(command("cut"), env=ENVIRONMENT, capture_output=True, text=True)
     assert resumed.returncode == 0, resumed.stderr
     assert 10 <= int(resumed.stderr.split("going on from step ")[1].split(",")[0]) < 200
-    assert subprocess.run(command("whole"), env=environment, capture_output=True).returncode == 0
+    assert subprocess.run(command("whole"), env=ENVIRONMENT, capture_output=True).returncode == 0
     first, second = ((tmp_path / f"{name}.safetensors").read_bytes() for name in ("cut", "whole"))
     assert first == second
 

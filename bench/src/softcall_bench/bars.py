@@ -289,7 +289,10 @@ def _kv_prompts(book: Book, _machine: Machine) -> Iterator[Bar]:
         0.9,
         note="rows of different lengths share no batch; mean of the times of a text",
     )
-    fits, half = (key(detail, clients=kv_prompts.CLIENTS) for detail in (kv_prompts.FITS, kv_prompts.HALF))
+    fits, half = (
+        key(kv_prompts.tasks(kv_prompts.TASKS, caches), clients=kv_prompts.CLIENTS)
+        for caches in (kv_prompts.FITS, kv_prompts.HALF)
+    )
     memory_mb = book.median(half, "rss_mb")
     yield Bar(
         f"{kv_prompts.TASKS} KV tasks by Zipf's law, {variant}: share of texts/s with {kv_prompts.HALF}",
@@ -299,7 +302,7 @@ def _kv_prompts(book: Book, _machine: Machine) -> Iterator[Bar]:
     )
     yield Bar(
         "the same: prefixes in the cache over what it may hold",
-        book.ratio(half, half, "cached_mb", "allowed_mb") if memory_mb else None,
+        book.ratio(half, half, "cached_mb", "allowed_mb"),
         1.0,
         at_most=True,
     )

@@ -42,6 +42,11 @@ READ = "reading, hashing and copying it"
 SEED = 5
 
 
+def tasks(count: int, caches: str) -> str:
+    """The detail of a key for so many tasks, with caches that fit, or of half their working set."""
+    return f"{count} KV tasks by Zipf's law, {caches}"
+
+
 def kv(tokens: int) -> str:
     """The detail of a key for a KV prompt of so many tokens."""
     return f"a KV prompt of {tokens:,} tokens"
@@ -50,7 +55,7 @@ def kv(tokens: int) -> str:
 def run(bench: Bench) -> None:
     """All of it, each part on servers of its own."""
     prompt = _long_prompt(bench)
-    _first_calls(bench, prompt)
+    _first_calls(bench)
     _single_calls(bench, prompt)
     _mixed_lengths(bench, prompt)
     _many_tasks(bench, prompt)
@@ -69,7 +74,7 @@ def _write(store: Path, name: str, artifact: Artifact) -> None:
     (store / name / OBJECT).write_bytes(artifact.to_bytes())
 
 
-def _first_calls(bench: Bench, prompt: np.ndarray) -> None:
+def _first_calls(bench: Bench) -> None:
     """Cold processes of a base without the full-precision trunk, beside those of a stored prefix."""
     if bench.fastest == FULL_PRECISION:
         bench.book.note(f"{SCENARIO}: no variant but full precision, so nothing is asked without it")
@@ -103,15 +108,15 @@ def _single_calls(bench: Bench, prompt: np.ndarray) -> None:
     _write(store, "soft", bench.workload.artifact)
     _write(store, "short", bench.workload.with_kv_prompt())
     _write(store, "long", bench.workload.with_kv_prompt(prompt))
-    tasks = {SOFT: "soft", kv(SHORT): "short", kv(LONG): "long"}
+    asked = {SOFT: "soft", kv(SHORT): "short", kv(LONG): "long"}
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(serving(f"file:{store}", variant, f"{SCENARIO}-single"))
         bare = stack.enter_context(Side(behind, variant, str(store / "long" / OBJECT)))
         ids = [list(bench.workload.texts[0].ids)]
-        for task in tasks.values():
+        for task in asked.values():
             bench.load(server, 1, LOAD_S, bench.workload.bodies(task=task))
         for _ in range(bench.rounds(ROUNDS)):
-            for detail, task in tasks.items():
+            for detail, task in asked.items():
                 figures = bench.load(server, 1, LOAD_S, bench.workload.bodies(task=task))
                 bench.book.add(Key(SCENARIO, "softcall", variant, detail=detail), figures)
                 bench.say(f"{detail}: p50 {figures['p50_ms']:.1f} ms")
@@ -151,8 +156,8 @@ def _mixed_lengths(bench: Bench, prompt: np.ndarray) -> None:
     settings = {"SOFTCALL_PREFIX_CACHE_BYTES": "2G", "SOFTCALL_STORE_CACHE_BYTES": "1G"}
     with serving(f"file:{store}", variant, f"{SCENARIO}-mixed", options=("-Xmx2g",), **settings) as server:
         for _ in range(bench.rounds(3)):
-            for detail, tasks in names.items():
-                bodies = [bench.workload.body(text, task) for text in texts for task in tasks]
+            for detail, group in names.items():
+                bodies = [bench.workload.body(text, task) for text in texts for task in group]
                 figures = bench.load(server, CLIENTS, 2 * LOAD_S, bodies)
                 bench.book.add(Key(SCENARIO, "softcall", variant, CLIENTS, detail), figures)
                 bench.say(f"8 tasks, {detail}: {figures['texts_per_s']:.1f} texts/s")
@@ -188,7 +193,7 @@ def _many_tasks(bench: Bench, prompt: np.ndarray) -> None:
                 figures = bench.load(server, CLIENTS, ZIPF_S, bodies) | server.memory_mb()
                 figures["cached_mb"] = server.metric("softcall_prefix_cached_bytes") / 1e6
             figures["allowed_mb"] = int(caches["SOFTCALL_PREFIX_CACHE_BYTES"]) / 1e6
-            bench.book.add(Key(SCENARIO, "softcall", variant, CLIENTS, detail), figures)
+            bench.book.add(Key(SCENARIO, "softcall", variant, CLIENTS, tasks(count, detail)), figures)
             bench.say(
                 f"{detail}: {figures['texts_per_s']:.1f} texts/s, RSS {figures['rss_mb']:,.0f} MB, prefixes"
                 f" {figures['cached_mb']:,.0f} of {figures['allowed_mb']:,.0f} MB, nothing failed"
@@ -201,10 +206,15 @@ def _misses(bench: Bench, prompt: np.ndarray) -> None:
     store = bench.scratch(f"{SCENARIO}-misses")
     shutil.rmtree(store, ignore_errors=True)
     names = [f"task-{number:02}" for number in range(MISSES)]
-    for number, name in enumerate(names):
-        _write(store, name, bench.workload.with_kv_prompt(np.roll(prompt, number, axis=0)))
+    store.mkdir(parents=True)
     with serving(f"file:{store}", variant, f"{SCENARIO}-misses", SOFTCALL_PREFIX_CACHE_BYTES="1M") as server:
-        for _ in range(bench.rounds(ROUNDS)):
+        for round_ in range(bench.rounds(ROUNDS)):
+            for number, name in enumerate(names):  # other bytes in each round, so that it misses again
+                _write(
+                    store,
+                    name,
+                    bench.workload.with_kv_prompt(np.roll(prompt, number + MISSES * round_, axis=0)),
+                )
             took = {
                 name: (_missed_ms(bench, server, name), _read_ms(store / name / OBJECT)) for name in names
             }
@@ -212,9 +222,6 @@ def _misses(bench: Bench, prompt: np.ndarray) -> None:
                 milliseconds = statistics.median(each[which] for each in took.values())
                 bench.book.add(Key(SCENARIO, "softcall", variant, detail=detail), {"ms": milliseconds})
                 bench.say(f"{detail}: {milliseconds:.1f} ms")
-            for number, name in enumerate(names):  # other bytes, so that the next round misses again
-                shift = number + MISSES * (1 + round(time.monotonic()) % 50)
-                _write(store, name, bench.workload.with_kv_prompt(np.roll(prompt, shift, axis=0)))
 
 
 def _missed_ms(bench: Bench, server: Server, name: str) -> float:

@@ -21,9 +21,10 @@ def run(bench: Bench) -> None:
     store, kv_store = bench.scratch("memory"), bench.scratch("memory-kv")
     names = bench.workload.write_tasks(store, TASKS)
     shutil.rmtree(kv_store, ignore_errors=True)
+    artifact = bench.workload.with_kv_prompt().to_bytes()
     for name in names:
         (kv_store / name).mkdir(parents=True)
-        (kv_store / name / OBJECT).write_bytes(bench.workload.with_kv_prompt().to_bytes())
+        (kv_store / name / OBJECT).write_bytes(artifact)
     bodies = [
         bench.workload.body(text, names[number % TASKS])
         for number, text in enumerate(bench.workload.texts * TASKS)

@@ -12,6 +12,8 @@ from softcall.core.surrogates import has_half
 
 METADATA = "softcall"
 SCHEMA = 2
+DEFAULT_THRESHOLD = 0.5
+"""The probability from which a text has a label of a `multi_label` task, where nothing says another."""
 _SOFT_SCHEMA = 1  # which had neither types of prompts nor kinds of tasks
 
 

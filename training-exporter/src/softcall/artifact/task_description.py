@@ -7,13 +7,12 @@ from typing import Any, Self
 
 from softcall.artifact.bounds import check_labels
 from softcall.artifact.label_head import default_verbalizer
-from softcall.artifact.metadata import Kind
+from softcall.artifact.metadata import DEFAULT_THRESHOLD, Kind
 from softcall.artifact.template import Template
 from softcall.core.bounded_file import read_json_object
 from softcall.core.errors import SoftcallError
 
 TASK_FILE = "task.json"
-DEFAULT_THRESHOLD = 0.5
 MAX_FILE_BYTES = 1 << 20
 
 

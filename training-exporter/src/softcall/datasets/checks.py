@@ -15,7 +15,7 @@ from softcall.artifact.metadata import Kind
 from softcall.artifact.template import Template
 from softcall.core.errors import SoftcallError
 from softcall.core.printable import printable
-from softcall.datasets.rows import ROW_HAS, Row, in_order, is_number
+from softcall.datasets.rows import ROW_HAS, Row, in_order, is_number, labels_in
 
 FEW_ROWS = 8  # per label; published few-shot results begin about here
 DOMINANT_SHARE = 0.8
@@ -118,7 +118,7 @@ def told(kinds: Iterable[Kind]) -> str:
 def _labels(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
     """Find too few labels, labels that training never sees, and labels that are not words."""
     (first, rows), *others = parts.items()
-    labels = set(_labels_in(rows))
+    labels = set(labels_in(rows))
     if len(labels) < 2:
         only = f"only the label {next(iter(labels))!r}" if labels else "no labels"
         yield Finding(Severity.ERROR, f"{first}: has {only}; at least two labels are needed")
@@ -128,7 +128,7 @@ def _labels(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
         except SoftcallError as error:
             yield Finding(Severity.ERROR, f"{first}: {error}")
     for name, others_rows in others:
-        unseen = Counter(label for label in _labels_in(others_rows) if label not in labels)
+        unseen = Counter(label for label in labels_in(others_rows) if label not in labels)
         if unseen:
             yield Finding(
                 Severity.ERROR,
@@ -151,7 +151,7 @@ def _odd_labels(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
                 f"{name}: {hidden:,} of {len(rows):,} rows have the label -1, with which data sets mark rows"
                 " whose label is missing or kept secret; leave them out if so",
             )
-    labels = in_order({label for rows in parts.values() for label in _labels_in(rows)})
+    labels = in_order({label for rows in parts.values() for label in labels_in(rows)})
     spellings: dict[str, list[str]] = defaultdict(list)
     for label in labels:
         spellings[" ".join(label.casefold().split())].append(label)
@@ -169,7 +169,7 @@ def _odd_labels(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
 
 def _balance(parts: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
     first, rows = next(iter(parts.items()))
-    counts = Counter(_labels_in(rows)).most_common()
+    counts = Counter(labels_in(rows)).most_common()
     if len(counts) < 2:
         return
     label, most = counts[0]
@@ -226,10 +226,6 @@ def _shared(parts: _Keyed) -> Iterator[Finding]:
                 f"{len(shared):,} of the {other} rows have a text that is in the {one} rows too, such as"
                 f" {_excerpt(shared[0])} ({shared[0].where})",
             )
-
-
-def _labels_in(rows: Sequence[Row]) -> Iterator[str]:
-    return (label for row in rows for label in row.gold or ())
 
 
 def _key(row: Row) -> bytes:

@@ -14,7 +14,7 @@ from softcall.datasets.checks import Finding, Lengths, Severity, check_lengths, 
 from softcall.datasets.columns import ColumnChoice
 from softcall.datasets.default_template import default_template, fields_of
 from softcall.datasets.folder import TEST, WHOLE, parts_of
-from softcall.datasets.rows import Refusals, Row, read_rows
+from softcall.datasets.rows import Refusals, Row, labels_in, read_rows
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def report_of(
         PartReport(
             name,
             len(rows),
-            dict(Counter(_labels(rows)).most_common()),
+            dict(Counter(labels_in(rows)).most_common()),
             lengths[name],
             _labels_per_row(rows),
         )
@@ -100,10 +100,6 @@ def _named(sources: Sequence[Path]) -> Iterator[tuple[str, Path, str | None]]:
         yield from ((source.name if brief else str(source), source, None) for source in sources)
     else:
         yield from ((part, sources[0], part) for part in parts)
-
-
-def _labels(rows: Sequence[Row]) -> Iterator[str]:
-    return (label for row in rows for label in row.gold or ())
 
 
 def _labels_per_row(rows: Sequence[Row]) -> float | None:

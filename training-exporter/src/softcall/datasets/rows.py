@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -169,6 +169,11 @@ def labels_of(rows: Sequence[Row], where: str | Path) -> tuple[str, ...]:
     except SoftcallError as error:
         raise SoftcallError(f"{where}: {error}") from None
     return labels
+
+
+def labels_in(rows: Iterable[Row]) -> Iterator[str]:
+    """Yield every label of every row."""
+    return (label for row in rows for label in row.gold or ())
 
 
 def in_order(labels: Iterable[str]) -> tuple[str, ...]:

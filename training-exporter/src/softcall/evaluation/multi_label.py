@@ -6,10 +6,10 @@ from functools import cached_property
 
 import numpy as np
 
+from softcall.artifact.metadata import DEFAULT_THRESHOLD
 from softcall.datasets.label_matrix import label_matrix
 from softcall.evaluation.scores import LabelScore, f1_score
 
-DEFAULT_THRESHOLD = 0.5
 _LOWEST_THRESHOLD = 1e-6
 
 

@@ -27,14 +27,12 @@ class SpecialTokens:
         if not file.is_file():
             return cls()
         encoding = read_tokenizer(file).encode(_TEXT)
-        first = encoding.special_tokens_mask.index(0) if 0 in encoding.special_tokens_mask else 0
-        last = len(encoding.ids) - (
-            encoding.special_tokens_mask[::-1].index(0) if 0 in encoding.special_tokens_mask else 0
-        )
+        own = [place for place, is_special in enumerate(encoding.special_tokens_mask) if not is_special]
+        first, end = (own[0], own[-1] + 1) if own else (0, len(encoding.ids))
         return cls(
             "".join(encoding.tokens[:first]),
-            "".join(encoding.tokens[last:]),
-            tuple(encoding.ids[:first] + encoding.ids[last:]),
+            "".join(encoding.tokens[end:]),
+            tuple(encoding.ids[:first] + encoding.ids[end:]),
         )
 
     def around(self, template: Template, tokenizer: Tokenizer) -> Template:

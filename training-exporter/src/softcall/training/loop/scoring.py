@@ -10,8 +10,9 @@ import numpy as np
 from accelerate.utils import gather_object
 from torch import nn
 
+from softcall.artifact.metadata import DEFAULT_THRESHOLD
 from softcall.evaluation.classifier import PromptedClassifier
-from softcall.evaluation.multi_label import DEFAULT_THRESHOLD, LabelSetScores, sigmoid
+from softcall.evaluation.multi_label import LabelSetScores, sigmoid
 from softcall.evaluation.scores import Scores
 from softcall.evaluation.temperature import confidences, cross_entropy, fit_temperature
 from softcall.training.compute.processes import rows_of_process
