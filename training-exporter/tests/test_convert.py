@@ -119,6 +119,19 @@ def test_a_trained_label_head_comes_back(tmp_path, bias, told):
     assert "note:" not in softcall("convert", ARTIFACT, tmp_path / "other")
 
 
+def test_a_bare_tensor_is_what_its_width_says_on_a_base(tmp_path):
+    stored, _ = open_store(STORE).get("kv")
+    np.save(tmp_path / "kv.npy", Artifact.from_bytes(stored).prompt)
+    softcall("convert", tmp_path / "kv.npy", tmp_path / "plain", "--base", BASE)
+    config = json.loads((tmp_path / "plain/adapter_config.json").read_text())
+    assert config["peft_type"] == "PREFIX_TUNING"
+    row = json.loads((TINY / "golden.json").read_text("utf-8"))["tasks"]["kv"][0]
+    model = PeftModel.from_pretrained(tiny_base().model, tmp_path / "plain").eval()
+    with torch.no_grad():
+        hidden = model(input_ids=torch.tensor([row["ids"]]), output_hidden_states=True).hidden_states[-1]
+    np.testing.assert_allclose(hidden[0, -1], row["hidden"], atol=1e-5)
+
+
 def test_a_task_of_several_labels_comes_back(tmp_path):
     stored, _ = open_store(STORE).get("topics")
     artifact = Artifact.from_bytes(stored)

@@ -69,8 +69,7 @@ class Artifact:
     training: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        halves = self.prompt_type == PromptType.KV and np.asarray(self.prompt).dtype == np.float16
-        object.__setattr__(self, "prompt", _frozen(self.prompt, np.float16 if halves else np.float32))
+        object.__setattr__(self, "prompt", _frozen(self.prompt, stored_type(self.prompt_type, self.prompt)))
         for name in ("label_head", "label_bias"):
             object.__setattr__(self, name, _frozen(getattr(self, name), np.float32))
         object.__setattr__(self, "labels", tuple(self.labels))
@@ -275,6 +274,12 @@ class Artifact:
                 raise SoftcallError(
                     f"the threshold of {label!r} is {threshold}; expected a probability in (0, 1]"
                 )
+
+
+def stored_type(prompt_type: PromptType | None, prompt: Any) -> type[np.floating]:
+    """Return the type in which a prompt is stored: a KV prompt in float16 stays so, others are float32."""
+    halves = prompt_type == PromptType.KV and np.asarray(prompt).dtype == np.float16
+    return np.float16 if halves else np.float32
 
 
 def check_prompt(prompt: np.ndarray) -> None:

@@ -1,5 +1,6 @@
 """`softcall convert`: any prompt as a plain PEFT folder."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -59,7 +60,7 @@ def convert(
     prompt = read_prompt(source, task_id)
     if bundle is not None:
         try:
-            prompt.type_on(bundle.identity)
+            prompt = replace(prompt, prompt_type=prompt.type_on(bundle.identity))
         except SoftcallError as error:
             raise SoftcallError(f"{source}: {error}") from None
         require_named_base(source, prompt, bundle, strict)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from softcall.artifact.artifact import Artifact, check_prompt
+from softcall.artifact.artifact import Artifact, check_prompt, stored_type
 from softcall.artifact.metadata import PromptType
 from softcall.base.identity import BaseIdentity
 from softcall.core.errors import SoftcallError
@@ -48,9 +48,8 @@ class Prompt:
     special_tokens: SpecialTokens = SpecialTokens()  # noqa: RUF009 (immutable)
 
     def __post_init__(self) -> None:
-        halves = self.prompt_type == PromptType.KV and self.vectors.dtype == np.float16
         with np.errstate(over="ignore"):  # a value that overflows becomes infinite, which is refused later
-            vectors = np.ascontiguousarray(self.vectors, np.float16 if halves else np.float32)
+            vectors = np.ascontiguousarray(self.vectors, stored_type(self.prompt_type, self.vectors))
         object.__setattr__(self, "vectors", vectors)
         check_prompt(self.vectors)
 
