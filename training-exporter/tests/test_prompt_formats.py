@@ -20,6 +20,7 @@ from peft import (
 )
 from safetensors.torch import load_file, save_file
 
+from softcall.artifact.metadata import PromptType
 from softcall.core.errors import SoftcallError
 from softcall.prompt_formats import read_prompt, tensor_file
 from softcall.prompt_formats.peft_output import write_prompt
@@ -311,6 +312,8 @@ CONVERTED = {
     "IBM+text-generation-inference/tinyllama": (7, 64),
     "IBM+text-generation-inference/tinyllama_peft_adapter": (8, 64),
     "IBM+text-generation-inference/tinyllama_peft_adapter_raw": (8, 64),
+    "e2e_nlg/kv": (20, 30 * 2 * 3 * 64),
+    "e2e_nlg/soft": (20, 576),
     "google-research+prompt-tuning/sst2.npy": (100, 768),
     "opendatahub-io+vllm-tgis-adapter/bloom_sentiment_1": (8, 1024),
     "opendatahub-io+vllm-tgis-adapter/bloomz-560m-prompt-adapter": (8, 1024),
@@ -375,10 +378,13 @@ def test_peft_loads_each_published_prompt_once_it_is_converted(name, tmp_path):
 
     prompt = read_prompt(OTHERS / name)
     write_prompt(tmp_path / "plain", prompt)
-    sizes = {"hidden_size": prompt.vectors.shape[1], "intermediate_size": 8, "num_hidden_layers": 1}
-    base = LlamaForCausalLM(LlamaConfig(vocab_size=300, num_attention_heads=4, **sizes))
+    sizes = {"hidden_size": prompt.vectors.shape[1], "num_attention_heads": 4, "num_hidden_layers": 1}
+    if prompt.prompt_type == PromptType.KV:
+        heads = {"num_attention_heads": 9, "num_key_value_heads": 3, "head_dim": 64}
+        sizes = {"hidden_size": 576, "num_hidden_layers": 30, **heads}
+    base = LlamaForCausalLM(LlamaConfig(vocab_size=300, intermediate_size=8, **sizes))
     loaded = PeftModel.from_pretrained(base, tmp_path / "plain")
-    np.testing.assert_array_equal(loaded.get_prompt(1)[0].detach(), prompt.vectors)
+    np.testing.assert_array_equal(loaded.get_prompt_embedding_to_save("default").detach(), prompt.vectors)
 
 
 @published
