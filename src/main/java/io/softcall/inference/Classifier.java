@@ -132,7 +132,7 @@ public class Classifier {
             try {
                 inputLimits.check("the row", texts);
                 int limit = inputLimits.tokens(task, truncateTokens);
-                ids.add(tokenizer.encode(task.template(), texts, limit, truncateTokens.isPresent()));
+                ids.add(tokenizer.encode(task.classification().template(), texts, limit, truncateTokens.isPresent()));
                 problems.add(Optional.empty());
             } catch (SoftcallException e) {
                 problems.add(Optional.of(e));
@@ -235,7 +235,8 @@ public class Classifier {
             for (int i = 0; i < request.inputs().size(); i++) {
                 deadline.check();
                 try {
-                    ids.add(tokenizer.encode(task.template(), request.inputs().get(i), limit, truncate.isPresent()));
+                    ids.add(tokenizer.encode(
+                            task.classification().template(), request.inputs().get(i), limit, truncate.isPresent()));
                 } catch (SoftcallException e) {
                     throw new SoftcallException(e.reason(), "input[%d]: %s".formatted(i, e.getMessage()), e);
                 }

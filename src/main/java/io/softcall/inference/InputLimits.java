@@ -61,7 +61,7 @@ final class InputLimits {
      */
     int tokens(Task task, OptionalInt truncateTokens) {
         int most = Math.min(limits.tokens(), maxPositions - task.promptTokens());
-        int own = tokenizer.tokens(task.template());
+        int own = tokenizer.tokens(task.classification().template());
         if (own >= most) {
             throw new SoftcallException(
                     Reason.ARTIFACT_REFUSED,

@@ -17,13 +17,14 @@ final class Scoring {
      * @throws SoftcallException {@code ARTIFACT_REFUSED} if a logit is not finite, because the task's values are too large
      */
     static Classification.Prediction score(Task task, float[] hidden, int tokens) {
-        float[] logits = task.head().logits(hidden);
+        Kind.Classification classification = task.classification();
+        float[] logits = classification.head().logits(hidden);
         for (int i = 0; i < logits.length; i++) {
             requireFinite(task, i, logits[i]);
         }
-        return switch (task.kind()) {
-            case Kind.OneLabel kind -> oneLabel(kind, logits, softmax(logits, task.temperature()), tokens);
-            case Kind.MultiLabel kind -> multiLabel(kind, logits, sigmoids(logits, task.temperature()), tokens);
+        return switch (classification) {
+            case Kind.OneLabel kind -> oneLabel(kind, logits, softmax(logits, kind.temperature()), tokens);
+            case Kind.MultiLabel kind -> multiLabel(kind, logits, sigmoids(logits, kind.temperature()), tokens);
         };
     }
 

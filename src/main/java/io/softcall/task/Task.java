@@ -1,5 +1,6 @@
 package io.softcall.task;
 
+import io.softcall.SoftcallException;
 import java.time.Instant;
 import java.util.Optional;
 
@@ -9,7 +10,6 @@ import java.util.Optional;
  * @param version the store's identifier of this content
  * @param stored the time when this version was stored; empty for a task that was read from a copy
  * @param promptTokens the number of the prompt's tokens, each of which takes a position
- * @param temperature the divisor of the logits before they become probabilities; greater than 0
  * @param signedAt the time of the signature; empty if no signatures are required
  * @param metadata the artifact's {@code softcall} metadata, as JSON for people to read
  * @param artifactBytes the size of the stored object
@@ -19,10 +19,7 @@ public record Task(
         String version,
         Optional<Instant> stored,
         int promptTokens,
-        LabelHead head,
-        Template template,
         Kind kind,
-        double temperature,
         Optional<Instant> signedAt,
         String metadata,
         long artifactBytes) {
@@ -30,22 +27,39 @@ public record Task(
     /** An estimate of what records, strings and lists take besides the values. */
     private static final int OBJECT_BYTES = 2_048;
 
-    public Task {
-        if (kind instanceof Kind.MultiLabel(double[] thresholds)
-                && thresholds.length != head.labels().size()) {
-            throw new IllegalArgumentException("%d thresholds for %d labels"
-                    .formatted(thresholds.length, head.labels().size()));
+    /**
+     * Returns what the task needs to classify.
+     *
+     * @throws SoftcallException {@code INVALID_REQUEST} if the task writes text
+     */
+    public Kind.Classification classification() {
+        if (kind instanceof Kind.Classification classification) {
+            return classification;
         }
+        throw SoftcallException.invalid(
+                "task \"%s\" writes text, and does not classify: send it to %s", name, generationPath());
+    }
+
+    /**
+     * Returns what the task needs to write text.
+     *
+     * @throws SoftcallException {@code INVALID_REQUEST} if the task classifies
+     */
+    public Kind.Generation generation() {
+        if (kind instanceof Kind.Generation generation) {
+            return generation;
+        }
+        throw SoftcallException.invalid(
+                "task \"%s\" classifies, and does not write text: send it to /v1/classify", name);
+    }
+
+    private String generationPath() {
+        return generation().isChat() ? "/v1/chat/completions" : "/v1/completions";
     }
 
     /** Estimates the bytes that this takes on the Java heap. */
     long heapBytes() {
-        return OBJECT_BYTES
-                + head.heapBytes()
-                + kind.heapBytes()
-                // The template keeps its source and its parts.
-                + 2L * Character.BYTES * template.toString().length()
-                + (long) Character.BYTES * metadata.length();
+        return OBJECT_BYTES + kind.heapBytes() + (long) Character.BYTES * metadata.length();
     }
 
     /**

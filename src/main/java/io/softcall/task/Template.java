@@ -42,6 +42,11 @@ public final class Template {
         }
     }
 
+    /** Estimates the bytes that this takes on the Java heap: it keeps its source and its parts. */
+    long heapBytes() {
+        return 2L * Character.BYTES * source.length();
+    }
+
     /** Returns the number of texts of one input: 1, or 2 for a task on pairs. */
     public int fields() {
         return order.size();

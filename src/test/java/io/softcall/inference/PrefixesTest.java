@@ -272,10 +272,11 @@ class PrefixesTest {
                 version,
                 Optional.empty(),
                 prompt.tokens(),
-                new LabelHead(List.of("a", "b"), new float[2 * HIDDEN], new float[2]),
-                new Template("{text}"),
-                new Kind.OneLabel(OptionalDouble.empty()),
-                1,
+                new Kind.OneLabel(
+                        new Template("{text}"),
+                        new LabelHead(List.of("a", "b"), new float[2 * HIDDEN], new float[2]),
+                        1,
+                        OptionalDouble.empty()),
                 Optional.empty(),
                 "{}",
                 1);

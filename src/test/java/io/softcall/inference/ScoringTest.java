@@ -19,6 +19,7 @@ import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 
 /** How logits become probabilities and labels. The label head of these tasks passes the hidden row on. */
 class ScoringTest {
@@ -27,7 +28,7 @@ class ScoringTest {
 
     @Test
     void oneLabelHasTheHighestLogit() throws Exception {
-        var row = score(new Kind.OneLabel(OptionalDouble.empty()), 1, 0, 2, 2);
+        var row = oneLabel(OptionalDouble.empty(), 0, 2, 2);
         assertEquals(OptionalInt.of(1), row.label());
         // torch.softmax(torch.tensor([0., 2, 2], dtype=float64), 0)
         assertArrayEquals(new double[] {0.06337894, 0.46831053, 0.46831053}, row.probabilities(), 1e-8);
@@ -36,7 +37,7 @@ class ScoringTest {
 
     @Test
     void oneLabelBelowItsThresholdIsAnAbstention() throws Exception {
-        var row = score(new Kind.OneLabel(OptionalDouble.of(.5)), 1, 0, 2, 2);
+        var row = oneLabel(OptionalDouble.of(.5), 0, 2, 2);
         assertTrue(row.abstained());
         assertEquals(OptionalInt.empty(), row.label());
         assertEquals(0.46831053, row.score(), 1e-8);
@@ -82,8 +83,11 @@ class ScoringTest {
 
     @Test
     void logitsThatAreNotFiniteRefuseTheTask() {
-        for (Kind kind : List.of(new Kind.OneLabel(OptionalDouble.empty()), new Kind.MultiLabel(new double[] {1, 1}))) {
-            SoftcallException e = assertThrows(SoftcallException.class, () -> score(kind, 1, 0, Float.NaN));
+        List<Executable> scored = List.of(
+                () -> oneLabel(OptionalDouble.empty(), 0, Float.NaN),
+                () -> severalLabels(new double[] {1, 1}, 1, 0, Float.NaN));
+        for (Executable score : scored) {
+            SoftcallException e = assertThrows(SoftcallException.class, score);
             assertEquals(Reason.ARTIFACT_REFUSED, e.reason());
             assertTrue(e.getMessage().contains("its label 0 has the logit NaN"), e::getMessage);
         }
@@ -91,31 +95,28 @@ class ScoringTest {
 
     @Test
     void aTaskHasAThresholdForEachLabel() {
-        assertThrows(IllegalArgumentException.class, () -> score(new Kind.MultiLabel(new double[] {.5}), 1, 0, 0));
+        assertThrows(IllegalArgumentException.class, () -> severalLabels(new double[] {.5}, 1, 0, 0));
+    }
+
+    private static Classification.Prediction oneLabel(OptionalDouble threshold, float... logits) throws Exception {
+        return score(new Kind.OneLabel(new Template("{text}"), head(logits.length), 1, threshold), logits);
     }
 
     private static Classification.MultiLabel severalLabels(double[] thresholds, double temperature, float... logits)
             throws Exception {
-        return (Classification.MultiLabel) score(new Kind.MultiLabel(thresholds), temperature, logits);
+        return (Classification.MultiLabel) score(
+                new Kind.MultiLabel(new Template("{text}"), head(logits.length), temperature, thresholds), logits);
     }
 
-    private static Classification.Prediction score(Kind kind, double temperature, float... logits) throws Exception {
-        int labels = logits.length;
+    private static LabelHead head(int labels) {
         float[] identity = new float[labels * labels];
         IntStream.range(0, labels).forEach(i -> identity[i * labels + i] = 1);
-        Task task = new Task(
-                new TaskName("task"),
-                "1",
-                Optional.empty(),
-                1,
-                new LabelHead(
-                        IntStream.range(0, labels).mapToObj(Integer::toString).toList(), identity, new float[labels]),
-                new Template("{text}"),
-                kind,
-                temperature,
-                Optional.empty(),
-                "{}",
-                1);
+        return new LabelHead(
+                IntStream.range(0, labels).mapToObj(Integer::toString).toList(), identity, new float[labels]);
+    }
+
+    private static Classification.Prediction score(Kind kind, float... logits) {
+        Task task = new Task(new TaskName("task"), "1", Optional.empty(), 1, kind, Optional.empty(), "{}", 1);
         return Scoring.score(task, logits, 1);
     }
 }

@@ -105,7 +105,7 @@ public class ClassifyLines implements QuarkusApplication {
             throws IOException {
         boolean good = true;
         Task task = validated.stored().task();
-        int fields = task.template().fields();
+        int fields = task.classification().template().fields();
         List<List<String>> rows =
                 lines.stream().map(line -> List.of(line.split("\t", fields))).toList();
         for (Outcome outcome :

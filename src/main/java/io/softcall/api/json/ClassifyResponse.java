@@ -65,7 +65,7 @@ public record ClassifyResponse(
         List<Item> items = new ArrayList<>();
         int tokens = 0;
         for (Classification.Prediction row : answer.predictions()) {
-            items.add(item(items.size(), request, task.head().labels(), row));
+            items.add(item(items.size(), request, task.classification().head().labels(), row));
             tokens += row.tokens();
         }
         return new ClassifyResponse(

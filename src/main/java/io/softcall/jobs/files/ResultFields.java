@@ -38,7 +38,7 @@ public final class ResultFields {
      */
     public static void label(JsonGenerator out, Task task, Classification.Prediction row, boolean scores)
             throws IOException {
-        List<String> labels = task.head().labels();
+        List<String> labels = task.classification().head().labels();
         out.writeStringField(
                 "label", row.label().isPresent() ? labels.get(row.label().getAsInt()) : null);
         if (row instanceof Classification.MultiLabel several) {

@@ -1,6 +1,6 @@
 package io.softcall.task.artifact;
 
-import io.softcall.task.LabelHead;
+import io.softcall.task.Kind;
 import io.softcall.task.Prompt;
 import io.softcall.task.RefusedException;
 import io.softcall.task.Requirements;
@@ -50,24 +50,9 @@ public final class ArtifactReader {
         Optional<Instant> signedAt = signers.check(name, bytes, file);
         PromptReader.refuseOtherMethods(file);
         Metadata metadata = Metadata.read(file, requirements);
-        int labels = metadata.labels().size();
+        Kind kind = KindReader.read(file, metadata, requirements.hidden());
         Prompt prompt = prompts.read(file, metadata);
-        LabelHead head = new LabelHead(
-                metadata.labels(),
-                file.floats("label_head", labels, requirements.hidden()),
-                file.floats("label_bias", labels));
-        Task task = new Task(
-                name,
-                version,
-                stored,
-                prompt.tokens(),
-                head,
-                metadata.template(),
-                metadata.kind(),
-                metadata.temperature(),
-                signedAt,
-                metadata.written(),
-                bytes.length);
+        Task task = new Task(name, version, stored, prompt.tokens(), kind, signedAt, metadata.written(), bytes.length);
         return new StoredTask(task, prompt);
     }
 }

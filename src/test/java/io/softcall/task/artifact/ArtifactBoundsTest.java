@@ -31,7 +31,12 @@ class ArtifactBoundsTest {
         String most = "x".repeat(MAX_TEMPLATE - "{text}".length());
         assertEquals(
                 MAX_TEMPLATE,
-                read(template(most + "{text}")).task().template().toString().length());
+                read(template(most + "{text}"))
+                        .task()
+                        .classification()
+                        .template()
+                        .toString()
+                        .length());
         assertEquals(
                 "template has 500006 characters, at most 20000 are accepted",
                 refusal(template("x".repeat(500_000) + "{text}")));
@@ -65,7 +70,8 @@ class ArtifactBoundsTest {
             tensors.header("field " + i, "{}");
         }
         // As strings of the header they have no structure.
-        assertEquals(2, readable(tensors).task().head().labels().size());
+        assertEquals(
+                2, readable(tensors).task().classification().head().labels().size());
         EditedArtifact more = EditedArtifact.of("sentiment");
         for (int i = 0; i < 100; i++) {
             more.tensor("tensor " + i, "F16", (short) 0, 1);
@@ -92,7 +98,12 @@ class ArtifactBoundsTest {
         }
         assertEquals(
                 2,
-                readable(training("\"\\ud83d\\ude80\"")).task().head().labels().size());
+                readable(training("\"\\ud83d\\ude80\""))
+                        .task()
+                        .classification()
+                        .head()
+                        .labels()
+                        .size());
     }
 
     /** No control characters reach a terminal, the log or a long answer. */
@@ -133,7 +144,8 @@ class ArtifactBoundsTest {
         StoredTask task = read(EditedArtifact.of("sentiment")
                 .metadata(softcall ->
                         softcall.putArray("labels").add("x".repeat(1_000)).add("y")));
-        assertEquals(1_000, task.task().head().labels().getFirst().length());
+        assertEquals(
+                1_000, task.task().classification().head().labels().getFirst().length());
         // The prompt of this task has 8 tokens.
         Requirements eight = new Requirements("tiny-llama", Set.of(Tiny.fingerprint()), 64, 1_024, 8, LAYOUT, true);
         assertEquals(8, read(eight, EditedArtifact.of("sentiment")).prompt().tokens());
@@ -147,9 +159,10 @@ class ArtifactBoundsTest {
     @Test
     void temperaturesAndThresholds() throws RefusedException {
         StoredTask plain = read(training("1"));
-        assertEquals(1, plain.task().temperature());
+        assertEquals(1, plain.task().classification().temperature());
         assertTrue(abstains(plain).isEmpty());
-        assertEquals(2.5, read(number("temperature", "2.5")).task().temperature());
+        assertEquals(
+                2.5, read(number("temperature", "2.5")).task().classification().temperature());
         for (String wrong : List.of("0", "-1", "1e999", "\"x\"", "[]", "null")) {
             assertTrue(refusal(number("temperature", wrong)).startsWith("temperature is "), wrong);
         }

@@ -18,11 +18,11 @@ import io.softcall.task.RefusedException;
 import io.softcall.task.Requirements;
 import io.softcall.task.StoredTask;
 import io.softcall.task.TaskName;
+import io.softcall.task.Template;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.stream.DoubleStream;
 
@@ -77,36 +77,46 @@ class ArtifactReaderFuzzTest {
             return Optional.empty();
         }
         assertTrue(task.prompt().tokens() >= 1 && task.prompt().tokens() <= 128);
-        assertTrue(task.task().temperature() > 0 && Double.isFinite(task.task().temperature()));
-        assertThresholds(task);
         assertTrue(task.heapBytes() >= bytes.length - (1 << 16));
-        assertAnswersCanBeWritten(task);
-        assertEquals(
-                task.task().template().fields(),
-                task.task()
-                        .template()
-                        .fill(List.of("a", "b")
-                                .subList(0, task.task().template().fields()))
-                        .spans()
-                        .size());
+        assertTrue(JSON.readTree(task.task().metadata().getBytes(StandardCharsets.UTF_8))
+                .isObject());
+        switch (task.task().kind()) {
+            case Kind.Classification classification -> assertClassification(classification);
+            case Kind.Generation generation -> assertGeneration(generation);
+        }
         return Optional.of(task);
     }
 
-    private static void assertThresholds(StoredTask task) {
+    private static void assertClassification(Kind.Classification kind) throws IOException {
+        assertTrue(kind.temperature() > 0 && Double.isFinite(kind.temperature()));
         DoubleStream thresholds =
-                switch (task.task().kind()) {
-                    case Kind.OneLabel(OptionalDouble threshold) -> threshold.stream();
-                    case Kind.MultiLabel(double[] each) -> DoubleStream.of(each);
+                switch (kind) {
+                    case Kind.OneLabel one -> one.abstainThreshold().stream();
+                    case Kind.MultiLabel several -> DoubleStream.of(several.thresholds());
                 };
         assertTrue(thresholds.allMatch(threshold -> threshold > 0 && threshold <= 1));
+        assertFills(kind.template());
+        // Answers need labels that UTF-8 can encode.
+        List<String> labels = kind.head().labels();
+        assertEquals(labels, JSON.readValue(JSON.writeValueAsBytes(labels), new TypeReference<List<String>>() {}));
+        assertEquals(labels.size(), kind.head().logits(new float[HIDDEN]).length);
     }
 
-    /** Checks that labels and metadata can be written in UTF-8, as answers and listings need. */
-    private static void assertAnswersCanBeWritten(StoredTask task) throws IOException {
-        List<String> labels = task.task().head().labels();
-        assertEquals(labels, JSON.readValue(JSON.writeValueAsBytes(labels), new TypeReference<List<String>>() {}));
-        assertEquals(labels.size(), task.task().head().logits(new float[HIDDEN]).length);
-        assertTrue(JSON.readTree(task.task().metadata().getBytes(StandardCharsets.UTF_8))
-                .isObject());
+    private static void assertGeneration(Kind.Generation kind) {
+        kind.template().ifPresent(ArtifactReaderFuzzTest::assertFills);
+        Kind.Defaults defaults = kind.defaults();
+        assertTrue(defaults.maxTokens().orElse(1) >= 1);
+        assertTrue(
+                defaults.temperature().orElse(0) >= 0 && defaults.temperature().orElse(0) <= 2);
+        assertTrue(defaults.topP().orElse(1) > 0 && defaults.topP().orElse(1) <= 1);
+        assertTrue(defaults.stop().stream().noneMatch(String::isEmpty));
+    }
+
+    private static void assertFills(Template template) {
+        assertEquals(
+                template.fields(),
+                template.fill(List.of("a", "b").subList(0, template.fields()))
+                        .spans()
+                        .size());
     }
 }
