@@ -102,7 +102,8 @@ final class KindReader {
                         "tensor %s is given, expected none: the kind \"generation\" has no labels", tensor);
             }
         }
-        return new Kind.Generation(isChat() ? Optional.empty() : Optional.of(completionTemplate()), defaults());
+        boolean chat = isChat();
+        return new Kind.Generation(chat ? Optional.empty() : Optional.of(completionTemplate()), chat, defaults());
     }
 
     private boolean isChat() throws RefusedException {

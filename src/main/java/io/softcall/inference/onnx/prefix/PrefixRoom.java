@@ -1,4 +1,4 @@
-package io.softcall.inference.onnx;
+package io.softcall.inference.onnx.prefix;
 
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
@@ -9,7 +9,7 @@ import java.util.concurrent.Semaphore;
  * together with those that were evicted while calls still use them, and with one that is being made. Who makes a prefix waits
  * for its places, in the order of arrival. They become free, because forward passes end.
  */
-final class PrefixRoom {
+public final class PrefixRoom {
 
     private final int cached;
     private final int places;
@@ -19,19 +19,19 @@ final class PrefixRoom {
      * @param cached the number of tokens that the cache may hold, at least 1
      * @param others the number of tokens for all other prefixes; a prefix that takes no more never waits for the cache
      */
-    PrefixRoom(long cached, long others) {
+    public PrefixRoom(long cached, long others) {
         this.cached = Math.clamp(cached, 1, Integer.MAX_VALUE / 2);
         this.places = this.cached + Math.clamp(others, 1, Integer.MAX_VALUE / 2);
         this.free = new Semaphore(places, true);
     }
 
     /** Returns the number of all places. */
-    int places() {
+    public int places() {
         return places;
     }
 
     /** Returns how many places a prefix takes where a long one may have more memory: at most as many as the cache has. */
-    int bounded(int tokens) {
+    public int bounded(int tokens) {
         return Math.min(tokens, cached);
     }
 
@@ -40,7 +40,7 @@ final class PrefixRoom {
      *
      * @throws SoftcallException {@code OUT_OF_MEMORY} if there are never as many; {@code STOPPING} if the thread is interrupted
      */
-    void take(int tokens) {
+    public void take(int tokens) {
         if (tokens > places) {
             throw new SoftcallException(
                     Reason.OUT_OF_MEMORY,
@@ -55,12 +55,12 @@ final class PrefixRoom {
         }
     }
 
-    void giveBack(int tokens) {
+    public void giveBack(int tokens) {
         free.release(tokens);
     }
 
     /** Returns the number of places that are taken. */
-    int taken() {
+    public int taken() {
         return places - free.availablePermits();
     }
 }

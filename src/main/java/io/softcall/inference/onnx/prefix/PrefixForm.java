@@ -1,7 +1,8 @@
-package io.softcall.inference.onnx;
+package io.softcall.inference.onnx.prefix;
 
 import ai.onnxruntime.OrtException;
 import io.softcall.inference.model.Prefix;
+import io.softcall.inference.onnx.session.SessionInputs;
 import java.nio.FloatBuffer;
 import java.util.List;
 

@@ -1,4 +1,4 @@
-package io.softcall.inference.onnx;
+package io.softcall.inference.onnx.session;
 
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;

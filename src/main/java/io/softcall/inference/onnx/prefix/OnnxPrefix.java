@@ -1,4 +1,4 @@
-package io.softcall.inference.onnx;
+package io.softcall.inference.onnx.prefix;
 
 import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OrtException;
@@ -14,8 +14,8 @@ import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.List;
 
-/** The keys and values of all layers, [1, kv_heads, tokens, head_dim] each, in memory outside the Java heap. */
-final class OnnxPrefix extends Prefix {
+/** The keys and values of all layers, [rows, kv_heads, tokens, head_dim] each, in memory outside the Java heap. */
+public final class OnnxPrefix extends Prefix {
 
     private final Arena arena = Arena.ofShared();
     private final List<MemorySegment> memory = new ArrayList<>();
@@ -26,12 +26,17 @@ final class OnnxPrefix extends Prefix {
      * @param freed called once, when the memory was freed, or could not be allocated
      * @throws SoftcallException {@code OUT_OF_MEMORY} if there is not enough memory
      */
-    OnnxPrefix(Bundle bundle, int tokens, PrefixForm.Source values, Runnable freed) throws OrtException {
-        super(tokens, tokens * bytesOfAToken(bundle));
+    public OnnxPrefix(Bundle bundle, int tokens, PrefixForm.Source values, Runnable freed) throws OrtException {
+        this(bundle, 1, tokens, values, freed);
+    }
+
+    private OnnxPrefix(Bundle bundle, int rows, int tokens, PrefixForm.Source values, Runnable freed)
+            throws OrtException {
+        super(tokens, rows * tokens * bundle.kvBytesOfAToken());
         this.freed = freed;
         try {
             for (int i = 0; i < 2 * bundle.layers(); i++) {
-                add(bundle, values, i);
+                add(bundle, rows, values, i);
             }
         } catch (OutOfMemoryError e) {
             free();
@@ -43,27 +48,31 @@ final class OnnxPrefix extends Prefix {
         }
     }
 
-    private void add(Bundle bundle, PrefixForm.Source values, int index) throws OrtException {
+    /** Returns zeros for a forward pass to write into. */
+    public static OnnxPrefix blank(Bundle bundle, int rows, int tokens) throws OrtException {
+        return new OnnxPrefix(bundle, rows, tokens, (index, to) -> {}, () -> {});
+    }
+
+    private void add(Bundle bundle, int rows, PrefixForm.Source values, int index) throws OrtException {
         MemorySegment segment = arena.allocate(bytes() / (2L * bundle.layers()), 64);
         FloatBuffer buffer =
                 segment.asByteBuffer().order(ByteOrder.nativeOrder()).asFloatBuffer();
         values.copy(index, buffer);
         memory.add(segment);
-        tensors.add(OnnxTensor.createTensor(
-                OnnxRuntime.environment(), buffer.rewind(), new long[] {1, bundle.kvHeads(), tokens(), bundle.headDim()
-                }));
+        tensors.add(OnnxTensor.createTensor(OnnxRuntime.environment(), buffer.rewind(), new long[] {
+            rows, bundle.kvHeads(), tokens(), bundle.headDim()
+        }));
     }
 
-    /** Returns the bytes that a token takes in all layers. */
-    static long bytesOfAToken(Bundle bundle) {
-        return 2L * bundle.layers() * bundle.kvHeads() * bundle.headDim() * Float.BYTES;
-    }
-
-    OnnxTensor tensor(int index) {
+    public OnnxTensor tensor(int index) {
         return tensors.get(index);
     }
 
-    MemorySegment memory(int index) {
+    public FloatBuffer floats(int index) {
+        return memory.get(index).asByteBuffer().order(ByteOrder.nativeOrder()).asFloatBuffer();
+    }
+
+    public MemorySegment memory(int index) {
         return memory.get(index);
     }
 

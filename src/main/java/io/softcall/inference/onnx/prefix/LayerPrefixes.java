@@ -1,10 +1,11 @@
-package io.softcall.inference.onnx;
+package io.softcall.inference.onnx.prefix;
 
 import ai.onnxruntime.OnnxJavaType;
 import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OrtException;
 import io.softcall.inference.model.Bundle;
 import io.softcall.inference.model.Prefix;
+import io.softcall.inference.onnx.session.SessionInputs;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -23,12 +24,12 @@ public final class LayerPrefixes implements PrefixForm {
     public LayerPrefixes(Bundle bundle, long cacheBytes) {
         this.bundle = bundle;
         this.names = names(bundle, "past_key_values.");
-        long cachedTokens = cacheBytes / OnnxPrefix.bytesOfAToken(bundle);
+        long cachedTokens = cacheBytes / bundle.kvBytesOfAToken();
         this.room = new PrefixRoom(cachedTokens, cachedTokens);
     }
 
     /** Returns the names of the graph's keys and values, in order. Each name begins with {@code start}. */
-    static List<String> names(Bundle bundle, String start) {
+    public static List<String> names(Bundle bundle, String start) {
         List<String> names = new ArrayList<>();
         for (int layer = 0; layer < bundle.layers(); layer++) {
             names.add(start + layer + ".key");
@@ -79,7 +80,7 @@ public final class LayerPrefixes implements PrefixForm {
     }
 
     /** Passes no prefix. */
-    static void giveNone(Bundle bundle, SessionInputs inputs) throws OrtException {
+    public static void giveNone(Bundle bundle, SessionInputs inputs) throws OrtException {
         List<String> names = names(bundle, "past_key_values.");
         OnnxTensor empty = inputs.add(
                 names.getFirst(), inputs.allocate(0), OnnxJavaType.FLOAT, 1, bundle.kvHeads(), 0, bundle.headDim());

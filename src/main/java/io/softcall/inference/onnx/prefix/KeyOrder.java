@@ -1,10 +1,10 @@
-package io.softcall.inference.onnx;
+package io.softcall.inference.onnx.prefix;
 
 import ai.onnxruntime.OnnxModelMetadata;
 import java.util.Optional;
 
 /** The order of a key's elements in the pages of a trunk. Elements i and i + head_dim / 2 are rotated together. */
-enum KeyOrder {
+public enum KeyOrder {
     /** The order of the full-precision trunk. */
     HALVES,
     /** Elements that are rotated together are adjacent. */
@@ -17,7 +17,7 @@ enum KeyOrder {
      *
      * @throws IllegalArgumentException if the server does not know the order
      */
-    static KeyOrder of(OnnxModelMetadata graph) {
+    public static KeyOrder of(OnnxModelMetadata graph) {
         Optional<String> order = graph.getCustomMetadataValue(ENTRY);
         if (order.isEmpty()) {
             return HALVES;
@@ -30,7 +30,7 @@ enum KeyOrder {
     }
 
     /** Returns the index in a page of element {@code i} of a key's head, counted in the order of full precision. */
-    int place(int i, int headDim) {
+    public int place(int i, int headDim) {
         int half = headDim / 2;
         return switch (this) {
             case HALVES -> i;

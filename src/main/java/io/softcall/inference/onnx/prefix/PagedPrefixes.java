@@ -1,4 +1,4 @@
-package io.softcall.inference.onnx;
+package io.softcall.inference.onnx.prefix;
 
 import ai.onnxruntime.OnnxJavaType;
 import ai.onnxruntime.OrtException;
@@ -7,6 +7,7 @@ import io.softcall.SoftcallException.Reason;
 import io.softcall.inference.memory.PageMemory;
 import io.softcall.inference.model.Bundle;
 import io.softcall.inference.model.Prefix;
+import io.softcall.inference.onnx.session.SessionInputs;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -143,19 +144,19 @@ public final class PagedPrefixes implements PrefixForm {
     }
 
     /** Returns whether a graph takes prefixes in this form. */
-    static boolean wantedBy(Set<String> inputNames) {
+    public static boolean wantedBy(Set<String> inputNames) {
         return inputNames.contains(TABLE);
     }
 
     /** Passes no prefix. */
-    static void giveNone(Bundle bundle, SessionInputs inputs) throws OrtException {
+    public static void giveNone(Bundle bundle, SessionInputs inputs) throws OrtException {
         MemorySegment page = inputs.allocate(2L * bundle.layers() * bundle.kvHeads() * bundle.headDim() * Short.BYTES);
         inputs.add(TABLE, page, OnnxJavaType.FLOAT16, 1, 2L * bundle.layers(), bundle.kvHeads(), bundle.headDim());
         inputs.longs(INDEX, new long[0], 1, 0);
     }
 
     /** Returns the number of pages in use. */
-    int taken() {
+    public int taken() {
         return room.taken();
     }
 

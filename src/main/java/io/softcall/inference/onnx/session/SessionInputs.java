@@ -1,4 +1,4 @@
-package io.softcall.inference.onnx;
+package io.softcall.inference.onnx.session;
 
 import ai.onnxruntime.OnnxJavaType;
 import ai.onnxruntime.OnnxTensor;
@@ -15,35 +15,41 @@ import java.util.List;
 import java.util.Map;
 
 /** The input tensors of one forward pass, and their memory. */
-final class SessionInputs implements AutoCloseable {
+public final class SessionInputs implements AutoCloseable {
 
     private final Arena arena = Arena.ofConfined();
     private final Map<String, OnnxTensorLike> tensors = new HashMap<>();
     private final List<OnnxTensor> owned = new ArrayList<>();
 
-    Map<String, OnnxTensorLike> tensors() {
+    public Map<String, OnnxTensorLike> tensors() {
         return tensors;
     }
 
     /** Allocates memory that is freed with this; never zero bytes, because a tensor without elements needs an address too. */
-    MemorySegment allocate(long bytes) {
+    public MemorySegment allocate(long bytes) {
         return arena.allocate(Math.max(bytes, Long.BYTES), Long.BYTES);
     }
 
-    void longs(String name, long[] values, long... shape) throws OrtException {
+    public void longs(String name, long[] values, long... shape) throws OrtException {
         MemorySegment memory = allocate((long) values.length * Long.BYTES);
         MemorySegment.copy(values, 0, memory, ValueLayout.JAVA_LONG, 0, values.length);
         add(name, memory, OnnxJavaType.INT64, shape);
     }
 
-    void floats(String name, float[] values, long... shape) throws OrtException {
+    public void ints(String name, int[] values, long... shape) throws OrtException {
+        MemorySegment memory = allocate((long) values.length * Integer.BYTES);
+        MemorySegment.copy(values, 0, memory, ValueLayout.JAVA_INT, 0, values.length);
+        add(name, memory, OnnxJavaType.INT32, shape);
+    }
+
+    public void floats(String name, float[] values, long... shape) throws OrtException {
         MemorySegment memory = allocate((long) values.length * Float.BYTES);
         MemorySegment.copy(values, 0, memory, ValueLayout.JAVA_FLOAT, 0, values.length);
         add(name, memory, OnnxJavaType.FLOAT, shape);
     }
 
     /** Sets an input to a tensor over the beginning of {@code memory}. */
-    OnnxTensor add(String name, MemorySegment memory, OnnxJavaType type, long... shape) throws OrtException {
+    public OnnxTensor add(String name, MemorySegment memory, OnnxJavaType type, long... shape) throws OrtException {
         long bytes = type.size;
         for (long dimension : shape) {
             bytes *= dimension;
@@ -56,7 +62,7 @@ final class SessionInputs implements AutoCloseable {
     }
 
     /** Sets an input to a tensor that its owner closes. */
-    void put(String name, OnnxTensor tensor) {
+    public void put(String name, OnnxTensor tensor) {
         tensors.put(name, tensor);
     }
 

@@ -1,4 +1,4 @@
-package io.softcall.inference.onnx;
+package io.softcall.inference.onnx.session;
 
 import ai.onnxruntime.OrtException;
 import io.softcall.SoftcallException;
