@@ -53,7 +53,8 @@ final class Input {
 
     /** Returns all that is left of the input with its prefix, as the model takes it. */
     Model.Sequence sequence(Optional<Consumer<Prefix>> kept) {
-        return new Model.Sequence(Arrays.copyOfRange(ids, computed, ids.length), prefix(), kept);
+        long[] left = computed == 0 ? ids : Arrays.copyOfRange(ids, computed, ids.length);
+        return new Model.Sequence(left, prefix(), kept);
     }
 
     /** Returns the next chunk. When it is computed, it belongs to the prefix of what is left. */
