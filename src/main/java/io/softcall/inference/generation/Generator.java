@@ -7,6 +7,11 @@ import java.util.concurrent.CompletableFuture;
 @Singleton
 public class Generator {
 
+    /** Returns the number of the base's token ids; they begin with 0. */
+    public int vocabulary() {
+        throw new UnsupportedOperationException("under construction");
+    }
+
     /**
      * Refuses a request that {@link #start} would refuse now, before any work is done for it. Does not wait.
      *
