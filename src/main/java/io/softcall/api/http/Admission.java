@@ -40,24 +40,25 @@ public class Admission {
         /**
          * Admits a request. Does not block.
          *
+         * @param path the path of the request, one of {@link #paths}
          * @param authorization the caller's {@code Authorization} header
          * @param body returns the body of the request; called once the caller is known
          * @return the request, for {@link Admission#of}
          * @throws SoftcallException when the request is refused
          */
-        Object admit(Optional<String> authorization, Supplier<byte[]> body);
+        Object admit(Paths path, Optional<String> authorization, Supplier<byte[]> body);
     }
 
-    void admit(RoutingContext context, Entrance entrance) {
+    void admit(RoutingContext context, Paths path, Entrance entrance) {
         if (context.body().length() <= MOST_BYTES) {
-            context.put(KEY, admitted(context, entrance));
+            context.put(KEY, admitted(context, path, entrance));
             context.next();
             return;
         }
         Context eventLoop = context.vertx().getOrCreateContext();
         executor.execute(() -> {
             try {
-                context.put(KEY, admitted(context, entrance));
+                context.put(KEY, admitted(context, path, entrance));
                 eventLoop.runOnContext(on -> context.next());
             } catch (RuntimeException | Error e) {
                 eventLoop.runOnContext(on -> context.fail(e));
@@ -65,9 +66,9 @@ public class Admission {
         });
     }
 
-    private static Object admitted(RoutingContext context, Entrance entrance) {
+    private static Object admitted(RoutingContext context, Paths path, Entrance entrance) {
         return entrance.admit(
-                Optional.ofNullable(context.request().getHeader(HttpHeaders.AUTHORIZATION)), () -> body(context));
+                path, Optional.ofNullable(context.request().getHeader(HttpHeaders.AUTHORIZATION)), () -> body(context));
     }
 
     private static byte[] body(RoutingContext context) {

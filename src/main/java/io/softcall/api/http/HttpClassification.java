@@ -28,7 +28,7 @@ public class HttpClassification implements Admission.Entrance {
     }
 
     @Override
-    public Object admit(Optional<String> authorization, Supplier<byte[]> body) {
+    public Object admit(Paths path, Optional<String> authorization, Supplier<byte[]> body) {
         return endpoint.admit(authorization, () -> ClassifyRequest.parse(body.get()), ClassifyRequest::classification);
     }
 

@@ -56,7 +56,7 @@ class HttpPipeline {
         first(router.route()).handler(bodies::read);
         for (Admission.Entrance entrance : entrances) {
             for (Paths path : entrance.paths()) {
-                first(router.post(path.template())).handler(context -> admission.admit(context, entrance));
+                first(router.post(path.template())).handler(context -> admission.admit(context, path, entrance));
             }
         }
         router.get(OpenApi.PATH).produces(OpenApi.YAML).produces(OpenApi.JSON).handler(OpenApi::answer);

@@ -2,11 +2,13 @@ package io.softcall.api.json;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeType;
+import io.softcall.Nearest;
 import io.softcall.SoftcallException;
 import io.softcall.task.TaskName;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
+import java.util.Set;
 
 /**
  * The fields of a JSON object from a caller. A value of {@code null} counts as absent. Every method refuses a value with
@@ -27,6 +29,17 @@ public record Fields(String path, JsonNode object) {
             throw SoftcallException.invalid("the body is %s, expected a JSON object %s", kind(body), example);
         }
         return new Fields("", body);
+    }
+
+    /** Refuses a field that is not known, naming the nearest one that is. */
+    public void requireKnown(Set<String> known) {
+        for (var field : object.properties()) {
+            if (!known.contains(field.getKey())) {
+                String name = shorten(field.getKey());
+                throw SoftcallException.invalid(
+                        "field \"%s%s\" is not known, the nearest is \"%s\"", path, name, Nearest.of(name, known));
+            }
+        }
     }
 
     /** Returns a field's value; a missing node if it is absent. */
