@@ -7,6 +7,7 @@ import jakarta.inject.Singleton;
 import java.math.BigInteger;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -290,31 +291,7 @@ public final class Settings {
         return name.replaceAll("[^a-zA-Z0-9]", "_").toUpperCase(Locale.ROOT);
     }
 
-    private static String unknown(String name, Iterable<String> known) {
-        String nearest = "";
-        for (String candidate : known) {
-            boolean nearer = nearest.isEmpty() || distance(name, candidate) < distance(name, nearest);
-            nearest = nearer ? candidate : nearest;
-        }
-        return "%s is not a setting, the nearest is %s".formatted(Printable.of(name, 100), nearest);
-    }
-
-    /** Returns the Levenshtein distance: the number of characters to insert, delete or replace. */
-    private static int distance(String a, String b) {
-        int[] row = new int[b.length() + 1];
-        for (int j = 0; j <= b.length(); j++) {
-            row[j] = j;
-        }
-        for (int i = 1; i <= a.length(); i++) {
-            int diagonal = row[0];
-            row[0] = i;
-            for (int j = 1; j <= b.length(); j++) {
-                int above = row[j];
-                int replaced = diagonal + (a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1);
-                row[j] = Math.min(replaced, 1 + Math.min(above, row[j - 1]));
-                diagonal = above;
-            }
-        }
-        return row[b.length()];
+    private static String unknown(String name, Collection<String> known) {
+        return "%s is not a setting, the nearest is %s".formatted(Printable.of(name, 100), Nearest.of(name, known));
     }
 }

@@ -2,6 +2,7 @@ package io.softcall.inference.decoding;
 
 import io.softcall.inference.model.Decoding;
 import io.softcall.inference.model.Prefix;
+import io.softcall.inference.sampling.Workspace;
 import java.util.OptionalInt;
 
 /** A sequence that is being decoded. Only the thread of its lane uses it. */
@@ -41,9 +42,9 @@ public final class DecodedSequence {
     }
 
     /** Chooses the next token. @return false if the sequence has ended */
-    boolean choose(float[] logits, int offset) {
+    boolean choose(float[] logits, int offset, Workspace workspace) {
         hidden = null;
-        OptionalInt next = chooser.next(logits, offset);
+        OptionalInt next = chooser.next(logits, offset, workspace);
         last = next.orElse(0);
         return next.isPresent();
     }

@@ -2,6 +2,7 @@ package io.softcall.inference.decoding;
 
 import io.softcall.inference.decoding.TokenChooser.State;
 import io.softcall.inference.model.Decoding;
+import io.softcall.inference.sampling.Workspace;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -26,6 +27,8 @@ final class Lane {
     private final List<DecodedSequence> placed = new ArrayList<>();
     /** Null before the first sequence. Only the thread of this lane uses it. */
     private Decoding decoding;
+
+    private Workspace workspace;
 
     private final AtomicInteger load = new AtomicInteger();
 
@@ -70,6 +73,7 @@ final class Lane {
         try {
             if (decoding == null) {
                 decoding = opening.get();
+                workspace = new Workspace(decoding.vocabulary());
             }
             makeRoom();
             joining = take(places - placed.size());
@@ -145,7 +149,7 @@ final class Lane {
     /** Chooses the next token of a sequence. Ends the sequence if there is none, or if choosing fails. */
     private boolean choose(DecodedSequence sequence, float[] logits, int row) {
         try {
-            if (sequence.choose(logits, row * decoding.vocabulary())) {
+            if (sequence.choose(logits, row * decoding.vocabulary(), workspace)) {
                 return true;
             }
             end(sequence);

@@ -1,5 +1,6 @@
 package io.softcall.inference.decoding;
 
+import io.softcall.inference.sampling.Workspace;
 import java.util.OptionalInt;
 
 /** What chooses the tokens of one sequence. The thread of its lane calls it, so it must not block. */
@@ -9,9 +10,10 @@ public interface TokenChooser {
      * Chooses the next token.
      *
      * @param logits those of this sequence begin at {@code offset}; valid during this call
+     * @param workspace that of the thread
      * @return the token; empty if the sequence has ended
      */
-    OptionalInt next(float[] logits, int offset);
+    OptionalInt next(float[] logits, int offset, Workspace workspace);
 
     /** Returns whether the sequence goes on. */
     State state();

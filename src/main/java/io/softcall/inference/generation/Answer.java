@@ -5,6 +5,7 @@ import io.softcall.inference.decoding.Lanes;
 import io.softcall.inference.decoding.TokenChooser;
 import io.softcall.inference.generation.Generation.Finish;
 import io.softcall.inference.sampling.Sampled;
+import io.softcall.inference.sampling.Workspace;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -66,8 +67,8 @@ final class Answer implements TokenChooser {
     }
 
     @Override
-    public OptionalInt next(float[] logits, int offset) {
-        Sampled token = choice.next(logits, offset);
+    public OptionalInt next(float[] logits, int offset, Workspace workspace) {
+        Sampled token = choice.next(logits, offset, workspace);
         if (choice.isEnd(token)) {
             events.accept(new Event.Ended(this));
             return OptionalInt.empty();

@@ -8,12 +8,14 @@ import io.softcall.inference.generation.GenerationRequest.Source;
 import io.softcall.inference.model.Bundle;
 import io.softcall.inference.model.InferenceConfig;
 import io.softcall.inference.model.Tokenizer;
+import io.softcall.inference.sampling.Choices;
 import io.softcall.inference.sampling.Sampling;
 import io.softcall.task.Kind;
 import io.softcall.task.Task;
 import io.softcall.task.Template;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.concurrent.ThreadLocalRandom;
@@ -58,8 +60,16 @@ final class RequestReader {
      * @param maxTokens the bound on new tokens of each answer
      * @param sampling the settings of each answer, which differ in their seeds
      * @param stop texts that end an answer
+     * @param choices the texts of which an answer is one; empty: any text
      */
-    record Reading(int index, long[] ids, int maxTokens, List<Sampling> sampling, List<String> stop, Options options) {}
+    record Reading(
+            int index,
+            long[] ids,
+            int maxTokens,
+            List<Sampling> sampling,
+            List<String> stop,
+            Optional<Choices> choices,
+            Options options) {}
 
     /** Checks what can be checked without the task, and quickly. @throws SoftcallException naming the source */
     void check(GenerationRequest request) {
@@ -78,6 +88,7 @@ final class RequestReader {
     List<Reading> read(Task task, GenerationRequest request, Deadline deadline) {
         List<Reading> readings = new ArrayList<>();
         Options options = request.options();
+        Optional<Choices> choices = choices(options);
         long seed = options.seed().orElseGet(() -> ThreadLocalRandom.current().nextLong());
         for (int i = 0; i < request.sources().size(); i++) {
             deadline.check();
@@ -94,11 +105,19 @@ final class RequestReader {
             for (int answer = 0; answer < request.n(); answer++) {
                 sampling.add(sampling(task, options, seed + GOLDEN_GAMMA * ((long) i * request.n() + answer)));
             }
-            readings.add(new Reading(i, ids, maxTokens, sampling, stop(task, options), options));
+            readings.add(new Reading(i, ids, maxTokens, sampling, stop(task, options), choices, options));
             // Native code blocks the carrier of this virtual thread, so other virtual threads run between sources.
             Thread.yield();
         }
         return readings;
+    }
+
+    private Optional<Choices> choices(Options options) {
+        if (options.choices().isEmpty()) {
+            return Optional.empty();
+        }
+        return Optional.of(
+                new Choices(options.choices().stream().map(tokenizer::encode).toList()));
     }
 
     private long[] ids(Task task, Source source, String name) {

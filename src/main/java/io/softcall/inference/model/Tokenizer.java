@@ -70,6 +70,16 @@ public final class Tokenizer implements AutoCloseable {
         }
     }
 
+    /** Returns the token ids of a text. */
+    public long[] encode(String text) {
+        long encoding = TokenizersLibrary.LIB.encode(tokenizer.getHandle(), text, false);
+        try {
+            return TokenizersLibrary.LIB.getTokenIds(encoding);
+        } finally {
+            TokenizersLibrary.LIB.deleteEncoding(encoding);
+        }
+    }
+
     /**
      * Returns the token ids of a filled template.
      *
