@@ -80,6 +80,11 @@ public final class Tokenizer implements AutoCloseable {
         }
     }
 
+    /** Returns the text of tokens, without special ones. */
+    public String decode(long[] ids) {
+        return tokenizer.decode(ids, true);
+    }
+
     /**
      * Returns the token ids of a filled template.
      *
