@@ -132,6 +132,7 @@ public final class Settings {
             Map.entry("softcall.base.variant", ANYTHING),
             Map.entry("softcall.base.cache-dir", ANYTHING),
             Map.entry("softcall.base.accept", ANYTHING),
+            Map.entry("softcall.base.serve-as", ANYTHING),
             Map.entry("softcall.provider", ANYTHING),
             Map.entry("softcall.cuda.device", new Whole(0, 63)),
             Map.entry("softcall.cuda.memory-limit", new Bytes("64M", "1T")),

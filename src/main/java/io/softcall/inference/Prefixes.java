@@ -204,6 +204,7 @@ public class Prefixes {
     private CompletableFuture<Prefix> make(Prompt prompt) {
         return switch (prompt) {
             case KvPrompt(ReadyPrefix prefix) -> load(prefix);
+            case Prompt.None none -> CompletableFuture.supplyAsync(model::none, loader);
             case SoftPrompt soft -> soft.ready().map(this::load).orElseGet(() -> encode(soft));
         };
     }

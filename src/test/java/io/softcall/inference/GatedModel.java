@@ -152,6 +152,11 @@ public final class GatedModel implements Model {
     }
 
     @Override
+    public Prefix none() {
+        return model.none();
+    }
+
+    @Override
     public Optional<String> decodingObstacle() {
         return model.decodingObstacle();
     }

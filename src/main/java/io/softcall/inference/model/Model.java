@@ -31,6 +31,9 @@ public interface Model extends AutoCloseable {
     /** Computes a prompt's KV cache at full precision. The bundle must have an encoder. The caller owns the only reference. */
     Prefix encode(SoftPrompt prompt);
 
+    /** Returns a KV cache of no tokens. The caller owns the only reference. */
+    Prefix none();
+
     /**
      * Loads a KV cache that an artifact holds. May wait until other prefixes are freed. The caller owns the only reference.
      *

@@ -99,6 +99,11 @@ public final class OnnxModel implements Model {
     }
 
     @Override
+    public Prefix none() {
+        return zeros(0);
+    }
+
+    @Override
     public Prefix load(ReadyPrefix ready) {
         try {
             return form.keep(ready.tokens(), (i, to) -> ready.copy(i * to.remaining(), to));

@@ -118,7 +118,7 @@ final class KindReader {
     }
 
     private Template completionTemplate() throws RefusedException {
-        Template template = isGiven(fields.path("template")) ? template() : new Template("{text}");
+        Template template = isGiven(fields.path("template")) ? template() : Template.OF_TEXT;
         if (template.fields() != 1) {
             throw new RefusedException("template \"%s\" has two texts, expected {text} once", template);
         }

@@ -54,7 +54,9 @@ public final class OnnxPrefix extends Prefix {
     }
 
     private void add(Bundle bundle, int rows, PrefixForm.Source values, int index) throws OrtException {
-        MemorySegment segment = arena.allocate(bytes() / (2L * bundle.layers()), 64);
+        long bytes = bytes() / (2L * bundle.layers());
+        // A tensor without elements needs an address, too.
+        MemorySegment segment = arena.allocate(Math.max(bytes, Float.BYTES), 64).asSlice(0, bytes);
         FloatBuffer buffer =
                 segment.asByteBuffer().order(ByteOrder.nativeOrder()).asFloatBuffer();
         values.copy(index, buffer);
