@@ -70,8 +70,8 @@ public final class Sampler {
      * @throws IllegalArgumentException if a logit is infinite or not a number, or no token is permitted
      */
     public Sampled next(float[] logits, int offset, Permitted permitted, Workspace workspace) {
-        Logits.requireFinite(logits, offset, vocabulary);
-        int id = choose(logits, offset, permitted, workspace);
+        int most = Logits.mostProbable(logits, offset, vocabulary);
+        int id = choose(logits, offset, most, permitted, workspace);
         if (penalized) {
             counts.add(id, 1);
         }
@@ -79,24 +79,21 @@ public final class Sampler {
         if (sampling.topLogprobs().isEmpty()) {
             return new Sampled(id, Double.NaN, List.of());
         }
-        double logSumExp = Logits.logSumExp(logits, offset, workspace.scratch);
+        double logSumExp = Logits.logSumExp(logits, offset, logits[offset + most], workspace);
         List<Scored> top =
                 Logits.top(logits, offset, vocabulary, sampling.topLogprobs().getAsInt(), logSumExp);
         return new Sampled(id, logits[offset + id] - logSumExp, top);
     }
 
-    private int choose(float[] logits, int offset, Permitted permitted, Workspace workspace) {
-        if (greedy && !penalized && !biased) {
-            int id = Logits.argmax(logits, offset, vocabulary);
-            if (isPermitted(permitted, id)) {
-                return id;
-            }
+    private int choose(float[] logits, int offset, int most, Permitted permitted, Workspace workspace) {
+        if (greedy && !penalized && !biased && isPermitted(permitted, most)) {
+            return most;
         }
         float[] values = workspace.values;
         System.arraycopy(logits, offset, values, 0, vocabulary);
         adjust(values);
         restrict(values, permitted, workspace.scratch);
-        int best = Logits.argmax(values, 0, vocabulary);
+        int best = Logits.argmax(values);
         if (values[best] == Float.NEGATIVE_INFINITY) {
             throw new IllegalArgumentException("no token is permitted");
         }
@@ -160,7 +157,7 @@ public final class Sampler {
 
     private int draw(Workspace workspace, float largest) {
         float[] weights = workspace.values;
-        Exponential.replace(weights, largest, (float) (1 / sampling.temperature()));
+        Exponential.replace(weights, workspace.powers, largest, (float) (1 / sampling.temperature()));
         if (sampling.minP() > 0) {
             float lowest = (float) sampling.minP();
             for (int id = 0; id < weights.length; id++) {
