@@ -26,7 +26,7 @@ final class Exponential {
      *
      * @param powers as long as {@code values}; overwritten
      * @param largest the largest value
-     * @param scale at least 0
+     * @param scale greater than 0
      */
     static void replace(float[] values, int[] powers, float largest, float scale) {
         for (int i = 0; i < values.length; i++) {

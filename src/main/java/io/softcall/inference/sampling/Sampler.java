@@ -157,23 +157,26 @@ public final class Sampler {
 
     private int draw(Workspace workspace, float largest) {
         float[] weights = workspace.values;
-        Exponential.replace(weights, workspace.powers, largest, (float) (1 / sampling.temperature()));
+        // A scale of 0 would make a NaN of the tokens that are not permitted.
+        float scale = Math.max((float) (1 / sampling.temperature()), Float.MIN_NORMAL);
+        Exponential.replace(weights, workspace.powers, largest, scale);
         if (sampling.minP() > 0) {
             float lowest = (float) sampling.minP();
             for (int id = 0; id < weights.length; id++) {
                 weights[id] = weights[id] < lowest ? 0 : weights[id];
             }
         }
+        float[] selected = workspace.scratch;
         if (sampling.topK() > 0) {
-            int count = Weights.positive(weights, workspace.scratch);
-            if (sampling.topK() < count) {
-                Selection.largest(workspace.scratch, count, sampling.topK()).retain(weights);
-            }
+            int count = Weights.selectLargest(weights, sampling.topK(), selected);
+            Selection.largest(selected, count, Math.min(sampling.topK(), count)).retain(weights);
         }
         if (sampling.topP() < 1) {
-            int count = Weights.positive(weights, workspace.scratch);
-            double mass = sampling.topP() * Weights.sum(workspace.scratch, 0, count);
-            Selection.nucleus(workspace.scratch, count, mass).retain(weights);
+            double total = Weights.sum(weights, 0, weights.length);
+            // All weights below this sum to less than 1 - topP together, so that none of them is needed.
+            double lowest = (1 - sampling.topP()) * total / weights.length;
+            int count = Weights.select(weights, (float) lowest, selected);
+            Selection.nucleus(selected, count, sampling.topP() * total).retain(weights);
         }
         return Weights.draw(weights, Seeded.uniform(sampling.seed(), step));
     }

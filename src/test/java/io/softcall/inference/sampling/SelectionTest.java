@@ -26,6 +26,19 @@ class SelectionTest {
         }
     }
 
+    @Test
+    void theLargestAreAmongTheSelected() {
+        for (int run = 0; run < 2000; run++) {
+            float[] weights = weights();
+            int count = 1 + RANDOM.nextInt(weights.length / 40 + 1);
+            float[] selected = new float[weights.length];
+            int size = Weights.selectLargest(weights, count, selected);
+            float[] kept = weights.clone();
+            Selection.largest(selected, size, count).retain(kept);
+            assertArrayEquals(first(weights, count), kept);
+        }
+    }
+
     /** The weights are multiples of a power of two, so that sums are exact in every order. */
     @Test
     void theNucleusIsThatOfASort() {
