@@ -33,12 +33,16 @@ public final class Tokenizer implements AutoCloseable {
         System.setProperty("jna.noclasspath", "true");
     }
 
+    private final Path file;
     private final HuggingFaceTokenizer tokenizer;
+    /** Null until it is needed. */
+    private Vocabulary vocabulary;
     /** The token counts of templates with empty texts. Weak keys drop the templates of tasks that are no longer used. */
     private final Map<Template, Integer> templates = Collections.synchronizedMap(new WeakHashMap<>());
 
     /** @throws IllegalArgumentException if the file cannot be read */
     public Tokenizer(Path file) {
+        this.file = file;
         try {
             this.tokenizer = HuggingFaceTokenizer.builder()
                     .optTokenizerPath(file)
@@ -52,6 +56,29 @@ public final class Tokenizer implements AutoCloseable {
         }
     }
 
+    /** Returns the token ids of a text without a template. */
+    public long[] encode(String text) {
+        long encoding = TokenizersLibrary.LIB.encode(tokenizer.getHandle(), text, false);
+        try {
+            return TokenizersLibrary.LIB.getTokenIds(encoding);
+        } finally {
+            TokenizersLibrary.LIB.deleteEncoding(encoding);
+        }
+    }
+
+    /** Returns the text of token ids, without special tokens. Bytes that are no whole character become U+FFFD. */
+    public String decode(long... ids) {
+        return TokenizersLibrary.LIB.decode(tokenizer.getHandle(), ids, true);
+    }
+
+    /** Returns the base's tokens, special ones too. They are read at the first call. */
+    public synchronized Vocabulary vocabulary() {
+        if (vocabulary == null) {
+            vocabulary = Vocabulary.read(file);
+        }
+        return vocabulary;
+    }
+
     /** Returns how many tokens a template has with empty texts. Each template is tokenized once. */
     public int tokens(Template template) {
         Integer known = templates.get(template);
@@ -60,14 +87,9 @@ public final class Tokenizer implements AutoCloseable {
         }
         String filled =
                 template.fill(Collections.nCopies(template.fields(), "")).text();
-        long encoding = TokenizersLibrary.LIB.encode(tokenizer.getHandle(), filled, false);
-        try {
-            int tokens = TokenizersLibrary.LIB.getTokenIds(encoding).length;
-            templates.put(template, tokens);
-            return tokens;
-        } finally {
-            TokenizersLibrary.LIB.deleteEncoding(encoding);
-        }
+        int tokens = encode(filled).length;
+        templates.put(template, tokens);
+        return tokens;
     }
 
     /** Returns the token ids of a text. */

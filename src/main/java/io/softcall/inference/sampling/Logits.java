@@ -3,44 +3,42 @@ package io.softcall.inference.sampling;
 import io.softcall.inference.sampling.Sampled.Scored;
 import java.util.Arrays;
 import java.util.List;
-import java.util.stream.IntStream;
 
 /** What is read from a row of logits. The plain loops are those that the compiler computes for several values at once. */
 final class Logits {
 
-    private static final int EXPONENT = 0x7f800000;
-
     private Logits() {}
 
-    /** @throws IllegalArgumentException if a logit is infinite or not a number; the message names the token */
-    static void requireFinite(float[] logits, int offset, int vocabulary) {
-        int largest = 0;
-        for (int i = offset; i < offset + vocabulary; i++) {
-            largest = Math.max(largest, Float.floatToRawIntBits(logits[i]) & EXPONENT);
+    /**
+     * Returns the id of the largest logit, the smallest among equals.
+     *
+     * @throws IllegalArgumentException if a logit is infinite or not a number; the message names the token
+     */
+    static int mostProbable(float[] logits, int offset, int vocabulary) {
+        float largest = Float.NEGATIVE_INFINITY;
+        int most = 0;
+        for (int id = 0; id < vocabulary; id++) {
+            float logit = logits[offset + id];
+            // False for all logits but the few that are larger than those before, and for one that is not finite.
+            if (!(logit <= largest && logit >= -Float.MAX_VALUE)) {
+                if (!Float.isFinite(logit)) {
+                    throw new IllegalArgumentException("token %d has the logit %s".formatted(id, logit));
+                }
+                largest = logit;
+                most = id;
+            }
         }
-        if (largest == EXPONENT) {
-            int id = IntStream.range(0, vocabulary)
-                    .filter(each -> !Float.isFinite(logits[offset + each]))
-                    .findFirst()
-                    .orElseThrow();
-            throw new IllegalArgumentException("token %d has the logit %s".formatted(id, logits[offset + id]));
-        }
-    }
-
-    /** Returns the largest value. */
-    static float largest(float[] values, int offset, int length) {
-        float largest = values[offset];
-        for (int i = offset; i < offset + length; i++) {
-            largest = Math.max(largest, values[i]);
-        }
-        return largest;
+        return most;
     }
 
     /** Returns the id of the largest value, the smallest among equals. */
-    static int argmax(float[] values, int offset, int length) {
-        float largest = largest(values, offset, length);
+    static int argmax(float[] values) {
+        float largest = Float.NEGATIVE_INFINITY;
+        for (float value : values) {
+            largest = Math.max(largest, value);
+        }
         int id = 0;
-        while (values[offset + id] != largest) {
+        while (values[id] != largest) {
             id++;
         }
         return id;
@@ -49,13 +47,13 @@ final class Logits {
     /**
      * Returns the logarithm of the sum of {@code exp(logit)}.
      *
-     * @param scratch [vocabulary], which is overwritten
+     * @param largest the largest logit
      */
-    static double logSumExp(float[] logits, int offset, float[] scratch) {
-        float largest = largest(logits, offset, scratch.length);
-        System.arraycopy(logits, offset, scratch, 0, scratch.length);
-        Exponential.replace(scratch, largest, 1);
-        return largest + Math.log(Weights.sum(scratch, 0, scratch.length));
+    static double logSumExp(float[] logits, int offset, float largest, Workspace workspace) {
+        float[] values = workspace.values;
+        System.arraycopy(logits, offset, values, 0, values.length);
+        Exponential.replace(values, workspace.powers, largest, 1);
+        return largest + Math.log(Weights.sum(values, 0, values.length));
     }
 
     /** Returns the most probable tokens, the most probable first, and among equals the one with the smallest id. */

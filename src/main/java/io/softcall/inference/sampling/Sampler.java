@@ -70,8 +70,8 @@ public final class Sampler {
      * @throws IllegalArgumentException if a logit is infinite or not a number, or no token is permitted
      */
     public Sampled next(float[] logits, int offset, Permitted permitted, Workspace workspace) {
-        Logits.requireFinite(logits, offset, vocabulary);
-        int id = choose(logits, offset, permitted, workspace);
+        int most = Logits.mostProbable(logits, offset, vocabulary);
+        int id = choose(logits, offset, most, permitted, workspace);
         if (penalized) {
             counts.add(id, 1);
         }
@@ -79,24 +79,21 @@ public final class Sampler {
         if (sampling.topLogprobs().isEmpty()) {
             return new Sampled(id, Double.NaN, List.of());
         }
-        double logSumExp = Logits.logSumExp(logits, offset, workspace.scratch);
+        double logSumExp = Logits.logSumExp(logits, offset, logits[offset + most], workspace);
         List<Scored> top =
                 Logits.top(logits, offset, vocabulary, sampling.topLogprobs().getAsInt(), logSumExp);
         return new Sampled(id, logits[offset + id] - logSumExp, top);
     }
 
-    private int choose(float[] logits, int offset, Permitted permitted, Workspace workspace) {
-        if (greedy && !penalized && !biased) {
-            int id = Logits.argmax(logits, offset, vocabulary);
-            if (isPermitted(permitted, id)) {
-                return id;
-            }
+    private int choose(float[] logits, int offset, int most, Permitted permitted, Workspace workspace) {
+        if (greedy && !penalized && !biased && isPermitted(permitted, most)) {
+            return most;
         }
         float[] values = workspace.values;
         System.arraycopy(logits, offset, values, 0, vocabulary);
         adjust(values);
         restrict(values, permitted, workspace.scratch);
-        int best = Logits.argmax(values, 0, vocabulary);
+        int best = Logits.argmax(values);
         if (values[best] == Float.NEGATIVE_INFINITY) {
             throw new IllegalArgumentException("no token is permitted");
         }
@@ -160,23 +157,26 @@ public final class Sampler {
 
     private int draw(Workspace workspace, float largest) {
         float[] weights = workspace.values;
-        Exponential.replace(weights, largest, (float) (1 / sampling.temperature()));
+        // A scale of 0 would make a NaN of the tokens that are not permitted.
+        float scale = Math.max((float) (1 / sampling.temperature()), Float.MIN_NORMAL);
+        Exponential.replace(weights, workspace.powers, largest, scale);
         if (sampling.minP() > 0) {
             float lowest = (float) sampling.minP();
             for (int id = 0; id < weights.length; id++) {
                 weights[id] = weights[id] < lowest ? 0 : weights[id];
             }
         }
+        float[] selected = workspace.scratch;
         if (sampling.topK() > 0) {
-            int count = Weights.positive(weights, workspace.scratch);
-            if (sampling.topK() < count) {
-                Selection.largest(workspace.scratch, count, sampling.topK()).retain(weights);
-            }
+            int count = Weights.selectLargest(weights, sampling.topK(), selected);
+            Selection.largest(selected, count, Math.min(sampling.topK(), count)).retain(weights);
         }
         if (sampling.topP() < 1) {
-            int count = Weights.positive(weights, workspace.scratch);
-            double mass = sampling.topP() * Weights.sum(workspace.scratch, 0, count);
-            Selection.nucleus(workspace.scratch, count, mass).retain(weights);
+            double total = Weights.sum(weights, 0, weights.length);
+            // All weights below this sum to less than 1 - topP together, so that none of them is needed.
+            double lowest = (1 - sampling.topP()) * total / weights.length;
+            int count = Weights.select(weights, (float) lowest, selected);
+            Selection.nucleus(selected, count, sampling.topP() * total).retain(weights);
         }
         return Weights.draw(weights, Seeded.uniform(sampling.seed(), step));
     }

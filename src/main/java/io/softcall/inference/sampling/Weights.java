@@ -4,6 +4,7 @@ package io.softcall.inference.sampling;
 final class Weights {
 
     private static final int BLOCK = 256;
+    private static final int SMALL_BLOCK = 64;
 
     private Weights() {}
 
@@ -27,14 +28,37 @@ final class Weights {
         return a + b + (c + d);
     }
 
-    /** Copies the positive weights to the front of another array. @return how many there are */
-    static int positive(float[] weights, float[] into) {
+    /** Copies positive weights of at least {@code lowest} to the front of another array. @return how many there are */
+    static int select(float[] weights, float lowest, float[] into) {
         int count = 0;
+        float least = Math.max(lowest, Float.MIN_VALUE);
         for (float weight : weights) {
-            into[count] = weight;
-            count += weight > 0 ? 1 : 0;
+            if (weight >= least) {
+                into[count++] = weight;
+            }
         }
         return count;
+    }
+
+    /**
+     * Copies at least the {@code count} largest weights to the front of another array, and not many more: those that reach the
+     * {@code count}-th largest of the largest weights of blocks.
+     *
+     * @return how many were copied
+     */
+    static int selectLargest(float[] weights, int count, float[] into) {
+        int blocks = weights.length / SMALL_BLOCK;
+        if (count > blocks) {
+            return select(weights, 0, into);
+        }
+        for (int block = 0; block < blocks; block++) {
+            float largest = 0;
+            for (int i = block * SMALL_BLOCK; i < (block + 1) * SMALL_BLOCK; i++) {
+                largest = Math.max(largest, weights[i]);
+            }
+            into[block] = largest;
+        }
+        return select(weights, Selection.largest(into, blocks, count).weight(), into);
     }
 
     /**

@@ -10,10 +10,13 @@ public final class Workspace {
     final float[] values;
     /** What a selection reorders; [vocabulary]. */
     final float[] scratch;
+    /** Powers of two; [vocabulary]. */
+    final int[] powers;
 
     /** @param vocabulary the number of tokens of the base */
     public Workspace(int vocabulary) {
         values = new float[vocabulary];
         scratch = new float[vocabulary];
+        powers = new int[vocabulary];
     }
 }

@@ -26,6 +26,19 @@ class SelectionTest {
         }
     }
 
+    @Test
+    void theLargestAreAmongTheSelected() {
+        for (int run = 0; run < 2000; run++) {
+            float[] weights = weights();
+            int count = 1 + RANDOM.nextInt(weights.length / 40 + 1);
+            float[] selected = new float[weights.length];
+            int size = Weights.selectLargest(weights, count, selected);
+            float[] kept = weights.clone();
+            Selection.largest(selected, size, count).retain(kept);
+            assertArrayEquals(first(weights, count), kept);
+        }
+    }
+
     /** The weights are multiples of a power of two, so that sums are exact in every order. */
     @Test
     void theNucleusIsThatOfASort() {
@@ -65,14 +78,28 @@ class SelectionTest {
 
     @Test
     void theExponentialIsExactToFloatPrecision() {
+        float[] exponents = new float[1_000_000];
+        for (int i = 1; i < exponents.length; i++) {
+            exponents[i] = -87.3f * RANDOM.nextFloat();
+        }
+        float[] values = exponents.clone();
+        Exponential.replace(values, new int[values.length], 0, 1);
         double worst = 0;
-        for (float x = 0; x >= Exponential.LOWEST; x -= 1e-3f * RANDOM.nextFloat()) {
-            worst = Math.max(worst, Math.abs(Exponential.of(x) / Math.exp(x) - 1));
+        for (int i = 0; i < values.length; i++) {
+            worst = Math.max(worst, Math.abs(values[i] / Math.exp(exponents[i]) - 1));
         }
         assertTrue(worst < 2e-7, "relative error " + worst);
-        assertEquals(1, Exponential.of(0));
-        assertEquals(0, Exponential.of(Math.nextDown(Exponential.LOWEST)));
-        assertEquals(0, Exponential.of(Float.NEGATIVE_INFINITY));
+        assertEquals(1, values[0]);
+    }
+
+    @Test
+    void theExponentialScalesAndEndsAtZero() {
+        float[] values = {3, 1, -85, -86, Float.NEGATIVE_INFINITY, -Float.MAX_VALUE};
+        Exponential.replace(values, new int[6], 3, 0.5f);
+        assertArrayEquals(new float[] {1, (float) Math.exp(-1), 7.781132e-20f, 4.719499e-20f, 0, 0}, values, 1e-7f);
+        float[] low = {0, -88, -89};
+        Exponential.replace(low, new int[3], 0, 1);
+        assertArrayEquals(new float[] {1, 0, 0}, low);
     }
 
     /** Returns up to 1,000 positive weights, of which many are equal. */
