@@ -92,21 +92,6 @@ public final class Tokenizer implements AutoCloseable {
         return tokens;
     }
 
-    /** Returns the token ids of a text. */
-    public long[] encode(String text) {
-        long encoding = TokenizersLibrary.LIB.encode(tokenizer.getHandle(), text, false);
-        try {
-            return TokenizersLibrary.LIB.getTokenIds(encoding);
-        } finally {
-            TokenizersLibrary.LIB.deleteEncoding(encoding);
-        }
-    }
-
-    /** Returns the text of tokens, without special ones. */
-    public String decode(long[] ids) {
-        return tokenizer.decode(ids, true);
-    }
-
     /**
      * Returns the token ids of a filled template.
      *

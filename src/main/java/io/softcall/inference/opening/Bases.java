@@ -64,7 +64,8 @@ final class Bases {
     }
 
     private static StoredTask baseTask(Bundle bundle, String name) {
-        Kind.Defaults none = new Kind.Defaults(OptionalInt.empty(), List.of(), OptionalDouble.empty(), OptionalDouble.empty());
+        Kind.Defaults none =
+                new Kind.Defaults(OptionalInt.empty(), List.of(), OptionalDouble.empty(), OptionalDouble.empty());
         Kind kind = new Kind.Generation(
                 Optional.of(Template.OF_TEXT), bundle.chatTemplate().isPresent(), none);
         Task task = new Task(

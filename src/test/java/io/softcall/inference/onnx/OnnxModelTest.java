@@ -339,6 +339,7 @@ class OnnxModelTest {
         return switch (prompt(task)) {
             case KvPrompt(ReadyPrefix prefix) -> model.load(prefix);
             case SoftPrompt prompt -> model.encode(prompt);
+            case Prompt.None none -> model.none();
         };
     }
 
