@@ -230,12 +230,19 @@ public class Batcher {
                 expire();
                 boolean batch = queue.size() > 0 && !computingExclusively;
                 boolean step = hasStep(thread) && !computingExclusively;
-                if (batch && step) {
-                    return stepsAhead[thread] >= 0 ? Optional.of(begin()) : Optional.empty();
+                if (batch && step && stepsAhead[thread] < 0) {
+                    // Another thread may be free for the batch.
+                    arrived.signal();
+                    return Optional.empty();
                 }
-                if (batch || step) {
+                if (batch != step) {
                     stepsAhead[thread] = 0;
-                    return batch ? Optional.of(begin()) : Optional.empty();
+                }
+                if (batch) {
+                    return Optional.of(begin());
+                }
+                if (step) {
+                    return Optional.empty();
                 }
                 arrived.await();
             }
