@@ -153,6 +153,7 @@ public final class Settings {
             Map.entry("softcall.limits.tokens", new Whole(1, 1_000_000)),
             Map.entry("softcall.limits.prompt-tokens", new Whole(1, 10_000)),
             Map.entry("softcall.limits.call-time", new Time("10ms", "1d")),
+            Map.entry("softcall.generation.slow-reader", new Time("10ms", "1h")),
             Map.entry("softcall.http.max-body-bytes", new Bytes("1K", "1G")),
             Map.entry("softcall.http.max-held-bytes", new Bytes("1M", "1T")),
             Map.entry("softcall.http.body-time", new Time("10ms", "1h")),
