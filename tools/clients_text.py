@@ -94,9 +94,8 @@ def check_completions(bars: Bars, url: str, task: str, node: dict) -> None:
     )
     scored = client.completions.create(**request, logprobs=2)
     logprobs = scored.choices[0].logprobs
-    wrong = sum(value > 0 for value in logprobs.token_logprobs)
-    wrong += sum(max(top.values()) != value for top, value in
-                 zip(logprobs.top_logprobs, logprobs.token_logprobs, strict=True))  # fmt: skip
+    pairs = zip(logprobs.top_logprobs, logprobs.token_logprobs, strict=True)
+    wrong = sum(value > 0 or max(top.values()) != value for top, value in pairs)
     bars("completions: wrong log-probabilities", wrong, f"{len(logprobs.tokens)} tokens")
     asyncio.run(check_async(bars, url, request, text))
     try:
