@@ -190,16 +190,19 @@ final class OptionFields {
         return OptionalLong.of(seed.longValue());
     }
 
+    /** An empty list means that there are no stop texts, not even those of the task. */
     private Optional<List<String>> stop() {
         JsonNode stop = fields.get("stop");
-        if (!fields.isGiven("stop") || stop.isArray() && stop.isEmpty()) {
+        if (!fields.isGiven("stop")) {
             return Optional.empty();
         }
-        if (!stop.isTextual() && !stop.isArray()) {
-            throw fields.refused("stop", "a text or a list of 1 to %d texts".formatted(MOST_STOPS));
+        if (stop.isTextual()) {
+            return Optional.of(List.of(text("stop", stop, MOST_STOP)));
         }
-        return Optional.of(
-                stop.isTextual() ? List.of(text("stop", stop, MOST_STOP)) : texts("stop", stop, MOST_STOPS, MOST_STOP));
+        if (!stop.isArray()) {
+            throw fields.refused("stop", "a text or a list of up to %d texts".formatted(MOST_STOPS));
+        }
+        return Optional.of(stop.isEmpty() ? List.of() : texts("stop", stop, MOST_STOPS, MOST_STOP));
     }
 
     private List<String> choices() {

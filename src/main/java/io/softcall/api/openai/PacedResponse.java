@@ -37,6 +37,7 @@ final class PacedResponse {
     private boolean ending;
     private boolean flushing;
     private boolean sent;
+    private boolean gone;
     private long progressNanos = System.nanoTime();
 
     /**
@@ -77,15 +78,17 @@ final class PacedResponse {
     }
 
     /**
-     * Writes the last part of the body, and waits until all of it has left.
+     * Writes the last part of the body, and waits until all of it has left. A body that ends already stays as it is.
      *
      * @throws SoftcallException {@code CANCELLED}, as {@link #write}
      */
     void end(byte[] part) {
         locked(() -> {
             await(() -> waiting.length() < MOST_WAITING);
-            ending = true;
-            add(part);
+            if (!ending) {
+                ending = true;
+                add(part);
+            }
             await(() -> sent);
         });
     }
@@ -115,8 +118,9 @@ final class PacedResponse {
             progress();
             if (ending) {
                 response.end(part)
-                        .onSuccess(left -> locked(() -> {
-                            sent = true;
+                        .onComplete(left -> locked(() -> {
+                            sent = left.succeeded();
+                            gone = left.failed();
                             progress();
                         }));
             } else {
@@ -133,7 +137,7 @@ final class PacedResponse {
     private void await(BooleanSupplier condition) {
         long began = System.nanoTime();
         while (!condition.getAsBoolean()) {
-            if (cancellation.isDone()) {
+            if (gone || cancellation.isDone()) {
                 throw new SoftcallException(Reason.CANCELLED, "the caller has closed the connection");
             }
             long left = slowReader.toNanos() - (System.nanoTime() - Math.max(began, progressNanos));
