@@ -85,6 +85,11 @@ public final class EditedArtifact {
         return this;
     }
 
+    public EditedArtifact without(String tensor) {
+        tensors.remove(tensor);
+        return this;
+    }
+
     /** Sets all elements of an existing tensor of type F32. */
     public EditedArtifact fill(String tensor, float value) {
         Tensor filled = tensors.get(tensor);
