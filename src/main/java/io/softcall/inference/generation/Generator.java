@@ -1,6 +1,7 @@
 package io.softcall.inference.generation;
 
 import io.softcall.SoftcallException;
+import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 
 /** Writes text. */
@@ -24,4 +25,7 @@ public interface Generator {
      * @throws SoftcallException if there is no answer
      */
     Generation start(GenerationRequest request, CompletableFuture<Void> cancellation);
+
+    /** Ends all answers with {@code STOPPING} that are not finished in this time, because the server is stopping. */
+    void endWithin(Duration time);
 }

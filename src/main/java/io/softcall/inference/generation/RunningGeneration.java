@@ -12,10 +12,14 @@ import java.util.concurrent.CompletableFuture;
 /** The answers to one request, whose tokens become text when they are taken. */
 final class RunningGeneration implements Generation {
 
+    /** How long a wait for the next token is before the times are looked at again. */
+    private static final long LOOK_AFTER_NANOS = 500_000_000;
+
     private final Attempt attempt;
     private final Optional<Duration> staleness;
     private final List<AnswerText> texts;
     private final Duration limit;
+    private final StopTime stopTime;
     private final long endNanos;
     private int running;
 
@@ -29,11 +33,13 @@ final class RunningGeneration implements Generation {
             Optional<Duration> staleness,
             List<AnswerText> texts,
             Duration limit,
+            StopTime stopTime,
             CompletableFuture<Void> cancellation) {
         this.attempt = attempt;
         this.staleness = staleness;
         this.texts = texts;
         this.limit = limit;
+        this.stopTime = stopTime;
         this.endNanos = System.nanoTime() + limit.toNanos();
         this.running = texts.size();
         cancellation.thenRun(() -> {
@@ -61,19 +67,31 @@ final class RunningGeneration implements Generation {
     @Override
     public Optional<Piece> next() {
         while (running > 0) {
-            Event event = attempt.events()
-                    .next(endNanos)
-                    .orElseThrow(() -> new SoftcallException(
-                            Reason.DEADLINE_EXCEEDED,
-                            "the answer is not finished within %d ms (softcall.generation.time)"
-                                    .formatted(limit.toMillis())));
-            Optional<Piece> piece = piece(event);
+            Optional<Event> event = attempt.events().next(nextLookNanos());
+            checkTime();
+            Optional<Piece> piece = event.flatMap(this::piece);
             if (piece.isPresent()) {
                 running -= piece.get().finish().isPresent() ? 1 : 0;
                 return piece;
             }
         }
         return Optional.empty();
+    }
+
+    private long nextLookNanos() {
+        long now = System.nanoTime();
+        return now + Math.min(LOOK_AFTER_NANOS, endNanos - now);
+    }
+
+    private void checkTime() {
+        if (stopTime.hasCome()) {
+            throw new SoftcallException(Reason.STOPPING, "the server is stopping");
+        }
+        if (System.nanoTime() - endNanos >= 0) {
+            throw new SoftcallException(
+                    Reason.DEADLINE_EXCEEDED,
+                    "the answer is not finished within %d ms (softcall.generation.time)".formatted(limit.toMillis()));
+        }
     }
 
     private Optional<Piece> piece(Event event) {

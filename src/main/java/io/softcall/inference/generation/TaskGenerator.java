@@ -40,6 +40,7 @@ class TaskGenerator implements Generator {
     private final KvRoom room;
     private final Semaphore streams;
     private final int positions;
+    private final StopTime stopTime = new StopTime();
     /** Null until text is first written. Guarded by this object. */
     private Lanes lanes;
 
@@ -112,7 +113,7 @@ class TaskGenerator implements Generator {
         try {
             attempt.check();
             deadline.await(attempt.events().begun(), "the model");
-            return new RunningGeneration(attempt, validated.staleness(), attempt.texts(), config.time(), cancellation);
+            return new RunningGeneration(attempt, validated.staleness(), attempt.texts(), config.time(), stopTime, cancellation);
         } catch (RuntimeException e) {
             attempt.cancel();
             throw e;
@@ -144,6 +145,11 @@ class TaskGenerator implements Generator {
         } finally {
             prefix.release();
         }
+    }
+
+    @Override
+    public void endWithin(Duration time) {
+        stopTime.set(time);
     }
 
     private synchronized Lanes lanes() {

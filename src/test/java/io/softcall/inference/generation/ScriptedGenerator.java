@@ -118,6 +118,9 @@ public class ScriptedGenerator implements Generator {
     }
 
     @Override
+    public void endWithin(Duration time) {}
+
+    @Override
     public void admit(GenerationRequest request) {}
 
     @Override
