@@ -29,10 +29,10 @@ import java.util.logging.LogManager;
 public final class Server {
 
     /** Exit statuses as a shell reports them: 128 and the number of the signal. */
+    private static final Map<String, Integer> STATUSES = Map.of("TERM", 143, "INT", 130);
+
     /** The rest of quarkus.shutdown.timeout is for sending what was written. */
     private static final Duration TIME_OF_ANSWERS = Duration.ofSeconds(7);
-
-    private static final Map<String, Integer> STATUSES = Map.of("TERM", 143, "INT", 130);
 
     private static boolean started;
     private static int awaited;
