@@ -170,15 +170,12 @@ final class DecodingPlaces implements Decoding {
         return logitsOnHeap;
     }
 
-    /** Computes a step as {@link #step} does. @return the hidden rows, [sequences][hidden] */
-    float[][] hidden(long[] ids, int[] lengths) {
-        step(ids, lengths);
-        float[][] rows = new float[ids.length][bundle.hiddenSize()];
-        for (int row = 0; row < rows.length; row++) {
-            long offset = (long) row * bundle.hiddenSize() * Float.BYTES;
-            MemorySegment.copy(hidden, ValueLayout.JAVA_FLOAT, offset, rows[row], 0, bundle.hiddenSize());
-        }
-        return rows;
+    /** Returns the hidden row of the latest step in a place, [hidden]. */
+    float[] hidden(int place) {
+        float[] row = new float[bundle.hiddenSize()];
+        long offset = (long) place * bundle.hiddenSize() * Float.BYTES;
+        MemorySegment.copy(hidden, ValueLayout.JAVA_FLOAT, offset, row, 0, row.length);
+        return row;
     }
 
     private Tensors tensors(int places) throws OrtException {

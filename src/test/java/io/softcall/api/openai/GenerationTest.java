@@ -17,6 +17,7 @@ import io.softcall.EditedArtifact;
 import io.softcall.S3Server;
 import jakarta.inject.Inject;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -31,9 +32,6 @@ import org.junit.jupiter.api.Test;
 @TestProfile(GenerationTest.Bounds.class)
 @WithTestResource(S3Server.class)
 class GenerationTest {
-
-    /** The bytes of the keys and values of a token of the tiny base: 2 layers, 2 heads, 16 numbers of 4 bytes. */
-    private static final int ROOM = 2_000;
 
     /** Small bounds, and the base itself as a task. */
     public static final class Bounds implements QuarkusTestProfile {
@@ -139,7 +137,14 @@ class GenerationTest {
         List<String> choices = List.of(" yes", " no", " nobody", " never ever");
         for (int seed = 0; seed < 8; seed++) {
             String text = text(Map.of(
-                    "model", "writer", "prompt", "Is it?", "seed", seed, "structured_outputs", Map.of("choice", choices)));
+                    "model",
+                    "writer",
+                    "prompt",
+                    "Is it?",
+                    "seed",
+                    seed,
+                    "structured_outputs",
+                    Map.of("choice", choices)));
             assertTrue(choices.contains(text), text);
         }
     }
@@ -147,8 +152,11 @@ class GenerationTest {
     @Test
     void whatCannotBeAnsweredIsRefusedByName() {
         refused(Map.of("model", "writer", "prompt", ""), 400, "prompt[0] is empty");
-        refused(Map.of("model", "writer", "prompt", "a", "max_tokens", 401), 400, "max_tokens is 401, expected 1 to 400");
-        refused(Map.of("model", "writer", "prompt", List.of(9_999)), 400, "token id 9999");
+        refused(
+                Map.of("model", "writer", "prompt", "a", "max_tokens", 401),
+                400,
+                "max_tokens is 401, expected 1 to 400");
+        refused(Map.of("model", "writer", "prompt", List.of(9_999)), 400, "expected a token id from 0 to 383");
         refused(Map.of("model", "chatter", "prompt", "a"), 400, "/v1/chat/completions");
         refused(Map.of("model", "writer", "prompt", "a ".repeat(1_100)), 422, "at most");
         refused(
@@ -172,10 +180,15 @@ class GenerationTest {
         assertNothingIsLeft();
     }
 
-    /** A base that was told wrong numbers is the fault of the stored prompt. */
     @Test
     void aPromptWithTooLargeValuesIsRefused() {
-        store.put("huge", EditedArtifact.writing("sentiment").fill("prompt_embeddings", 3e38f).bytes());
+        float[] values = new float[6 * 128];
+        Arrays.fill(values, 3e38f);
+        store.put(
+                "huge",
+                EditedArtifact.writing("kv")
+                        .floats("prompt_embeddings", values, 6, 128)
+                        .bytes());
         refused(Map.of("model", "huge", "prompt", "a"), 502, "huge");
         assertNothingIsLeft();
     }
@@ -187,10 +200,8 @@ class GenerationTest {
         try (ExecutorService callers = Executors.newFixedThreadPool(12)) {
             List<Future<Integer>> all = new ArrayList<>();
             for (int i = 0; i < 12; i++) {
-                all.add(callers.submit(() -> complete(call)
-                        .statusCode(200)
-                        .extract()
-                        .<Integer>path("usage.completion_tokens")));
+                all.add(callers.submit(
+                        () -> complete(call).statusCode(200).extract().<Integer>path("usage.completion_tokens")));
             }
             for (Future<Integer> one : all) {
                 assertEquals(200, one.get());
