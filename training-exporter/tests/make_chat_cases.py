@@ -1,6 +1,6 @@
-"""Makes chat-templates.json, jinja-cases.json and decoded.json in src/test/resources, with transformers.
+"""Makes chat-cases.json, jinja-cases.json and decoded.json in src/test/resources, with transformers.
 
-The templates in src/test/resources/chat-templates are those that the models were published with. That of
+The templates in src/test/resources/published-templates are those that the models were published with. That of
 SmolLM2 is in its GGUF file (`softcall.base.default_base`). llama.cpp keeps copies of the others
 (models/templates). Run it from any folder: `python tests/make_chat_cases.py`.
 """
@@ -17,7 +17,7 @@ from transformers.utils import chat_template_utils
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RESOURCES = REPOSITORY / "src/test/resources"
-TEMPLATES = RESOURCES / "chat-templates"
+TEMPLATES = RESOURCES / "published-templates"
 TOKENIZER = REPOSITORY / "training-exporter/src/softcall/graphs/SmolLM2-135M-Instruct-Q4_1/tokenizer.json"
 TINY_TOKENIZER = RESOURCES / "tiny/base/tokenizer.json"
 SMOLLM2 = "SmolLM2-135M-Instruct"
@@ -265,7 +265,7 @@ def main() -> None:
                 case["ids"] = ids(messages, template, tokenizer)
             cases.append(case)
     snippets = [{"template": snippet} | rendered(snippet, MESSAGES) for snippet in SNIPPETS]
-    write("chat-templates.json", cases)
+    write("chat-cases.json", cases)
     write("jinja-cases.json", [{"messages": MESSAGES}, *snippets])
     write("decoded.json", decoded())
 

@@ -44,10 +44,10 @@ class TemplateTest {
     @TestFactory
     List<DynamicTest> everyPublishedTemplate() throws Exception {
         List<DynamicTest> tests = new ArrayList<>();
-        for (JsonNode one : read("chat-templates.json")) {
+        for (JsonNode one : read("chat-cases.json")) {
             String name = one.path("template").asText();
             String template =
-                    Files.readString(RESOURCES.resolve("chat-templates").resolve(name + ".jinja"));
+                    Files.readString(RESOURCES.resolve("published-templates").resolve(name + ".jinja"));
             tests.add(DynamicTest.dynamicTest(
                     name + " " + one.path("messages"), () -> check(one, template, one.path("messages"))));
         }

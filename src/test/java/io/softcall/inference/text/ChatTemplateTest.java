@@ -37,7 +37,7 @@ class ChatTemplateTest {
     }
 
     private static ChatTemplate smollm2() throws Exception {
-        return open(Files.readString(RESOURCES.resolve("chat-templates").resolve(SMOLLM2 + ".jinja")));
+        return open(Files.readString(RESOURCES.resolve("published-templates").resolve(SMOLLM2 + ".jinja")));
     }
 
     private static List<ChatMessage> user(String content) {
@@ -49,7 +49,7 @@ class ChatTemplateTest {
         int compared = 0;
         try (ChatTemplate template = smollm2()) {
             for (JsonNode one : new JsonMapper()
-                    .readTree(RESOURCES.resolve("chat-templates.json").toFile())) {
+                    .readTree(RESOURCES.resolve("chat-cases.json").toFile())) {
                 if (!one.path("template").asText().equals(SMOLLM2)) {
                     continue;
                 }
