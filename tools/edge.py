@@ -118,9 +118,11 @@ def drop_foreign_libraries(jar: Path, target: Platform) -> None:
 
 
 def copy_base(base: Path) -> None:
-    """The base bundle without full precision: tasks bring their prefixes."""
+    """The base bundle without full precision, for classification alone: tasks bring their prefixes."""
     described = json.loads((BASE / "base.json").read_text("utf-8"))
     described["variants"] = {VARIANT: described["variants"][VARIANT]}
+    described["variants"][VARIANT].pop("generation", None)
+    described["chat_template"] = None
     del described["output_embedding"]  # lies in a file of full precision
     for name in described["variants"][VARIANT]["files"]:
         (base / name).parent.mkdir(parents=True, exist_ok=True)

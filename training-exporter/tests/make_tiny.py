@@ -35,8 +35,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from softcall.artifact.metadata import Kind, PromptType
 from softcall.artifact.signature import Signer
-from softcall.base.bundle import FP16, FULL_PRECISION, shortest_float
+from softcall.base.bundle import FP16, FULL_PRECISION
+from softcall.base.chat_template import ChatTemplate
 from softcall.base.fingerprint import fingerprint
+from softcall.base.generation import shortest_float
 from softcall.base.identity import KvShape
 from softcall.base.source import LoadedBase
 from softcall.export.base_export import export_base
@@ -61,6 +63,11 @@ My new card has not arrived yet. When will it be delivered?
 暗証番号を変更したいのですが、どうすればよいですか。
 Sentiment: positive negative neutral. Intent: card arrival, cash withdrawal, change pin, transfer, refund.
 """
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] "
+    "+ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
 
 TEXTS = (
     "The film was a joy.",
@@ -189,7 +196,8 @@ def tiny_base() -> LoadedBase:
             values = noise * (0.35 if "embed_tokens" in name else parameter.shape[1] ** -0.5)
         parameter.copy_(torch.from_numpy(values))
     parameters = {name: parameter.numpy() for name, parameter in model.named_parameters()}
-    return LoadedBase(NAME, model, _tokenizer(), fingerprint(parameters))
+    chat_template = ChatTemplate(CHAT_TEMPLATE, "<|im_start|>", "<|im_end|>")
+    return LoadedBase(NAME, model, _tokenizer(), fingerprint(parameters), chat_template)
 
 
 def _tokenizer() -> Tokenizer:

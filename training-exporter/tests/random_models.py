@@ -22,7 +22,7 @@ _SIZES = {
     "hidden_size": 48,
     "intermediate_size": 80,
     "num_hidden_layers": 2,
-    "num_attention_heads": 4,
+    "num_attention_heads": 6,
     "num_key_value_heads": 2,
     "max_position_embeddings": 512,
     "bos_token_id": 1,
@@ -36,9 +36,10 @@ def _rope(kind: str, **parameters) -> dict:
 
 MODELS = {
     "llama": (LlamaForCausalLM, LlamaConfig, {}),
-    "llama, head size of its own": (LlamaForCausalLM, LlamaConfig, {"head_dim": 20}),
+    "llama, head size of its own": (LlamaForCausalLM, LlamaConfig, {"head_dim": 16}),
+    "llama, head size that cannot be decoded": (LlamaForCausalLM, LlamaConfig, {"head_dim": 20}),
     "llama, biases": (LlamaForCausalLM, LlamaConfig, {"attention_bias": True, "mlp_bias": True}),
-    "llama, one key per head": (LlamaForCausalLM, LlamaConfig, {"num_key_value_heads": 4}),
+    "llama, one key per head": (LlamaForCausalLM, LlamaConfig, {"num_key_value_heads": 6}),
     "llama, gelu": (LlamaForCausalLM, LlamaConfig, {"hidden_act": "gelu"}),
     "llama, linear rope": (LlamaForCausalLM, LlamaConfig, _rope("linear", factor=4.0)),
     "llama, llama3 rope": (
@@ -63,6 +64,9 @@ MODELS = {
     "qwen2.5": (Qwen2ForCausalLM, Qwen2Config, {"tie_word_embeddings": True}),
     "qwen3": (Qwen3ForCausalLM, Qwen3Config, {"head_dim": 24}),
 }
+
+WRITERS = [name for name in MODELS if "cannot be decoded" not in name]
+"""The models that write texts."""
 
 
 def random_model(name: str, **others) -> PreTrainedModel:

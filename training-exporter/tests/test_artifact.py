@@ -9,7 +9,7 @@ import pytest
 import safetensors.torch
 from make_tiny import DEFAULT_FOLDER as TINY
 
-from softcall.artifact.artifact import Artifact
+from softcall.artifact.artifact import Artifact, ClassificationArtifact
 from softcall.artifact.bounds import MAX_PROMPT_TOKENS
 from softcall.artifact.metadata import Kind, PromptType
 from softcall.artifact.safetensors_file import SafetensorsFile, safetensors_bytes
@@ -20,8 +20,7 @@ from softcall.core.errors import SoftcallError
 
 REFUSED = {
     "duplicate-labels": "label 'positive' appears twice",
-    "generation-kind": "kind is 'generation', which is not served yet; expected 'classification' or"
-    " 'multi_label'",
+    "generation-kind": "kind is 'generation', which schema 1 does not have",
     "head-mismatch": "label_head has shape [3, 64]; expected [2, 64]",
     "header-not-json": "the safetensors header is not valid JSON",
     "huge-header": "the safetensors header claims 1152921504606846976 bytes",
@@ -54,7 +53,7 @@ def artifact(**changes):
         "base_name": "tiny",
         "base_fingerprint": "ab" * 32,
     }
-    return Artifact(**fields | changes)
+    return ClassificationArtifact(**fields | changes)
 
 
 def with_metadata(**changes):
@@ -79,7 +78,7 @@ def test_everything_survives_the_file():
         training={"seed": 13},
     )
     read = Artifact.from_bytes(written.to_bytes())
-    for field in dataclasses.fields(Artifact):
+    for field in dataclasses.fields(written):
         np.testing.assert_equal(getattr(read, field.name), getattr(written, field.name))
     assert read.to_bytes() == written.to_bytes()
 

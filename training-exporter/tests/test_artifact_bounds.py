@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from softcall.artifact import bounds as bounds
-from softcall.artifact.artifact import Artifact
+from softcall.artifact.artifact import ClassificationArtifact
 from softcall.artifact.safetensors_file import SafetensorsFile, safetensors_bytes, with_metadata
 from softcall.artifact.template import Template
 from softcall.core.errors import SoftcallError
@@ -79,7 +79,7 @@ def artifact(**changes):
         "base_fingerprint": "ab" * 32,
     } | changes
     rows = len(fields["labels"])
-    return Artifact(**{"label_head": np.ones((rows, 4)), "label_bias": np.zeros(rows)} | fields)
+    return ClassificationArtifact(**{"label_head": np.ones((rows, 4)), "label_bias": np.zeros(rows)} | fields)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from random_models import MODELS, random_base
+from random_models import MODELS, WRITERS, random_base
 from safetensors.numpy import load_file
 
 from softcall.base.bundle import Bundle
@@ -26,6 +26,16 @@ TIGHT = 1e-5
 
 INT8_TYPICAL = 0.02
 """Integers against the same integers in PyTorch: a few elements are rounded to the other side."""
+
+
+GENERATION = {
+    "step 1, rows of unequal lengths": 3,
+    "step 2, rows of unequal lengths": 3,
+    "step 3, rows of unequal lengths": 3,
+    "logits of the vocabulary head": 3,
+    "logits of 32 tokens, greedily": 96,
+}
+"""What is measured of a variant that writes texts, and its rows; the last of full precision alone."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +60,8 @@ def smollm2(export):
 def test_every_architecture_equals_its_eager_model(name, export):
     base, bundle, measurements = export(name)
 
-    full, int8 = ([m for m in measurements if m.variant == variant] for variant in ("fp32", "int8"))
+    trunk = [measured for measured in measurements if measured.case not in GENERATION]
+    full, int8 = ([m for m in trunk if m.variant == variant] for variant in ("fp32", "int8"))
     assert (
         {m.case: m.rows for m in int8}
         == {measured.case: measured.rows for measured in full}
@@ -69,6 +80,19 @@ def test_every_architecture_equals_its_eager_model(name, export):
     assert statistics.median(measured.difference for measured in int8) < INT8_TYPICAL
     assert bundle.architecture == type(base.model).__name__
     assert bundle.check_golden() < TIGHT
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_architecture_writes_what_its_eager_model_does(name, export):
+    _, _, measurements = export(name)
+    full, int8 = (
+        {m.case: m for m in measurements if m.variant == variant and m.case in GENERATION}
+        for variant in ("fp32", "int8")
+    )
+    assert {case: measured.rows for case, measured in full.items()} == GENERATION
+    assert int8.keys() == GENERATION.keys() - {"logits of 32 tokens, greedily"}
+    assert max(measured.difference for measured in full.values()) < TIGHT
+    assert statistics.median(measured.difference for measured in int8.values()) < TIGHT
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -185,6 +209,7 @@ def test_the_description_says_what_the_base_is(smollm2):
     record = json.loads((bundle.folder / "base.json").read_text("utf-8"))
     golden, variants = record.pop("golden"), record.pop("variants")
     int8_golden = variants["int8"].pop("golden")
+    generations = {name: variant.pop("generation") for name, variant in variants.items()}
 
     assert set(record.pop("exporter")) == {"softcall", "torch", "transformers", "onnx"}
     files = {"fp32": ["trunk.onnx", "trunk.onnx.data"]}
@@ -198,6 +223,17 @@ def test_the_description_says_what_the_base_is(smollm2):
         for name in ("fp32", "int8")
     }
     assert (len(int8_golden["hidden"]), int8_golden["tolerance"]) == (48, 0.2)
+    files = {"fp32": ["decode.onnx", "lm_head.onnx"]}
+    files["int8"] = ["decode.onnx", "lm_head.onnx", "lm_head.onnx.data"]
+    for name, generation in generations.items():
+        logits = generation.pop("golden")
+        assert (len(logits["ids"]), len(logits["logits"])) == (8, 8)
+        assert logits["tolerance"] == {"fp32": 0.001, "int8": 0.2}[name]
+        assert generation == {
+            "decode": f"{name}/decode.onnx",
+            "lm_head": f"{name}/lm_head.onnx",
+            "files": {f"{name}/{file}": _sha256(bundle.folder / name / file) for file in files[name]},
+        }
     assert record == {
         "schema": 1,
         "name": "smollm2",
@@ -206,12 +242,14 @@ def test_the_description_says_what_the_base_is(smollm2):
         "hidden_size": 48,
         "num_hidden_layers": 2,
         "num_key_value_heads": 2,
-        "head_dim": 12,
+        "head_dim": 8,
         "vocab_size": 384,
         "max_position_embeddings": 512,
         "bos_token_id": 1,
         "eos_token_id": 2,
         "pad_token_id": 2,
+        "eos_token_ids": [2],
+        "chat_template": None,
         "output_embedding": {
             "file": "fp32/trunk.onnx.data",
             "offset": 0,

@@ -6,7 +6,7 @@ import torch
 from make_tiny import HIDDEN, TEXTS, tiny_base
 from peft import PeftModel, PromptTuningConfig
 
-from softcall.artifact.artifact import Artifact
+from softcall.artifact.artifact import ClassificationArtifact
 from softcall.artifact.label_head import verbalizer_head
 from softcall.artifact.template import Template
 from softcall.core.errors import SoftcallError
@@ -24,7 +24,15 @@ KV = BASE.identity.kv
 def artifact(head, bias):
     prompt = np.random.default_rng(3).standard_normal((8, HIDDEN))
     labels = tuple(f"label {i}" for i in range(len(head)))
-    return Artifact(prompt, head, bias, TEMPLATE, labels, BASE.name, BASE.fingerprint)
+    return ClassificationArtifact(
+        prompt=prompt,
+        label_head=head,
+        label_bias=bias,
+        template=TEMPLATE,
+        labels=labels,
+        base_name=BASE.name,
+        base_fingerprint=BASE.fingerprint,
+    )
 
 
 def peft_outputs(artifact, folder):

@@ -18,9 +18,12 @@ from softcall.core.errors import SoftcallError
 from softcall.core.regular_file import file_sha256
 from softcall.export import kept_graph
 from softcall.export.base_export import export_base
+from softcall.export.generation import eos_token_ids, head_parameter
+from softcall.export.graphs.decode import decode_graph
 from softcall.export.graphs.fp16 import fp16_graph
 from softcall.export.graphs.fp32 import fp32_graph
 from softcall.export.graphs.int8 import int8_graph
+from softcall.export.graphs.lm_head import fp32_lm_head, int8_lm_head
 from softcall.export.graphs.trunk import trunk_graph
 from softcall.export.kept_graph import base_from_graph, keep_graph, kept_graphs
 from softcall.export.weights.external_data import full_precision, write_weights
@@ -57,7 +60,12 @@ def test_what_is_kept_is_the_bundle_without_weights(tiny):
     _, _, graph = tiny
     assert _files(graph) == [
         "base.json",
+        "chat_template.jinja",
+        "fp32/decode.onnx",
+        "fp32/lm_head.onnx",
         "fp32/trunk.onnx",
+        "int8/decode.onnx",
+        "int8/lm_head.onnx",
         "int8/smoothing.safetensors",
         "int8/trunk.onnx",
         "tokenizer.json",
@@ -155,3 +163,14 @@ def test_the_kept_graph_of_the_default_base_is_what_pytorch_exports_today(tmp_pa
     assert half.SerializeToString(deterministic=True) == (kept.folder / "fp16/trunk.onnx").read_bytes()
     int8 = int8_graph(graph)
     assert int8.SerializeToString(deterministic=True) == (kept.folder / "int8/trunk.onnx").read_bytes()
+    head, sizes = head_parameter(base.model), (kept.vocab_size, kept.hidden_size)
+    generated = {
+        "fp32/decode.onnx": decode_graph(graph),
+        "fp32/lm_head.onnx": fp32_lm_head(graph, head, *sizes),
+        "int8/decode.onnx": decode_graph(int8),
+        "int8/lm_head.onnx": int8_lm_head(int8, head, *sizes),
+    }
+    for file, made in generated.items():
+        assert made.SerializeToString(deterministic=True) == (kept.folder / file).read_bytes(), file
+    assert base.chat_template == kept.chat_template()
+    assert eos_token_ids(base.model) == kept.eos_token_ids

@@ -13,7 +13,7 @@ from peft import PeftModel, PrefixTuningConfig
 from random_models import MODELS, random_model
 from torch import nn
 
-from softcall.artifact.artifact import Artifact
+from softcall.artifact.artifact import ClassificationArtifact
 from softcall.artifact.metadata import PromptType
 from softcall.artifact.template import Template
 from softcall.base.identity import KvShape
@@ -69,14 +69,14 @@ def close(found, expected, atol=1e-4):
 def test_a_kv_prompt_is_answered_as_by_peft(tmp_path):
     trunk = BASE.model.base_model
     stored = classifier(trunk).stored()
-    artifact = Artifact(
-        stored.prompt.array(),
-        stored.label_head.detach().numpy(),
-        stored.label_bias.detach().numpy(),
-        TEMPLATE,
-        ("a", "b", "c"),
-        BASE.name,
-        BASE.fingerprint,
+    artifact = ClassificationArtifact(
+        prompt=stored.prompt.array(),
+        label_head=stored.label_head.detach().numpy(),
+        label_bias=stored.label_bias.detach().numpy(),
+        template=TEMPLATE,
+        labels=("a", "b", "c"),
+        base_name=BASE.name,
+        base_fingerprint=BASE.fingerprint,
         prompt_type=PromptType.KV,
     )
     kv = KvShape.of_config(BASE.model.config)

@@ -276,7 +276,7 @@ def test_an_adapter_without_grouped_query_attention_is_refused(llama, tmp_path):
     tuned(random_base("llama, one key per head").model, "prefix tuning", "CAUSAL_LM").save_pretrained(
         tmp_path
     )
-    with pytest.raises(SoftcallError, match=r"in 2 layers it has 4 heads"):
+    with pytest.raises(SoftcallError, match=r"in 2 layers it has 6 heads"):
         read_prompt(tmp_path).fold(llama[1], described())
 
 

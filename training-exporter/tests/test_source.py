@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from make_tiny import CORPUS, TEXTS, tiny_base
+from make_tiny import CHAT_TEMPLATE, CORPUS, TEXTS, tiny_base
 from random_models import MODELS, random_model
 from safetensors.torch import load_file, save_file
 from stand_ins import POINTER
@@ -22,6 +22,7 @@ from transformers import (
 )
 
 from softcall.base import default_base
+from softcall.base.chat_template import ChatTemplate
 from softcall.base.source import Source
 from softcall.core.errors import SoftcallError
 from softcall.export.base_export import export_base
@@ -43,6 +44,34 @@ def test_a_hugging_face_folder_is_loaded_frozen_in_float32(tiny_folder):
     assert {(parameter.dtype, parameter.requires_grad) for parameter in loaded.model.parameters()} == {
         (torch.float32, False)
     }
+
+
+@pytest.mark.parametrize("template", [CHAT_TEMPLATE, {"tool_use": "{{ tools }}", "default": CHAT_TEMPLATE}])
+def test_a_folders_chat_template_comes_with_its_special_tokens(template, folder):
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=tiny_base().tokenizer, bos_token="<|im_start|>", eos_token="<|im_end|>"
+    )
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(folder)
+    assert Source.resolve(folder).load().chat_template == ChatTemplate(
+        CHAT_TEMPLATE, "<|im_start|>", "<|im_end|>"
+    )
+
+
+def test_a_folder_without_a_chat_template_has_none(tiny_folder):
+    assert Source.resolve(tiny_folder).load().chat_template is None
+
+
+def test_a_gguf_files_chat_template_names_the_tokens_of_its_ids(tmp_path):
+    loaded = Source.resolve(write_gguf(tiny_base(), tmp_path / "tiny.gguf")).load()
+    assert loaded.chat_template == ChatTemplate(CHAT_TEMPLATE, "<|im_start|>", "<|im_end|>")
+
+
+def test_a_chat_template_that_is_too_long_is_refused(tmp_path):
+    with pytest.raises(
+        SoftcallError, match="the chat template has 262145 bytes; at most 262144 are accepted"
+    ):
+        ChatTemplate("x" * 262_145).write(tmp_path)
 
 
 def test_half_precision_weights_are_widened(folder):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter
 from gguf.quants import quantize
+from make_tiny import CHAT_TEMPLATE
 
 from softcall.base.source import LoadedBase
 
@@ -62,6 +63,7 @@ def _add_tokenizer(writer: GGUFWriter, base: LoadedBase) -> None:
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     writer.add_pad_token_id(2)
+    writer.add_chat_template(CHAT_TEMPLATE)
 
 
 def _add_tensor(writer: GGUFWriter, name: str, array: np.ndarray, config) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,12 +10,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from softcall.artifact.bounds import (
-    MAX_PROMPT_TOKENS,
-    check_labels,
-    max_artifact_bytes,
-    require_artifact_bytes,
+from softcall.artifact.arrays import (
+    PROMPT,
+    check_prompt,
+    frozen,
+    require_finite,
+    require_shape,
+    stored_type,
 )
+from softcall.artifact.bounds import check_labels, max_artifact_bytes, require_artifact_bytes
+from softcall.artifact.generation import Generation
 from softcall.artifact.metadata import METADATA, SCHEMA, Kind, Metadata, PromptType, as_json
 from softcall.artifact.safetensors_file import SafetensorsFile, safetensors_bytes
 from softcall.artifact.template import Template
@@ -26,60 +31,43 @@ if TYPE_CHECKING:
     from softcall.base.bundle import Bundle
     from softcall.base.trunk import Prefix
 
-PROMPT = "prompt_embeddings"  # PEFT's own name
-_HEAD = "label_head"
-_BIAS = "label_bias"
+HEAD = "label_head"
+BIAS = "label_bias"
 _PREFIX = "prefix."
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, eq=False)
-class Artifact:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Artifact(ABC):
     """A task, with its arrays copied to read-only float32 (prefixes, and KV prompts of that type: float16).
 
-    The constructor raises `SoftcallError` unless the following holds.
+    What it does is its subclass: `ClassificationArtifact` or `GenerationArtifact`. The constructor raises
+    `SoftcallError` unless the following holds.
 
-    - `prompt` [tokens, hidden] (a soft prompt) or [tokens, layers * 2 * kv_heads * head_dim] (a KV prompt),
-      `label_head` [labels, hidden], `label_bias` [labels]: finite
-    - `labels`: at least two, distinct, non-empty, in the order of the label head's rows
+    - `prompt` [tokens, hidden] (a soft prompt) or [tokens, layers * 2 * kv_heads * head_dim] (a KV prompt):
+      finite
     - `base_fingerprint`: 64 hex digits, which identify the base that the prompt was trained for
-    - `temperature` > 0; `abstain_threshold`: None, or a probability in (0, 1]
-    - `thresholds`: a probability in (0, 1] for each label of a task of the kind `multi_label`, which has no
-      `abstain_threshold`; None for others
     - `prefixes`: variant to a soft prompt's KV cache [layers, 2, kv_heads, tokens, head_dim], and
       `prefix_layouts`: variant to its `kv_layout` digest; both name the same variants
     - `metrics` and `training`: any JSON, for people to read
     """
 
     prompt: np.ndarray
-    label_head: np.ndarray
-    label_bias: np.ndarray
-    template: Template
-    labels: tuple[str, ...]
     base_name: str
     base_fingerprint: str
     prompt_type: PromptType = PromptType.SOFT
-    kind: Kind = Kind.CLASSIFICATION
-    thresholds: tuple[float, ...] | None = None
-    temperature: float = 1.0
-    abstain_threshold: float | None = None
     prefixes: Mapping[str, np.ndarray] = field(default_factory=dict)
     prefix_layouts: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "prompt", _frozen(self.prompt, stored_type(self.prompt_type, self.prompt)))
-        for name in ("label_head", "label_bias"):
-            object.__setattr__(self, name, _frozen(getattr(self, name), np.float32))
-        object.__setattr__(self, "labels", tuple(self.labels))
+        object.__setattr__(self, "prompt", frozen(self.prompt, stored_type(self.prompt_type, self.prompt)))
         object.__setattr__(
-            self, "prefixes", {name: _frozen(cache, np.float16) for name, cache in self.prefixes.items()}
+            self, "prefixes", {name: frozen(cache, np.float16) for name, cache in self.prefixes.items()}
         )
-        check_labels(self.labels)
-        self._check_tensors()
+        check_prompt(self.prompt)
         self._check_prefixes()
-        self._check_scores()
         if not self.base_name:
             raise SoftcallError("the base's name is empty")
         if not _DIGEST.fullmatch(self.base_fingerprint):
@@ -88,18 +76,38 @@ class Artifact:
             )
 
     @property
+    @abstractmethod
+    def kind(self) -> Kind:
+        """The kind of the task."""
+
+    @classmethod
+    @abstractmethod
+    def _read_kind(cls, file: SafetensorsFile, metadata: Metadata) -> dict[str, Any]:
+        """Read the constructor's arguments that go with the kind."""
+
+    @property
+    @abstractmethod
+    def kind_fields(self) -> dict[str, Any]:
+        """The fields of the metadata that go with the kind."""
+
+    @property
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The arrays of the file, without prefixes."""
+        return {PROMPT: self.prompt}
+
+    @property
     def tokens(self) -> int:
         """Length of the prompt."""
         return len(self.prompt)
 
     @property
-    def hidden_size(self) -> int:
-        """Width of a soft prompt's vectors and of the label head's rows."""
-        return self.label_head.shape[-1] if self.label_head.ndim else 0
+    def hidden_size(self) -> int | None:
+        """Width of a soft prompt's vectors; None for a KV prompt, which does not tell it."""
+        return self.prompt.shape[1] if self.prompt_type == PromptType.SOFT else None
 
     def require_base(self, base: BaseIdentity) -> None:
         """Raise `SoftcallError` unless the prompt is for this base, and leaves positions for texts."""
-        if self.hidden_size != base.hidden_size:
+        if self.hidden_size not in (None, base.hidden_size):
             raise SoftcallError(
                 f"the prompt has hidden size {self.hidden_size}; base {base.name} has {base.hidden_size}"
             )
@@ -152,11 +160,7 @@ class Artifact:
             "prompt": self.prompt_type.value,
             "kind": self.kind.value,
             "base": {"name": self.base_name, "fingerprint": self.base_fingerprint},
-            "template": self.template.source,
-            "labels": list(self.labels),
-            "temperature": self.temperature,
-            "abstain_threshold": self.abstain_threshold,
-            **({} if self.thresholds is None else {"thresholds": list(self.thresholds)}),
+            **self.kind_fields,
             "prefix_layouts": dict(self.prefix_layouts),
             "metrics": dict(self.metrics),
             "training": dict(self.training),
@@ -164,12 +168,12 @@ class Artifact:
 
     def to_bytes(self) -> bytes:
         """Return the object to store; equal artifacts give equal bytes."""
-        tensors = {PROMPT: self.prompt, _HEAD: self.label_head, _BIAS: self.label_bias}
+        tensors = self.tensors
         tensors |= {_PREFIX + variant: cache for variant, cache in self.prefixes.items()}
         return safetensors_bytes(tensors, {"format": "pt", METADATA: as_json(self.metadata)})
 
     @classmethod
-    def from_bytes(cls, data: bytes, where: str = "artifact") -> Self:
+    def from_bytes(cls, data: bytes, where: str = "artifact") -> "Artifact":
         """Read untrusted bytes; raise `SoftcallError`, which begins with `where`, for anything else."""
         try:
             return cls._of_file(SafetensorsFile(data))
@@ -177,7 +181,7 @@ class Artifact:
             raise SoftcallError(f"{where}: {error}") from None
 
     @classmethod
-    def open(cls, path: Path) -> tuple[Self, bytes] | None:
+    def open(cls, path: Path) -> tuple["Artifact", bytes] | None:
         """Return the artifact in a file, and its bytes; None for a file that does not claim to be one.
 
         Raises `SoftcallError`, which begins with `path`, for an artifact that cannot be read.
@@ -194,24 +198,17 @@ class Artifact:
         require_artifact_bytes(len(data), f"{path}: the artifact")
         return cls.from_bytes(data, str(path)), data
 
-    @classmethod
-    def _of_file(cls, file: SafetensorsFile) -> Self:
+    @staticmethod
+    def _of_file(file: SafetensorsFile) -> "Artifact":
         refuse_multitask(file.names)
         metadata = Metadata.read(file.metadata)
         base = metadata.object("base")
-        return cls(
+        kind = GenerationArtifact if metadata.kind == Kind.GENERATION else ClassificationArtifact
+        return kind(
             prompt=file.floats(PROMPT),
-            label_head=file.floats(_HEAD),
-            label_bias=file.floats(_BIAS),
-            template=Template(metadata.text("template")),
-            labels=metadata.texts("labels"),
             base_name=base.text("name"),
             base_fingerprint=base.text("fingerprint"),
             prompt_type=metadata.prompt_type,
-            kind=metadata.kind,
-            thresholds=metadata.thresholds,
-            temperature=metadata.number("temperature", default=1.0),
-            abstain_threshold=metadata.optional_number("abstain_threshold"),
             prefixes={
                 name.removeprefix(_PREFIX): _halves(file, name)
                 for name in file.names
@@ -220,15 +217,8 @@ class Artifact:
             prefix_layouts=metadata.mapping("prefix_layouts", default={}),
             metrics=metadata.mapping("metrics", default={}),
             training=metadata.mapping("training", default={}),
+            **kind._read_kind(file, metadata),
         )
-
-    def _check_tensors(self) -> None:
-        check_prompt(self.prompt)
-        width = self.prompt.shape[1] if self.prompt_type == PromptType.SOFT else self.hidden_size
-        _require_shape(_HEAD, self.label_head, (len(self.labels), width))
-        _require_shape(_BIAS, self.label_bias, (len(self.labels),))
-        for name, tensor in ((_HEAD, self.label_head), (_BIAS, self.label_bias)):
-            _require_finite(name, tensor)
 
     def _check_prefixes(self) -> None:
         if set(self.prefixes) != set(self.prefix_layouts):
@@ -243,10 +233,70 @@ class Artifact:
                     f"{name} has shape {list(cache.shape)};"
                     f" expected [layers, 2, kv_heads, {self.tokens}, head_dim]"
                 )
-            _require_finite(name, cache)
+            require_finite(name, cache)
             layout = self.prefix_layouts[variant]
             if not isinstance(layout, str) or not _DIGEST.fullmatch(layout):
                 raise SoftcallError(f"prefix_layouts of {variant} is {layout!r}; expected 64 hex digits")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ClassificationArtifact(Artifact):
+    """A task that chooses labels. The constructor raises `SoftcallError` unless the following also holds.
+
+    - `label_head` [labels, hidden] and `label_bias` [labels]: finite
+    - `labels`: at least two, distinct, non-empty, in the order of the label head's rows
+    - `temperature` > 0; `abstain_threshold`: None, or a probability in (0, 1]
+    - `thresholds`: a probability in (0, 1] for each label of a task of the kind `multi_label`, which has no
+      `abstain_threshold`; None for others
+    """
+
+    label_head: np.ndarray
+    label_bias: np.ndarray
+    template: Template
+    labels: tuple[str, ...]
+    kind: Kind = Kind.CLASSIFICATION
+    thresholds: tuple[float, ...] | None = None
+    temperature: float = 1.0
+    abstain_threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in (HEAD, BIAS):
+            object.__setattr__(self, name, frozen(getattr(self, name), np.float32))
+        object.__setattr__(self, "labels", tuple(self.labels))
+        super().__post_init__()
+        if self.kind == Kind.GENERATION:
+            raise SoftcallError(f"the kind {self.kind.value!r} has no labels; expected another")
+        check_labels(self.labels)
+        self._check_head()
+        self._check_scores()
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of a soft prompt's vectors and of the label head's rows."""
+        return self.label_head.shape[-1] if self.label_head.ndim else 0
+
+    @property
+    def kind_fields(self) -> dict[str, Any]:
+        """The fields of the metadata that go with the kind."""
+        return {
+            "template": self.template.source,
+            "labels": list(self.labels),
+            "temperature": self.temperature,
+            "abstain_threshold": self.abstain_threshold,
+            **({} if self.thresholds is None else {"thresholds": list(self.thresholds)}),
+        }
+
+    @property
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The arrays of the file, without prefixes."""
+        return {**super().tensors, HEAD: self.label_head, BIAS: self.label_bias}
+
+    def _check_head(self) -> None:
+        width = self.prompt.shape[1] if self.prompt_type == PromptType.SOFT else self.hidden_size
+        require_shape(HEAD, self.label_head, (len(self.labels), width))
+        require_shape(BIAS, self.label_bias, (len(self.labels),))
+        for name, tensor in ((HEAD, self.label_head), (BIAS, self.label_bias)):
+            require_finite(name, tensor)
 
     def _check_scores(self) -> None:
         if not (math.isfinite(self.temperature) and self.temperature > 0):
@@ -275,41 +325,51 @@ class Artifact:
                     f"the threshold of {label!r} is {threshold}; expected a probability in (0, 1]"
                 )
 
-
-def stored_type(prompt_type: PromptType | None, prompt: Any) -> type[np.floating]:
-    """Return the type in which a prompt is stored: a KV prompt in float16 stays so, others are float32."""
-    halves = prompt_type == PromptType.KV and np.asarray(prompt).dtype == np.float16
-    return np.float16 if halves else np.float32
-
-
-def check_prompt(prompt: np.ndarray) -> None:
-    """Raise `SoftcallError` unless `prompt` [tokens, width] is finite and servers accept its length."""
-    if prompt.ndim != 2 or 0 in prompt.shape:
-        raise SoftcallError(f"{PROMPT} has shape {list(prompt.shape)}; expected [tokens, hidden]")
-    if len(prompt) > MAX_PROMPT_TOKENS:
-        raise SoftcallError(f"{PROMPT} has {len(prompt)} tokens; at most {MAX_PROMPT_TOKENS} are accepted")
-    _require_finite(PROMPT, prompt)
+    @classmethod
+    def _read_kind(cls, file: SafetensorsFile, metadata: Metadata) -> dict[str, Any]:
+        return {
+            "label_head": file.floats(HEAD),
+            "label_bias": file.floats(BIAS),
+            "template": Template(metadata.text("template")),
+            "labels": metadata.texts("labels"),
+            "kind": metadata.kind,
+            "thresholds": metadata.thresholds,
+            "temperature": metadata.number("temperature", default=1.0),
+            "abstain_threshold": metadata.optional_number("abstain_threshold"),
+        }
 
 
-def _frozen(values: Any, dtype: type[np.floating]) -> np.ndarray:
-    with np.errstate(over="ignore"):  # a value that overflows becomes infinite, which is refused later
-        array = np.array(values, dtype=dtype, order="C")
-    array.flags.writeable = False
-    return array
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GenerationArtifact(Artifact):
+    """A task that writes text; it has no label head."""
+
+    generation: Generation
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the task."""
+        return Kind.GENERATION
+
+    @property
+    def kind_fields(self) -> dict[str, Any]:
+        """The fields of the metadata that go with the kind."""
+        return self.generation.fields()
+
+    @classmethod
+    def _read_kind(cls, file: SafetensorsFile, metadata: Metadata) -> dict[str, Any]:
+        for name in (HEAD, BIAS):
+            if name in file.names:
+                raise SoftcallError(
+                    f"tensor {name} is given; expected none: the kind {Kind.GENERATION.value!r} has no labels"
+                )
+        return {"generation": Generation.of_fields(metadata.fields)}
 
 
-def _require_shape(name: str, tensor: np.ndarray, expected: tuple[int, ...]) -> None:
-    if tensor.shape != expected:
-        raise SoftcallError(f"{name} has shape {list(tensor.shape)}; expected {list(expected)}")
-
-
-def _require_finite(name: str, tensor: np.ndarray) -> None:
-    finite = np.isfinite(tensor)
-    if not finite.all():
-        element = int(np.argmin(finite))
-        raise SoftcallError(
-            f"{name} holds {tensor.flat[element]} at element {element}; expected finite values"
-        )
+def require_classification(artifact: Artifact, where: str, purpose: str) -> ClassificationArtifact:
+    """Return `artifact` if it classifies; `SoftcallError` says that it writes text, and then `purpose`."""
+    if not isinstance(artifact, ClassificationArtifact):
+        raise SoftcallError(f"{where} writes text; {purpose}")
+    return artifact
 
 
 def refuse_multitask(tensors: Iterable[str]) -> None:

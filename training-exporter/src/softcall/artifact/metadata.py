@@ -25,10 +25,11 @@ class PromptType(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a task answers: one label for a text, or any number of them."""
+    """What a task answers: one label for a text, any number of them, or a text."""
 
     CLASSIFICATION = "classification"
     MULTI_LABEL = "multi_label"
+    GENERATION = "generation"
 
 
 class Metadata:
@@ -88,6 +89,11 @@ class Metadata:
         if not isinstance(values, list):
             raise SoftcallError(f"thresholds is {values!r}; expected a list of probabilities")
         return tuple(_number(value, f"thresholds[{i}]") for i, value in enumerate(values))
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """All fields."""
+        return self._fields
 
     def object(self, name: str, default: Mapping[str, Any] | None = None) -> "Metadata":
         """Return an object's fields."""

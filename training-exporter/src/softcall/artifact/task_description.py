@@ -1,4 +1,7 @@
-"""The description of a task: template, labels, verbalizers; from flags or from a `task.json`."""
+"""The description of a task, from flags or from a `task.json`: its template, labels and verbalizers.
+
+A task that writes text has `softcall.artifact.generation.Generation` in their place.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -6,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from softcall.artifact.bounds import check_labels
+from softcall.artifact.generation import Generation
 from softcall.artifact.label_head import default_verbalizer
 from softcall.artifact.metadata import DEFAULT_THRESHOLD, Kind
 from softcall.artifact.template import Template
@@ -18,7 +22,7 @@ MAX_FILE_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class TaskDescription:
-    """A task in words; the fields are those of `task.json`.
+    """A task that classifies, in words; the fields are those of `task.json`.
 
     `labels` are in the order of their scores. `verbalizers` maps labels to words; the others are verbalized
     by their names (`card_arrival`: " card arrival"). `thresholds` maps labels of a `multi_label` task to the
@@ -75,6 +79,12 @@ class TaskDescription:
             )
         except SoftcallError as error:
             raise SoftcallError(f"{where}: {error}") from None
+
+
+def task_of_record(record: Mapping[str, Any], where: str) -> TaskDescription | Generation:
+    """Return the task of a `task.json`'s fields, by its kind; `SoftcallError` begins with `where`."""
+    of_kind = Generation if record.get("kind") == Kind.GENERATION else TaskDescription
+    return of_kind.of_record(record, where)
 
 
 def read_task_file(path: Path) -> dict[str, Any]:

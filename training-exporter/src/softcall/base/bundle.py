@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from softcall.base.chat_template import ChatTemplate, StoredChatTemplate
+from softcall.base.decoder import Decoder, LmHead
+from softcall.base.generation import Generation, shortest_float
 from softcall.base.identity import BaseIdentity, KvShape
 from softcall.base.trunk import Trunk
 from softcall.core.bounded_file import read_bounded, read_json_object, require_file
@@ -59,9 +62,20 @@ class Golden:
 
     def difference(self, trunk: Trunk) -> float:
         """Return the error of `trunk`: the largest difference, relative to the row's largest element."""
+        return relative_difference(self._hidden(trunk), self.hidden)
+
+    def decoded(self, trunk: Trunk, decoder: Decoder) -> np.ndarray:
+        """Return the row, float32 [1, hidden], where `decoder` runs the last token and `trunk` the others."""
+        prefix = trunk.encode(self.prompt_embeds)
+        *before, last = self.input_ids
+        if before:
+            prefix = trunk.read(before, prefix)
+        past = len(self.prompt_embeds) + len(before)
+        return decoder.hidden([last], [past], decoder.cache([prefix], past + 1))
+
+    def _hidden(self, trunk: Trunk) -> np.ndarray:
         last = np.array([len(self.prompt_embeds) + len(self.input_ids) - 1])
-        hidden = trunk.hidden(np.array([self.input_ids], np.int64), last, self.prompt_embeds[None])[0]
-        return relative_difference(hidden, self.hidden)
+        return trunk.hidden(np.array([self.input_ids], np.int64), last, self.prompt_embeds[None])[0]
 
 
 def relative_difference(actual: np.ndarray, expected: np.ndarray) -> float:
@@ -96,13 +110,15 @@ class VariantGolden:
 class Variant:
     """One precision of the trunk: `graph`, and the sha256 of every file, as paths inside the bundle.
 
-    `golden` replaces the hidden row and the tolerance of the bundle's golden row.
+    `golden` replaces the hidden row and the tolerance of the bundle's golden row. A variant that writes no
+    texts has no `generation`.
     """
 
     graph: str
     files: Mapping[str, str]
     kv_layout: str
     golden: VariantGolden | None = None
+    generation: Generation | None = None
 
     def __post_init__(self):
         if self.graph not in self.files:
@@ -113,7 +129,10 @@ class Variant:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A base bundle. Its attributes are the fields of `base.json`; only `output_embedding` is renamed."""
+    """A base bundle. Its attributes are the fields of `base.json`.
+
+    Two are renamed, because methods read what they locate: `output_embedding` and `chat_template`.
+    """
 
     folder: Path
     name: str
@@ -132,6 +151,8 @@ class Bundle:
     golden: Golden
     variants: Mapping[str, Variant]
     exporter: Mapping[str, str]
+    eos_token_ids: tuple[int, ...] = ()
+    chat_template_location: StoredChatTemplate | None = None
 
     def __post_init__(self):
         if not self.name.strip() or len(self.name) > 200:
@@ -151,12 +172,25 @@ class Bundle:
             raise SoftcallError(
                 f"pad_token_id: {self.pad_token_id}; an id below {self.vocab_size} is expected"
             )
+        for token in self.eos_token_ids:
+            if not (isinstance(token, int) and 0 <= token < self.vocab_size):
+                raise SoftcallError(
+                    f"eos_token_ids: {list(self.eos_token_ids)}; ids below {self.vocab_size} are expected"
+                )
         if self.golden.hidden.shape != (self.hidden_size,):
             raise SoftcallError(
                 f"golden.hidden: {self.golden.hidden.shape}; [{self.hidden_size}] is expected"
             )
         if not self.variants:
             raise SoftcallError("variants: none; at least one is expected")
+        for variant in self.variants.values():
+            if variant.generation and not self.golden.input_ids:
+                raise SoftcallError("golden.input_ids: none; a variant that writes texts needs at least one")
+            if variant.generation and max(variant.generation.golden.ids) >= self.vocab_size:
+                raise SoftcallError(
+                    f"generation.golden.ids: {list(variant.generation.golden.ids)}; ids below "
+                    f"{self.vocab_size} are expected"
+                )
 
     @classmethod
     def open(cls, path: str | Path) -> "Bundle":
@@ -206,6 +240,12 @@ class Bundle:
             ),
             variants={name: _variant(variant) for name, variant in record["variants"].items()},
             exporter=record["exporter"],
+            eos_token_ids=_eos_token_ids(record),
+            chat_template_location=(
+                StoredChatTemplate.from_record(record["chat_template"])
+                if record.get("chat_template") is not None
+                else None
+            ),
         )
 
     def write_description(self) -> None:
@@ -229,6 +269,8 @@ class Bundle:
             "bos_token_id": self.bos_token_id,
             "eos_token_id": self.eos_token_id,
             "pad_token_id": self.pad_token_id,
+            "eos_token_ids": list(self.eos_token_ids),
+            "chat_template": self.chat_template_location and asdict(self.chat_template_location),
             "output_embedding": {
                 "file": location.file,
                 **place,
@@ -248,6 +290,10 @@ class Bundle:
     def tokenizer(self) -> Tokenizer:
         """Return the base's tokenizer; it neither truncates nor pads."""
         return read_tokenizer(self.folder / TOKENIZER_FILE)
+
+    def chat_template(self) -> ChatTemplate | None:
+        """Return the base's chat template, or None where it has none."""
+        return self.chat_template_location and self.chat_template_location.read(self.folder)
 
     def output_embedding(self, ids: Sequence[int]) -> np.ndarray:
         """Return the vocabulary head's rows of `ids`, float32 [ids, hidden], from a memory-mapped file."""
@@ -285,6 +331,16 @@ class Bundle:
         kv = KvShape(self.num_hidden_layers, self.num_key_value_heads, self.head_dim)
         return BaseIdentity(self.name, self.fingerprint, self.hidden_size, kv, self.max_position_embeddings)
 
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The sha256 of each file that has one, as paths inside the bundle."""
+        hashes = {}
+        for variant in self.variants.values():
+            hashes |= variant.files
+            hashes |= variant.generation.files if variant.generation else {}
+        template = self.chat_template_location
+        return hashes | ({template.file: template.sha256} if template else {})
+
     def variant(self, name: str = FULL_PRECISION) -> Variant:
         """Return a variant by name; raises `SoftcallError` naming those that exist."""
         if name not in self.variants:
@@ -302,6 +358,24 @@ class Bundle:
         with _blamed_on(graph):
             return Trunk(graph, threads)
 
+    def decoder(self, variant: str = FULL_PRECISION, threads: int = 0) -> Decoder:
+        """Open a variant's decode graph; raises `SoftcallError` where the variant writes no texts."""
+        with _blamed_on(graph := self._generation_graph(variant, "decode")):
+            return Decoder(graph, threads)
+
+    def lm_head(self, variant: str = FULL_PRECISION, threads: int = 0) -> LmHead:
+        """Open a variant's vocabulary head; raises `SoftcallError` where the variant writes no texts."""
+        with _blamed_on(graph := self._generation_graph(variant, "lm_head")):
+            return LmHead(graph, threads)
+
+    def _generation_graph(self, variant: str, graph: str) -> Path:
+        described = self.variant(variant)
+        if described.generation is None:
+            raise SoftcallError(f"the variant {variant} of the base {self.name} writes no texts")
+        for name in (*described.files, *described.generation.files):
+            self._require_file(name)
+        return self.folder / getattr(described.generation, graph)
+
     def golden_of(self, variant: str) -> Golden:
         """Return the golden row with which a variant is compared."""
         own = self.variant(variant).golden
@@ -310,22 +384,45 @@ class Bundle:
         )
 
     def check_golden(self, variant: str = FULL_PRECISION) -> float:
-        """Run the golden row; return its relative difference, raise `SoftcallError` beyond tolerance."""
-        golden = self.golden_of(variant)
-        difference = golden.difference(self.trunk(variant))
-        if difference > golden.tolerance:
-            raise SoftcallError(
-                f"{self.folder}: the golden row of {self.name} {variant} differs by {difference:.1e} of its "
-                f"largest element, {golden.tolerance:.0e} is tolerated: damaged weights or kernel"
+        """Run the golden row; return its relative difference, raise `SoftcallError` beyond tolerance.
+
+        Where the variant writes texts, its last token is also decoded, and its logits are compared.
+        """
+        golden, trunk = self.golden_of(variant), self.trunk(variant)
+        difference = golden.difference(trunk)
+        self._require_golden("golden row", variant, difference, golden.tolerance)
+        if generation := self.variant(variant).generation:
+            row = golden.decoded(trunk, self.decoder(variant))
+            decoded = relative_difference(row[0], golden.hidden)
+            self._require_golden("decoded golden row", variant, decoded, golden.tolerance)
+            logits = generation.golden.difference(self.lm_head(variant).logits(row)[0])
+            self._require_golden(
+                "vocabulary head behind the golden row", variant, logits, generation.golden.tolerance
             )
         return difference
+
+    def _require_golden(self, what: str, variant: str, difference: float, tolerance: float) -> None:
+        if not difference <= tolerance:
+            raise SoftcallError(
+                f"{self.folder}: the {what} of {self.name} {variant} differs by {difference:.1e} of its "
+                f"largest element, {tolerance:.0e} is tolerated: damaged weights or kernel"
+            )
+
+
+def _eos_token_ids(record: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the ids that end a text; older bundles name one at most."""
+    one = [] if record["eos_token_id"] is None else [record["eos_token_id"]]
+    return tuple(record.get("eos_token_ids", one))
 
 
 def _variant(record: dict[str, Any]) -> Variant:
     golden = record.get("golden")
     if golden is not None:
         golden = VariantGolden(np.array(golden["hidden"], np.float32), golden["tolerance"])
-    return Variant(record["graph"], record["files"], record["kv_layout"], golden)
+    generation = record.get("generation")
+    if generation is not None:
+        generation = Generation.from_record(generation)
+    return Variant(record["graph"], record["files"], record["kv_layout"], golden, generation)
 
 
 def _variant_record(variant: Variant) -> dict[str, Any]:
@@ -333,6 +430,8 @@ def _variant_record(variant: Variant) -> dict[str, Any]:
     if variant.golden is not None:
         hidden = [shortest_float(x) for x in variant.golden.hidden]
         record["golden"] = {"hidden": hidden, "tolerance": variant.golden.tolerance}
+    if variant.generation is not None:
+        record["generation"] = variant.generation.record()
     return record
 
 
@@ -360,11 +459,6 @@ def plain_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
-
-
-def shortest_float(value: np.float32) -> float:
-    """Return the number with the fewest digits that is read back as the same float32."""
-    return float(str(np.float32(value)))
 
 
 def _readable(record: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from softcall.base import default_base
 from softcall.base.architectures import Architecture, architecture_of, require_architecture
 from softcall.base.bundle import DESCRIPTION_FILE, plain_tokenizer
+from softcall.base.chat_template import ChatTemplate
 from softcall.base.fingerprint import fingerprint
 from softcall.base.identity import BaseIdentity, KvShape
 from softcall.core.bounded_file import read_json_object, require_file
@@ -20,7 +21,7 @@ from softcall.core.first_bytes import GGUF, LOOKED_AT, tell
 from softcall.core.regular_file import file_sha256
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class LoadedBase:
     model: "PreTrainedModel"
     tokenizer: Tokenizer
     fingerprint: str
+    chat_template: ChatTemplate | None = None
 
     @property
     def architecture(self) -> Architecture:
@@ -159,8 +161,25 @@ class Source:
         model.eval().requires_grad_(False)
         parameters = {name: parameter.numpy() for name, parameter in model.named_parameters()}
         return LoadedBase(
-            self.name, model, plain_tokenizer(tokenizer.backend_tokenizer), fingerprint(parameters)
+            self.name,
+            model,
+            plain_tokenizer(tokenizer.backend_tokenizer),
+            fingerprint(parameters),
+            self._chat_template(tokenizer),
         )
+
+    def _chat_template(self, tokenizer: "PreTrainedTokenizerBase") -> ChatTemplate | None:
+        template = tokenizer.chat_template
+        if isinstance(template, dict):  # of several named ones
+            template = template.get("default")
+        if template is None:
+            return None
+        if not self.is_gguf:
+            return ChatTemplate(template, tokenizer.bos_token, tokenizer.eos_token)
+        # transformers gives a tokenizer of a GGUF file other special tokens than the file names.
+        ids = (self.config.bos_token_id, self.config.eos_token_id)
+        names = (None if token is None else tokenizer.convert_ids_to_tokens(token) for token in ids)
+        return ChatTemplate(template, *names)
 
     def _require_files(self) -> None:
         """Refuse named pipes, on which the libraries would block, and Git LFS pointers."""

@@ -5,8 +5,12 @@ Names, types and shapes of its inputs and outputs are those of docs/base-bundle.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 INPUT_IDS = "input_ids"
 PROMPT_EMBEDS = "prompt_embeds"
@@ -48,17 +52,22 @@ def in_pairs(heads: np.ndarray) -> np.ndarray:
     return heads.reshape(*others, 2, head_dim // 2).swapaxes(-1, -2).reshape(heads.shape)
 
 
+def open_session(graph: Path, threads: int = 0) -> "InferenceSession":
+    """Open a graph on the CPU; its external data lies beside it, `threads` 0 means all cores."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+
+
 class Trunk:
     """An ONNX Runtime session over one variant's graph, on the CPU."""
 
     def __init__(self, graph: Path, threads: int = 0):
         """Open `graph` (its external data lies beside it); `threads` 0 means all cores."""
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        self._session = open_session(graph, threads)
         shapes = {value.name: value.shape for value in self._session.get_inputs()}
         self.hidden_size: int = shapes[PROMPT_EMBEDS][2]
         self._paged = KV_PAGES in shapes
@@ -100,9 +109,12 @@ class Trunk:
         last = np.array([len(prompt) - 1])
         return self._session.run(present_names(self.layers), self._feeds(no_text, last, prompt[None], None))
 
-    def read(self, ids: Sequence[int]) -> Prefix:
-        """Return the keys and values of a text of token ids, at least one; its batch is 1."""
-        feeds = self._feeds(np.array([ids], np.int64), np.array([len(ids) - 1]), None, None)
+    def read(self, ids: Sequence[int], prefix: Prefix | None = None) -> Prefix:
+        """Return the keys and values of a text of token ids, at least one, behind those of `prefix`.
+
+        Their batch is 1.
+        """
+        feeds = self._feeds(np.array([ids], np.int64), np.array([len(ids) - 1]), None, prefix)
         return self._session.run(present_names(self.layers), feeds)
 
     def _feeds(self, input_ids, last_index, prompt_embeds, prefix):

@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softcall.artifact.metadata import Kind
 from softcall.commands.options import EndpointOption, StoreOption, StrictOption
+from softcall.commands.task_flags import TaskFlags
 from softcall.core.errors import SoftcallError
 from softcall.core.printable import printable
 from softcall.stores.addresses import open_store
@@ -14,6 +16,7 @@ from softcall.stores.store import Condition, check_task
 
 if TYPE_CHECKING:
     from softcall.artifact.artifact import Artifact
+    from softcall.artifact.generation import Generation
     from softcall.artifact.task_description import TaskDescription
     from softcall.base.bundle import Bundle
     from softcall.prompt_formats import Prompt
@@ -57,10 +60,48 @@ def push(
             show_default=False,
         ),
     ] = None,
+    kind: Annotated[
+        Kind | None,
+        typer.Option(
+            help="Other formats: what the task does; generation writes text.", show_default="classification"
+        ),
+    ] = None,
+    chat: Annotated[
+        bool,
+        typer.Option(
+            "--chat", help="Generation: the prompt was trained on the base's chat template, so it has none."
+        ),
+    ] = False,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            help="Generation: at most this many new tokens, where a request names no number.",
+            metavar="N",
+            show_default=False,
+        ),
+    ] = None,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=r"Generation: a text that ends an answer; repeated; \n is a line break.", show_default=False
+        ),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="Generation: 0, the most probable token, to 2.", metavar="T", show_default=False),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            help="Generation: draw from the tokens that have this probability together.",
+            metavar="P",
+            show_default=False,
+        ),
+    ] = None,
     task_file: Annotated[
         Path | None,
         typer.Option(
-            help="Other formats: JSON with template, labels, verbalizers, temperature, abstain_threshold.",
+            help="Other formats: JSON with the kind, the template, labels or settings.",
             show_default="task.json in the folder",
         ),
     ] = None,
@@ -112,6 +153,9 @@ def push(
     Example: softcall push my-peft-folder spam --store file:tasks --base base
     --template '{text}\\nSpam:' --label spam=' yes' --label ham=' no'
 
+    Example: softcall push my-peft-folder acme/reports --store file:tasks --base base --kind generation
+    --template 'Data: {text}\\nText:' --max-tokens 100
+
     Example: softcall push --context examples.txt spam --store file:tasks --base base
     --template '{text}\\nSpam:' --label spam=' yes' --label ham=' no'
     """
@@ -123,9 +167,12 @@ def push(
             "--prefix needs --base, the folder made by `softcall base` that encodes the prompt"
         )
     target = open_store(store, endpoint_url)
-    flags = {"template": template, "labels": label, "task file": task_file, "task id": task_id}
+    settings = {"max_tokens": max_tokens, "stop": stop, "temperature": temperature, "top_p": top_p}
+    flags = TaskFlags(
+        template, label, kind, chat, {name: value for name, value in settings.items() if value is not None}
+    )
 
-    from softcall.artifact.artifact import Artifact
+    from softcall.artifact.artifact import Artifact, ClassificationArtifact
     from softcall.base.bundle import Bundle
     from softcall.commands.named_base import require_named_base
     from softcall.prompt_formats import read_prompt
@@ -135,7 +182,8 @@ def push(
         raise SoftcallError("--context and --task-id exclude each other")
     if not context and (opened := Artifact.open(source)) is not None:
         artifact, data = opened
-        if given := [name for name, value in flags.items() if value is not None]:
+        others = {"task file": task_file, "task id": task_id}
+        if given := [*flags.given, *(name for name, value in others.items() if value is not None)]:
             raise SoftcallError(f"{source} is an artifact, which has its own {' and '.join(given)}")
         _require_base(artifact, base)
     else:
@@ -148,7 +196,7 @@ def push(
         if prompt is None:
             prompt = read_context(source, bundle)
         require_named_base(source, prompt, bundle, strict)
-        artifact = _fold(source, prompt, bundle, _description(source, prompt, template, label, task_file))
+        artifact = _fold(source, prompt, bundle, flags.description(source, prompt, task_file))
         data = artifact.to_bytes()
 
     if prefix:
@@ -168,41 +216,14 @@ def push(
     version = target.put(task, data, config, expected)
     if sign is not None:
         typer.echo(f"note: signed; softcall.store.signed-by={signer.public} accepts it", err=True)
-    size = f"{len(data)} bytes, {artifact.tokens} tokens, {len(artifact.labels)} labels"
+    does = f"{len(artifact.labels)} labels" if isinstance(artifact, ClassificationArtifact) else "writes text"
+    size = f"{len(data)} bytes, {artifact.tokens} tokens, {does}"
     typer.echo(f"{task} {printable(version)} {size}")
 
 
-def _description(
-    source: Path,
-    prompt: "Prompt",
-    template: str | None,
-    labels: list[str] | None,
-    task_file: Path | None,
-) -> "TaskDescription":
-    """Return the task of the flags, which override the task file, which overrides the prompt's files."""
-    from softcall.artifact.task_description import TASK_FILE, TaskDescription, read_task_file
-
-    folder = source if source.is_dir() else source.parent
-    if task_file is None and (folder / TASK_FILE).is_file():
-        task_file = folder / TASK_FILE
-    record: dict[str, Any] = {} if prompt.head is None else prompt.head.described
-    if task_file is not None:
-        record |= read_task_file(task_file)
-    if template is not None:
-        record["template"] = template.replace(r"\n", "\n")
-    if labels:
-        pairs = [text.partition("=") for text in labels]
-        record["labels"] = [name for name, _, _ in pairs]
-        record["verbalizers"] = {name: words for name, equals, words in pairs if equals}
-    for name, flag in (("template", "--template"), ("labels", "--label")):
-        if name not in record:
-            raise SoftcallError(
-                f"{source} says nothing of the task's {name}; give {flag}, or a {TASK_FILE} in the folder"
-            )
-    return TaskDescription.of_record(record, str(task_file) if task_file is not None else "the task's flags")
-
-
-def _fold(source: Path, prompt: "Prompt", bundle: "Bundle", description: "TaskDescription") -> "Artifact":
+def _fold(
+    source: Path, prompt: "Prompt", bundle: "Bundle", description: "TaskDescription | Generation"
+) -> "Artifact":
     try:
         return prompt.fold(bundle, description)
     except SoftcallError as error:

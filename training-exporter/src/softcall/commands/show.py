@@ -15,7 +15,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     endpoint_url: EndpointOption = None,
 ) -> None:
-    """Show a task: version, size, base, template, labels, scores, and how it was trained."""
+    """Show a task: version, size, base, template, labels or settings, and how it was trained."""
     from softcall.artifact.artifact import Artifact
 
     opened = open_store(store, endpoint_url)
@@ -26,7 +26,7 @@ def show(
         "version": version,
         "bytes": len(data),
         "prompt_tokens": artifact.tokens,
-        "hidden_size": artifact.hidden_size,
+        **({} if artifact.hidden_size is None else {"hidden_size": artifact.hidden_size}),
         **artifact.metadata,
     }
     if as_json:

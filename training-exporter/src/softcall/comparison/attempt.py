@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from softcall.artifact.artifact import Artifact
+from softcall.artifact.artifact import ClassificationArtifact
 from softcall.training.loop.scoring import Result
 
 
@@ -17,7 +17,7 @@ class Attempt:
     switch_seconds: float = 0.0
     curve: list[list[float]] = field(default_factory=list)
     evaluations: list[list[float]] = field(default_factory=list)
-    artifact: Artifact | None = None  # of a prompt
+    artifact: ClassificationArtifact | None = None  # of a prompt
 
     @property
     def calibrated(self) -> Result:

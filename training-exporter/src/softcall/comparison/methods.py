@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from softcall.artifact.artifact import Artifact
+from softcall.artifact.artifact import ClassificationArtifact
 from softcall.base.source import LoadedBase
 from softcall.comparison.attempt import Attempt
 from softcall.comparison.config import Method
@@ -112,7 +112,7 @@ def _artifact(
     base: LoadedBase,
     results: dict[str, Result],
     unseen: Result | None,
-) -> Artifact:
+) -> ClassificationArtifact:
     """Return the prompt as `softcall train` would write it."""
     artifact, _ = as_artifact(
         training, prepared.rows, base, prepared.words, results, learner, [learner], unseen=unseen

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from softcall.artifact.artifact import Artifact
+from softcall.artifact.artifact import ClassificationArtifact
 from softcall.base.identity import KvShape
 from softcall.core.errors import SoftcallError
 from softcall.evaluation.prompt import Prompt, prompt_of
@@ -36,7 +36,7 @@ class PromptedClassifier(nn.Module):
         )
 
     @classmethod
-    def of(cls, artifact: Artifact, kv: KvShape) -> Self:
+    def of(cls, artifact: ClassificationArtifact, kv: KvShape) -> Self:
         """Return the classifier of an artifact, for a base with these keys and values."""
         return cls(prompt_of(artifact, kv), artifact.label_head, artifact.label_bias)
 

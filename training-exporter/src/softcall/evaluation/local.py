@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from softcall.artifact.artifact import Artifact
+from softcall.artifact.artifact import Artifact, ClassificationArtifact, require_classification
 from softcall.artifact.bounds import max_artifact_bytes
 from softcall.artifact.metadata import Kind
 from softcall.base.source import Source
@@ -38,7 +38,11 @@ def evaluate_artifact(
     base's positions is refused. `device` is `auto`, `cpu` or `cuda`. Predictions abstain as a server's do.
     Raises `SoftcallError` for an artifact of another base, and for labels that the artifact does not have.
     """
-    artifact = Artifact.from_bytes(_artifact_bytes(path), where=str(path))
+    artifact = require_classification(
+        Artifact.from_bytes(_artifact_bytes(path), where=str(path)),
+        str(path),
+        "eval scores classification only so far",
+    )
     rows = read_rows(file, artifact.template.fields, columns=columns, part=TEST)
     for row in rows:
         for label in row.gold or ():
@@ -72,14 +76,14 @@ def evaluate_artifact(
     return Evaluation(scores, f"{loaded.name} on {place.type}", (), 1e3 * elapsed / len(rows))
 
 
-def labels_of_logits(artifact: Artifact, logits: np.ndarray) -> tuple[str | None, ...]:
+def labels_of_logits(artifact: ClassificationArtifact, logits: np.ndarray) -> tuple[str | None, ...]:
     """Return the label of each row of `logits` [rows, labels]; None below the abstain threshold."""
     threshold = artifact.abstain_threshold or 0.0
     top = zip(logits.argmax(axis=1), confidences(logits, artifact.temperature), strict=True)
     return tuple(artifact.labels[i] if p >= threshold else None for i, p in top)
 
 
-def label_sets_of_logits(artifact: Artifact, logits: np.ndarray) -> np.ndarray:
+def label_sets_of_logits(artifact: ClassificationArtifact, logits: np.ndarray) -> np.ndarray:
     """Return the labels of each row of `logits` [rows, labels] that reach their threshold, as bool."""
     return sigmoid(logits / artifact.temperature) >= np.array(artifact.thresholds)
 

@@ -1,5 +1,6 @@
 """Exports a base bundle from a model with PyTorch."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -32,8 +33,9 @@ from softcall.core.errors import SoftcallError
 from softcall.core.new_folder import new_folder
 from softcall.core.progress import QUIET, step
 from softcall.core.regular_file import file_sha256
-from softcall.export import parity
+from softcall.export import generation_parity, parity
 from softcall.export.calibration import smoothing_factors
+from softcall.export.generation import eos_token_ids, head_parameter, write_generation, writes_texts
 from softcall.export.graphs.fp16 import fp16_graph
 from softcall.export.graphs.fp32 import fp32_graph
 from softcall.export.graphs.int8 import int8_graph
@@ -95,8 +97,11 @@ def export_base(
         (folder / TOKENIZER_FILE).write_text(base.tokenizer.to_str(), "utf-8")
         with step(console, "compute the golden row"):
             golden = _golden(base)
+        models = {FULL_PRECISION: base.model}
         if INT8 in variants:
-            written[INT8], reference = _write_int8(graph, base, folder, golden, console)
+            written[INT8], models[INT8] = _write_int8(graph, base, folder, golden, console)
+        if writes_texts(base.model):
+            _write_generation(written, models, base, folder, golden, console)
         if FP16 in variants:
             own = VariantGolden(golden.hidden, FP16_GOLDEN_TOLERANCE)
             written[FP16] = _write_variant(FP16, fp16_graph(traced), base, folder, console, own)
@@ -106,10 +111,12 @@ def export_base(
         parity.require_parity(measurements)
         bundle.check_golden(FULL_PRECISION)
         if INT8 in variants:
-            int8_measurements = _measure(reference, bundle, INT8, console)
+            int8_measurements = _measure(models[INT8], bundle, INT8, console)
             parity.require_typical_parity(int8_measurements, INT8_TOLERANCE)
             bundle.check_golden(INT8)
             measurements += int8_measurements
+        if writes_texts(base.model):
+            measurements += _measure_generation(models, bundle, console)
         if FP16 in variants:
             fp16_measurements = _measure(base.model, bundle, FP16, console)
             parity.require_parity(fp16_measurements, FP16_TOLERANCE)
@@ -148,6 +155,23 @@ def _write_variant(
     write_variant_weights(name, folder / name, _parameters(base), base.architecture, console)
     hashes = {f"{name}/{file}": file_sha256(folder / name / file) for file in FILES[name]}
     return Variant(f"{name}/{GRAPH_FILE}", hashes, unscaled_kv_layout(base.fingerprint), golden)
+
+
+def _write_generation(
+    written: dict[str, Variant],
+    models: Mapping[str, PreTrainedModel],
+    base: LoadedBase,
+    folder: Path,
+    golden: Golden,
+    console: Console,
+) -> None:
+    """Give the variants of `models`, which have their arithmetic, what they need to write texts."""
+    parameter = head_parameter(base.model)
+    for variant, model in models.items():
+        own = write_generation(
+            variant, folder, model, parameter, golden, _parameters(base), base.architecture, console
+        )
+        written[variant] = dataclasses.replace(written[variant], generation=own)
 
 
 def _write_output_embedding(graph: onnx.ModelProto, base: LoadedBase, folder: Path) -> OutputEmbedding:
@@ -196,6 +220,8 @@ def _describe(
         output_embedding_location=output_embedding,
         golden=golden,
         variants=variants,
+        eos_token_ids=eos_token_ids(base.model),
+        chat_template_location=base.chat_template and base.chat_template.write(folder),
         exporter={package: version(package) for package in ("softcall", "torch", "transformers", "onnx")},
     )
 
@@ -208,6 +234,21 @@ def _measure(
         trunk = bundle.trunk(variant)
         encoder = bundle.trunk(FULL_PRECISION) if variant == FP16 else trunk
         return parity.measure(model, trunk, encoder, bundle.max_position_embeddings, variant)
+
+
+def _measure_generation(
+    models: Mapping[str, PreTrainedModel], bundle: Bundle, console: Console
+) -> list[parity.Measurement]:
+    measurements = []
+    for variant, model in models.items():
+        with step(console, f"write texts with {variant}"):
+            own = generation_parity.measure(model, bundle, variant)
+        if variant == INT8:
+            parity.require_typical_parity(own, INT8_TOLERANCE)
+        else:
+            parity.require_parity(own)
+        measurements += own
+    return measurements
 
 
 def _parameters(base: LoadedBase) -> Mapping[str, np.ndarray]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from softcall.base.architectures import architecture_of
+from softcall.export.generation import head_parameter
 from softcall.export.graphs.int8 import ROW_STEPS, ROW_ZERO
 from softcall.export.weights.external_data import TRANSPOSED
 from softcall.export.weights.int8 import quantized
@@ -37,7 +38,7 @@ class QuantizedLinear(nn.Module):
 
 
 def int8_reference(model: PreTrainedModel, factors: Mapping[str, np.ndarray]) -> PreTrainedModel:
-    """Return a copy of `model` with the arithmetic of its int8 trunk, without ONNX."""
+    """Return a copy of `model` with the arithmetic of its int8 trunk and vocabulary head, without ONNX."""
     parameters = {name: parameter.detach().numpy() for name, parameter in model.named_parameters()}
     architecture = architecture_of(model)
     smoothed = Smoothed(parameters, factors, architecture)
@@ -52,6 +53,8 @@ def int8_reference(model: PreTrainedModel, factors: Mapping[str, np.ndarray]) ->
                     torch.from_numpy(smoothed[bias]) if bias in parameters else None,
                 ),
             )
+    head = quantized(smoothed, f"{head_parameter(model)}{TRANSPOSED}")
+    reference.set_output_embeddings(QuantizedLinear(*head, None))
     for name, parameter in reference.named_parameters():
         if name in factors:
             parameter.copy_(torch.from_numpy(smoothed[name]))

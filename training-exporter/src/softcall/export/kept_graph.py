@@ -29,7 +29,12 @@ from softcall.core.new_folder import new_folder
 from softcall.core.progress import QUIET, step
 from softcall.core.regular_file import file_sha256
 from softcall.export.weights.gguf import GgufWeights
-from softcall.export.weights.variants import DATA_FILE, write_variant_weights
+from softcall.export.weights.variants import (
+    DATA_FILE,
+    LM_HEAD_DATA_FILE,
+    write_lm_head_weights,
+    write_variant_weights,
+)
 
 
 def kept_graphs() -> list[str]:
@@ -69,6 +74,8 @@ def base_from_graph(
             shutil.copyfile(kept.folder / file, folder / file)
         for variant in kept.variants:
             write_variant_weights(variant, folder / variant, weights, weights.architecture, console)
+            if kept.variants[variant].generation:
+                write_lm_head_weights(variant, folder / variant, weights, weights.architecture, console)
         bundle = replace(kept, folder=folder, name=name or kept.name)
         bundle.write_description()
         with step(console, "check files and golden row"):
@@ -87,8 +94,8 @@ def keep_graph(bundle: Bundle, folder: Path) -> None:
 
 def kept_files(bundle: Bundle) -> list[str]:
     """Return the files of a bundle that are kept: all but the weights."""
-    files = (file for variant in bundle.variants.values() for file in variant.files)
-    return [DESCRIPTION_FILE, TOKENIZER_FILE, *(file for file in files if Path(file).name != DATA_FILE)]
+    weights = (DATA_FILE, LM_HEAD_DATA_FILE)
+    return [DESCRIPTION_FILE, TOKENIZER_FILE, *(f for f in bundle.files if Path(f).name not in weights)]
 
 
 def _graph_of(weights: str, source: Source) -> Bundle:
@@ -104,9 +111,8 @@ def _graph_of(weights: str, source: Source) -> Bundle:
 
 def _require_files(bundle: Bundle) -> None:
     """Check that the weights written by numpy equal, byte for byte, those that PyTorch exported."""
-    for variant in bundle.variants.values():
-        for file, expected in variant.files.items():
-            if (found := file_sha256(bundle.folder / file)) != expected:
-                raise SoftcallError(
-                    f"{file}: sha256 {found}, {expected} is expected: the kept graph is out of date"
-                )
+    for file, expected in bundle.files.items():
+        if (found := file_sha256(bundle.folder / file)) != expected:
+            raise SoftcallError(
+                f"{file}: sha256 {found}, {expected} is expected: the kept graph is out of date"
+            )

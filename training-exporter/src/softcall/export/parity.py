@@ -38,10 +38,16 @@ def eager_hidden(
     `prompt` is float32 [tokens, hidden]. The row is taken after the final norm.
     """
     with torch.no_grad():
-        embeds = model.get_input_embeddings()(torch.tensor(input_ids, dtype=torch.long)[None])
-        if prompt is not None:
-            embeds = torch.cat([torch.from_numpy(prompt)[None], embeds], dim=1)
+        embeds = _embeds(model, input_ids, prompt)
         return model.base_model(inputs_embeds=embeds, use_cache=False).last_hidden_state[0, -1].numpy()
+
+
+def eager_logits(
+    model: PreTrainedModel, input_ids: Sequence[int], prompt: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the logits, float32 [prompt + text, vocabulary], of [prompt | text], as `eager_hidden` does."""
+    with torch.no_grad():
+        return model(inputs_embeds=_embeds(model, input_ids, prompt), use_cache=False).logits[0].numpy()
 
 
 def measure(
@@ -87,6 +93,11 @@ def random_prompts(model: PreTrainedModel, count: int) -> list[np.ndarray]:
     scale = float(model.get_input_embeddings().weight.std())
     noise = np.random.default_rng(SEED).normal(0, scale, (count, PROMPT_TOKENS, model.config.hidden_size))
     return list(noise.astype(np.float32))
+
+
+def _embeds(model: PreTrainedModel, input_ids: Sequence[int], prompt: np.ndarray | None) -> torch.Tensor:
+    embeds = model.get_input_embeddings()(torch.tensor(input_ids, dtype=torch.long)[None])
+    return embeds if prompt is None else torch.cat([torch.from_numpy(prompt)[None], embeds], dim=1)
 
 
 def _measurement(variant: str, case: str, hidden: np.ndarray, expected: Sequence[np.ndarray]) -> Measurement:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from softcall.artifact.artifact import PROMPT
+from softcall.artifact.arrays import PROMPT
 from softcall.core.errors import SoftcallError
 from softcall.prompt_formats.tensor_file import Tensors, bare, shown
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from softcall.artifact.artifact import PROMPT
+from softcall.artifact.arrays import PROMPT
 from softcall.artifact.bounds import MAX_PROMPT_TOKENS
 from softcall.core.errors import SoftcallError
 from softcall.prompt_formats.tensor_file import Tensors, bare, shown

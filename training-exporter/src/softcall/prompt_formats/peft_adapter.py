@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from softcall.artifact.artifact import PROMPT, refuse_multitask
+from softcall.artifact.arrays import PROMPT
+from softcall.artifact.artifact import refuse_multitask
 from softcall.artifact.metadata import METADATA, PromptType
 from softcall.artifact.safetensors_file import SafetensorsFile
 from softcall.core.bounded_file import read_json_object

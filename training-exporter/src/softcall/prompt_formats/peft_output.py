@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
-from softcall.artifact.artifact import PROMPT, Artifact
+from softcall.artifact.arrays import PROMPT
+from softcall.artifact.artifact import Artifact, ClassificationArtifact, GenerationArtifact
 from softcall.artifact.metadata import Kind, PromptType
 from softcall.artifact.safetensors_file import safetensors_bytes
 from softcall.artifact.task_description import TASK_FILE
@@ -48,9 +49,9 @@ def write_task(out: Path, artifact: Artifact) -> None:
     _write(out, config, tensors, {TASK_FILE: _json(_description(artifact))})
 
 
-def has_trained_head(artifact: Artifact) -> bool:
-    """Whether the label head is more than the verbalizers' rows."""
-    return artifact.training.get("head") == "trained"
+def has_trained_head(artifact: Artifact) -> TypeGuard[ClassificationArtifact]:
+    """Whether there is a label head that is more than the verbalizers' rows."""
+    return isinstance(artifact, ClassificationArtifact) and artifact.training.get("head") == "trained"
 
 
 def _config(prompt_type: PromptType, base_model: str | None, shape: tuple[int, int]) -> dict[str, Any]:
@@ -89,6 +90,12 @@ def _write(
 
 
 def _description(artifact: Artifact) -> Mapping[str, Any]:
+    if isinstance(artifact, GenerationArtifact):
+        return {"kind": artifact.kind.value, **artifact.kind_fields}
+    return _classification(artifact)
+
+
+def _classification(artifact: ClassificationArtifact) -> Mapping[str, Any]:
     words = artifact.training.get("verbalizers")
     known = isinstance(words, list) and len(words) == len(artifact.labels)
     known = known and not has_trained_head(artifact) and all(isinstance(word, str) for word in words)

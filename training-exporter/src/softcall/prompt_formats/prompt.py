@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from softcall.artifact.artifact import Artifact, check_prompt, stored_type
+from softcall.artifact.arrays import check_prompt, stored_type
+from softcall.artifact.artifact import Artifact, ClassificationArtifact, GenerationArtifact
+from softcall.artifact.generation import Generation
 from softcall.artifact.metadata import PromptType
 from softcall.base.identity import BaseIdentity
 from softcall.core.errors import SoftcallError
@@ -79,14 +81,42 @@ class Prompt:
             )
         return prompt_type
 
-    def fold(self, bundle: "Bundle", description: "TaskDescription") -> Artifact:
-        """Return the artifact of this prompt on `bundle`'s base, with its own label head or the verbalizers'.
+    def fold(self, bundle: "Bundle", description: "TaskDescription | Generation") -> Artifact:
+        """Return the artifact of this prompt on `bundle`'s base, of a task that classifies or writes text."""
+        artifact = (
+            self._writer(bundle, description)
+            if isinstance(description, Generation)
+            else self._classifier(bundle, description)
+        )
+        artifact.require_base(bundle.identity)
+        return artifact
+
+    def _writer(self, bundle: "Bundle", generation: Generation) -> GenerationArtifact:
+        if self.head is not None:
+            raise SoftcallError("it has a label head, which a task that writes text does not read")
+        if generation.is_chat and bundle.chat_template_location is None:
+            raise SoftcallError(f"base {bundle.name} has no chat template; give a template")
+        if generation.template is not None:
+            template = self.special_tokens.before_text(generation.template, bundle.tokenizer())
+            generation = replace(generation, template=template)
+        base = bundle.identity
+        return GenerationArtifact(
+            prompt=self.vectors,
+            prompt_type=self.type_on(base),
+            generation=generation,
+            base_name=base.name,
+            base_fingerprint=base.fingerprint,
+            training={"made_as": self.made_as, **self.details},
+        )
+
+    def _classifier(self, bundle: "Bundle", description: "TaskDescription") -> ClassificationArtifact:
+        """Return the artifact with the prompt's own label head or the verbalizers'.
 
         The logits of a verbalizers' head are the language model's logits of these words behind the prompt
         (means over their tokens).
         """
         base = bundle.identity
-        artifact = Artifact(
+        return ClassificationArtifact(
             prompt=self.vectors,
             prompt_type=self.type_on(base),
             template=self.special_tokens.around(description.template, bundle.tokenizer()),
@@ -99,8 +129,6 @@ class Prompt:
             abstain_threshold=description.abstain_threshold,
             **self._head(bundle, description),
         )
-        artifact.require_base(base)
-        return artifact
 
     def _head(self, bundle: "Bundle", description: "TaskDescription") -> Mapping[str, Any]:
         from softcall.artifact.label_head import verbalizer_head

@@ -35,6 +35,18 @@ class SpecialTokens:
             tuple(encoding.ids[:first] + encoding.ids[end:]),
         )
 
+    def before_text(self, template: Template, tokenizer: Tokenizer) -> Template:
+        """Return `template` with these tokens around it, for a task that goes on behind its text.
+
+        Raises `SoftcallError` if there are any after a text.
+        """
+        if self.after:
+            raise SoftcallError(
+                f"its tokenizer puts {self.after!r} after a text, and a task that writes text goes on there;"
+                " remove it from the tokenizer.json if the prompt was trained without"
+            )
+        return self.around(template, tokenizer)
+
     def around(self, template: Template, tokenizer: Tokenizer) -> Template:
         """Return `template` with these tokens around it, unless it has them already.
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from softcall.artifact.artifact import Artifact
+from softcall.artifact.artifact import Artifact, require_classification
 from softcall.artifact.bounds import max_artifact_bytes
 from softcall.artifact.label_head import default_verbalizer, verbalizer_head
 from softcall.artifact.metadata import PromptType
@@ -47,7 +47,11 @@ def source_prompt(config: TrainConfig, base: LoadedBase) -> SourcePrompt | None:
         raise SoftcallError(
             f"--init-from {path}: no such file; an artifact is expected, or with --store the name of a task"
         )
-    artifact = Artifact.from_bytes(data, config.init_from)
+    artifact = require_classification(
+        Artifact.from_bytes(data, config.init_from),
+        f"--init-from {config.init_from}",
+        "training starts from prompts that classify only so far",
+    )
     artifact.require_base(base.identity)
     starting = [each for each in config.tried if each.init == PromptInit.ARTIFACT]
     for tokens in {each.tokens for each in starting} - {artifact.tokens}:

@@ -10,7 +10,7 @@ import transformers
 from accelerate import PartialState
 
 import softcall
-from softcall.artifact.artifact import Artifact
+from softcall.artifact.artifact import ClassificationArtifact
 from softcall.artifact.template import Template
 from softcall.base.source import LoadedBase
 from softcall.evaluation.multi_label import fit_thresholds
@@ -34,7 +34,7 @@ def as_artifact(
     *,
     source: SourcePrompt | None = None,
     unseen: Result | None = None,
-) -> tuple[Artifact, dict[str, Result]]:
+) -> tuple[ClassificationArtifact, dict[str, Result]]:
     """Return the winner as an artifact, and `results` (of dev, perhaps test) with its temperature.
 
     The temperature, and the thresholds of a task of any number of labels, are fitted on dev, and on `unseen`
@@ -48,7 +48,7 @@ def as_artifact(
     if unseen is not None:
         metrics[f"out_of_fold_{unseen.quality_name}"] = unseen.quality
     classifier = winner.classifier
-    artifact = Artifact(
+    artifact = ClassificationArtifact(
         prompt=classifier.prompt.array(),
         prompt_type=classifier.prompt.type,
         kind=rows.kind,

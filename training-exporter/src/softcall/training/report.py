@@ -8,7 +8,7 @@ from accelerate import PartialState
 from rich.console import Console
 from rich.table import Table
 
-from softcall.artifact.artifact import Artifact
+from softcall.artifact.artifact import ClassificationArtifact
 from softcall.artifact.template import Template
 from softcall.base.source import LoadedBase
 from softcall.core.console import print_plain
@@ -83,7 +83,7 @@ def report(
     winner: Learner,
     raw: Result,
     results: dict[str, Result],
-    artifact: Artifact,
+    artifact: ClassificationArtifact,
 ) -> None:
     """Print the outcome."""
     if len(learners) > 1:

@@ -15,7 +15,7 @@ import torch
 from accelerate import PartialState
 from rich.console import Console
 
-from softcall.artifact.artifact import Artifact
+from softcall.artifact.artifact import ClassificationArtifact
 from softcall.artifact.template import Template
 from softcall.base.source import LoadedBase, Source
 from softcall.core.console import print_plain
@@ -38,7 +38,7 @@ from softcall.training.settings.config import TrainConfig
 from softcall.training.settings.sweep import Candidate
 
 
-def train(config: TrainConfig, console: Console) -> Artifact:
+def train(config: TrainConfig, console: Console) -> ClassificationArtifact:
     """Run `config` to its end, write the artifact to `config.out`, and return it.
 
     Resumes from the checkpoint in the run folder, if there is one. `console` shows the settings and the

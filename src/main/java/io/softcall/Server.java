@@ -7,10 +7,12 @@ import io.quarkus.runtime.StartupEvent;
 import io.quarkus.runtime.annotations.QuarkusMain;
 import io.softcall.api.cli.ClassifyLines;
 import io.softcall.api.http.Draining;
+import io.softcall.inference.generation.Generator;
 import io.softcall.inference.opening.EarlyOpening;
 import jakarta.enterprise.event.Observes;
 import jakarta.enterprise.inject.spi.CDI;
 import java.lang.reflect.Proxy;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.logging.LogManager;
@@ -28,6 +30,9 @@ public final class Server {
 
     /** Exit statuses as a shell reports them: 128 and the number of the signal. */
     private static final Map<String, Integer> STATUSES = Map.of("TERM", 143, "INT", 130);
+
+    /** The rest of quarkus.shutdown.timeout is for sending what was written. */
+    private static final Duration TIME_OF_ANSWERS = Duration.ofSeconds(7);
 
     private static boolean started;
     private static int awaited;
@@ -82,6 +87,7 @@ public final class Server {
     private static synchronized void exit(int status) {
         if (started) {
             CDI.current().select(Draining.class).get().begin();
+            CDI.current().select(Generator.class).get().endWithin(TIME_OF_ANSWERS);
             Quarkus.asyncExit(status);
         } else {
             awaited = status;

@@ -7,6 +7,7 @@ import jakarta.inject.Singleton;
 import java.math.BigInteger;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -131,6 +132,7 @@ public final class Settings {
             Map.entry("softcall.base.variant", ANYTHING),
             Map.entry("softcall.base.cache-dir", ANYTHING),
             Map.entry("softcall.base.accept", ANYTHING),
+            Map.entry("softcall.base.serve-as", ANYTHING),
             Map.entry("softcall.provider", ANYTHING),
             Map.entry("softcall.cuda.device", new Whole(0, 63)),
             Map.entry("softcall.cuda.memory-limit", new Bytes("64M", "1T")),
@@ -146,6 +148,12 @@ public final class Settings {
             Map.entry("softcall.batch.prefix-tokens", new Whole(1, 100_000_000)),
             Map.entry("softcall.batch.queue-rows", new Whole(1, 10_000_000)),
             Map.entry("softcall.batch.runs", new Whole(1, 64)),
+            Map.entry("softcall.generation.kv-bytes", new Bytes("1M", "1T")),
+            Map.entry("softcall.generation.max-pause", new Time("1ms", "1m")),
+            Map.entry("softcall.generation.max-tokens", new Whole(1, 1_000_000)),
+            Map.entry("softcall.generation.slow-reader", new Time("10ms", "1h")),
+            Map.entry("softcall.generation.streams", new Whole(1, 100_000)),
+            Map.entry("softcall.generation.time", new Time("10ms", "1d")),
             Map.entry("softcall.limits.calls", new Whole(1, 100_000)),
             Map.entry("softcall.limits.texts", new Whole(1, 10_000)),
             Map.entry("softcall.limits.characters", new Whole(1, 1_000_000)),
@@ -290,31 +298,7 @@ public final class Settings {
         return name.replaceAll("[^a-zA-Z0-9]", "_").toUpperCase(Locale.ROOT);
     }
 
-    private static String unknown(String name, Iterable<String> known) {
-        String nearest = "";
-        for (String candidate : known) {
-            boolean nearer = nearest.isEmpty() || distance(name, candidate) < distance(name, nearest);
-            nearest = nearer ? candidate : nearest;
-        }
-        return "%s is not a setting, the nearest is %s".formatted(Printable.of(name, 100), nearest);
-    }
-
-    /** Returns the Levenshtein distance: the number of characters to insert, delete or replace. */
-    private static int distance(String a, String b) {
-        int[] row = new int[b.length() + 1];
-        for (int j = 0; j <= b.length(); j++) {
-            row[j] = j;
-        }
-        for (int i = 1; i <= a.length(); i++) {
-            int diagonal = row[0];
-            row[0] = i;
-            for (int j = 1; j <= b.length(); j++) {
-                int above = row[j];
-                int replaced = diagonal + (a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1);
-                row[j] = Math.min(replaced, 1 + Math.min(above, row[j - 1]));
-                diagonal = above;
-            }
-        }
-        return row[b.length()];
+    private static String unknown(String name, Collection<String> known) {
+        return "%s is not a setting, the nearest is %s".formatted(Printable.of(name, 100), Nearest.of(name, known));
     }
 }

@@ -11,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Map.Entry;
 import java.util.function.Consumer;
@@ -61,6 +62,15 @@ public final class EditedArtifact {
         return new EditedArtifact(Tiny.artifact(task));
     }
 
+    /** Returns a task with the prompt of a tiny one that writes text, by its own template and defaults. */
+    public static EditedArtifact writing(String task) {
+        return of(task).without("label_head").without("label_bias").metadata(softcall -> softcall.put("schema", 2)
+                .put("prompt", softcall.path("prompt").asText("soft"))
+                .put("kind", "generation")
+                .put("template", "{text}")
+                .without(List.of("labels", "abstain_threshold", "thresholds", "temperature")));
+    }
+
     /** Changes the {@code softcall} metadata. */
     public EditedArtifact metadata(Consumer<ObjectNode> change) {
         try {
@@ -82,6 +92,11 @@ public final class EditedArtifact {
     /** Adds to the metadata next to {@code softcall}. */
     public EditedArtifact header(String name, String value) {
         metadata.put(name, value);
+        return this;
+    }
+
+    public EditedArtifact without(String tensor) {
+        tensors.remove(tensor);
         return this;
     }
 

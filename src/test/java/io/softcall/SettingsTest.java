@@ -9,6 +9,7 @@ import io.smallrye.config.PropertiesConfigSource;
 import io.smallrye.config.SmallRyeConfigBuilder;
 import io.softcall.api.HttpConfig;
 import io.softcall.api.kafka.KafkaConfig;
+import io.softcall.inference.generation.GenerationConfig;
 import io.softcall.inference.model.InferenceConfig;
 import io.softcall.jobs.run.JobsConfig;
 import io.softcall.store.StoreConfig;
@@ -30,8 +31,13 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** An unknown setting, or one out of its range, is reported by name, with what would be accepted. */
 class SettingsTest {
 
-    private static final List<Class<?>> CONFIGURATIONS =
-            List.of(StoreConfig.class, InferenceConfig.class, HttpConfig.class, JobsConfig.class, KafkaConfig.class);
+    private static final List<Class<?>> CONFIGURATIONS = List.of(
+            StoreConfig.class,
+            InferenceConfig.class,
+            HttpConfig.class,
+            JobsConfig.class,
+            KafkaConfig.class,
+            GenerationConfig.class);
 
     private static List<String> problems(Map<String, String> properties, Map<String, String> environment) {
         var config = new SmallRyeConfigBuilder()

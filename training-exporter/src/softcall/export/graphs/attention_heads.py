@@ -2,7 +2,7 @@
 
 import onnx_ir as ir
 
-from softcall.export.graphs.nodes import nodes_of
+from softcall.export.graphs.nodes import Nodes, constant, nodes_of
 
 
 def keep_heads_side_by_side(graph: ir.Graph) -> None:
@@ -27,8 +27,30 @@ def keep_heads_side_by_side(graph: ir.Graph) -> None:
         graph.remove([turned, joined], safe=True)
 
 
+def lay_heads_side_by_side(graph: ir.Graph, attention: ir.Node, kv_heads: int, head_dim: int) -> None:
+    """Put heads side by side that were apart, because each is normed or positions are scaled."""
+    (turned,) = (node for node, _ in attention.outputs[0].uses())
+    (joined,) = (node for node, _ in turned.outputs[0].uses())
+    heads = joined.outputs[0].shape[-1] // head_dim
+    for name, count in (("q_num_heads", heads), ("kv_num_heads", kv_heads)):
+        attention.attributes[name] = ir.AttrInt64(name, count)
+    for position, count in enumerate((heads, kv_heads, kv_heads)):
+        rows = _side_by_side(graph, attention.inputs[position], count * head_dim)
+        attention.replace_input_with(position, rows)
+    joined.outputs[0].replace_all_uses_with(attention.outputs[0])
+
+
 def _rows_of(heads: ir.Value) -> ir.Value | None:
     """Return the value that was split into heads and transposed; None if anything else was done to it."""
     turned = heads.producer()
     apart = turned.inputs[0].producer() if turned.op_type == "Transpose" else None
     return apart.inputs[0] if apart is not None and apart.op_type == "Reshape" else None
+
+
+def _side_by_side(graph: ir.Graph, heads: ir.Value, size: int) -> ir.Value:
+    """Return [batch, heads, length, head_dim] as [batch, length, heads x head_dim], `size` in all."""
+    nodes = Nodes(heads.producer().name)
+    turned = nodes.add("Transpose", [heads], perm=[0, 2, 1, 3])
+    rows = nodes.add("Reshape", [turned, constant(graph, f"rows of {size}", [0, 0, size])])
+    graph.insert_after(heads.producer(), nodes.made)
+    return rows

@@ -20,6 +20,7 @@ from softcall.base.trunk import (
     PREFIX_PAGES,
     PROMPT_EMBEDS,
 )
+from softcall.export.graphs.attention_heads import lay_heads_side_by_side
 from softcall.export.graphs.joint_heads import join_heads
 from softcall.export.graphs.nodes import Nodes, constant, nodes_of, serialized, upstream
 from softcall.export.graphs.norms import add_in_norms
@@ -86,35 +87,13 @@ def _attend(graph: ir.Graph, prefixes: Sequence[ir.Value]) -> None:
     *_, kv_heads, head_dim = _named(graph, KV_PAGES).shape
     for attention, *past in zip(nodes_of(graph, "Attention"), prefixes[::2], prefixes[1::2], strict=True):
         if "q_num_heads" not in attention.attributes:
-            _lay_heads_side_by_side(graph, attention, kv_heads, head_dim)
+            lay_heads_side_by_side(graph, attention, kv_heads, head_dim)
         for position, part in enumerate(past, 4):
             attention.replace_input_with(position, part)
     del graph.outputs[1:]  # presents
     _remove_unused(graph)
     for value in [value for value in graph.inputs if value.name.startswith("past_key_values.")]:
         graph.inputs.remove(value)
-
-
-def _lay_heads_side_by_side(graph: ir.Graph, attention: ir.Node, kv_heads: int, head_dim: int) -> None:
-    """Put heads side by side that were apart, because each is normed or positions are scaled."""
-    (turned,) = (node for node, _ in attention.outputs[0].uses())
-    (joined,) = (node for node, _ in turned.outputs[0].uses())
-    heads = joined.outputs[0].shape[-1] // head_dim
-    for name, count in (("q_num_heads", heads), ("kv_num_heads", kv_heads)):
-        attention.attributes[name] = ir.AttrInt64(name, count)
-    for position, count in enumerate((heads, kv_heads, kv_heads)):
-        rows = _side_by_side(graph, attention.inputs[position], count * head_dim)
-        attention.replace_input_with(position, rows)
-    joined.outputs[0].replace_all_uses_with(attention.outputs[0])
-
-
-def _side_by_side(graph: ir.Graph, heads: ir.Value, size: int) -> ir.Value:
-    """Return [batch, heads, length, head_dim] as [batch, length, heads x head_dim], `size` in all."""
-    nodes = Nodes(heads.producer().name)
-    turned = nodes.add("Transpose", [heads], perm=[0, 2, 1, 3])
-    rows = nodes.add("Reshape", [turned, constant(graph, f"rows of {size}", [0, 0, size])])
-    graph.insert_after(heads.producer(), nodes.made)
-    return rows
 
 
 def _halve(graph: ir.Graph) -> None:

@@ -34,12 +34,17 @@ def int8_graph(full_precision: onnx.ModelProto, kept: Collection[str] = ()) -> o
     model = ir.serde.deserialize_model(full_precision)
     graph = model.graph
     _quantize_embedding(graph)
+    quantize_products(graph, kept)
+    _name_sizes(graph)
+    return serialized(model)
+
+
+def quantize_products(graph: ir.Graph, kept: Collection[str] = ()) -> None:
+    """Replace the products with weights by integer products, except with weights that `kept` names."""
     rows = _Rows(graph)
     for inputs, parts in products(graph):
         if quantised := [p for p in parts if not any(name in p.inputs[1].name for name in kept)]:
             rows.quantize(inputs, quantised)
-    _name_sizes(graph)
-    return serialized(model)
 
 
 def _quantize_embedding(graph: ir.Graph) -> None:
@@ -107,7 +112,12 @@ class _Rows:
         nodes = Nodes(product.name)
         inputs = [integers, columns, self._one, column_scales, self._zero]
         sums = nodes.add("MatMulIntegerToFloat", inputs, CONTRIBUTED)
-        product.outputs[0].replace_all_uses_with(nodes.add("Mul", [sums, scales]))
+        result = nodes.add("Mul", [sums, scales])
+        if product.outputs[0].is_graph_output():
+            result.name, result.type, result.shape = (
+                getattr(product.outputs[0], x) for x in ("name", "type", "shape")
+            )
+        product.outputs[0].replace_all_uses_with(result, replace_graph_outputs=True)
         self._graph.insert_before(product, nodes.made)
         self._graph.remove(product, safe=True)
         del self._graph.initializers[weight.name]

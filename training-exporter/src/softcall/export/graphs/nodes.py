@@ -80,20 +80,21 @@ def upstream(values: Iterable[ir.Value]) -> dict[ir.Value, None]:
 
 def serialized(model: ir.Model) -> onnx.ModelProto:
     """Return the rewritten model; weights are placed in the data file in the order of their use."""
-    _place_weights(model.graph)
+    values = [value.const_value for value in model.graph.initializers.values()]
+    place_weights(model.graph, next(v.location for v in values if isinstance(v, ir.ExternalTensor)))
     model.opset_imports[CONTRIBUTED] = 1
     return ir.serde.serialize_model(model)
 
 
-def _place_weights(graph: ir.Graph) -> None:
+def place_weights(graph: ir.Graph, file: str) -> None:
+    """Assign every weight its place in the data file, in the order of their use."""
     before = {v: v.const_value for v in graph.initializers.values()}
-    location = next(t.location for t in before.values() if isinstance(t, ir.ExternalTensor))
     read = dict.fromkeys(value for node in graph for value in node.inputs if value in before)
     offset = 0
     for weight in read:
         if before[weight] is None or isinstance(before[weight], ir.ExternalTensor):
             length = int(np.prod(weight.shape.numpy()) * weight.dtype.itemsize)
             weight.const_value = ir.ExternalTensor(
-                location, offset, length, weight.dtype, shape=weight.shape, name=weight.name
+                file, offset, length, weight.dtype, shape=weight.shape, name=weight.name
             )
             offset += -(-length // DATA_ALIGNMENT_BYTES) * DATA_ALIGNMENT_BYTES

@@ -1,6 +1,6 @@
 """The variants of a trunk on disk: their files, and how their weights follow from the base's own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,9 @@ from softcall.export.weights.int8 import int8_weights
 
 GRAPH_FILE = "trunk.onnx"
 DATA_FILE = "trunk.onnx.data"
+DECODE_FILE = "decode.onnx"
+LM_HEAD_FILE = "lm_head.onnx"
+LM_HEAD_DATA_FILE = "lm_head.onnx.data"
 SMOOTHING_FILE = "smoothing.safetensors"
 
 FILES = {
@@ -38,8 +41,46 @@ def write_variant_weights(
     `parameters` are the base's own by Hugging Face name, read one at a time.
     """
     graph = onnx.load(folder / GRAPH_FILE, load_external_data=False)
+    _write(f"write the {variant} weights", variant, graph, folder, parameters, architecture, console)
+
+
+def write_lm_head_weights(
+    variant: str,
+    folder: Path,
+    parameters: Mapping[str, np.ndarray],
+    architecture: Architecture,
+    console: Console,
+) -> None:
+    """Write `LM_HEAD_DATA_FILE` of a variant into `folder`, which has the variant's other files already.
+
+    It writes nothing where the head's weight is one of the trunk's.
+    """
+    graph = onnx.load(folder / LM_HEAD_FILE, load_external_data=False)
+    if _data_files(graph) == {LM_HEAD_DATA_FILE}:
+        told = f"write the {variant} vocabulary head"
+        _write(told, variant, graph, folder, parameters, architecture, console)
+
+
+def generation_files(lm_head: onnx.ModelProto) -> Sequence[str]:
+    """Return the files of a variant that it needs for writing texts alone; `lm_head` is its head's graph."""
+    return [DECODE_FILE, LM_HEAD_FILE, *_data_files(lm_head) - {DATA_FILE}]
+
+
+def _data_files(graph: onnx.ModelProto) -> set[str]:
+    return {info.location for info in external_weights(graph).values()}
+
+
+def _write(
+    told: str,
+    variant: str,
+    graph: onnx.ModelProto,
+    folder: Path,
+    parameters: Mapping[str, np.ndarray],
+    architecture: Architecture,
+    console: Console,
+) -> None:
     total = sum(info.length for info in external_weights(graph).values())
-    with step(console, f"write the {variant} weights", total) as advance:
+    with step(console, told, total) as advance:
         write_weights(graph, _weight(variant, graph, folder, parameters, architecture), folder, advance)
 
 

@@ -7,17 +7,22 @@ import io.softcall.SoftcallException.Reason;
 import io.softcall.inference.Classification;
 import io.softcall.inference.ClassificationRequest;
 import io.softcall.inference.Classifier;
+import io.softcall.inference.generation.Generation;
+import io.softcall.inference.generation.GenerationRequest;
+import io.softcall.inference.generation.Generator;
+import io.softcall.task.TaskName;
 import jakarta.inject.Singleton;
 import java.util.EnumMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
- * Classification for every protocol: authorises, admits and classifies requests, and counts outcomes. It knows no wire
+ * Classification and generation for every protocol: authorises, admits and answers requests, and counts outcomes. It knows no wire
  * format; each protocol's package reads requests and writes answers.
  */
 @Singleton
@@ -25,12 +30,14 @@ public class Endpoint {
 
     private final Keys keys;
     private final Classifier classifier;
+    private final Generator generator;
     private final Counter answered;
     private final Map<Reason, Counter> failed = new EnumMap<>(Reason.class);
 
-    Endpoint(Keys keys, Classifier classifier, MeterRegistry metrics) {
+    Endpoint(Keys keys, Classifier classifier, Generator generator, MeterRegistry metrics) {
         this.keys = keys;
         this.classifier = classifier;
+        this.generator = generator;
         this.answered = outcome(metrics, "ok");
         for (Reason reason : Reason.values()) {
             failed.put(reason, outcome(metrics, reason.name().toLowerCase(Locale.ROOT)));
@@ -45,7 +52,7 @@ public class Endpoint {
     }
 
     /**
-     * Admits a request, or refuses one that is not allowed, is malformed, or exceeds the queue. Does not block.
+     * Admits a request for classification, or refuses one that is not allowed, is malformed, or exceeds the queue. Does not block.
      *
      * @param authorization the caller's {@code Authorization} header
      * @param parse parses the protocol's request; called once the caller is known
@@ -55,12 +62,32 @@ public class Endpoint {
      */
     public <R> R admit(
             Optional<String> authorization, Supplier<R> parse, Function<R, ClassificationRequest> classification) {
+        return admit(
+                authorization,
+                parse,
+                classification,
+                ClassificationRequest::task,
+                request -> classifier.admit(request));
+    }
+
+    /** Admits a request for text, as {@link #admit} does one for classification. */
+    public <R> R admitText(
+            Optional<String> authorization, Supplier<R> parse, Function<R, GenerationRequest> generation) {
+        return admit(authorization, parse, generation, GenerationRequest::task, request -> generator.admit(request));
+    }
+
+    private <R, Q> R admit(
+            Optional<String> authorization,
+            Supplier<R> parse,
+            Function<R, Q> inner,
+            Function<Q, TaskName> task,
+            Consumer<Q> admission) {
         return counted(() -> {
             Keys.Caller caller = keys.caller(authorization);
             R parsed = parse.get();
-            ClassificationRequest request = classification.apply(parsed);
-            caller.require(request.task());
-            classifier.admit(request);
+            Q request = inner.apply(parsed);
+            caller.require(task.apply(request));
+            admission.accept(request);
             return parsed;
         });
     }
@@ -76,6 +103,23 @@ public class Endpoint {
             Classification answer = classifier.classify(admitted, cancellation);
             countAnswer();
             return answer;
+        });
+    }
+
+    /**
+     * Answers an admitted request for text.
+     *
+     * @param cancellation completes when nobody waits for the answer any more
+     * @param send sends the pieces of the answer, and returns when the last one has been sent
+     * @throws SoftcallException when there is no answer, or it ends too early
+     */
+    public void generate(GenerationRequest admitted, CompletableFuture<Void> cancellation, Consumer<Generation> send) {
+        counted(() -> {
+            try (Generation generation = generator.start(admitted, cancellation)) {
+                send.accept(generation);
+            }
+            countAnswer();
+            return null;
         });
     }
 

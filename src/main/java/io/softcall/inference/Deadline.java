@@ -9,7 +9,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
 /** The end of a call: its time limit, or its cancellation by the caller. */
-final class Deadline {
+public final class Deadline {
 
     private final Duration limit;
     private final long endNanos;
@@ -19,19 +19,19 @@ final class Deadline {
      * @param limit the time that the call may take from now
      * @param cancellation completes when the caller no longer waits for the answer
      */
-    Deadline(Duration limit, CompletableFuture<Void> cancellation) {
+    public Deadline(Duration limit, CompletableFuture<Void> cancellation) {
         this.limit = limit;
         this.endNanos = System.nanoTime() + limit.toNanos();
         this.cancellation = cancellation;
     }
 
     /** Returns the deadline as a value of {@link System#nanoTime}. */
-    long endNanos() {
+    public long endNanos() {
         return endNanos;
     }
 
     /** @throws SoftcallException {@code CANCELLED} if the caller has cancelled the call */
-    void check() {
+    public void check() {
         if (cancellation.isDone()) {
             throw new SoftcallException(Reason.CANCELLED, "the caller cancelled the call");
         }
@@ -43,7 +43,7 @@ final class Deadline {
      * @param from the source of the result, as error messages name it
      * @throws SoftcallException {@code DEADLINE_EXCEEDED}, {@code CANCELLED}, {@code STOPPING}, or the failure of the result
      */
-    <T> T await(CompletableFuture<T> future, String from) {
+    public <T> T await(CompletableFuture<T> future, String from) {
         try {
             CompletableFuture.anyOf(future, cancellation)
                     .get(Math.max(0, endNanos - System.nanoTime()), TimeUnit.NANOSECONDS);

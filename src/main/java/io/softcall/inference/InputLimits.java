@@ -10,13 +10,13 @@ import java.util.List;
 import java.util.OptionalInt;
 
 /** The limits of a request: inputs, characters and tokens. */
-final class InputLimits {
+public final class InputLimits {
 
     private final InferenceConfig.Limits limits;
     private final Tokenizer tokenizer;
     private final int maxPositions;
 
-    InputLimits(InferenceConfig.Limits limits, Tokenizer tokenizer, Model model) {
+    public InputLimits(InferenceConfig.Limits limits, Tokenizer tokenizer, Model model) {
         this.limits = limits;
         this.tokenizer = tokenizer;
         this.maxPositions = model.bundle().maxPositions();
@@ -39,7 +39,7 @@ final class InputLimits {
      *
      * @param name the name of the input in error messages
      */
-    void check(String name, List<String> texts) {
+    public void check(String name, List<String> texts) {
         for (String text : texts) {
             if (text.isBlank()) {
                 throw SoftcallException.invalid("%s has an empty text", name);

@@ -33,7 +33,7 @@ import java.util.function.Supplier;
  * A cache of the prefixes of recently called tasks, bounded in bytes. Each prefix is loaded or computed once per version.
  */
 @Singleton
-class Prefixes {
+public class Prefixes {
 
     /** The part of the heap for prompts whose prefixes are being made: their callers hold them, whatever the caches evict. */
     private static final int PART_OF_THE_HEAP = 8;
@@ -117,7 +117,7 @@ class Prefixes {
      * @param await waits for the future, which other callers may wait for too
      * @throws SoftcallException {@code OVERLOADED} if the prompts of waiting callers take too much memory
      */
-    Prefix acquire(StoredTask stored, Function<CompletableFuture<Prefix>, Prefix> await) {
+    public Prefix acquire(StoredTask stored, Function<CompletableFuture<Prefix>, Prefix> await) {
         return acquire(stored, await, true);
     }
 
@@ -204,6 +204,7 @@ class Prefixes {
     private CompletableFuture<Prefix> make(Prompt prompt) {
         return switch (prompt) {
             case KvPrompt(ReadyPrefix prefix) -> load(prefix);
+            case Prompt.None none -> CompletableFuture.supplyAsync(model::none, loader);
             case SoftPrompt soft -> soft.ready().map(this::load).orElseGet(() -> encode(soft));
         };
     }

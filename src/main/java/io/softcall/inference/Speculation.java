@@ -16,10 +16,10 @@ import java.util.function.Function;
  *
  * @param <A> work with one version
  */
-final class Speculation<A extends Speculation.Attempt> {
+public final class Speculation<A extends Speculation.Attempt> {
 
     /** Work with one version of a task. It keeps a failure until its result is requested. */
-    interface Attempt {
+    public interface Attempt {
 
         Task task();
 
@@ -33,12 +33,12 @@ final class Speculation<A extends Speculation.Attempt> {
      * @param staleness as in {@link Tasks.Validated}
      * @param fetchNanos the time until the store has validated or delivered the version
      */
-    record Validated<A>(A attempt, Optional<Duration> staleness, long fetchNanos) {}
+    public record Validated<A>(A attempt, Optional<Duration> staleness, long fetchNanos) {}
 
     private final Tasks tasks;
     private final Prefixes prefixes;
 
-    Speculation(Tasks tasks, Prefixes prefixes) {
+    public Speculation(Tasks tasks, Prefixes prefixes) {
         this.tasks = tasks;
         this.prefixes = prefixes;
     }
@@ -60,8 +60,13 @@ final class Speculation<A extends Speculation.Attempt> {
         }
     }
 
-    /** Begins the attempt with the stored version. When this returns, the call holds no prompt. */
-    private Validated<A> attempt(TaskName task, Deadline deadline, Function<StoredTask, A> begin) {
+    /**
+     * Begins the attempt with the stored version. When this returns, the call holds no prompt.
+     *
+     * @param begin as for {@link #run}
+     * @throws io.softcall.SoftcallException if the stored version is unavailable
+     */
+    public Validated<A> attempt(TaskName task, Deadline deadline, Function<StoredTask, A> begin) {
         long began = System.nanoTime();
         try (Tasks.Use use = tasks.revalidate(task)) {
             CompletableFuture<Long> fetchNanos = use.validated().thenApply(answer -> System.nanoTime() - began);

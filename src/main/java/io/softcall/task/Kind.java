@@ -60,10 +60,11 @@ public sealed interface Kind {
     /**
      * The task writes text.
      *
-     * @param template the template of completions, with one text; empty if the task was trained on the base's chat template
+     * @param template the template of completions, with one text; empty if the task takes no completions
+     * @param chat whether the task takes chats, for which the base has a template
      * @param defaults what a request may leave out
      */
-    record Generation(Optional<Template> template, Defaults defaults) implements Kind {
+    record Generation(Optional<Template> template, boolean chat, Defaults defaults) implements Kind {
 
         @Override
         public long heapBytes() {
@@ -71,11 +72,6 @@ public sealed interface Kind {
                     + defaults.stop().stream()
                             .mapToLong(text -> 2L * text.length())
                             .sum();
-        }
-
-        /** Returns whether the task takes chats, not completions. */
-        public boolean isChat() {
-            return template.isEmpty();
         }
     }
 

@@ -54,7 +54,7 @@ public record Task(
     }
 
     private String generationPath() {
-        return generation().isChat() ? "/v1/chat/completions" : "/v1/completions";
+        return generation().chat() ? "/v1/chat/completions" : "/v1/completions";
     }
 
     /** Estimates the bytes that this takes on the Java heap. */

@@ -17,6 +17,17 @@ public final class Template {
 
     private static final Pattern FIELD = Pattern.compile("\\{(text[12]?)}");
 
+    /** The text alone. */
+    public static final Template OF_TEXT = ofText();
+
+    private static Template ofText() {
+        try {
+            return new Template("{text}");
+        } catch (RefusedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
     private final String source;
     private final List<String> literals = new ArrayList<>();
     private final List<Integer> order = new ArrayList<>();

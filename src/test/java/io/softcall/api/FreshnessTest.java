@@ -9,6 +9,7 @@ import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.test.common.WithTestResource;
 import io.quarkus.test.common.http.TestHTTPResource;
 import io.quarkus.test.junit.QuarkusTest;
+import io.softcall.EditedArtifact;
 import io.softcall.S3Server;
 import io.softcall.Tiny;
 import jakarta.inject.Inject;
@@ -25,6 +26,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
 import org.junit.jupiter.api.Test;
 
 /** The answering prompt is the one that the store has when the call arrives. */
@@ -75,9 +77,19 @@ class FreshnessTest {
 
     @Test
     void noAnswerIsOlderThanTheStoreUnderSixteenCallersAndTwoHundredOverwrites() throws Exception {
+        race("fresh/race", Tiny.artifact("sentiment"), this::version);
+    }
+
+    /** The version of a text is that of its first token, which is computed before the store has answered. */
+    @Test
+    void noTextIsOlderThanTheStoreUnderSixteenStreamsAndTwoHundredOverwrites() throws Exception {
+        race("fresh/writer", EditedArtifact.writing("sentiment").bytes(), this::versionOfText);
+    }
+
+    private void race(String task, byte[] artifact, Function<String, String> versionOfAnswer) throws Exception {
         int overwrites = 200;
         List<String> versions = Collections.synchronizedList(new ArrayList<>());
-        versions.add(store.overwrite("fresh/race", variant(0)));
+        versions.add(store.overwrite(task, variant(artifact, 0)));
         AtomicInteger stored = new AtomicInteger(0);
         AtomicBoolean done = new AtomicBoolean();
         AtomicInteger answers = new AtomicInteger();
@@ -87,7 +99,7 @@ class FreshnessTest {
                 running.add(callers.submit(() -> {
                     while (!done.get()) {
                         int floor = stored.get();
-                        String version = version("fresh/race");
+                        String version = versionOfAnswer.apply(task);
                         // A version may answer before the overwrite that created it has returned to this test.
                         int index = awaitIndex(versions, version);
                         assertTrue(index >= floor, () -> "version %d answered, %d was stored".formatted(index, floor));
@@ -97,7 +109,7 @@ class FreshnessTest {
                 }));
             }
             for (int i = 1; i <= overwrites; i++) {
-                versions.add(store.overwrite("fresh/race", variant(i)));
+                versions.add(store.overwrite(task, variant(artifact, i)));
                 stored.set(i);
             }
             done.set(true);
@@ -127,11 +139,25 @@ class FreshnessTest {
         assertEquals(2, metrics.counter("softcall.prefix.encoded").count() - before);
     }
 
-    /** Returns the sentiment task with the lowest bits of the last value of its last tensor changed. */
     private static byte[] variant(int number) {
-        byte[] artifact = Tiny.artifact("sentiment");
-        artifact[artifact.length - 4] = (byte) number;
-        return artifact;
+        return variant(Tiny.artifact("sentiment"), number);
+    }
+
+    /** Returns a task with the lowest bits of the last value of its last tensor changed. */
+    private static byte[] variant(byte[] artifact, int number) {
+        byte[] changed = artifact.clone();
+        changed[changed.length - 4] = (byte) number;
+        return changed;
+    }
+
+    private String versionOfText(String task) {
+        return given().contentType("application/json")
+                .body(Map.of("model", task, "prompt", "x", "max_tokens", 4, "stream", true))
+                .post("/v1/completions")
+                .then()
+                .statusCode(200)
+                .extract()
+                .header("x-softcall-version");
     }
 
     private String version(String task) {

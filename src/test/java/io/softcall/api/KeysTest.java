@@ -70,6 +70,17 @@ class KeysTest {
                 .statusCode(200);
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"/v1/completions", "/v1/chat/completions"})
+    void textAsksForAKey(String path) {
+        given().contentType("application/json")
+                .body("{}")
+                .post(path)
+                .then()
+                .statusCode(401)
+                .header("www-authenticate", "Bearer");
+    }
+
     @Test
     void aKeySeesItsOwnTasks() {
         given().header("authorization", "Bearer acme-key")

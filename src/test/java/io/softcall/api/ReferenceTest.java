@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import io.smallrye.config.ConfigMappings.ConfigClass;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.api.kafka.KafkaConfig;
+import io.softcall.inference.generation.GenerationConfig;
 import io.softcall.inference.model.InferenceConfig;
 import io.softcall.jobs.run.JobsConfig;
 import io.softcall.store.StoreConfig;
@@ -27,7 +28,12 @@ class ReferenceTest {
     void everyConfigurationNameAndDefault() {
         Map<String, String> code = new TreeMap<>();
         for (Class<?> config : List.of(
-                StoreConfig.class, InferenceConfig.class, HttpConfig.class, JobsConfig.class, KafkaConfig.class)) {
+                StoreConfig.class,
+                InferenceConfig.class,
+                HttpConfig.class,
+                JobsConfig.class,
+                KafkaConfig.class,
+                GenerationConfig.class)) {
             ConfigClass.configClass(config).getProperties().forEach((name, value) -> {
                 // A list appears a second time, with its elements.
                 if (!name.contains("[")) code.put(name.replace("*", "NAME"), value == null ? "" : value);

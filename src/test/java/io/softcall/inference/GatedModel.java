@@ -1,6 +1,7 @@
 package io.softcall.inference;
 
 import io.softcall.inference.model.Bundle;
+import io.softcall.inference.model.Decoding;
 import io.softcall.inference.model.Device;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
@@ -148,6 +149,21 @@ public final class GatedModel implements Model {
         } catch (InterruptedException e) {
             throw new IllegalStateException(e);
         }
+    }
+
+    @Override
+    public Prefix none() {
+        return model.none();
+    }
+
+    @Override
+    public Optional<String> decodingObstacle() {
+        return model.decodingObstacle();
+    }
+
+    @Override
+    public Decoding decoding(int places, int positions) {
+        return model.decoding(places, positions);
     }
 
     @Override

@@ -16,11 +16,11 @@ import io.softcall.inference.model.Device;
 import io.softcall.inference.model.InferenceConfig;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
-import io.softcall.inference.onnx.LayerPrefixes;
 import io.softcall.inference.onnx.OnnxModel;
 import io.softcall.inference.onnx.PackedWeights;
 import io.softcall.inference.onnx.PartitionedTrunk;
-import io.softcall.inference.onnx.SessionResources;
+import io.softcall.inference.onnx.prefix.LayerPrefixes;
+import io.softcall.inference.onnx.session.SessionResources;
 import io.softcall.task.Kind;
 import io.softcall.task.KvPrompt;
 import io.softcall.task.LabelHead;
@@ -238,7 +238,10 @@ class PrefixesTest {
                 bundle.layers(),
                 bundle.kvHeads(),
                 bundle.headDim(),
+                bundle.vocabulary(),
                 bundle.maxPositions(),
+                bundle.eosTokenIds(),
+                bundle.chatTemplate(),
                 bundle.served(),
                 Optional.empty(),
                 bundle.tokenizer());

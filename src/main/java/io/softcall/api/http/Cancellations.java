@@ -3,7 +3,7 @@ package io.softcall.api.http;
 import io.vertx.ext.web.RoutingContext;
 import java.util.concurrent.CompletableFuture;
 
-/** Detects callers that close their connection before they are answered, for REST and functions. */
+/** Detects callers that close their connection before they are answered, for everything that is posted. */
 public final class Cancellations {
 
     private static final String KEY = Cancellations.class.getName();

@@ -6,17 +6,30 @@ import io.softcall.api.json.ClassifyResponse;
 import io.softcall.inference.Classification;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.inject.Singleton;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 
-/** Answers requests that {@link Admission} has admitted, for REST and Funqy. */
+/** Admits and answers requests for classification, for REST and Funqy. */
 @Singleton
-public class HttpClassification {
+public class HttpClassification implements Admission.Entrance {
 
     private final Endpoint endpoint;
 
     HttpClassification(Endpoint endpoint) {
         this.endpoint = endpoint;
+    }
+
+    @Override
+    public List<Paths> paths() {
+        return List.of(Paths.CLASSIFY, Paths.VLLM_CLASSIFY, Paths.CLASSIFY_TEXT);
+    }
+
+    @Override
+    public Object admit(Paths path, Optional<String> authorization, Supplier<byte[]> body) {
+        return endpoint.admit(authorization, () -> ClassifyRequest.parse(body.get()), ClassifyRequest::classification);
     }
 
     /** An answer, and the response headers with the version and the time of each stage. */
@@ -28,7 +41,7 @@ public class HttpClassification {
      * @throws io.softcall.SoftcallException when there is no answer
      */
     public Answer answer(RoutingContext context) {
-        ClassifyRequest request = Admission.of(context);
+        ClassifyRequest request = Admission.of(context, ClassifyRequest.class);
         Classification answer = endpoint.classify(request.classification(), Cancellations.of(context));
         return new Answer(ClassifyResponse.of(request, answer), headers(answer));
     }

@@ -7,16 +7,17 @@ import io.vertx.ext.web.Route;
 import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.enterprise.event.Observes;
+import jakarta.enterprise.inject.Instance;
 import jakarta.inject.Singleton;
 import java.util.Optional;
 
 /**
- * The handlers that a request passes before REST or Funqy, in this order. {@link HeaderDeadline} and
+ * The handlers that a request passes before REST, Funqy or {@code api.openai}, in this order. {@link HeaderDeadline} and
  * {@link MalformedRequests} come before all of them, on the connection.
  *
- * <p>A classification request is admitted twice. The first time is here on the event loop, before the request costs a
+ * <p>A request for labels or text is admitted twice. The first time is here on the event loop, before the request costs a
  * thread: under overload most requests are refused, and their refusal must be cheap. The second time is when it is
- * classified, because the queue may have filled in between, and because other protocols do not use this pipeline.
+ * answered, because the queue may have filled in between, and because other protocols do not use this pipeline.
  */
 @Singleton
 class HttpPipeline {
@@ -29,13 +30,21 @@ class HttpPipeline {
     private final Keys keys;
     private final RequestBodies bodies;
     private final Admission admission;
+    private final Instance<Admission.Entrance> entrances;
 
-    HttpPipeline(RouterErrors errors, Draining draining, Keys keys, RequestBodies bodies, Admission admission) {
+    HttpPipeline(
+            RouterErrors errors,
+            Draining draining,
+            Keys keys,
+            RequestBodies bodies,
+            Admission admission,
+            Instance<Admission.Entrance> entrances) {
         this.errors = errors;
         this.draining = draining;
         this.keys = keys;
         this.bodies = bodies;
         this.admission = admission;
+        this.entrances = entrances;
     }
 
     void register(@Observes Router router) {
@@ -45,8 +54,10 @@ class HttpPipeline {
         first(router.route(OPERATORS)).handler(this::requireAdmin);
         first(router.route()).method(HttpMethod.POST).handler(Cancellations::watch);
         first(router.route()).handler(bodies::read);
-        for (Paths path : Paths.CLASSIFICATION) {
-            first(router.post(path.template())).handler(admission::admit);
+        for (Admission.Entrance entrance : entrances) {
+            for (Paths path : entrance.paths()) {
+                first(router.post(path.template())).handler(context -> admission.admit(context, path, entrance));
+            }
         }
         router.get(OpenApi.PATH).produces(OpenApi.YAML).produces(OpenApi.JSON).handler(OpenApi::answer);
     }

@@ -10,6 +10,8 @@ public enum Paths {
     EVENTS(Paths.EVENTS_PATH, Methods.POSTED),
     CLASSIFY(Paths.CLASSIFY_PATH, Methods.POSTED),
     VLLM_CLASSIFY(Paths.VLLM_CLASSIFY_PATH, Methods.POSTED),
+    COMPLETIONS(Paths.COMPLETIONS_PATH, Methods.POSTED),
+    CHAT_COMPLETIONS(Paths.CHAT_COMPLETIONS_PATH, Methods.POSTED),
     CLASSIFY_TEXT("/" + Paths.CLASSIFY_FUNCTION, Methods.POSTED),
     JOBS(Paths.JOBS_PATH, Methods.POSTED),
     JOB(Paths.JOBS_PATH + "/{id}", Methods.READ_OR_DELETED),
@@ -21,6 +23,10 @@ public enum Paths {
     public static final String CLASSIFY_PATH = "/v1/classify";
 
     public static final String VLLM_CLASSIFY_PATH = "/classify";
+    /** OpenAI's paths. */
+    public static final String COMPLETIONS_PATH = "/v1/completions";
+
+    public static final String CHAT_COMPLETIONS_PATH = "/v1/chat/completions";
     /** The name of the Funqy function. */
     public static final String CLASSIFY_FUNCTION = "classify-text";
 
@@ -36,9 +42,6 @@ public enum Paths {
 
     private static final List<Paths> ALL = List.of(values());
 
-    /** Paths whose body is a request for classification. */
-    static final List<Paths> CLASSIFICATION = List.of(CLASSIFY, VLLM_CLASSIFY, CLASSIFY_TEXT);
-
     private final String template;
     private final List<String> methods;
 
@@ -48,7 +51,7 @@ public enum Paths {
     }
 
     /** Returns the path, with a name in braces in place of a variable part. */
-    String template() {
+    public String template() {
         return template;
     }
 

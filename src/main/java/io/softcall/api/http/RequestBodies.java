@@ -1,7 +1,5 @@
 package io.softcall.api.http;
 
-import io.micrometer.core.instrument.Gauge;
-import io.micrometer.core.instrument.MeterRegistry;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.api.HttpConfig;
@@ -13,8 +11,6 @@ import io.vertx.core.http.HttpServerRequest;
 import io.vertx.ext.web.RoutingContext;
 import io.vertx.ext.web.impl.RoutingContextInternal;
 import jakarta.inject.Singleton;
-import java.time.Duration;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 
 /**
@@ -29,18 +25,14 @@ class RequestBodies {
             () -> SoftcallException.invalid("the body is empty, expected JSON");
 
     private static final String CUT_OFF = RequestBodies.class.getName();
-    private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
     private static final int FIRST_BYTES = 1_024;
 
     private final HttpConfig config;
-    private final AtomicLong held = new AtomicLong();
+    private final HeldBytes held;
 
-    RequestBodies(HttpConfig config, MeterRegistry metrics) {
+    RequestBodies(HttpConfig config, HeldBytes held) {
         this.config = config;
-        Gauge.builder("softcall.http.body.bytes", held, AtomicLong::get)
-                .baseUnit("bytes")
-                .description("memory of the bodies of calls under way")
-                .register(metrics);
+        this.held = held;
     }
 
     void read(RoutingContext context) {
@@ -114,7 +106,7 @@ class RequestBodies {
             this.timer = context.vertx().setTimer(config.bodyTime().toMillis(), id -> fail(late()));
             context.addEndHandler(ended -> {
                 stop();
-                held.addAndGet(-body.length());
+                held.release(body.length());
             });
         }
 
@@ -124,13 +116,13 @@ class RequestBodies {
             }
             if (body.length() + (long) chunk.length() > config.maxBodyBytes().asLongValue()) {
                 fail(tooLarge());
-            } else if (held.get() + chunk.length() > config.maxHeldBytes().asLongValue()) {
-                fail(SoftcallException.overloaded(
-                        "the bodies of all calls together would be larger than softcall.http.max-held-bytes",
-                        RETRY_AFTER));
-            } else {
-                held.addAndGet(chunk.length());
+                return;
+            }
+            try {
+                held.hold(chunk.length());
                 body.appendBuffer(chunk);
+            } catch (SoftcallException e) {
+                fail(e);
             }
         }
 

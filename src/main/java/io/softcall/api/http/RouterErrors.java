@@ -5,6 +5,7 @@ import io.softcall.SoftcallException.Reason;
 import io.softcall.api.Errors;
 import io.softcall.api.Keys;
 import io.vertx.core.VertxException;
+import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClosedException;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpServerResponse;
@@ -51,17 +52,19 @@ public class RouterErrors {
         response.setStatusCode(Errors.status(problem.reason()))
                 // Quarkus's binding for Lambda recognises a text only by this spelling.
                 .putHeader("Content-Type", "application/json")
-                .end(JsonObject.mapFrom(Errors.body(
-                                problem,
-                                keys.isAdmin(
-                                        Optional.ofNullable(context.request().getHeader(HttpHeaders.AUTHORIZATION)))))
-                        .toBuffer());
+                .end(body(context, problem));
         if (unread) {
             // The rest of the body is not read. The delay lets the answer reach a caller that is still sending.
             context.vertx().setTimer(CLOSE_AFTER_MS, timer -> context.request()
                     .connection()
                     .close());
         }
+    }
+
+    /** Returns the body of an error, as JSON in one line. */
+    public Buffer body(RoutingContext context, SoftcallException problem) {
+        boolean admin = keys.isAdmin(Optional.ofNullable(context.request().getHeader(HttpHeaders.AUTHORIZATION)));
+        return JsonObject.mapFrom(Errors.body(problem, admin)).toBuffer();
     }
 
     private static SoftcallException problem(RoutingContext context) {

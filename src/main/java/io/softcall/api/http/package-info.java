@@ -1,2 +1,2 @@
-/** The HTTP server around REST and Funqy. {@code HttpPipeline} defines the order of the handlers. */
+/** The HTTP server around REST, Funqy and {@code api.openai}. {@code HttpPipeline} defines the order of the handlers. */
 package io.softcall.api.http;

@@ -1,10 +1,8 @@
 package io.softcall.api.json;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.JsonNodeType;
 import io.softcall.SoftcallException;
 import io.softcall.inference.ClassificationRequest;
-import io.softcall.task.TaskName;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -32,8 +30,6 @@ public record ClassifyRequest(
         boolean activation,
         Optional<String> id) {
 
-    private static final String REQUEST_ID = "request_id";
-    private static final int MAX_ID = 200;
     private static final String TOP_K = "top_k";
     private static final String MIN_SCORE = "min_score";
 
@@ -54,7 +50,7 @@ public record ClassifyRequest(
             "truncate_prompt_tokens",
             "truncation_side",
             "add_special_tokens",
-            REQUEST_ID);
+            "request_id");
 
     private static final Set<String> FIELDS = Stream.of(USED, ACTIVATION, IGNORED)
             .flatMap(Collection::stream)
@@ -67,84 +63,61 @@ public record ClassifyRequest(
 
     /** @throws SoftcallException {@code INVALID_REQUEST}, naming the field, its value and what is accepted */
     public static ClassifyRequest of(JsonNode body) {
-        if (body == null || !body.isObject()) {
-            throw SoftcallException.invalid(
-                    "the body is %s, expected a JSON object {\"model\": ..., \"input\": ...}", kind(body));
-        }
+        Fields fields = Fields.ofBody(body, "{\"model\": ..., \"input\": ...}");
         for (var field : body.properties()) {
             if (!FIELDS.contains(field.getKey())) {
                 throw SoftcallException.invalid(
-                        "field \"%s\" is not known, expected %s", shorten(field.getKey()), FIELDS);
+                        "field \"%s\" is not known, expected %s", Fields.shorten(field.getKey()), FIELDS);
             }
         }
         OptionalInt truncate = truncate(body);
-        refuseOtherTokens(body, truncate.isPresent());
+        refuseOtherTokens(fields, truncate.isPresent());
         return new ClassifyRequest(
-                new ClassificationRequest(task(body.path("model")), items(body.path("input")), truncate),
-                scores(body),
-                flag(body, "logits", false),
-                ACTIVATION.stream().allMatch(name -> flag(body, name, true)),
-                id(body.path(REQUEST_ID)));
+                new ClassificationRequest(fields.task(), items(body.path("input")), truncate),
+                scores(fields),
+                fields.flag("logits", false),
+                ACTIVATION.stream().allMatch(name -> fields.flag(name, true)),
+                fields.requestId());
     }
 
     /** Either of the bounds asks for scores, too. */
-    private static Optional<ScoreSelection> scores(JsonNode body) {
-        boolean all = flag(body, "scores", false);
-        JsonNode topK = body.path(TOP_K);
-        JsonNode minScore = body.path(MIN_SCORE);
-        if (isGiven(topK) && !(topK.isInt() && topK.intValue() >= 1)) {
+    private static Optional<ScoreSelection> scores(Fields body) {
+        boolean all = body.flag("scores", false);
+        JsonNode topK = body.get(TOP_K);
+        JsonNode minScore = body.get(MIN_SCORE);
+        if (Fields.isGiven(topK) && !(topK.isInt() && topK.intValue() >= 1)) {
             throw SoftcallException.invalid(
                     "%s is %s, expected a number of labels from 1 to %d",
-                    TOP_K, topK.isNumber() ? topK : kind(topK), Integer.MAX_VALUE);
+                    TOP_K, topK.isNumber() ? topK : Fields.kind(topK), Integer.MAX_VALUE);
         }
-        if (isGiven(minScore) && !(minScore.isNumber() && minScore.doubleValue() >= 0 && minScore.doubleValue() <= 1)) {
+        if (Fields.isGiven(minScore)
+                && !(minScore.isNumber() && minScore.doubleValue() >= 0 && minScore.doubleValue() <= 1)) {
             throw SoftcallException.invalid(
                     "%s is %s, expected a probability from 0 to 1",
-                    MIN_SCORE, minScore.isNumber() ? minScore : kind(minScore));
+                    MIN_SCORE, minScore.isNumber() ? minScore : Fields.kind(minScore));
         }
-        if (!isGiven(topK) && !isGiven(minScore)) {
+        if (!Fields.isGiven(topK) && !Fields.isGiven(minScore)) {
             return all ? Optional.of(new ScoreSelection.All()) : Optional.empty();
         }
         return Optional.of(new ScoreSelection.Best(
-                isGiven(topK) ? topK.intValue() : Integer.MAX_VALUE, isGiven(minScore) ? minScore.doubleValue() : 0));
+                Fields.isGiven(topK) ? topK.intValue() : Integer.MAX_VALUE,
+                Fields.isGiven(minScore) ? minScore.doubleValue() : 0));
     }
 
     /** Refuses other tokens than those of training: texts had no special tokens, and were cut at their end. */
-    private static void refuseOtherTokens(JsonNode body, boolean truncate) {
-        if (flag(body, "add_special_tokens", false)) {
+    private static void refuseOtherTokens(Fields body, boolean truncate) {
+        if (body.flag("add_special_tokens", false)) {
             throw SoftcallException.invalid(
                     "add_special_tokens is true, expected false: prompts are trained without them");
         }
-        JsonNode side = body.path("truncation_side");
-        if (isGiven(side) && !List.of("left", "right").contains(side.asText())) {
-            throw SoftcallException.invalid("truncation_side is %s, expected \"right\"", kind(side));
+        JsonNode side = body.get("truncation_side");
+        if (Fields.isGiven(side) && !List.of("left", "right").contains(side.asText())) {
+            throw SoftcallException.invalid("truncation_side is %s, expected \"right\"", Fields.kind(side));
         }
         if (truncate && side.asText().equals("left")) {
             throw SoftcallException.invalid(
                     "truncation_side is \"left\", expected \"right\": texts are cut at their end");
         }
-    }
-
-    private static Optional<String> id(JsonNode id) {
-        if (!isGiven(id)) {
-            return Optional.empty();
-        }
-        if (!id.isTextual() || id.textValue().isEmpty() || id.textValue().length() > MAX_ID) {
-            throw SoftcallException.invalid(
-                    "%s is %s, expected a text of 1 to %d characters", REQUEST_ID, kind(id), MAX_ID);
-        }
-        return Optional.of(RequestJson.repeatable(REQUEST_ID, id.textValue()));
-    }
-
-    private static boolean isGiven(JsonNode value) {
-        return !value.isMissingNode() && !value.isNull();
-    }
-
-    private static TaskName task(JsonNode model) {
-        if (!model.isTextual()) {
-            throw SoftcallException.invalid("model is %s, expected the name of a task", kind(model));
-        }
-        return new TaskName(model.textValue());
     }
 
     /** Reads a text, a list of texts, or a list of pairs. */
@@ -154,7 +127,7 @@ public record ClassifyRequest(
         }
         if (!input.isArray()) {
             throw SoftcallException.invalid(
-                    "input is %s, expected a text, a list of texts, or a list of pairs", kind(input));
+                    "input is %s, expected a text, a list of texts, or a list of pairs", Fields.kind(input));
         }
         List<List<String>> items = new ArrayList<>(input.size());
         for (JsonNode item : input) {
@@ -168,7 +141,7 @@ public record ClassifyRequest(
             } else {
                 throw SoftcallException.invalid(
                         "input[%d] is %s, expected a text or a pair [text1, text2]",
-                        items.size(), item.isArray() ? "a list of %d".formatted(item.size()) : kind(item));
+                        items.size(), item.isArray() ? "a list of %d".formatted(item.size()) : Fields.kind(item));
             }
         }
         return items;
@@ -176,41 +149,14 @@ public record ClassifyRequest(
 
     private static OptionalInt truncate(JsonNode body) {
         JsonNode value = body.path("truncate_prompt_tokens");
-        if (!isGiven(value)) {
+        if (!Fields.isGiven(value)) {
             return OptionalInt.empty();
         }
         if (!value.isInt() || value.intValue() == 0 || value.intValue() < -1) {
             throw SoftcallException.invalid(
                     "truncate_prompt_tokens is %s, expected a number of tokens, or -1 for as many as are accepted",
-                    value.isNumber() ? value : kind(value));
+                    value.isNumber() ? value : Fields.kind(value));
         }
         return OptionalInt.of(value.intValue() == -1 ? Integer.MAX_VALUE : value.intValue());
-    }
-
-    private static boolean flag(JsonNode body, String name, boolean otherwise) {
-        JsonNode value = body.path(name);
-        if (!isGiven(value)) {
-            return otherwise;
-        }
-        if (!value.isBoolean()) {
-            throw SoftcallException.invalid("%s is %s, expected true or false", name, kind(value));
-        }
-        return value.booleanValue();
-    }
-
-    private static String kind(JsonNode node) {
-        return switch (node == null ? JsonNodeType.MISSING : node.getNodeType()) {
-            case ARRAY -> "a list";
-            case OBJECT, POJO -> "an object";
-            case STRING -> "a text";
-            case NUMBER -> "the number " + shorten(node.asText());
-            case BOOLEAN -> node.asText();
-            case NULL -> "null";
-            case MISSING, BINARY -> "missing";
-        };
-    }
-
-    private static String shorten(String value) {
-        return value.length() <= 60 ? value : value.substring(0, 60) + "...";
     }
 }

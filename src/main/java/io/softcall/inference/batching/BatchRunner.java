@@ -4,7 +4,9 @@ import io.micrometer.core.instrument.DistributionSummary;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.softcall.SoftcallException;
 import io.softcall.inference.model.Model;
+import io.softcall.inference.model.Prefix;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.IntStream;
 import org.jboss.logging.Logger;
 
@@ -28,7 +30,7 @@ final class BatchRunner {
                 .register(metrics);
         this.threads = IntStream.range(0, threads)
                 .mapToObj(number ->
-                        Thread.ofPlatform().name("inference-" + number).daemon().unstarted(this::loop))
+                        Thread.ofPlatform().name("inference-" + number).daemon().unstarted(() -> loop(number)))
                 .toList();
     }
 
@@ -45,40 +47,74 @@ final class BatchRunner {
         }
     }
 
-    private void loop() {
+    private void loop(int thread) {
         try {
             while (!closed) {
-                Batch batch = batcher.next();
+                Optional<Batch> batch = batcher.next(thread);
                 long began = System.nanoTime();
-                compute(batch);
-                batcher.awaitCallers(batch, System.nanoTime() - began);
+                if (batch.isEmpty()) {
+                    batcher.step(thread);
+                    batcher.stepped(thread, System.nanoTime() - began);
+                } else {
+                    compute(batch.get());
+                    batcher.computed(thread, batch.get(), System.nanoTime() - began);
+                }
             }
         } catch (InterruptedException e) {
             // Only close() interrupts.
         }
         batcher.stop();
+        batcher.stop(thread);
     }
 
     private void compute(Batch batch) {
         long began = System.nanoTime();
         try {
-            float[][] hidden =
-                    model.forward(batch.inputs().stream().map(Input::sequence).toList(), batch.exclusive());
+            if (batch.chunk().isPresent()) {
+                Input input = batch.inputs().getFirst();
+                model.forward(List.of(input.chunk(batch.chunk().getAsInt())), batch.exclusive());
+                batcher.endedChunk(batch, System.nanoTime() - began);
+                return;
+            }
+            List<Kept> kept = batch.inputs().stream().map(Kept::new).toList();
+            float[][] hidden = model.forward(kept.stream().map(Kept::sequence).toList(), batch.exclusive());
             long nanos = System.nanoTime() - began;
             batchSizes.record(batch.size());
             for (int i = 0; i < hidden.length; i++) {
-                Input input = batch.inputs().get(i);
-                input.request()
-                        .put(
-                                input,
-                                new Output(hidden[i], began - input.request().submittedNanos(), nanos));
+                kept.get(i).put(new Output(hidden[i], began - kept.get(i).submittedNanos(), nanos));
             }
             batcher.ended(batch, nanos).forEach(QueuedRequest::complete);
         } catch (RuntimeException | Error e) {
             log(batch.size(), e);
             // A request fails as a whole, so its other inputs are dropped.
             batch.inputs().forEach(input -> batcher.fail(input.request(), e));
+            batch.inputs().forEach(Input::drop);
             batcher.ended(batch, System.nanoTime() - began);
+        }
+    }
+
+    /** An input with the keys and values that its forward pass gives, if its request wants them. */
+    private static final class Kept {
+
+        private final Input input;
+        private Optional<Prefix> kept = Optional.empty();
+
+        Kept(Input input) {
+            this.input = input;
+        }
+
+        Model.Sequence sequence() {
+            return input.sequence(input.request().listener().map(wanted -> prefix -> kept = Optional.of(prefix)));
+        }
+
+        long submittedNanos() {
+            return input.request().submittedNanos();
+        }
+
+        void put(Output output) {
+            input.release();
+            input.request().put(input, output);
+            kept.ifPresent(prefix -> input.request().listener().orElseThrow().computed(input.index(), output, prefix));
         }
     }
 

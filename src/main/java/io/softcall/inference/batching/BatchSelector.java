@@ -20,6 +20,11 @@ import java.util.stream.Stream;
  */
 record BatchSelector(int maxTokens, int maxPaddingTokens, int maxPrefixTokens) {
 
+    /** Returns the same bounds with fewer tokens in a batch. */
+    BatchSelector within(int tokens) {
+        return new BatchSelector(Math.min(maxTokens, tokens), maxPaddingTokens, maxPrefixTokens);
+    }
+
     /**
      * Selects inputs without removing them from the queue.
      *
@@ -32,14 +37,11 @@ record BatchSelector(int maxTokens, int maxPaddingTokens, int maxPrefixTokens) {
         Input leader = inTurn.getFirst();
         // The sort is stable, so among equally near inputs those with the earlier turn come first.
         List<Input> nearest = inTurn.stream()
-                .filter(input -> input.request().prefix().tokens()
-                        == leader.request().prefix().tokens())
+                .filter(input -> input.prefixTokens() == leader.prefixTokens())
                 .sorted(Comparator.comparingInt(
                         input -> input == leader ? -1 : Math.abs(input.tokens() - leader.tokens())))
                 .toList();
-        int most = Math.min(
-                maxInputs,
-                maxPrefixTokens / Math.max(1, leader.request().prefix().tokens()));
+        int most = Math.min(maxInputs, maxPrefixTokens / Math.max(1, leader.prefixTokens()));
         List<Input> batch = new ArrayList<>();
         int longest = leader.tokens();
         long tokens = 0;

@@ -14,6 +14,8 @@ import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -44,6 +46,12 @@ public class Batcher {
     private final FairQueue queue;
 
     private final DrainRate drainRate = new DrainRate();
+    private final TokenRate tokenRate = new TokenRate();
+    /** The work between batches; empty until text is first written. */
+    private Optional<Steps> steps = Optional.empty();
+    /** By how much steps are ahead of batches on each thread, in nanoseconds. */
+    private final long[] stepsAhead;
+
     private int computing;
     private boolean computingExclusively;
     /** The time when the last batch ended. */
@@ -64,6 +72,7 @@ public class Batcher {
         Device.Batching bounds = model.device().batching(config.batch());
         this.linger = linger;
         this.maxBatches = bounds.runs();
+        this.stepsAhead = new long[maxBatches];
         this.partitioned = model.device().isPartitioned() && maxBatches > 1;
         this.selector = new BatchSelector(bounds.tokens(), bounds.paddingTokens(), bounds.prefixTokens());
         this.queue = new FairQueue(bounds.queueRows());
@@ -83,7 +92,7 @@ public class Batcher {
      * @throws SoftcallException {@code OVERLOADED} if the queue has too few free places
      */
     public QueuedRequest submit(TaskName task, Prefix prefix, List<long[]> texts, long deadlineNanos) {
-        QueuedRequest request = new QueuedRequest(this, task, prefix, texts, deadlineNanos, true);
+        QueuedRequest request = new QueuedRequest(this, task, prefix, texts, deadlineNanos, true, Optional.empty());
         lock.lock();
         try {
             queue.requirePlaces(task, texts.size(), drainRate::timeFor);
@@ -116,8 +125,21 @@ public class Batcher {
      * @param texts as for {@link #submit}
      */
     public QueuedRequest submitBounded(TaskName task, Prefix prefix, List<long[]> texts) {
+        return submitBounded(task, prefix, texts, Optional.empty());
+    }
+
+    /**
+     * Queues inputs as {@link #submitBounded(TaskName, Prefix, List)} does, for a caller that wants the keys and values of each
+     * of them.
+     */
+    public QueuedRequest submitBounded(TaskName task, Prefix prefix, List<long[]> texts, OutputListener listener) {
+        return submitBounded(task, prefix, texts, Optional.of(listener));
+    }
+
+    private QueuedRequest submitBounded(
+            TaskName task, Prefix prefix, List<long[]> texts, Optional<OutputListener> listener) {
         QueuedRequest request =
-                new QueuedRequest(this, task, prefix, texts, System.nanoTime() + FOREVER.toNanos(), false);
+                new QueuedRequest(this, task, prefix, texts, System.nanoTime() + FOREVER.toNanos(), false, listener);
         lock.lock();
         try {
             enqueue(request);
@@ -158,6 +180,7 @@ public class Batcher {
     void drop(QueuedRequest request) {
         lock.lock();
         try {
+            request.drop();
             int dropped = queue.remove(request);
             if (dropped > 0) {
                 request.finish(dropped);
@@ -172,14 +195,54 @@ public class Batcher {
         request.fail(problem);
     }
 
-    /** Waits for inputs, and takes the next batch. */
-    Batch next() throws InterruptedException {
+    /** Returns the number of threads that compute batches, and do steps between them. */
+    public int threads() {
+        return maxBatches;
+    }
+
+    /** Lets the threads do steps between batches from now on. Called once. */
+    public void interleave(Steps work) {
+        lock.lock();
+        try {
+            steps = Optional.of(work);
+        } finally {
+            lock.unlock();
+        }
+        wakeForSteps();
+    }
+
+    /** Wakes the threads, because one of them has steps to do. */
+    public void wakeForSteps() {
+        lock.lock();
+        try {
+            arrived.signalAll();
+            changed.signalAll();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Waits for work of a thread. @return the next batch; empty if the thread is to do a step */
+    Optional<Batch> next(int thread) throws InterruptedException {
         lock.lockInterruptibly();
         try {
             while (true) {
                 expire();
-                if (queue.size() > 0 && !computingExclusively) {
-                    return begin();
+                boolean batch = queue.size() > 0 && !computingExclusively;
+                boolean step = hasStep(thread) && !computingExclusively;
+                if (batch && step && stepsAhead[thread] < 0) {
+                    // Another thread may be free for the batch.
+                    arrived.signal();
+                    return Optional.empty();
+                }
+                if (batch != step) {
+                    stepsAhead[thread] = 0;
+                }
+                if (batch) {
+                    return Optional.of(begin());
+                }
+                if (step) {
+                    return Optional.empty();
                 }
                 arrived.await();
             }
@@ -188,10 +251,20 @@ public class Batcher {
         }
     }
 
+    private boolean hasStep(int thread) {
+        return steps.isPresent() && steps.get().isReady(thread);
+    }
+
     private Batch begin() {
-        boolean exclusive = !partitioned || isSolitary();
+        boolean stepping = steps.isPresent() && steps.get().isActive();
+        boolean exclusive = !partitioned || !stepping && isSolitary();
         int share = partitioned ? Math.ceilDiv(queue.size(), maxBatches - computing) : queue.size();
-        Batch batch = new Batch(selector.select(queue.turns(), share), exclusive);
+        OptionalInt pause =
+                stepping ? OptionalInt.of(tokenRate.tokensIn(steps.get().maxPause())) : OptionalInt.empty();
+        BatchSelector bounded = pause.isPresent() ? selector.within(pause.getAsInt()) : selector;
+        List<Input> inputs = bounded.select(queue.turns(), share);
+        boolean chunked = pause.isPresent() && inputs.getFirst().tokens() > pause.getAsInt();
+        Batch batch = new Batch(inputs, chunked ? pause : OptionalInt.empty(), exclusive);
         queue.take(batch.inputs());
         computing++;
         computingExclusively = partitioned && exclusive;
@@ -221,18 +294,31 @@ public class Batcher {
         }
     }
 
+    /** Ends a chunk. The rest of its input comes next, unless its request was cancelled or has failed meanwhile. */
+    void endedChunk(Batch chunk, long nanos) {
+        Input input = chunk.inputs().getFirst();
+        lock.lock();
+        try {
+            ended(chunk.tokens(), nanos);
+            if (input.request().isDropped()) {
+                input.request().finish(1);
+                input.drop();
+                return;
+            }
+            queue.putBack(input);
+            arrived.signal();
+        } finally {
+            lock.unlock();
+        }
+    }
+
     /** Ends a batch. @return the requests whose last input was in it */
     List<QueuedRequest> ended(Batch batch, long nanos) {
+        int tokens = batch.tokens();
         lock.lock();
         try {
             drainRate.record(batch.size(), nanos / computing);
-            computing--;
-            idleSinceNanos = System.nanoTime();
-            changed.signalAll();
-            if (computingExclusively) {
-                computingExclusively = false;
-                arrived.signalAll();
-            }
+            ended(tokens, nanos);
             return batch.inputs().stream()
                     .map(Input::request)
                     .filter(request -> request.finish(1))
@@ -242,19 +328,57 @@ public class Batcher {
         }
     }
 
+    private void ended(int tokens, long nanos) {
+        tokenRate.record(tokens, nanos);
+        computing--;
+        idleSinceNanos = System.nanoTime();
+        changed.signalAll();
+        if (computingExclusively) {
+            computingExclusively = false;
+            arrived.signalAll();
+        }
+    }
+
+    /** Does a step of a thread. */
+    void step(int thread) {
+        steps.orElseThrow().step(thread);
+    }
+
+    /** Counts the time of a step. */
+    void stepped(int thread, long nanos) {
+        lock.lock();
+        try {
+            stepsAhead[thread] += nanos;
+            idleSinceNanos = System.nanoTime();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Counts the time of a batch, and waits for the next requests of its callers if there is no other work. */
+    void computed(int thread, Batch batch, long nanos) throws InterruptedException {
+        lock.lock();
+        try {
+            stepsAhead[thread] -= nanos;
+        } finally {
+            lock.unlock();
+        }
+        awaitCallers(thread, batch, nanos);
+    }
+
     /**
      * Waits for a short time for the next requests of the callers that a batch has answered, while other batches are computed.
      * These requests arrive one after the other. Without the wait, the first one would be computed alone, which costs more than
      * its share of a batch.
      */
-    void awaitCallers(Batch answered, long batchNanos) throws InterruptedException {
+    private void awaitCallers(int thread, Batch answered, long batchNanos) throws InterruptedException {
         if (!partitioned) {
             return;
         }
         lock.lockInterruptibly();
         try {
             long left = (long) (linger * batchNanos);
-            while (computing > 0 && queue.size() < answered.size() && left > 0) {
+            while (computing > 0 && queue.size() < answered.size() && left > 0 && !hasStep(thread)) {
                 left = changed.awaitNanos(left);
             }
         } finally {
@@ -266,6 +390,20 @@ public class Batcher {
     void stop() {
         waitingRequests()
                 .forEach(request -> fail(request, new SoftcallException(Reason.STOPPING, "the server is stopping")));
+    }
+
+    /** Ends the steps of a thread, because the server is stopping. */
+    void stop(int thread) {
+        interleaved().ifPresent(work -> work.stop(thread));
+    }
+
+    private Optional<Steps> interleaved() {
+        lock.lock();
+        try {
+            return steps;
+        } finally {
+            lock.unlock();
+        }
     }
 
     private List<QueuedRequest> waitingRequests() {

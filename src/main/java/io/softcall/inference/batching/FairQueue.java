@@ -92,13 +92,30 @@ final class FairQueue {
         removeEmpty();
     }
 
+    /**
+     * Puts an input back, of which a chunk was computed. Its turn is the next one: so few inputs at a time hold the keys and
+     * values of their chunks.
+     */
+    void putBack(Input input) {
+        QueuedRequest request = input.request();
+        Deque<QueuedRequest> requests = turns.getOrDefault(request.task(), new ArrayDeque<>());
+        requests.remove(request);
+        requests.addFirst(request);
+        turns.remove(request.task());
+        turns.putFirst(request.task(), requests);
+        request.waiting().addFirst(input);
+        count(request, 1);
+    }
+
     /** Removes all waiting inputs of a request. @return how many it had */
     int remove(QueuedRequest request) {
         int removed = request.waiting().size();
         if (removed > 0) {
+            List<Input> dropped = List.copyOf(request.waiting());
             request.waiting().clear();
             count(request, -removed);
             removeEmpty();
+            dropped.forEach(Input::drop);
         }
         return removed;
     }

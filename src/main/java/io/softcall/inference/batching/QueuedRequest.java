@@ -6,6 +6,7 @@ import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.Deque;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 
 /**
@@ -20,9 +21,11 @@ public final class QueuedRequest {
     private final long submittedNanos = System.nanoTime();
     private final long deadlineNanos;
     private final boolean takesPlaces;
+    private final Optional<OutputListener> listener;
     private final Deque<Input> waiting = new ArrayDeque<>();
     private final Output[] finished;
     private int unfinished;
+    private boolean dropped;
 
     private final CompletableFuture<List<Output>> outputs = new CompletableFuture<>();
 
@@ -30,6 +33,7 @@ public final class QueuedRequest {
      * @param texts the token ids of each input
      * @param deadlineNanos the value of {@link System#nanoTime} after which no input joins a batch
      * @param takesPlaces whether the inputs count towards the capacity of the queue
+     * @param listener gets each output with the keys and values of its input; empty if nobody wants those
      */
     QueuedRequest(
             Batcher batcher,
@@ -37,12 +41,14 @@ public final class QueuedRequest {
             Prefix prefix,
             List<long[]> texts,
             long deadlineNanos,
-            boolean takesPlaces) {
+            boolean takesPlaces,
+            Optional<OutputListener> listener) {
         this.batcher = batcher;
         this.task = task;
         this.prefix = prefix;
         this.deadlineNanos = deadlineNanos;
         this.takesPlaces = takesPlaces;
+        this.listener = listener;
         this.finished = new Output[texts.size()];
         this.unfinished = texts.size();
         for (int i = 0; i < texts.size(); i++) {
@@ -81,9 +87,22 @@ public final class QueuedRequest {
         return takesPlaces;
     }
 
+    Optional<OutputListener> listener() {
+        return listener;
+    }
+
     /** Returns the inputs that wait for a batch, in order; {@link FairQueue} removes them. */
     Deque<Input> waiting() {
         return waiting;
+    }
+
+    /** Records that no further input is to be computed. */
+    void drop() {
+        dropped = true;
+    }
+
+    boolean isDropped() {
+        return dropped;
     }
 
     /** Keeps an output until all are present. */

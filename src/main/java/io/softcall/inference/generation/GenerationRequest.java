@@ -21,6 +21,11 @@ public record GenerationRequest(TaskName task, List<Source> sources, int n, Opti
         sources = List.copyOf(sources);
     }
 
+    /** Returns the number of answers to all sources. */
+    public int answers() {
+        return Math.multiplyExact(sources.size(), n);
+    }
+
     /** What an answer continues. */
     public sealed interface Source {
 

@@ -104,6 +104,10 @@ public interface InferenceConfig {
         /** A folder for weights that are packed for this processor, which the next start maps; empty: beside the variant. */
         Optional<Path> cacheDir();
 
+        /** The name under which the base itself writes text, without a prompt; empty: it does not. */
+        @WithName("serve-as")
+        Optional<String> serveAs();
+
         /** Fingerprints of other bases; the operator vouches that their prompts fit this base. */
         Optional<Set<String>> accept();
     }

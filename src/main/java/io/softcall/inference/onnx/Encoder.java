@@ -3,6 +3,7 @@ package io.softcall.inference.onnx;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.inference.model.Prefix;
+import io.softcall.inference.onnx.prefix.PrefixForm;
 import io.softcall.task.SoftPrompt;
 import java.time.Duration;
 import java.util.Optional;

@@ -3,9 +3,12 @@ package io.softcall.inference.onnx;
 import ai.onnxruntime.OrtException;
 import io.softcall.SoftcallException;
 import io.softcall.inference.model.Bundle;
+import io.softcall.inference.model.Decoding;
 import io.softcall.inference.model.Device;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
+import io.softcall.inference.onnx.prefix.PrefixForm;
+import io.softcall.inference.onnx.session.SessionResources;
 import io.softcall.task.ReadyPrefix;
 import io.softcall.task.SoftPrompt;
 import java.time.Duration;
@@ -14,6 +17,7 @@ import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Supplier;
 import org.jboss.logging.Logger;
 
 /**
@@ -34,13 +38,11 @@ public final class OnnxModel implements Model {
     private final Device device;
     private final PrefixForm form;
     private final Optional<Encoder> encoder;
+    private final Optional<Supplier<Decoder>> decoderOpening;
+    /** Null until text is first written. Guarded by this object. */
+    private Decoder decoder;
 
-    /**
-     * @param served the open trunk of the served variant, on {@code device}; closed with this model
-     * @param form the form in which it takes prefixes; closed with this model
-     * @param resources the resources of the trunk that encodes prompts
-     * @param encoderIdle how long that trunk stays open after its last prompt
-     */
+    /** Makes a model that does not decode. */
     public OnnxModel(
             Bundle bundle,
             PartitionedTrunk served,
@@ -48,10 +50,29 @@ public final class OnnxModel implements Model {
             PrefixForm form,
             SessionResources resources,
             Duration encoderIdle) {
+        this(bundle, served, device, form, resources, encoderIdle, Optional.empty());
+    }
+
+    /**
+     * @param served the open trunk of the served variant, on {@code device}; closed with this model
+     * @param form the form in which it takes prefixes; closed with this model
+     * @param resources the resources of the trunk that encodes prompts
+     * @param encoderIdle how long that trunk stays open after its last prompt
+     * @param decoderOpening opens the graphs of decoding; empty if this model does not decode
+     */
+    public OnnxModel(
+            Bundle bundle,
+            PartitionedTrunk served,
+            Device device,
+            PrefixForm form,
+            SessionResources resources,
+            Duration encoderIdle,
+            Optional<Supplier<Decoder>> decoderOpening) {
         this.bundle = bundle;
         this.served = served;
         this.device = device;
         this.form = form;
+        this.decoderOpening = decoderOpening;
         this.encoder = bundle.encoder()
                 .filter(variant -> !variant.equals(bundle.served()))
                 .map(variant -> new Encoder(() -> Trunk.mapped(bundle, variant, resources), encoderIdle));
@@ -75,6 +96,11 @@ public final class OnnxModel implements Model {
         return encoder.isPresent()
                 ? encoder.get().encode(prompt, form)
                 : served.whole().encode(prompt, form);
+    }
+
+    @Override
+    public Prefix none() {
+        return zeros(0);
     }
 
     @Override
@@ -151,7 +177,53 @@ public final class OnnxModel implements Model {
     }
 
     @Override
-    public void close() {
+    public Optional<String> decodingObstacle() {
+        if (device != Device.CPU) {
+            return Optional.of("this server computes on a GPU, and text is written on processors only so far");
+        }
+        if (decoderOpening.isEmpty()) {
+            return Optional.of(
+                    "the base bundle has no graphs of decoding for the variant %s; `softcall base` of this version writes them"
+                            .formatted(bundle.served().name()));
+        }
+        return Optional.empty();
+    }
+
+    @Override
+    public Decoding decoding(int places, int positions) {
+        return new DecodingPlaces(decoder(), places, positions);
+    }
+
+    private synchronized Decoder decoder() {
+        if (decoder == null) {
+            long began = System.nanoTime();
+            Decoder opened = decoderOpening.orElseThrow().get();
+            try {
+                checkGolden(opened);
+            } catch (RuntimeException e) {
+                opened.close();
+                throw e;
+            }
+            decoder = opened;
+            LOG.infof("opened the graphs of decoding in %d ms", (System.nanoTime() - began) / 1_000_000);
+        }
+        return decoder;
+    }
+
+    private void checkGolden(Decoder opened) {
+        Prefix before = served.whole().goldenBeforeLast();
+        try {
+            opened.checkGolden(before);
+        } finally {
+            before.release();
+        }
+    }
+
+    @Override
+    public synchronized void close() {
+        if (decoder != null) {
+            decoder.close();
+        }
         encoder.ifPresent(Encoder::close);
         served.close();
         form.close();

@@ -3,6 +3,7 @@ package io.softcall.inference.onnx;
 import io.softcall.Sha256;
 import io.softcall.inference.memory.OnnxRuntime;
 import io.softcall.inference.model.Bundle;
+import io.softcall.inference.onnx.session.SessionResources;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
@@ -78,10 +79,14 @@ public record PackedWeights(Bundle.Variant variant, Optional<Path> folder) {
         }
     }
 
+    /** Returns the graph of the saved weights, which are beside it; empty if none are saved. */
+    Optional<Path> savedGraph() {
+        return folder.map(saved -> saved.resolve(GRAPH)).filter(Files::exists);
+    }
+
     /** Opens the saved weights once more; empty if none are saved, because another packed copy would take memory of its own. */
     public Optional<Trunk> openSaved(Bundle bundle, SessionResources resources) {
-        return folder.map(saved -> saved.resolve(GRAPH))
-                .filter(Files::exists)
+        return savedGraph()
                 .map(graph -> Trunk.saved(bundle, variant, resources, graph).checked());
     }
 

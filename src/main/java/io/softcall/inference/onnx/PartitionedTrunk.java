@@ -2,6 +2,8 @@ package io.softcall.inference.onnx;
 
 import io.softcall.inference.model.Device;
 import io.softcall.inference.model.Model;
+import io.softcall.inference.onnx.prefix.PrefixForm;
+import io.softcall.inference.onnx.session.OpeningThreads;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;

@@ -1,7 +1,6 @@
 package io.softcall.inference.onnx;
 
 import ai.onnxruntime.OnnxTensor;
-import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtLoggingLevel;
 import ai.onnxruntime.OrtSession;
@@ -13,6 +12,15 @@ import io.softcall.inference.model.Bundle;
 import io.softcall.inference.model.Device;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
+import io.softcall.inference.onnx.prefix.KeyOrder;
+import io.softcall.inference.onnx.prefix.LayerPrefixes;
+import io.softcall.inference.onnx.prefix.PagedPrefixes;
+import io.softcall.inference.onnx.prefix.PrefixForm;
+import io.softcall.inference.onnx.prefix.Present;
+import io.softcall.inference.onnx.session.ForwardFailure;
+import io.softcall.inference.onnx.session.Session;
+import io.softcall.inference.onnx.session.SessionInputs;
+import io.softcall.inference.onnx.session.SessionResources;
 import io.softcall.task.SoftPrompt;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -20,7 +28,6 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Set;
-import java.util.concurrent.locks.ReentrantReadWriteLock;
 
 /**
  * One variant's trunk in an ONNX Runtime session. docs/base-bundle.md has shapes and names. Safe for use by several threads.
@@ -35,15 +42,9 @@ public final class Trunk implements AutoCloseable {
     private final Bundle bundle;
     private final Bundle.Variant variant;
     private final Path graph;
-    private final OrtEnvironment environment = OnnxRuntime.environment();
-    private final OrtSession session;
+    private final Session session;
     private final KeyOrder keyOrder;
     private final List<String> presentNames;
-    /**
-     * Forward passes hold the read lock. Closing takes the write lock, because closing a session in use would crash the
-     * process.
-     */
-    private final ReentrantReadWriteLock inUse = new ReentrantReadWriteLock();
 
     /** The options in which the ways of opening a session differ. */
     private interface Settings {
@@ -55,16 +56,12 @@ public final class Trunk implements AutoCloseable {
         this.variant = variant;
         this.graph = graph;
         this.presentNames = LayerPrefixes.names(bundle, "present.");
-        try (SessionOptions options = new SessionOptions()) {
-            options.setIntraOpNumThreads(resources.threads());
-            options.addConfigEntry("session.intra_op.allow_spinning", resources.spinMicros() > 0 ? "1" : "0");
-            options.addConfigEntry("session.intra_op.spin_duration_us", Integer.toString(resources.spinMicros()));
-            options.setCPUArenaAllocator(resources.keepMemory());
-            // Lengths differ between forward passes, so the memory plan of one does not fit the next.
-            options.setMemoryPatternOptimization(false);
+        this.session = new Session(graph.toString(), resources, options -> {
             settings.apply(options);
-            this.session = environment.createSession(graph.toString(), options);
-            this.keyOrder = KeyOrder.of(session.getMetadata());
+            return OnnxRuntime.environment().createSession(graph.toString(), options);
+        });
+        try {
+            this.keyOrder = KeyOrder.of(session.metadata());
         } catch (OrtException e) {
             throw new IllegalStateException("cannot open the trunk %s: %s".formatted(graph, e.getMessage()), e);
         }
@@ -114,7 +111,7 @@ public final class Trunk implements AutoCloseable {
 
     /** Returns whether the graph takes prefixes as pages of a table. */
     public boolean isPaged() {
-        return PagedPrefixes.wantedBy(session.getInputNames());
+        return PagedPrefixes.wantedBy(session.inputs());
     }
 
     /** Returns the order in which the graph takes keys from pages. */
@@ -137,7 +134,7 @@ public final class Trunk implements AutoCloseable {
             inputs.floats(PROMPT, prompt.values(), 1, prompt.tokens(), bundle.hiddenSize());
             inputs.longs(LAST, new long[] {prompt.tokens() - 1L}, 1);
             putNoPrefix(inputs);
-            try (OrtSession.Result result = run(inputs, Set.copyOf(presentNames))) {
+            try (OrtSession.Result result = session.run(inputs, Set.copyOf(presentNames))) {
                 return form.keep(
                         prompt.tokens(), (i, to) -> to.put(present(result, i).getFloatBuffer()));
             }
@@ -187,22 +184,36 @@ public final class Trunk implements AutoCloseable {
             inputs.floats(PROMPT, new float[0], rows, 0, bundle.hiddenSize());
             inputs.longs(LAST, last, rows);
             form.give(prefixes, inputs);
-            try (OrtSession.Result result = run(inputs, Set.of(HIDDEN))) {
-                float[][] hidden = (float[][]) result.get(HIDDEN).orElseThrow().getValue();
-                return Arrays.copyOf(hidden, batch.size());
+            if (batch.stream().anyMatch(sequence -> sequence.kept().isPresent())) {
+                return forwardAndKeep(batch, inputs, length);
+            }
+            try (OrtSession.Result result = session.run(inputs, Set.of(HIDDEN))) {
+                return Arrays.copyOf(hidden(result), batch.size());
             }
         } catch (OrtException e) {
             throw ForwardFailure.of(batch.size(), e);
         }
     }
 
-    private OrtSession.Result run(SessionInputs inputs, Set<String> outputs) throws OrtException {
-        inUse.readLock().lock();
-        try {
-            return session.run(inputs.tensors(), outputs);
-        } finally {
-            inUse.readLock().unlock();
+    /** Computes a batch of which some sequences keep their keys and values. */
+    private float[][] forwardAndKeep(List<Model.Sequence> batch, SessionInputs inputs, int length) throws OrtException {
+        int tokens = batch.getFirst().prefix().tokens() + length;
+        try (Present present = new Present(bundle, presentNames, batch.size(), tokens);
+                OrtSession.Result result = session.run(inputs, Set.of(HIDDEN), present.tensors())) {
+            float[][] hidden = hidden(result);
+            for (int row = 0; row < batch.size(); row++) {
+                Model.Sequence sequence = batch.get(row);
+                if (sequence.kept().isPresent()) {
+                    int own = sequence.prefix().tokens() + sequence.ids().length;
+                    sequence.kept().get().accept(present.take(row, own));
+                }
+            }
+            return hidden;
         }
+    }
+
+    private static float[][] hidden(OrtSession.Result result) throws OrtException {
+        return (float[][]) result.get(HIDDEN).orElseThrow().getValue();
     }
 
     /** Checks what the graph does not check. A position out of range would silently read the neighbouring sequence. */
@@ -234,48 +245,44 @@ public final class Trunk implements AutoCloseable {
     /** @throws IllegalStateException if the trunk does not compute what PyTorch computed */
     private void checkGolden() {
         Bundle.Golden golden = variant.golden();
-        int prompt = golden.promptEmbeds().length;
-        float[] embeds = new float[prompt * bundle.hiddenSize()];
-        for (int token = 0; token < prompt; token++) {
-            System.arraycopy(golden.promptEmbeds()[token], 0, embeds, token * bundle.hiddenSize(), bundle.hiddenSize());
-        }
-        float[] hidden;
-        try (SessionInputs inputs = new SessionInputs()) {
-            inputs.longs(IDS, golden.inputIds(), 1, golden.inputIds().length);
-            inputs.floats(PROMPT, embeds, 1, prompt, bundle.hiddenSize());
-            inputs.longs(LAST, new long[] {prompt + golden.inputIds().length - 1L}, 1);
-            putNoPrefix(inputs);
-            try (OrtSession.Result result = run(inputs, Set.of(HIDDEN))) {
-                hidden = ((float[][]) result.get(HIDDEN).orElseThrow().getValue())[0];
-            }
+        try (SessionInputs inputs = goldenInputs(golden.inputIds());
+                OrtSession.Result result = session.run(inputs, Set.of(HIDDEN))) {
+            golden.requireHidden(hidden(result)[0], graph.toString());
         } catch (OrtException e) {
             throw new IllegalStateException("the trunk %s does not compute: %s".formatted(graph, e.getMessage()), e);
         }
-        double scale = 0;
-        double difference = 0;
-        for (int i = 0; i < hidden.length; i++) {
-            scale = Math.max(scale, Math.abs(golden.hidden()[i]));
-            // Math.max is not used, so that a NaN is kept and fails the check.
-            double here = Math.abs((double) hidden[i] - golden.hidden()[i]);
-            difference = here <= difference ? difference : here;
+    }
+
+    /** Returns the keys and values of the golden row without its last token. The caller owns the only reference. */
+    Prefix goldenBeforeLast() {
+        Bundle.Golden golden = variant.golden();
+        long[] ids = Arrays.copyOf(golden.inputIds(), golden.inputIds().length - 1);
+        int tokens = golden.promptEmbeds().length + ids.length;
+        try (SessionInputs inputs = goldenInputs(ids);
+                Present present = new Present(bundle, presentNames, 1, tokens)) {
+            session.run(inputs, Set.of(), present.tensors()).close();
+            return present.take(0, tokens);
+        } catch (OrtException e) {
+            throw new IllegalStateException("the trunk %s does not compute: %s".formatted(graph, e.getMessage()), e);
         }
-        if (!(difference <= golden.tolerance() * scale)) {
-            throw new IllegalStateException(
-                    "the trunk %s computes a hidden row that differs from the golden row by %.3g, and at most %.3g is allowed:"
-                                    .formatted(graph, difference, golden.tolerance() * scale)
-                            + " the weights are damaged, or ONNX Runtime computes wrongly on this processor");
+    }
+
+    private SessionInputs goldenInputs(long[] ids) throws OrtException {
+        float[][] rows = variant.golden().promptEmbeds();
+        float[] embeds = new float[rows.length * bundle.hiddenSize()];
+        for (int token = 0; token < rows.length; token++) {
+            System.arraycopy(rows[token], 0, embeds, token * bundle.hiddenSize(), bundle.hiddenSize());
         }
+        SessionInputs inputs = new SessionInputs();
+        inputs.longs(IDS, ids, 1, ids.length);
+        inputs.floats(PROMPT, embeds, 1, rows.length, bundle.hiddenSize());
+        inputs.longs(LAST, new long[] {rows.length + ids.length - 1L}, 1);
+        putNoPrefix(inputs);
+        return inputs;
     }
 
     @Override
     public void close() {
-        inUse.writeLock().lock();
-        try {
-            session.close();
-        } catch (OrtException e) {
-            throw new IllegalStateException(e);
-        } finally {
-            inUse.writeLock().unlock();
-        }
+        session.close();
     }
 }

@@ -10,15 +10,16 @@ import io.softcall.inference.model.Device;
 import io.softcall.inference.model.InferenceConfig;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Tokenizer;
-import io.softcall.inference.onnx.LayerPrefixes;
+import io.softcall.inference.onnx.Decoder;
 import io.softcall.inference.onnx.OnnxModel;
-import io.softcall.inference.onnx.OpeningThreads;
 import io.softcall.inference.onnx.PackedWeights;
-import io.softcall.inference.onnx.PagedPrefixes;
 import io.softcall.inference.onnx.PartitionedTrunk;
-import io.softcall.inference.onnx.PrefixForm;
-import io.softcall.inference.onnx.SessionResources;
 import io.softcall.inference.onnx.Trunk;
+import io.softcall.inference.onnx.prefix.LayerPrefixes;
+import io.softcall.inference.onnx.prefix.PagedPrefixes;
+import io.softcall.inference.onnx.prefix.PrefixForm;
+import io.softcall.inference.onnx.session.OpeningThreads;
+import io.softcall.inference.onnx.session.SessionResources;
 import jakarta.inject.Singleton;
 import java.util.Locale;
 import java.util.Optional;
@@ -144,7 +145,14 @@ public final class Opening {
                 serving.device(),
                 form,
                 resources,
-                config.prefix().encoderIdle());
+                config.prefix().encoderIdle(),
+                bundle.served()
+                        .decoding()
+                        .filter(graphs -> serving.device() == Device.CPU)
+                        .map(graphs -> () -> Decoder.open(
+                                bundle,
+                                PackedWeights.of(bundle.served(), config.base().cacheDir()),
+                                resources.shareOf(bounds.runs()))));
         serving.cuda().ifPresent(cuda -> model.warmUp(bounds));
         LOG.infof(
                 "base %s (%s, fingerprint %.12s) serves on ONNX Runtime, %s (%s); it reproduces the golden row, and took %d ms",

@@ -73,6 +73,11 @@ public final class Choices {
             return new Permitted.Only(ids);
         }
 
+        /** Returns whether a text continues with a token. */
+        public boolean continuesWith(int id) {
+            return node.next.containsKey(id);
+        }
+
         /**
          * Returns the position behind a token.
          *

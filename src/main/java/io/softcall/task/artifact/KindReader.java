@@ -102,7 +102,8 @@ final class KindReader {
                         "tensor %s is given, expected none: the kind \"generation\" has no labels", tensor);
             }
         }
-        return new Kind.Generation(isChat() ? Optional.empty() : Optional.of(completionTemplate()), defaults());
+        boolean chat = isChat();
+        return new Kind.Generation(chat ? Optional.empty() : Optional.of(completionTemplate()), chat, defaults());
     }
 
     private boolean isChat() throws RefusedException {
@@ -117,7 +118,7 @@ final class KindReader {
     }
 
     private Template completionTemplate() throws RefusedException {
-        Template template = isGiven(fields.path("template")) ? template() : new Template("{text}");
+        Template template = isGiven(fields.path("template")) ? template() : Template.OF_TEXT;
         if (template.fields() != 1) {
             throw new RefusedException("template \"%s\" has two texts, expected {text} once", template);
         }

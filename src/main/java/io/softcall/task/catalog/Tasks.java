@@ -12,6 +12,7 @@ import io.softcall.store.StoreConfig;
 import io.softcall.task.RefusedException;
 import io.softcall.task.Requirements;
 import io.softcall.task.StoredTask;
+import io.softcall.task.Task;
 import io.softcall.task.TaskName;
 import io.softcall.task.TaskPatterns;
 import io.softcall.task.artifact.ArtifactReader;
@@ -20,6 +21,8 @@ import jakarta.annotation.PreDestroy;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -62,6 +65,7 @@ public class Tasks {
     public record Validated(StoredTask stored, Optional<Duration> staleness) {}
 
     private final Store store;
+    private final OwnTask own;
     private final StoreConfig config;
     private final Loading loading;
     private final ArtifactReader reader;
@@ -71,17 +75,25 @@ public class Tasks {
     private final ConcurrentHashMap<TaskName, Revalidation> revalidations = new ConcurrentHashMap<>();
 
     private final RareLog refusals = new RareLog(LOG);
+    private final RareLog hidden = new RareLog(LOG);
     private final Duration sharedWait;
     private final ExecutorService executor = Executors.newThreadPerTaskExecutor(
             Thread.ofVirtual().name("revalidate-", 0).factory());
 
     @Inject
-    public Tasks(Store store, StoreConfig config, Loading loading, Requirements requirements) {
-        this(store, config, loading, requirements, System::nanoTime);
+    public Tasks(Store store, StoreConfig config, Loading loading, Requirements requirements, OwnTask own) {
+        this(store, config, loading, requirements, own, System::nanoTime);
     }
 
-    Tasks(Store store, StoreConfig config, Loading loading, Requirements requirements, LongSupplier nanoTime) {
+    Tasks(
+            Store store,
+            StoreConfig config,
+            Loading loading,
+            Requirements requirements,
+            OwnTask own,
+            LongSupplier nanoTime) {
         this.store = store;
+        this.own = own;
         this.config = config;
         this.loading = loading;
         this.reader = new ArtifactReader(requirements, Signers.of(config.signedBy()));
@@ -194,6 +206,11 @@ public class Tasks {
      * @return the caller closes it when it no longer needs the prompt
      */
     public Use revalidate(TaskName name) {
+        Optional<StoredTask> always = own.named(name);
+        if (always.isPresent()) {
+            Validated validated = new Validated(always.get(), Optional.empty());
+            return new Use(CompletableFuture.completedFuture(validated), () -> {});
+        }
         Known entry = known.getIfPresent(name);
         if (entry != null
                 && !entry.failing()
@@ -396,16 +413,34 @@ public class Tasks {
      * after a failure until the store answers again, because the result of the speculation would probably be discarded.
      */
     public Optional<StoredTask> cached(TaskName name) {
-        return Optional.ofNullable(known.getIfPresent(name))
+        return own.named(name).or(() -> Optional.ofNullable(known.getIfPresent(name))
                 .filter(entry -> !entry.failing())
                 .flatMap(entry -> entry.content() instanceof Content.Good(StoredTask stored)
                         ? Optional.of(stored)
-                        : Optional.empty());
+                        : Optional.empty()));
     }
 
-    /** Lists stored tasks as {@link TaskListing#list} does. */
+    /** Lists stored tasks as {@link TaskListing#list} does. The base's own task comes first. */
     public TaskListing.Page list(TaskPatterns patterns, String after, int limit) {
-        return new TaskListing(store, nanoTime).list(patterns, after, limit);
+        TaskListing.Page page = new TaskListing(store, nanoTime).list(patterns, after, limit);
+        if (own.task().isEmpty()) {
+            return page;
+        }
+        Task task = own.task().get().task();
+        List<TaskListing.Entry> entries = new ArrayList<>();
+        if (after.isEmpty() && patterns.fit(task.name())) {
+            entries.add(new TaskListing.Entry(task.name(), task.stored().orElseThrow()));
+        }
+        for (TaskListing.Entry entry : page.entries()) {
+            if (entry.name().equals(task.name())) {
+                hidden.warn(
+                        task.name(),
+                        "the stored task \"%s\" is hidden by softcall.base.serve-as".formatted(task.name()));
+            } else {
+                entries.add(entry);
+            }
+        }
+        return new TaskListing.Page(entries, page.next());
     }
 
     @PreDestroy

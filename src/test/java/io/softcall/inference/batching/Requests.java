@@ -3,6 +3,7 @@ package io.softcall.inference.batching;
 import io.softcall.inference.model.Prefix;
 import io.softcall.task.TaskName;
 import java.util.Arrays;
+import java.util.Optional;
 
 /** Requests that wait nowhere, for tests of what is done with them. */
 final class Requests {
@@ -33,6 +34,7 @@ final class Requests {
                 prefix,
                 Arrays.stream(lengths).mapToObj(long[]::new).toList(),
                 Long.MAX_VALUE,
-                takesPlaces);
+                takesPlaces,
+                Optional.empty());
     }
 }

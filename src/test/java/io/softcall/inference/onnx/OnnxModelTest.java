@@ -15,6 +15,9 @@ import io.softcall.inference.model.Bundle;
 import io.softcall.inference.model.Device;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
+import io.softcall.inference.onnx.prefix.LayerPrefixes;
+import io.softcall.inference.onnx.prefix.OnnxPrefix;
+import io.softcall.inference.onnx.session.SessionResources;
 import io.softcall.task.KvPrompt;
 import io.softcall.task.PrefixLayout;
 import io.softcall.task.Prompt;
@@ -190,7 +193,10 @@ class OnnxModelTest {
                 1,
                 1 << 24,
                 1 << 24,
+                tiny.vocabulary(),
                 tiny.maxPositions(),
+                tiny.eosTokenIds(),
+                tiny.chatTemplate(),
                 tiny.served(),
                 tiny.encoder(),
                 tiny.tokenizer());
@@ -333,6 +339,7 @@ class OnnxModelTest {
         return switch (prompt(task)) {
             case KvPrompt(ReadyPrefix prefix) -> model.load(prefix);
             case SoftPrompt prompt -> model.encode(prompt);
+            case Prompt.None none -> model.none();
         };
     }
 

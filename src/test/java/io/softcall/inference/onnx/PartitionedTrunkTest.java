@@ -9,6 +9,8 @@ import io.softcall.inference.model.Bundle;
 import io.softcall.inference.model.Device;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
+import io.softcall.inference.onnx.prefix.LayerPrefixes;
+import io.softcall.inference.onnx.session.SessionResources;
 import io.softcall.task.SoftPrompt;
 import java.nio.file.Path;
 import java.time.Duration;

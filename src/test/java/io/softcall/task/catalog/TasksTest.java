@@ -286,6 +286,7 @@ class TasksTest {
                 ConfigMappings.of(StoreConfig.class, settings),
                 new Loading(1 << 20, 1 << 20),
                 new Requirements("tiny-llama", Set.of(fingerprint), 64, 1_024, 2_048, LAYOUT, true),
+                new OwnTask(Optional.empty()),
                 nanos::get);
     }
 

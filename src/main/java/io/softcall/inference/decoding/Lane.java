@@ -1,0 +1,195 @@
+package io.softcall.inference.decoding;
+
+import io.softcall.inference.decoding.TokenChooser.State;
+import io.softcall.inference.model.Decoding;
+import io.softcall.inference.sampling.Workspace;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Supplier;
+import org.jboss.logging.Logger;
+
+/**
+ * Sequences that one thread decodes side by side. After each step sequences join, leave, or give up their places for a while
+ * (Yu et al. 2022, Orca). The sequences in places are the first ones without holes: the last one moves into a hole.
+ */
+final class Lane {
+
+    private static final Logger LOG = Logger.getLogger(Lane.class);
+
+    private final int places;
+    private final Supplier<Decoding> opening;
+    /** Sequences that wait for a place. Guarded by itself. */
+    private final Deque<DecodedSequence> waiting = new ArrayDeque<>();
+    /** The sequences in places. Only the thread of this lane uses it. */
+    private final List<DecodedSequence> placed = new ArrayList<>();
+    /** Null before the first sequence. Only the thread of this lane uses it. */
+    private Decoding decoding;
+
+    private Workspace workspace;
+
+    private final AtomicInteger load = new AtomicInteger();
+
+    /** @param opening allocates {@code places} places; called once, by the thread of this lane */
+    Lane(int places, Supplier<Decoding> opening) {
+        this.places = places;
+        this.opening = opening;
+    }
+
+    /** Returns the number of sequences here, waiting or not. */
+    int load() {
+        return load.get();
+    }
+
+    /** Returns the number of sequences that wait for a place. */
+    int waiting() {
+        synchronized (waiting) {
+            return waiting.size();
+        }
+    }
+
+    void add(DecodedSequence sequence) {
+        synchronized (waiting) {
+            waiting.addLast(sequence);
+            load.incrementAndGet();
+        }
+    }
+
+    private List<DecodedSequence> take(int most) {
+        List<DecodedSequence> taken = new ArrayList<>();
+        synchronized (waiting) {
+            while (!waiting.isEmpty() && taken.size() < most) {
+                taken.add(waiting.removeFirst());
+            }
+        }
+        return taken;
+    }
+
+    /** Lets sequences join and leave, and computes one token of each sequence in a place. */
+    void step() {
+        List<DecodedSequence> joining = List.of();
+        try {
+            if (decoding == null) {
+                decoding = opening.get();
+                workspace = new Workspace(decoding.vocabulary());
+            }
+            makeRoom();
+            joining = take(places - placed.size());
+            join(joining);
+            if (!placed.isEmpty()) {
+                decode();
+            }
+        } catch (RuntimeException | Error e) {
+            LOG.errorf(e, "a step of %d sequences failed", placed.size() + joining.size());
+            List<DecodedSequence> all = new ArrayList<>(placed);
+            joining.stream().filter(sequence -> !placed.contains(sequence)).forEach(all::add);
+            placed.clear();
+            all.forEach(sequence -> fail(sequence, e));
+        }
+    }
+
+    /** Takes the places of sequences that nobody wants, or that pause. */
+    private void makeRoom() {
+        for (int place = placed.size() - 1; place >= 0; place--) {
+            DecodedSequence sequence = placed.get(place);
+            State state = sequence.chooser().state();
+            if (state == State.PAUSED) {
+                sequence.leaveFor(decoding.copy(place, sequence.length()));
+                removeFrom(place);
+                load.decrementAndGet();
+                sequence.chooser().parked(sequence);
+            } else if (state == State.CANCELLED) {
+                removeFrom(place);
+                end(sequence);
+            }
+        }
+    }
+
+    private void join(List<DecodedSequence> joining) {
+        List<DecodedSequence> wanted = new ArrayList<>();
+        for (DecodedSequence sequence : joining) {
+            if (sequence.chooser().state() == State.CANCELLED) {
+                end(sequence);
+            } else {
+                wanted.add(sequence);
+            }
+        }
+        List<DecodedSequence> fresh =
+                wanted.stream().filter(DecodedSequence::isNew).toList();
+        if (!fresh.isEmpty()) {
+            float[] logits =
+                    decoding.logits(fresh.stream().map(DecodedSequence::hidden).toList());
+            for (int i = 0; i < fresh.size(); i++) {
+                if (!choose(fresh.get(i), logits, i)) {
+                    wanted.remove(fresh.get(i));
+                }
+            }
+        }
+        for (DecodedSequence sequence : wanted) {
+            sequence.enter(decoding, placed.size());
+            placed.add(sequence);
+        }
+    }
+
+    private void decode() {
+        long[] ids = placed.stream().mapToLong(DecodedSequence::last).toArray();
+        int[] lengths = placed.stream().mapToInt(DecodedSequence::length).toArray();
+        float[] logits = decoding.step(ids, lengths);
+        // From the last one, so that a sequence that moves into a hole has chosen already.
+        for (int place = placed.size() - 1; place >= 0; place--) {
+            placed.get(place).grow();
+            if (!choose(placed.get(place), logits, place)) {
+                removeFrom(place);
+            }
+        }
+    }
+
+    /** Chooses the next token of a sequence. Ends the sequence if there is none, or if choosing fails. */
+    private boolean choose(DecodedSequence sequence, float[] logits, int row) {
+        try {
+            if (sequence.choose(logits, row * decoding.vocabulary(), workspace)) {
+                return true;
+            }
+            end(sequence);
+        } catch (RuntimeException e) {
+            fail(sequence, e);
+        }
+        return false;
+    }
+
+    /** Closes the hole that a sequence leaves with the last one. */
+    private void removeFrom(int place) {
+        int last = placed.size() - 1;
+        if (place < last) {
+            decoding.move(last, place, placed.get(last).length());
+            placed.set(place, placed.get(last));
+        }
+        placed.removeLast();
+        decoding.clear(last);
+    }
+
+    private void end(DecodedSequence sequence) {
+        load.decrementAndGet();
+        sequence.release();
+        sequence.chooser().left();
+    }
+
+    private void fail(DecodedSequence sequence, Throwable problem) {
+        sequence.chooser().fail(problem);
+        end(sequence);
+    }
+
+    /** Fails all sequences. Called by the thread of this lane, or when it has ended. */
+    void stop(RuntimeException reason) {
+        List<DecodedSequence> all = new ArrayList<>(placed);
+        placed.clear();
+        all.addAll(take(Integer.MAX_VALUE));
+        all.forEach(sequence -> fail(sequence, reason));
+        if (decoding != null) {
+            decoding.close();
+            decoding = null;
+        }
+    }
+}
