@@ -113,7 +113,8 @@ class TaskGenerator implements Generator {
         try {
             attempt.check();
             deadline.await(attempt.events().begun(), "the model");
-            return new RunningGeneration(attempt, validated.staleness(), attempt.texts(), config.time(), stopTime, cancellation);
+            return new RunningGeneration(
+                    attempt, validated.staleness(), attempt.texts(), config.time(), stopTime, cancellation);
         } catch (RuntimeException e) {
             attempt.cancel();
             throw e;

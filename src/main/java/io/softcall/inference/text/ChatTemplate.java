@@ -10,6 +10,7 @@ import java.time.Clock;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * Turns chats into token ids with the base's {@code chat_template.jinja}, as transformers' {@code apply_chat_template} does. Only
@@ -20,20 +21,20 @@ public final class ChatTemplate implements AutoCloseable {
 
     private final Template template;
     private final GuardedTokenizer tokenizer;
-    private final String bos;
-    private final String eos;
+    private final Optional<String> bos;
+    private final Optional<String> eos;
 
     /**
      * Opens a second tokenizer, which takes a fraction of a second and some memory. So it is opened when the first chat comes.
      *
      * @param template the text of {@code chat_template.jinja}
-     * @param bos the template's {@code bos_token}; empty if the base has none
-     * @param eos the template's {@code eos_token}; empty if the base has none
+     * @param bos the template's variable {@code bos_token}; undefined if empty
+     * @param eos the template's variable {@code eos_token}; undefined if empty
      * @param tokenizer the base's {@code tokenizer.json}
      * @param clock tells the date to templates that ask for it
      * @throws SoftcallException {@code BASE_UNAVAILABLE} if the template cannot be parsed, or the tokenizer cannot be used
      */
-    public ChatTemplate(String template, String bos, String eos, Path tokenizer, Clock clock) {
+    public ChatTemplate(String template, Optional<String> bos, Optional<String> eos, Path tokenizer, Clock clock) {
         this.bos = bos;
         this.eos = eos;
         try {
@@ -75,8 +76,8 @@ public final class ChatTemplate implements AutoCloseable {
                         .map(message -> Map.of("role", message.role(), "content", tokenizer.guard(message.content())))
                         .toList());
         variables.put("add_generation_prompt", true);
-        variables.put("bos_token", bos);
-        variables.put("eos_token", eos);
+        bos.ifPresent(token -> variables.put("bos_token", token));
+        eos.ifPresent(token -> variables.put("eos_token", token));
         // transformers defines these, too.
         variables.put("tools", null);
         variables.put("documents", null);

@@ -139,7 +139,14 @@ class GenerationTest {
         List<String> choices = List.of(" yes", " no", " nobody", " never ever");
         for (int seed = 0; seed < 8; seed++) {
             String text = text(Map.of(
-                    "model", "writer", "prompt", "Is it?", "seed", seed, "structured_outputs", Map.of("choice", choices)));
+                    "model",
+                    "writer",
+                    "prompt",
+                    "Is it?",
+                    "seed",
+                    seed,
+                    "structured_outputs",
+                    Map.of("choice", choices)));
             assertTrue(choices.contains(text), text);
         }
     }
@@ -147,7 +154,10 @@ class GenerationTest {
     @Test
     void whatCannotBeAnsweredIsRefusedByName() {
         refused(Map.of("model", "writer", "prompt", ""), 400, "prompt[0] is empty");
-        refused(Map.of("model", "writer", "prompt", "a", "max_tokens", 401), 400, "max_tokens is 401, expected 1 to 400");
+        refused(
+                Map.of("model", "writer", "prompt", "a", "max_tokens", 401),
+                400,
+                "max_tokens is 401, expected 1 to 400");
         refused(Map.of("model", "writer", "prompt", List.of(9_999)), 400, "token id 9999");
         refused(Map.of("model", "chatter", "prompt", "a"), 400, "/v1/chat/completions");
         refused(Map.of("model", "writer", "prompt", "a ".repeat(1_100)), 422, "at most");
@@ -175,7 +185,11 @@ class GenerationTest {
     /** A base that was told wrong numbers is the fault of the stored prompt. */
     @Test
     void aPromptWithTooLargeValuesIsRefused() {
-        store.put("huge", EditedArtifact.writing("sentiment").fill("prompt_embeddings", 3e38f).bytes());
+        store.put(
+                "huge",
+                EditedArtifact.writing("sentiment")
+                        .fill("prompt_embeddings", 3e38f)
+                        .bytes());
         refused(Map.of("model", "huge", "prompt", "a"), 502, "huge");
         assertNothingIsLeft();
     }
@@ -187,10 +201,8 @@ class GenerationTest {
         try (ExecutorService callers = Executors.newFixedThreadPool(12)) {
             List<Future<Integer>> all = new ArrayList<>();
             for (int i = 0; i < 12; i++) {
-                all.add(callers.submit(() -> complete(call)
-                        .statusCode(200)
-                        .extract()
-                        .<Integer>path("usage.completion_tokens")));
+                all.add(callers.submit(
+                        () -> complete(call).statusCode(200).extract().<Integer>path("usage.completion_tokens")));
             }
             for (Future<Integer> one : all) {
                 assertEquals(200, one.get());

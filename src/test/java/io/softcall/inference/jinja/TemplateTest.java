@@ -54,6 +54,31 @@ class TemplateTest {
         return tests;
     }
 
+    /** The cases that Python is held to as well; training-exporter/tests/make_chat_templates.py writes them. */
+    @TestFactory
+    List<DynamicTest> everyGoldenConversation() throws Exception {
+        List<DynamicTest> tests = new ArrayList<>();
+        for (JsonNode one : read("chat-templates.json")) {
+            Map<String, Object> variables = new HashMap<>();
+            for (String token : List.of("bos_token", "eos_token")) {
+                if (one.path(token).isTextual()) {
+                    variables.put(token, one.path(token).asText());
+                }
+            }
+            Template template = new Template(one.path("template").asText(), CLOCK);
+            tests.add(DynamicTest.dynamicTest(one.path("name").asText(), () -> {
+                if (one.has("rendered")) {
+                    assertEquals(one.path("rendered").asText(), render(template, variables, one.path("messages")));
+                } else {
+                    assertTrue(assertThrows(
+                                    TemplateException.class, () -> render(template, variables, one.path("messages")))
+                            .isRaised());
+                }
+            }));
+        }
+        return tests;
+    }
+
     private static JsonNode read(String name) throws Exception {
         return new JsonMapper().readTree(RESOURCES.resolve(name).toFile());
     }
@@ -70,14 +95,16 @@ class TemplateTest {
     }
 
     private static String render(String template, JsonNode messages) {
-        Map<String, Object> variables = new HashMap<>();
+        return render(new Template(template, CLOCK), Map.of("bos_token", "<s>", "eos_token", "</s>"), messages);
+    }
+
+    private static String render(Template template, Map<String, Object> tokens, JsonNode messages) {
+        Map<String, Object> variables = new HashMap<>(tokens);
         variables.put("messages", new JsonMapper().convertValue(messages, List.class));
         variables.put("add_generation_prompt", true);
-        variables.put("bos_token", "<s>");
-        variables.put("eos_token", "</s>");
         variables.put("tools", null);
         variables.put("documents", null);
-        return new Template(template, CLOCK).render(variables);
+        return template.render(variables);
     }
 
     @Test

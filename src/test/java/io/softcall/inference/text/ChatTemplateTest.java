@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -33,7 +34,12 @@ class ChatTemplateTest {
     private static final int SPECIAL_TOKENS = 17;
 
     private static ChatTemplate open(String template) {
-        return new ChatTemplate(template, "<|im_start|>", "<|im_end|>", TOKENIZER, Clock.systemUTC());
+        return chat(template, TOKENIZER);
+    }
+
+    private static ChatTemplate chat(String template, Path tokenizer) {
+        return new ChatTemplate(
+                template, Optional.of("<|im_start|>"), Optional.of("<|im_end|>"), tokenizer, Clock.systemUTC());
     }
 
     private static ChatTemplate smollm2() throws Exception {
@@ -131,8 +137,7 @@ class ChatTemplateTest {
         Path file = folder.resolve("tokenizer.json");
         for (String json : List.of("[]", "{}", "not JSON", "{\"added_tokens\": [{\"id\": 1, \"content\": \"\"}]}")) {
             Files.writeString(file, json);
-            SoftcallException e =
-                    assertThrows(SoftcallException.class, () -> new ChatTemplate("", "", "", file, Clock.systemUTC()));
+            SoftcallException e = assertThrows(SoftcallException.class, () -> chat("", file));
             assertEquals(Reason.BASE_UNAVAILABLE, e.reason());
         }
     }
@@ -145,7 +150,7 @@ class ChatTemplateTest {
         Path file = folder.resolve("tokenizer.json");
         new JsonMapper().writeValue(file.toFile(), json);
         String template = "{{ messages[0].content }}  <|im_end|>\n\n";
-        try (ChatTemplate chat = new ChatTemplate(template + "a", "", "", file, Clock.systemUTC())) {
+        try (ChatTemplate chat = chat(template + "a", file)) {
             long[] ids = chat.encode(user("a"));
             assertEquals(3, ids.length);
             assertEquals(IM_END, ids[1]);
@@ -161,7 +166,7 @@ class ChatTemplateTest {
         ((ObjectNode) json.path("added_tokens").path(5)).put("id", 49_152);
         Path file = folder.resolve("tokenizer.json");
         new JsonMapper().writeValue(file.toFile(), json);
-        try (ChatTemplate chat = new ChatTemplate("{{ messages[0].content }}", "", "", file, Clock.systemUTC())) {
+        try (ChatTemplate chat = chat("{{ messages[0].content }}", file)) {
             assertArrayEquals(new long[] {49_152}, chat.encode(user("<think>")));
         }
     }
