@@ -168,7 +168,7 @@ final class Attempt implements Speculation.Attempt {
         List<Answer> answers = new ArrayList<>();
         for (int i = 0; i < reading.sampling().size(); i++) {
             TokenChoice choice = new TokenChoice(bundle, reading, i);
-            Answer answer = new Answer(texts.size(), choice, reading.maxTokens(), lanes, events::add, () -> {
+            Answer answer = new Answer(texts.size(), task, choice, reading.maxTokens(), lanes, events::add, () -> {
                 room.giveBack(tokens);
                 freed.run();
             });

@@ -193,6 +193,28 @@ class GenerationTest {
         assertNothingIsLeft();
     }
 
+    /** The tiny base's chat template is plain text. */
+    @Test
+    void chatsAreAnsweredWhereTheTaskWasTrainedOnThem() {
+        for (String task : List.of("chatter", "base")) {
+            given().contentType("application/json")
+                    .body(Map.of(
+                            "model",
+                            task,
+                            "messages",
+                            List.of(Map.of("role", "user", "content", "hello")),
+                            "max_tokens",
+                            5,
+                            "ignore_eos",
+                            true))
+                    .post("/v1/chat/completions")
+                    .then()
+                    .statusCode(200)
+                    .body("choices[0].message.role", is("assistant"))
+                    .body("usage.completion_tokens", is(5));
+        }
+    }
+
     @Test
     void answersWaitForRoomAndAllAreServed() throws Exception {
         Map<String, Object> call = Map.of(
