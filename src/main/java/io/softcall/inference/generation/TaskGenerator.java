@@ -105,6 +105,18 @@ class TaskGenerator implements Generator {
     @Override
     public Generation start(GenerationRequest request, CompletableFuture<Void> cancellation) {
         admit(request);
+        if (!streams.tryAcquire(request.answers())) {
+            throw overloaded(request);
+        }
+        try {
+            return answered(request, cancellation);
+        } catch (RuntimeException | Error e) {
+            streams.release(request.answers());
+            throw e;
+        }
+    }
+
+    private Generation answered(GenerationRequest request, CompletableFuture<Void> cancellation) {
         Deadline deadline = new Deadline(limits.callTime(), cancellation);
         Lanes open = lanes();
         Speculation.Validated<Attempt> validated =
@@ -114,7 +126,12 @@ class TaskGenerator implements Generator {
             attempt.check();
             deadline.await(attempt.events().begun(), "the model");
             return new RunningGeneration(
-                    attempt, validated.staleness(), attempt.texts(), config.time(), stopTime, cancellation);
+                    attempt,
+                    validated.staleness(),
+                    config.time(),
+                    stopTime,
+                    cancellation,
+                    () -> streams.release(request.answers()));
         } catch (RuntimeException e) {
             attempt.cancel();
             throw e;
@@ -137,12 +154,7 @@ class TaskGenerator implements Generator {
         Prefix prefix = prefixes.acquire(stored, future -> deadline.await(future, "the encoder"));
         try {
             deadline.check();
-            if (!streams.tryAcquire(request.answers())) {
-                throw overloaded(request);
-            }
-            for (RequestReader.Reading reading : readings) {
-                attempt.read(reading, prefix, streams::release);
-            }
+            attempt.read(readings, prefix);
         } finally {
             prefix.release();
         }
