@@ -1,7 +1,5 @@
 """Clients of others that write text, as they are published, against this repository's server.
 
-make test-clients COMPLETION_TASK=... CHAT_TASK=...
-
 OpenAI's SDKs for Python and Node, and LangChain, ask for the same text in each way that they know. All ways
 must give the same text, because each of them asks for the most probable tokens.
 """
