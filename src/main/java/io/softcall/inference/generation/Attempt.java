@@ -101,7 +101,7 @@ final class Attempt implements Speculation.Attempt {
         public void computed(int index, Output output, Prefix kept) {
             for (Answer answer : answers) {
                 kept.retain();
-                lanes.add(new DecodedSequence(answer, output.hidden(), kept));
+                lanes.add(new DecodedSequence(Attempt.this, answer, output.hidden(), kept));
             }
             kept.release();
         }

@@ -167,7 +167,7 @@ public record Bundle(
         }
         if (!(difference <= tolerance * scale)) {
             throw new IllegalStateException(
-                    "the graph %s computes %s that differ from the golden values by %.3g, and at most %.3g is allowed:"
+                    "the graph %s computes %s, which differ from the golden values by %.3g, and at most %.3g is allowed:"
                                     .formatted(graph, what, difference, tolerance * scale)
                             + " the weights are damaged, or ONNX Runtime computes wrongly on this processor");
         }

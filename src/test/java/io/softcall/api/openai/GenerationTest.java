@@ -42,7 +42,7 @@ class GenerationTest {
                     "softcall.base.serve-as",
                     "base",
                     "softcall.generation.streams",
-                    "12",
+                    "24",
                     "softcall.generation.max-tokens",
                     "400",
                     "softcall.generation.kv-bytes",
@@ -163,7 +163,7 @@ class GenerationTest {
                 Map.of("model", "writer", "prompt", "a ".repeat(600), "max_tokens", 300, "n", 12),
                 422,
                 "softcall.generation.kv-bytes");
-        refused(Map.of("model", "writer", "prompt", "a", "n", 13), 429, "softcall.generation.streams");
+        refused(Map.of("model", "writer", "prompt", "a", "n", 25), 429, "softcall.generation.streams");
         refused(Map.of("model", "absent", "prompt", "a"), 404, "absent");
         given().contentType("application/json")
                 .body(Map.of("model", "writer", "messages", List.of(Map.of("role", "user", "content", "a"))))

@@ -137,7 +137,7 @@ class LanesTest {
 
             @Override
             public void computed(int index, Output output, Prefix kept) {
-                lanes.add(new DecodedSequence(chooser, output.hidden(), kept));
+                lanes.add(new DecodedSequence(chooser, chooser, output.hidden(), kept));
             }
 
             @Override

@@ -1,23 +1,21 @@
-package io.softcall.inference.generation;
+package io.softcall.inference.text;
 
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.softcall.inference.model.Bundle;
-import io.softcall.inference.text.ChatMessage;
-import io.softcall.inference.text.ChatTemplate;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.time.Clock;
 import java.util.List;
 
 /** Turns chats into token ids with the base's chat template, which is opened at the first chat. */
-final class Chats {
+public final class Chats {
 
     private final Bundle bundle;
     /** Null before the first chat. Guarded by this object. */
     private ChatTemplate template;
 
-    Chats(Bundle bundle) {
+    public Chats(Bundle bundle) {
         this.bundle = bundle;
     }
 
@@ -27,7 +25,7 @@ final class Chats {
      * @throws SoftcallException {@code INVALID_REQUEST} if the base has no template, or its template refuses the messages;
      *     {@code BASE_UNAVAILABLE} if the template cannot be used
      */
-    long[] encode(List<ChatMessage> messages) {
+    public long[] encode(List<ChatMessage> messages) {
         return template().encode(messages);
     }
 
