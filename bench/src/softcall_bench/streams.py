@@ -194,9 +194,9 @@ class _Caller:
 
     def ask(self, request: bytes, tokens: int) -> Answer:
         """Send a request; returns its answer, which `read` goes on with."""
+        self.answer, self._tokens = Answer(time.perf_counter()), tokens
+        self._head = self._tail = self._latest = b""
         self.socket.sendall(request)
-        self.answer, self._tokens, self._head, self._tail = Answer(time.perf_counter()), tokens, b"", b""
-        self._latest = b""
         return self.answer
 
     def read(self) -> bool:
