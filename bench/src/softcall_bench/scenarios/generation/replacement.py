@@ -17,43 +17,55 @@ from softcall_bench.bench import Bench
 from softcall_bench.book import Key
 from softcall_bench.scenarios.generation import served
 from softcall_bench.scenarios.generation.served import STREAMS
-from softcall_bench.server import serving
+from softcall_bench.server import Server, serving
 from softcall_bench.streams import Answer, writing
 
 SCENARIO = "generation-replacement"
 TIMES, QUICK_TIMES = 200, 30
-EVERY_S = 0.15
+EVERY_S = 0.1
 TOKENS = 4
 """New tokens of an answer: few, so that many begin around each replacement."""
-DETAIL = f"replaced under {STREAMS} streams"
+KINDS = {served.SOFT: "a soft prompt", served.KV: "a KV prompt"}
+
+
+def replaced(task: str) -> str:
+    """The detail of a key for the replacements of a task of `KINDS`."""
+    return f"{KINDS[task]}, replaced under {STREAMS} streams"
 
 
 def run(bench: Bench) -> None:
     """Replace the object as a push does, all at once, and look at the version of each answer."""
     store = served.new_store(bench, SCENARIO)
-    versions = _versions(bench, QUICK_TIMES if bench.quick else TIMES)
     for variant in served.compact(bench):
-        file = store / served.SOFT / OBJECT
-        file.write_bytes(versions[0])
-        replaced_s = [float("-inf")]
         with serving(f"file:{store}", variant, f"{SCENARIO}-{variant}") as server:
-            with writing(server.port, served.prompts(bench, tokens=TOKENS), STREAMS) as under_way:
-                for content in versions[1:]:
-                    time.sleep(EVERY_S)
-                    _replace(file, content)
-                    replaced_s.append(time.perf_counter())
-                time.sleep(EVERY_S)
-        figures = _judge(under_way.flow.answers, versions, replaced_s)
-        bench.book.add(Key(SCENARIO, "softcall", variant, STREAMS, DETAIL), figures)
-        told = ", ".join(f"{name} {value:,.0f}" for name, value in figures.items())
-        bench.say(f"{variant}, {DETAIL}: {told}")
+            for task in KINDS:
+                versions = _versions(bench, task, QUICK_TIMES if bench.quick else TIMES)
+                _replace(store / task / OBJECT, versions[0])
+                figures = _measure(bench, server, store / task / OBJECT, task, versions)
+                key = Key(SCENARIO, "softcall", variant, STREAMS, replaced(task))
+                bench.book.add(key, figures)
+                told = ", ".join(f"{name} {value:,.0f}" for name, value in figures.items())
+                bench.say(f"{variant}, {key.detail}: {told}")
 
 
-def _versions(bench: Bench, replacements: int) -> list[bytes]:
-    """The objects of a task whose prompt begins with another vector each time."""
-    artifact = bench.workload.writer()
+def _measure(
+    bench: Bench, server: Server, file: Path, task: str, versions: Sequence[bytes]
+) -> dict[str, float]:
+    replaced_s = [float("-inf")]
+    with writing(server.port, served.prompts(bench, task, tokens=TOKENS), STREAMS) as under_way:
+        for content in versions[1:]:
+            time.sleep(EVERY_S)
+            _replace(file, content)
+            replaced_s.append(time.perf_counter())
+        time.sleep(EVERY_S)
+    return _judge(under_way.flow.answers, versions, replaced_s)
+
+
+def _versions(bench: Bench, task: str, replacements: int) -> list[bytes]:
+    """The objects of a task whose prompt's numbers are in other places each time."""
+    artifact = bench.workload.writer(kv=task == served.KV)
     return [
-        replace(artifact, prompt=np.roll(artifact.prompt, number, axis=1)).to_bytes()
+        replace(artifact, prompt=np.roll(artifact.prompt, number, axis=0 if task == served.KV else 1)).to_bytes()
         for number in range(replacements + 1)
     ]
 

@@ -60,10 +60,7 @@ def _write(bench: Bench, store: Path, count: int) -> list[str]:
 
 def _call_each_once(bench: Bench, server: Server, names: list[str]) -> None:
     def call(name: str) -> None:
-        body = {"model": name, "prompt": bench.workload.texts[0].text, "max_tokens": 1}
-        answer = server.ask("POST", "/v1/completions", body)
-        if answer.status != 200:
-            raise server.failed(f"{name} was answered with {answer.status} {answer.body}")
+        server.require_text(name, bench.workload.texts[0].text, max_tokens=1)
 
     with ThreadPoolExecutor(STREAMS) as pool:
         list(pool.map(call, names))
