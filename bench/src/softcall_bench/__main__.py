@@ -76,7 +76,9 @@ def _tell_run(console: Console, results: Path, page: Path | None) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="softcall_bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    parser.add_argument("--only", type=_names, metavar="NAMES", help=f"some of {','.join([*SCENARIOS, *GROUPS])}")
+    parser.add_argument(
+        "--only", type=_names, metavar="NAMES", help=f"some of {','.join([*SCENARIOS, *GROUPS])}"
+    )
     parser.add_argument(
         "--cores", type=_numbers, metavar="N,M", help="what is measured has these, all else the others"
     )

@@ -1,7 +1,7 @@
 """Streams of text: callers that read server-sent events, with the time at which each event came.
 
-One thread reads all streams, and looks for the beginnings of events alone, because it may share the cores with
-the server that is measured.
+One thread reads all streams, and looks for the beginnings of events alone, because it may share the cores
+with the server that is measured.
 """
 
 import contextlib
@@ -236,7 +236,8 @@ class _Caller:
 def writing(port: int, prompts: Prompts, streams: int, staggered: bool = True) -> Iterator[Writing]:
     """Let streams ask one after the other for as long as the block lasts, over a connection each.
 
-    When the block begins they have settled, see `Writing.start`. At its end they hang up. Raises `LoadFailed`.
+    When the block begins they have settled, see `Writing.start`. At its end they hang up.
+    Raises `LoadFailed`.
     """
     under_way = Writing(port, prompts, streams, staggered)
     try:

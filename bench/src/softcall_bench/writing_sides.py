@@ -1,7 +1,7 @@
 """The sides that write text in a process of their own: llama.cpp, PEFT's `generate`, bare ONNX Runtime.
 
-A side takes rows of token ids, all of one length, reads them, and writes new tokens behind each: the most probable
-ones, whatever they are.
+A side takes rows of token ids, all of one length, reads them, and writes new tokens behind each: the most
+probable ones, whatever they are.
 """
 
 import ctypes
@@ -107,9 +107,7 @@ def llama_writer(tokens: int) -> Run:
 
     def run(rows: Rows):
         kind = (len(rows), len(rows[0]))
-        model.write(
-            rows, tokens, best.of(kind, options, lambda each: model.write(rows, TRIED_TOKENS, each))
-        )
+        model.write(rows, tokens, best.of(kind, options, lambda each: model.write(rows, TRIED_TOKENS, each)))
 
     return run
 

@@ -150,7 +150,9 @@ def _torch(bench: Bench, data: E2e | None) -> dict[Row, TorchAnswer]:
             written = torch_answers.behind(bench, data.adapters / name, texts)
             answers |= {Row(name, text): each for text, each in zip(texts, written, strict=True)}
     sentences = bench.workload.sentences
-    asked = [text.text for text in sentences[:: len(sentences) // CHATS]][: QUICK_ROWS if bench.quick else CHATS]
+    asked = [text.text for text in sentences[:: len(sentences) // CHATS]][
+        : QUICK_ROWS if bench.quick else CHATS
+    ]
     written = torch_answers.chats(bench, asked, CHAT_TOKENS)
     return answers | {Row(CHAT, text): each for text, each in zip(asked, written, strict=True)}
 

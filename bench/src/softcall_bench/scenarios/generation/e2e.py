@@ -1,6 +1,7 @@
 """The data set E2E (descriptions of restaurants), and prompts for it that others have trained.
 
-Neither is a part of this repository: $SOFTCALL_ADAPTERS and $SOFTCALL_DATA name the folders that have `e2e_nlg`.
+Neither is a part of this repository: $SOFTCALL_ADAPTERS and $SOFTCALL_DATA name the folders that have
+`e2e_nlg`.
 """
 
 import json
@@ -49,7 +50,12 @@ class E2e:
     def push(self, store: Path) -> None:
         """Put both prompts into a file store, as tasks of their names; raises `SideFailed`."""
         for name in (SOFT, KV):
-            command = [str(Path(sys.executable).with_name("softcall")), "push", str(self.adapters / name), name]
+            command = [
+                str(Path(sys.executable).with_name("softcall")),
+                "push",
+                str(self.adapters / name),
+                name,
+            ]
             command += ["--store", f"file:{store}", "--base", str(BASE), "--kind", "generation"]
             command += ["--template", TEMPLATE, "--max-tokens", str(MAX_TOKENS), "--temperature", "0"]
             done = subprocess.run(command, capture_output=True, text=True, check=False)

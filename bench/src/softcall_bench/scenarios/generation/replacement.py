@@ -4,7 +4,6 @@ An answer that was asked for after a replacement must not come from an older ver
 """
 
 import hashlib
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -65,7 +64,9 @@ def _versions(bench: Bench, task: str, replacements: int) -> list[bytes]:
     """The objects of a task whose prompt's numbers are in other places each time."""
     artifact = bench.workload.writer(kv=task == served.KV)
     return [
-        replace(artifact, prompt=np.roll(artifact.prompt, number, axis=0 if task == served.KV else 1)).to_bytes()
+        replace(
+            artifact, prompt=np.roll(artifact.prompt, number, axis=0 if task == served.KV else 1)
+        ).to_bytes()
         for number in range(replacements + 1)
     ]
 
@@ -73,7 +74,7 @@ def _versions(bench: Bench, task: str, replacements: int) -> list[bytes]:
 def _replace(file: Path, content: bytes) -> None:
     new = file.with_suffix(".new")
     new.write_bytes(content)
-    os.replace(new, file)
+    new.replace(file)
 
 
 def _judge(
@@ -86,7 +87,7 @@ def _judge(
     stored = [int(np.searchsorted(replaced_s, answer.sent_s)) - 1 for answer in begun]
     return {
         "answers": len(begun),
-        "stale": sum(each < least for each, least in zip(found, stored, strict=True)),
+        "stale": sum(0 <= each < least for each, least in zip(found, stored, strict=True)),
         "unknown": found.count(-1),
         "replacements": len(versions) - 1,
         "versions_seen": len(set(found)),

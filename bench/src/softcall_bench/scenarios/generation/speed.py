@@ -92,13 +92,17 @@ def _llama(bench: Bench, stack: contextlib.ExitStack) -> Side | None:
     return side
 
 
-def _others(cores_: str, variants: tuple[str, ...], stack: contextlib.ExitStack) -> dict[tuple[str, str], Side]:
-    """Sides that one core is enough for: there the load has cores of its own, and costs the server nothing."""
+def _others(
+    cores_: str, variants: tuple[str, ...], stack: contextlib.ExitStack
+) -> dict[tuple[str, str], Side]:
+    """Sides of one core alone: there the load has other cores, and costs the server nothing."""
     if cores_ != ONE:
         return {}
     others = {("generate", ""): stack.enter_context(Side(writing_sides.peft_generate, NEW_TOKENS))}
     return others | {
-        ("onnxruntime", variant): stack.enter_context(Side(writing_sides.bare_onnx_writer, variant, NEW_TOKENS))
+        ("onnxruntime", variant): stack.enter_context(
+            Side(writing_sides.bare_onnx_writer, variant, NEW_TOKENS)
+        )
         for variant in variants
     }
 
@@ -130,7 +134,9 @@ class _Scene:
                 elif ("onnxruntime", variant) in self.others:
                     steps.append(lambda variant=variant: self._side("onnxruntime", variant))
             if self.llama is not None:
-                steps.append(lambda streams=streams: self._wrote(self.llama, "llama.cpp", "", streams, in_line=True))
+                steps.append(
+                    lambda streams=streams: self._wrote(self.llama, "llama.cpp", "", streams, in_line=True)
+                )
         if ("generate", "") in self.others and round_ < GENERATE_ROUNDS:
             steps.append(lambda: self._side("generate", ""))
         return steps

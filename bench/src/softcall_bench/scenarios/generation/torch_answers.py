@@ -28,6 +28,9 @@ class TorchAnswer:
     gaps: tuple[float, ...]
 
 
+Write = Callable[[str], TorchAnswer]
+
+
 def behind(bench: Bench, adapter: Path, texts: Sequence[str]) -> list[TorchAnswer]:
     """What PEFT writes behind a prompt of E2E for each text."""
     learnt = hashlib.sha256()
@@ -52,7 +55,8 @@ class _Kept:
         self._bench, self._name = bench, name
         self._file = RESULTS / "torch-answers" / f"{digest[:16]}.jsonl"
 
-    def answers(self, texts: Sequence[str], make: Callable[[], Callable[[str], TorchAnswer]]) -> list[TorchAnswer]:
+    def answers(self, texts: Sequence[str], make: Callable[[], Write]) -> list[TorchAnswer]:
+        """What is kept; `make` gives what writes all else, and is called only if there is any."""
         known = self._read()
         if missing := [text for text in texts if text not in known]:
             self._bench.say(f"{self._name} answers {len(missing)} texts; {self._file} keeps them")
@@ -76,7 +80,7 @@ class _Kept:
         return {row["text"]: TorchAnswer(tuple(row["ids"]), tuple(row["gaps"])) for row in rows}
 
 
-def _peft(adapter: Path) -> Callable[[str], TorchAnswer]:
+def _peft(adapter: Path) -> Write:
     from peft import PeftModel
 
     from softcall.base.source import Source
@@ -91,7 +95,7 @@ def _peft(adapter: Path) -> Callable[[str], TorchAnswer]:
     return write
 
 
-def _chat(max_tokens: int) -> Callable[[str], TorchAnswer]:
+def _chat(max_tokens: int) -> Write:
     from transformers import AutoTokenizer
 
     from softcall.base.default_base import fetch
