@@ -22,7 +22,7 @@ from softcall_bench.object_store import ObjectStoreFailed
 from softcall_bench.programs import ProgramMissing
 from softcall_bench.publish import PAGE, publish
 from softcall_bench.report import report
-from softcall_bench.scenarios import SCENARIOS
+from softcall_bench.scenarios import GROUPS, SCENARIOS
 from softcall_bench.sides import SideFailed
 from softcall_bench.workload import TEXT_TOKENS, Workload
 
@@ -76,7 +76,9 @@ def _tell_run(console: Console, results: Path, page: Path | None) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="softcall_bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    parser.add_argument("--only", type=_names, metavar="NAMES", help=f"some of {','.join(SCENARIOS)}")
+    parser.add_argument(
+        "--only", type=_names, metavar="NAMES", help=f"some of {','.join([*SCENARIOS, *GROUPS])}"
+    )
     parser.add_argument(
         "--cores", type=_numbers, metavar="N,M", help="what is measured has these, all else the others"
     )
@@ -94,10 +96,10 @@ def _arguments() -> argparse.Namespace:
 
 
 def _names(text: str) -> list[str]:
-    names = text.split(",")
+    names = [name for part in text.split(",") for name in GROUPS.get(part, [part])]
     if unknown := [name for name in names if name not in SCENARIOS]:
         raise argparse.ArgumentTypeError(
-            f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}"
+            f"no scenario {', '.join(unknown)}; there are {', '.join([*SCENARIOS, *GROUPS])}"
         )
     return names
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from softcall_bench.bar import Bar
 from softcall_bench.bench import FULL_PRECISION, INT8
 from softcall_bench.book import Book, Key
+from softcall_bench.generation_bars import generation_bars
 from softcall_bench.local_server import ROOT
 from softcall_bench.machine import Machine
 from softcall_bench.scenarios import (
@@ -41,6 +42,7 @@ def bars(book: Book, machine: Machine) -> list[Bar]:
         _listing,
         _adapters,
         _kv_prompts,
+        generation_bars,
     )
     return [bar for group in groups for bar in group(book, machine)]
 

@@ -40,16 +40,20 @@ def divide(chosen: Collection[int]) -> None:
 
 
 @contextlib.contextmanager
-def one_measured() -> Iterator[None]:
-    """Leave one core to what is measured in the block; all others are for the store, the load and the bench.
+def at_most_measured(count: int) -> Iterator[None]:
+    """Leave `count` cores to what is measured in the block. Where it has no more of them, nothing changes.
 
-    Raises `Indivisible` where there is only one.
+    Raises `Indivisible` where `count` is 1 and there is only one core.
     """
     global _measured
     before, here = _measured, os.sched_getaffinity(0)
+    all_measured = sorted(before or here)
+    if count >= len(all_measured) and (before or count > 1):
+        yield
+        return
     os.sched_setaffinity(0, here | (before or frozenset()))
     try:
-        divide([max(before or here)])
+        divide(all_measured[-count:])
         yield
     finally:
         _measured = before

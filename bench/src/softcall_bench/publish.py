@@ -8,7 +8,15 @@ from softcall_bench.charts import write_charts
 from softcall_bench.local_server import ROOT
 from softcall_bench.machine import Machine
 from softcall_bench.page import prose, replace_figures, table
-from softcall_bench.report import COLUMNS, OTHER_COLUMNS, capacity_table, other_rows, speed_rows
+from softcall_bench.report import (
+    COLUMNS,
+    OTHER_COLUMNS,
+    TEXT_COLUMNS,
+    capacity_table,
+    other_rows,
+    speed_rows,
+    text_rows,
+)
 
 PAGE = ROOT / "docs/benchmarks.md"
 CHARTS = ROOT / "docs/charts"
@@ -33,6 +41,9 @@ def publish(page: Path, book: Book, machine: Machine, when: str, commit: str, qu
         capacity_table(book, machine),
         "## All figures",
         table(COLUMNS, speed_rows(book)),
+        "## Text" if (texts := text_rows(book)) else "",
+        table(TEXT_COLUMNS, texts) if texts else "",
+        "## Everything else",
         table(OTHER_COLUMNS, other_rows(book)),
         "\n".join(prose(f"- {note}") for note in book.notes),
     ]

@@ -1,5 +1,7 @@
 """The tables: what was measured, the bars, and the capacity of a machine in Markdown."""
 
+from collections.abc import Mapping
+
 from rich.console import Console
 from rich.table import Table
 
@@ -9,6 +11,7 @@ from softcall_bench.bench import FULL_PRECISION, INT8
 from softcall_bench.book import Book, Key
 from softcall_bench.machine import Machine
 from softcall_bench.scenarios import one_core, tasks_in_turn
+from softcall_bench.scenarios.generation import mixed
 from softcall_bench.workload import TEXT_TOKENS
 
 LATENCIES = ("p50_ms", "p95_ms", "p99_ms")
@@ -30,7 +33,20 @@ COLUMNS = (
 TIME_UNITS = {"_ms": 1e-3, "_s": 1.0}
 RATE = "per_s"
 NOISE_S = 1e-4  # a shorter time is that of the clock and of the threads that take turns
+TEXT_COLUMNS = (
+    "scenario",
+    "side",
+    "variant",
+    "streams or rows",
+    "",
+    "tokens/s",
+    "ms between tokens, p50",
+    "p99",
+    "ms to the first token",
+)
+TEXT_FIGURES = ("tokens_per_s", "gap_p50_ms", "gap_p99_ms", "first_token_ms")
 OTHER_COLUMNS = ("scenario", "side", "variant", "", "figures")
+ON_ONE_CORE = (one_core.SCENARIO, mixed.SCENARIO)
 
 
 def report(book: Book, machine: Machine, console: Console) -> None:
@@ -38,6 +54,7 @@ def report(book: Book, machine: Machine, console: Console) -> None:
     console.rule("figures", align="left")
     console.print(str(machine), highlight=False)
     console.print(_speed_table(book))
+    console.print(_text_table(book))
     console.print(_other_table(book))
     console.rule("capacity", align="left")
     console.print(capacity_table(book, machine), markup=False, highlight=False)
@@ -103,7 +120,7 @@ def speed_rows(book: Book) -> list[tuple[str, ...]]:
             continue
         tokens = round(figures["tokens_per_s"] / figures["texts_per_s"])
         # What was measured as the limit is that of all cores.
-        limit = None if key.scenario == one_core.SCENARIO else limit_texts_per_s(book, key, tokens)
+        limit = None if key.scenario in ON_ONE_CORE else limit_texts_per_s(book, key, tokens)
         share = "" if limit is None else f"{figures['texts_per_s'] / limit:.0%}"
         numbers = [_cell(figures.get(name)) for name in (*LATENCIES, *RATES)]
         rows.append((key.scenario, key.side, key.variant, str(key.clients), key.detail, *numbers, share))
@@ -119,12 +136,36 @@ def _speed_table(book: Book) -> Table:
     return table
 
 
+def text_rows(book: Book) -> list[tuple[str, ...]]:
+    """A row for everything that wrote text, as in `TEXT_COLUMNS`."""
+    rows = []
+    for key in book.measured():
+        figures = book.medians(key)
+        if _is_text(figures):
+            numbers = [_cell(figures.get(name)) for name in TEXT_FIGURES]
+            rows.append((key.scenario, key.side, key.variant, str(key.clients), key.detail, *numbers))
+    return rows
+
+
+def _is_text(figures: Mapping[str, float | None]) -> bool:
+    return "tokens_per_s" in figures and "texts_per_s" not in figures
+
+
+def _text_table(book: Book) -> Table:
+    table = Table(title="Text, medians of rounds")
+    for number, column in enumerate(TEXT_COLUMNS):
+        table.add_column(column, justify="right" if number > 4 or number == 3 else "left")
+    for row in text_rows(book):
+        table.add_row(*row)
+    return table
+
+
 def other_rows(book: Book) -> list[tuple[str, ...]]:
     """A row for everything else: scenario, side, variant, detail, figures by name."""
     rows = []
     for key in book.measured():
         figures = book.medians(key)
-        if "p50_ms" not in figures:
+        if "p50_ms" not in figures and not _is_text(figures):
             told = ", ".join(f"{name} {_figure(name, value)}" for name, value in figures.items())
             rows.append((key.scenario, key.side, key.variant, key.detail, told))
     return rows

@@ -43,6 +43,13 @@ class Server(ServerProcess):
             raise self.failed(f"{task} was answered with {answer.status} {answer.body}")
         return answer
 
+    def require_text(self, task: str, prompt: str, **options) -> Answer:
+        """Let a task write text, or `ServerFailed` unless the status is 200."""
+        answer = self.ask("POST", "/v1/completions", {"model": task, "prompt": prompt, **options})
+        if answer.status != 200:
+            raise self.failed(f"{task} was answered with {answer.status} {answer.body}")
+        return answer
+
     def memory_mb(self) -> dict[str, float]:
         """Resident memory now and at its peak, and its proportional share (pages shared with others)."""
         return memory_mb(self.pid)

@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from softcall_bench.workload import TEXT_TOKENS, Workload
 
 Rows = Sequence[Sequence[int]]
 Run = Callable[[Rows], Any]
+T = TypeVar("T")
 ANSWER_LIMIT_S = 300
 END_LIMIT_S = 10
 QUIET = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -112,7 +113,7 @@ def peft() -> Run:
     import torch
     from peft import PromptTuningConfig, get_peft_model
 
-    base, artifact = _torch_base(), Workload.shipped().artifact
+    base, artifact = torch_base(), Workload.shipped().artifact
     config = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=artifact.tokens)
     model = get_peft_model(base.model, config).eval()
     with torch.no_grad():
@@ -123,7 +124,7 @@ def peft() -> Run:
         ids = torch.tensor(rows)
         return model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
 
-    return _best_threads(run)
+    return best_threads(run)
 
 
 def torch_trunk() -> Run:
@@ -132,7 +133,7 @@ def torch_trunk() -> Run:
 
     from softcall.evaluation.classifier import PromptedClassifier, label_logits
 
-    base = _torch_base()
+    base = torch_base()
     trunk = base.model.model
     classifier = PromptedClassifier.of(Workload.shipped().artifact, base.identity.kv)
 
@@ -140,7 +141,7 @@ def torch_trunk() -> Run:
     def run(rows: Rows):
         return label_logits(trunk, [classifier], [(torch.tensor(rows), torch.tensor([*map(len, rows)]))])
 
-    return _best_threads(run)
+    return best_threads(run)
 
 
 def bare_onnx_runtime(variant: str) -> Run:
@@ -167,7 +168,7 @@ def llama_cpp() -> Run:
         threads: Llama(
             file, n_ctx=2048, n_batch=512, n_threads=threads, n_threads_batch=threads, verbose=False
         )
-        for threads in _thread_counts()
+        for threads in thread_counts()
     }
     best = Choice()
 
@@ -194,16 +195,19 @@ class Choice:
 
     def __init__(self) -> None:
         """Nothing is known yet."""
-        self._known: dict[Any, int] = {}
+        self._known: dict[Any, Any] = {}
 
-    def of(self, kind: Any, options: Sequence[int], attempt: Callable[[int], Any]) -> int:
+    def of(self, kind: Any, options: Sequence[T], attempt: Callable[[T], Any]) -> T:
         """The option that `attempt` was fastest with, twice each."""
+        if kind not in self._known and len(options) == 1:
+            self._known[kind] = options[0]
         if kind not in self._known:
             self._known[kind] = min(options, key=lambda option: _fastest(lambda: attempt(option)))
         return self._known[kind]
 
 
-def _best_threads(run: Run) -> Run:
+def best_threads(run: Run) -> Run:
+    """`run`, by PyTorch, with the number of threads that is fastest for each kind of rows."""
     import torch
 
     best = Choice()
@@ -212,12 +216,12 @@ def _best_threads(run: Run) -> Run:
         torch.set_num_threads(threads)
         run(rows)
 
-    def with_best_threads(rows: Rows):
+    def withbest_threads(rows: Rows):
         kind = (len(rows), len(rows[0]))
-        torch.set_num_threads(best.of(kind, _thread_counts(), lambda threads: attempt(threads, rows)))
+        torch.set_num_threads(best.of(kind, thread_counts(), lambda threads: attempt(threads, rows)))
         return run(rows)
 
-    return with_best_threads
+    return withbest_threads
 
 
 def _fastest(work: Callable[[], Any]) -> float:
@@ -229,7 +233,8 @@ def _fastest(work: Callable[[], Any]) -> float:
     return min(took)
 
 
-def _torch_base():
+def torch_base():
+    """The default base in PyTorch."""
     from softcall.base.source import Source
 
     return Source.resolve(None).load()
@@ -239,5 +244,6 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _thread_counts() -> list[int]:
+def thread_counts() -> list[int]:
+    """The numbers of threads that are worth trying."""
     return sorted({1, max(1, _cores() // 2), _cores()})

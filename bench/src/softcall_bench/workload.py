@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from softcall.artifact.artifact import Artifact
+from softcall.artifact.artifact import Artifact, GenerationArtifact
+from softcall.artifact.generation import Generation
 from softcall.artifact.metadata import PromptType
 from softcall.base.bundle import Bundle
 from softcall.datasets.rows import read_rows
@@ -86,6 +87,20 @@ class Workload:
             prompt = self.base.identity.kv.prompt(self.artifact.prefix(self.base)).astype(np.float16)
         return replace(
             self.artifact, prompt=prompt, prompt_type=PromptType.KV, prefixes={}, prefix_layouts={}
+        )
+
+    def writer(self, kv: bool = False) -> GenerationArtifact:
+        """A task that writes text behind the shipped task's prompt and template; `kv`: as keys and values.
+
+        It was not trained to. What it writes is of no use, and takes as long as what others write.
+        """
+        made = self.with_kv_prompt() if kv else self.artifact
+        return GenerationArtifact(
+            prompt=made.prompt,
+            prompt_type=made.prompt_type,
+            generation=Generation(self.artifact.template),
+            base_name=self.artifact.base_name,
+            base_fingerprint=self.artifact.base_fingerprint,
         )
 
     def write_tasks(self, store: Path, count: int) -> list[str]:

@@ -7,6 +7,7 @@ from softcall_bench.scenarios import (
     adapters,
     alone_and_in_batches,
     cold_start,
+    generation,
     kv_prompts,
     lengths,
     listing,
@@ -33,4 +34,8 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "listing": listing.run,
     "adapters": adapters.run,
     "kv-prompts": kv_prompts.run,
+    **generation.PARTS,
 }
+
+GROUPS: dict[str, list[str]] = {generation.GROUP: list(generation.PARTS)}
+"""Names that stand for several scenarios."""

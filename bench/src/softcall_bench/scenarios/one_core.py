@@ -20,7 +20,7 @@ TIMES = 10  # that bare ONNX Runtime runs the text in a round
 def run(bench: Bench) -> None:
     """Measure each variant without asking, and the fastest with a store `NEAR_MS` away, in turn."""
     try:
-        with cores.one_measured():
+        with cores.at_most_measured(1):
             _run(bench)
     except cores.Indivisible as error:
         bench.book.note(f"{SCENARIO}: {error}")
