@@ -54,8 +54,7 @@ class WritingIT {
             for (int i = 0; i < 8; i++) {
                 HttpResponse<InputStream> answer = stream(client, server.uri(), 900);
                 assertEquals(200, answer.statusCode());
-                streams.add(readers.submit(
-                        () -> new String(answer.body().readAllBytes(), StandardCharsets.UTF_8)));
+                streams.add(readers.submit(() -> new String(answer.body().readAllBytes(), StandardCharsets.UTF_8)));
             }
             server.signal("TERM");
             for (Future<String> stream : streams) {
@@ -75,8 +74,7 @@ class WritingIT {
         try (PackagedServer server = new PackagedServer(SETTINGS);
                 HttpClient client = HttpClient.newHttpClient();
                 ExecutorService callers = Executors.newFixedThreadPool(8)) {
-            String whole = new String(
-                    stream(client, server.uri(), 20).body().readAllBytes(), StandardCharsets.UTF_8);
+            String whole = new String(stream(client, server.uri(), 20).body().readAllBytes(), StandardCharsets.UTF_8);
             List<Future<?>> gone = new ArrayList<>();
             for (int i = 0; i < 1_000; i++) {
                 int millis = random.nextInt(12);
@@ -93,8 +91,7 @@ class WritingIT {
             }
             awaitZero(client, server.uri(), "softcall_generation_answers");
             awaitZero(client, server.uri(), "softcall_generation_kv_bytes");
-            String after = new String(
-                    stream(client, server.uri(), 20).body().readAllBytes(), StandardCharsets.UTF_8);
+            String after = new String(stream(client, server.uri(), 20).body().readAllBytes(), StandardCharsets.UTF_8);
             assertEquals(texts(whole), texts(after));
         }
     }
@@ -121,8 +118,7 @@ class WritingIT {
         String line = "";
         for (int i = 0; i < 500 && !line.endsWith(" 0.0"); i++) {
             Thread.sleep(20);
-            line = client
-                    .send(
+            line = client.send(
                             HttpRequest.newBuilder(server.resolve("/q/metrics")).build(),
                             HttpResponse.BodyHandlers.ofString())
                     .body()
