@@ -37,6 +37,8 @@ public class Batcher {
     /** The longest wait for the next requests of answered callers, as a fraction of the batch's computing time. */
     private static final double LINGER = 1 / 20.0;
 
+    private static final int PAUSES_OF_NEW_ANSWERS = 3;
+
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition arrived = lock.newCondition();
     /** Signalled when inputs arrive and when a batch ends. */
@@ -49,8 +51,10 @@ public class Batcher {
     private final TokenRate tokenRate = new TokenRate();
     /** The work between batches; empty until text is first written. */
     private Optional<Steps> steps = Optional.empty();
-    /** By how much steps are ahead of batches on each thread, in nanoseconds. */
-    private final long[] stepsAhead;
+    /** By how much writing is ahead of other texts on each thread, in nanoseconds: its steps, and the batches of new answers. */
+    private final long[] writingAhead;
+    /** Whether the last work of each thread was to read new answers. */
+    private final boolean[] hasRead;
 
     private int computing;
     private boolean computingExclusively;
@@ -72,7 +76,8 @@ public class Batcher {
         Device.Batching bounds = model.device().batching(config.batch());
         this.linger = linger;
         this.maxBatches = bounds.runs();
-        this.stepsAhead = new long[maxBatches];
+        this.writingAhead = new long[maxBatches];
+        this.hasRead = new boolean[maxBatches];
         this.partitioned = model.device().isPartitioned() && maxBatches > 1;
         this.selector = new BatchSelector(bounds.tokens(), bounds.paddingTokens(), bounds.prefixTokens());
         this.queue = new FairQueue(bounds.queueRows());
@@ -230,13 +235,13 @@ public class Batcher {
                 expire();
                 boolean batch = queue.size() > 0 && !computingExclusively;
                 boolean step = hasStep(thread) && !computingExclusively;
-                if (batch && step && stepsAhead[thread] < 0) {
+                if (batch && step && !isTurnOfBatch(thread)) {
                     // Another thread may be free for the batch.
                     arrived.signal();
                     return Optional.empty();
                 }
                 if (batch != step) {
-                    stepsAhead[thread] = 0;
+                    writingAhead[thread] = 0;
                 }
                 if (batch) {
                     return Optional.of(begin());
@@ -251,6 +256,18 @@ public class Batcher {
         }
     }
 
+    /**
+     * Returns whether a batch comes next, where a step is waiting too. Writing and other texts get half of the time each. Steps
+     * and batches that read new answers alternate.
+     */
+    private boolean isTurnOfBatch(int thread) {
+        return readsAnswers(queue.first()) ? !hasRead[thread] : writingAhead[thread] >= 0;
+    }
+
+    private static boolean readsAnswers(QueuedRequest request) {
+        return request.listener().isPresent();
+    }
+
     private boolean hasStep(int thread) {
         return steps.isPresent() && steps.get().isReady(thread);
     }
@@ -259,8 +276,7 @@ public class Batcher {
         boolean stepping = steps.isPresent() && steps.get().isActive();
         boolean exclusive = !partitioned || !stepping && isSolitary();
         int share = partitioned ? Math.ceilDiv(queue.size(), maxBatches - computing) : queue.size();
-        OptionalInt pause =
-                stepping ? OptionalInt.of(tokenRate.tokensIn(steps.get().maxPause())) : OptionalInt.empty();
+        OptionalInt pause = stepping ? OptionalInt.of(tokenRate.tokensIn(pause())) : OptionalInt.empty();
         BatchSelector bounded = pause.isPresent() ? selector.within(pause.getAsInt()) : selector;
         List<Input> inputs = bounded.select(queue.turns(), share);
         boolean chunked = pause.isPresent() && inputs.getFirst().tokens() > pause.getAsInt();
@@ -272,6 +288,15 @@ public class Batcher {
             arrived.signal();
         }
         return batch;
+    }
+
+    /**
+     * Returns how long the next batch may keep steps waiting. The texts of new answers come in smaller pieces than those of other
+     * callers, because each answer that ends makes room for a new one.
+     */
+    private Duration pause() {
+        Duration longest = steps.orElseThrow().maxPause();
+        return readsAnswers(queue.first()) ? longest.dividedBy(PAUSES_OF_NEW_ANSWERS) : longest;
     }
 
     /**
@@ -348,7 +373,8 @@ public class Batcher {
     void stepped(int thread, long nanos) {
         lock.lock();
         try {
-            stepsAhead[thread] += nanos;
+            writingAhead[thread] += nanos;
+            hasRead[thread] = false;
             idleSinceNanos = System.nanoTime();
         } finally {
             lock.unlock();
@@ -359,7 +385,8 @@ public class Batcher {
     void computed(int thread, Batch batch, long nanos) throws InterruptedException {
         lock.lock();
         try {
-            stepsAhead[thread] -= nanos;
+            hasRead[thread] = readsAnswers(batch.inputs().getFirst().request());
+            writingAhead[thread] += hasRead[thread] ? nanos : -nanos;
         } finally {
             lock.unlock();
         }

@@ -16,8 +16,11 @@ public interface GenerationConfig {
     @WithDefault("512M")
     MemorySize kvBytes();
 
-    /** How long a batch of texts may keep answers waiting for their next token. */
-    @WithDefault("20ms")
+    /**
+     * How long a batch of texts may keep answers waiting for their next token; a third of it if the batch reads the texts of new
+     * answers.
+     */
+    @WithDefault("60ms")
     Duration maxPause();
 
     /** The time limit of a whole answer; {@code softcall.limits.call-time} is that of its first token. */
