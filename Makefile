@@ -68,12 +68,10 @@ test-jobs: $(events_environment) $(server) ## kill servers in the middle of thei
 	@$(events_python) tools/chaos.py --kills 2 --rows 4000 --messages 4000
 
 .PHONY: test-clients
-test-clients: $(clients_environment) $(server) ## let OpenAI's own clients list the tasks; with COMPLETION_TASK and CHAT_TASK, and LangChain, also write text
+test-clients: $(clients_environment) $(bundle) $(server) ## let OpenAI's own clients and LangChain list the tasks, and let the base write text for them
 	@$(clients_python) tools/clients.py
-ifneq ($(COMPLETION_TASK)$(CHAT_TASK),)
 	@PATH="$(CURDIR)/build/venv-clients/bin:$$PATH" npm ci --prefix tools/clients --ignore-scripts --no-audit --no-fund --silent
-	@$(clients_python) tools/clients_text.py --completion "$(COMPLETION_TASK)" --chat "$(CHAT_TASK)" $(TEXT)
-endif
+	@$(clients_python) tools/clients_text.py --completion whole --chat whole --serve-as whole --base build/base --variant int8
 
 .PHONY: test-openapi
 test-openapi: $(clients_environment) $(server) ## let Schemathesis hold the server to its OpenAPI document, and the document to it

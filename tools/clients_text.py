@@ -1,7 +1,5 @@
 """Clients of others that write text, as they are published, against this repository's server.
 
-make test-clients COMPLETION_TASK=... CHAT_TASK=...
-
 OpenAI's SDKs for Python and Node, and LangChain, ask for the same text in each way that they know. All ways
 must give the same text, because each of them asks for the most probable tokens.
 """
@@ -37,6 +35,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=Path, default=TINY / "tasks", help="the folder of the tasks")
     parser.add_argument("--base", type=Path, default=TINY / "base", help="the base bundle")
     parser.add_argument("--variant", default="fp32", help="of the base")
+    parser.add_argument("--serve-as", default="", help="the name under which the base itself writes text")
     parser.add_argument("--node", type=Path, default=Path(sys.executable).with_name("node"))
     options = parser.parse_args()
     if not options.completion and not options.chat:
@@ -46,6 +45,8 @@ def main() -> None:
         "SOFTCALL_BASE_VARIANT": options.variant,
         "SOFTCALL_BASE_CACHE_DIR": str(FOLDER / "packed"),
     }
+    if options.serve_as:
+        settings["SOFTCALL_BASE_SERVE_AS"] = options.serve_as
     bars = Bars()
     with LocalServer(options.tasks, FOLDER / "server-text.log", settings=settings) as server:
         node = ask_node(options.node, server.url, options.completion, options.chat)
@@ -61,7 +62,7 @@ def main() -> None:
 def ask_node(node: Path, url: str, completion: str, chat: str) -> dict:
     """The texts that OpenAI's SDK for Node was given."""
     command = [node, SCRIPT, url, completion, chat]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def client_of(url: str) -> OpenAI:

@@ -6,6 +6,7 @@ FOLDER/
   base/                                     a base bundle of a random Llama: 2 layers, hidden size 64
   tasks/<task>/adapter_model.safetensors    a store with tasks of soft and KV prompts
   golden.json                               what PEFT answers: {"base": row, "tasks": {task: [row, ...]}}
+  generation.json                           what PEFT writes with the tasks that write text (tiny_writers.py)
   broken/<what>.safetensors                 artifacts that must be refused
   signed/<when>.safetensors, key.txt        the sentiment task, signed twice, and the public key
 
@@ -30,6 +31,7 @@ import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from peft import PrefixTuningConfig, PromptTuningConfig, TaskType, get_peft_model
 from safetensors import torch as safetensors
+from tiny_writers import write_writers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -160,6 +162,7 @@ def main(folder: Path = DEFAULT_FOLDER) -> None:
         file.write_bytes(_save(tensors, _metadata(base, task)))
         golden["tasks"][name] = [_row(base, task, tensors, texts) for texts in task.inputs]
     (folder / "golden.json").write_text(_one_row_a_line(golden), "utf-8")
+    write_writers(base, folder, _save)
     (folder / "broken").mkdir()
     for name, data in _broken(base).items():
         (folder / "broken" / f"{name}.safetensors").write_bytes(data)

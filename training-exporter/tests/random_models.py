@@ -82,8 +82,8 @@ def random_model(name: str, **others) -> PreTrainedModel:
     return model
 
 
-def random_base(name: str) -> LoadedBase:
-    """Return it as what the exporter takes, with the tiny base's tokenizer."""
-    model = random_model(name)
+def random_base(name: str, **others) -> LoadedBase:
+    """Return it as what the exporter takes, with the tiny base's tokenizer; `others` are other sizes."""
+    model = random_model(name, **others)
     parameters = {name: parameter.numpy() for name, parameter in model.named_parameters()}
     return LoadedBase(name, model, tiny_base().tokenizer, fingerprint(parameters))

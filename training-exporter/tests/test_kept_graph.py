@@ -22,8 +22,9 @@ from softcall.export.generation import eos_token_ids, head_parameter
 from softcall.export.graphs.decode import decode_graph
 from softcall.export.graphs.fp16 import fp16_graph
 from softcall.export.graphs.fp32 import fp32_graph
+from softcall.export.graphs.int4 import int4_graph
 from softcall.export.graphs.int8 import int8_graph
-from softcall.export.graphs.lm_head import fp32_lm_head, int8_lm_head
+from softcall.export.graphs.lm_head import fp32_lm_head, int4_lm_head, int8_lm_head
 from softcall.export.graphs.trunk import trunk_graph
 from softcall.export.kept_graph import base_from_graph, keep_graph, kept_graphs
 from softcall.export.weights.external_data import full_precision, write_weights
@@ -163,12 +164,16 @@ def test_the_kept_graph_of_the_default_base_is_what_pytorch_exports_today(tmp_pa
     assert half.SerializeToString(deterministic=True) == (kept.folder / "fp16/trunk.onnx").read_bytes()
     int8 = int8_graph(graph)
     assert int8.SerializeToString(deterministic=True) == (kept.folder / "int8/trunk.onnx").read_bytes()
+    int4 = int4_graph(graph)
+    assert int4.SerializeToString(deterministic=True) == (kept.folder / "int4/trunk.onnx").read_bytes()
     head, sizes = head_parameter(base.model), (kept.vocab_size, kept.hidden_size)
     generated = {
         "fp32/decode.onnx": decode_graph(graph),
         "fp32/lm_head.onnx": fp32_lm_head(graph, head, *sizes),
         "int8/decode.onnx": decode_graph(int8),
         "int8/lm_head.onnx": int8_lm_head(int8, head, *sizes),
+        "int4/decode.onnx": decode_graph(int4),
+        "int4/lm_head.onnx": int4_lm_head(int4, head, *sizes),
     }
     for file, made in generated.items():
         assert made.SerializeToString(deterministic=True) == (kept.folder / file).read_bytes(), file

@@ -28,10 +28,11 @@ REPLACE_ADVICE = "name a new folder, or pass --replace to overwrite a base bundl
 TOKENIZER_FILE = "tokenizer.json"
 FULL_PRECISION = "fp32"
 INT8 = "int8"
+INT4 = "int4"
 FP16 = "fp16"
-VARIANTS = (FULL_PRECISION, INT8, FP16)
+VARIANTS = (FULL_PRECISION, INT8, INT4, FP16)
 DEFAULT_VARIANTS = (FULL_PRECISION, INT8)
-"""The variants that are exported by default; fp16 is for servers with a GPU."""
+"""The variants that are exported by default; int4 is on request, fp16 is for servers with a GPU."""
 
 MAX_DESCRIPTION_BYTES = 64 << 20
 MAX_DESCRIPTION_TOKENS = 5_000_000  # mostly the numbers of golden rows

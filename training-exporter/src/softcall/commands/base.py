@@ -38,7 +38,8 @@ def base(
         list[str] | None,
         typer.Option(
             help="A precision to write, repeated: fp32, which is always written because it encodes the "
-            "prompts; int8, in which texts run faster and in a quarter of the memory; fp16, for a GPU.",
+            "prompts; int8, in which texts run faster and in a quarter of the memory; int4, which takes less "
+            "memory and keeps the weights of a Q4_1 file; fp16, for a GPU.",
             show_default="fp32 and int8",
         ),
     ] = None,

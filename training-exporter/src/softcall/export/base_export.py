@@ -17,6 +17,7 @@ from softcall.base.bundle import (
     DESCRIPTION_FILE,
     FP16,
     FULL_PRECISION,
+    INT4,
     INT8,
     REPLACE_ADVICE,
     TOKENIZER_FILE,
@@ -38,8 +39,10 @@ from softcall.export.calibration import smoothing_factors
 from softcall.export.generation import eos_token_ids, head_parameter, write_generation, writes_texts
 from softcall.export.graphs.fp16 import fp16_graph
 from softcall.export.graphs.fp32 import fp32_graph
+from softcall.export.graphs.int4 import int4_graph
 from softcall.export.graphs.int8 import int8_graph
 from softcall.export.graphs.trunk import trunk_graph
+from softcall.export.int4_reference import int4_reference
 from softcall.export.int8_reference import int8_reference
 from softcall.export.weights import smoothing
 from softcall.export.weights.external_data import external_weights
@@ -55,9 +58,10 @@ GOLDEN_TEXT = "Softcall runs this row when it starts: 1, 2, 3."
 GOLDEN_TEXT_TOKENS = 24
 GOLDEN_PROMPT_TOKENS = 4
 GOLDEN_TOLERANCE = 1e-3
-INT8_TOLERANCE = 0.1
-INT8_GOLDEN_TOLERANCE = 0.2
-"""Wide, because elements between two steps may be rounded to either; damaged weights are off by about 1."""
+ROUNDED_TOLERANCE = 0.1
+ROUNDED_GOLDEN_TOLERANCE = 0.2
+"""Of int8 and int4. Wide, because elements between two steps may be rounded to either, and in int4 by some
+processors not at all; damaged weights are off by about 1."""
 
 FP16_TOLERANCE = 0.02
 FP16_GOLDEN_TOLERANCE = 0.05
@@ -100,6 +104,8 @@ def export_base(
         models = {FULL_PRECISION: base.model}
         if INT8 in variants:
             written[INT8], models[INT8] = _write_int8(graph, base, folder, golden, console)
+        if INT4 in variants:
+            written[INT4], models[INT4] = _write_int4(graph, base, folder, golden, console)
         if writes_texts(base.model):
             _write_generation(written, models, base, folder, golden, console)
         if FP16 in variants:
@@ -110,11 +116,11 @@ def export_base(
         measurements = _measure(base.model, bundle, FULL_PRECISION, console)
         parity.require_parity(measurements)
         bundle.check_golden(FULL_PRECISION)
-        if INT8 in variants:
-            int8_measurements = _measure(models[INT8], bundle, INT8, console)
-            parity.require_typical_parity(int8_measurements, INT8_TOLERANCE)
-            bundle.check_golden(INT8)
-            measurements += int8_measurements
+        for variant in [each for each in models if each != FULL_PRECISION]:
+            own = _measure(models[variant], bundle, variant, console)
+            parity.require_typical_parity(own, ROUNDED_TOLERANCE)
+            bundle.check_golden(variant)
+            measurements += own
         if writes_texts(base.model):
             measurements += _measure_generation(models, bundle, console)
         if FP16 in variants:
@@ -138,8 +144,19 @@ def _write_int8(
         smoothing.save(factors, target / SMOOTHING_FILE)
     reference = int8_reference(base.model, factors)
     hidden = parity.eager_hidden(reference, golden.input_ids, golden.prompt_embeds)
-    own = VariantGolden(hidden, INT8_GOLDEN_TOLERANCE)
+    own = VariantGolden(hidden, ROUNDED_GOLDEN_TOLERANCE)
     return _write_variant(INT8, int8_graph(full), base, folder, console, own), reference
+
+
+def _write_int4(
+    full: onnx.ModelProto, base: LoadedBase, folder: Path, golden: Golden, console: Console
+) -> tuple[Variant, PreTrainedModel]:
+    """Write the int4 variant; return it and the PyTorch model with its arithmetic."""
+    with step(console, "round to int4"):
+        graph, reference = int4_graph(full), int4_reference(base.model)
+    hidden = parity.eager_hidden(reference, golden.input_ids, golden.prompt_embeds)
+    own = VariantGolden(hidden, ROUNDED_GOLDEN_TOLERANCE)
+    return _write_variant(INT4, graph, base, folder, console, own), reference
 
 
 def _write_variant(
@@ -243,10 +260,10 @@ def _measure_generation(
     for variant, model in models.items():
         with step(console, f"write texts with {variant}"):
             own = generation_parity.measure(model, bundle, variant)
-        if variant == INT8:
-            parity.require_typical_parity(own, INT8_TOLERANCE)
-        else:
+        if variant == FULL_PRECISION:
             parity.require_parity(own)
+        else:
+            parity.require_typical_parity(own, ROUNDED_TOLERANCE)
         measurements += own
     return measurements
 

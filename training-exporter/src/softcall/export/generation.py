@@ -9,14 +9,14 @@ from rich.console import Console
 from transformers import PreTrainedModel
 
 from softcall.base.architectures import Architecture
-from softcall.base.bundle import INT8, Golden
+from softcall.base.bundle import FULL_PRECISION, INT4, INT8, Golden
 from softcall.base.generation import Generation, GoldenLogits
 from softcall.base.identity import head_dim
 from softcall.core.errors import SoftcallError
 from softcall.core.regular_file import file_sha256
 from softcall.export import parity
 from softcall.export.graphs.decode import HEAD_MULTIPLE, decode_graph
-from softcall.export.graphs.lm_head import fp32_lm_head, int8_lm_head
+from softcall.export.graphs.lm_head import fp32_lm_head, int4_lm_head, int8_lm_head
 from softcall.export.weights.variants import (
     DECODE_FILE,
     GRAPH_FILE,
@@ -25,9 +25,10 @@ from softcall.export.weights.variants import (
     write_lm_head_weights,
 )
 
-TOLERANCE = 1e-3
-INT8_TOLERANCE = 0.2
-"""As wide as the golden row's, which the logits follow; damaged weights are off by about 1."""
+TOLERANCES = {FULL_PRECISION: 1e-3, INT8: 0.2, INT4: 0.2}
+"""As wide as the golden rows', which the logits follow; damaged weights are off by about 1."""
+
+_HEADS = {FULL_PRECISION: fp32_lm_head, INT8: int8_lm_head, INT4: int4_lm_head}
 
 
 def writes_texts(model: PreTrainedModel) -> bool:
@@ -64,8 +65,7 @@ def write_generation(
     """
     target, config = folder / variant, model.config
     trunk = onnx.load(target / GRAPH_FILE, load_external_data=False)
-    make_head = int8_lm_head if variant == INT8 else fp32_lm_head
-    head = make_head(trunk, parameter, config.vocab_size, config.hidden_size)
+    head = _HEADS[variant](trunk, parameter, config.vocab_size, config.hidden_size)
     for file, graph in ((DECODE_FILE, decode_graph(trunk)), (LM_HEAD_FILE, head)):
         (target / file).write_bytes(graph.SerializeToString(deterministic=True))
     write_lm_head_weights(variant, target, parameters, architecture, console)
@@ -74,7 +74,7 @@ def write_generation(
         f"{variant}/{DECODE_FILE}",
         f"{variant}/{LM_HEAD_FILE}",
         {f"{variant}/{file}": file_sha256(target / file) for file in generation_files(head)},
-        GoldenLogits.largest_of(logits, INT8_TOLERANCE if variant == INT8 else TOLERANCE),
+        GoldenLogits.largest_of(logits, TOLERANCES[variant]),
     )
 
 

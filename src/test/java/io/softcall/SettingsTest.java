@@ -100,6 +100,12 @@ class SettingsTest {
             softcall.limits.tokens              | 1, 1000000   | 0, -1, 1000001
             softcall.limits.prompt-tokens       | 1, 10000     | 0, -1, 10001
             softcall.limits.call-time           | 10ms, 1d     | 0s, 25h
+            softcall.generation.streams         | 1, 100000    | 0, 100001
+            softcall.generation.max-tokens      | 1, 1000000   | 0, 1000001
+            softcall.generation.time            | 10ms, 1d     | 0s, 25h
+            softcall.generation.kv-bytes        | 1M, 1T       | 0, 2T
+            softcall.generation.max-pause       | 1ms, 1m      | 0s, 61s
+            softcall.generation.slow-reader     | 10ms, 1h     | 0s, 61m
             softcall.http.max-body-bytes        | 1K, 1G       | 0, 2G
             softcall.http.max-held-bytes        | 1M, 1T       | 0, 2T
             softcall.http.body-time             | 10ms, 1h     | 0s, 61m

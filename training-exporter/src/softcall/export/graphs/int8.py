@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from softcall.base.trunk import BATCH, INPUT_IDS, LENGTH
 from softcall.export.graphs.joint_products import products
-from softcall.export.graphs.nodes import CONTRIBUTED, Nodes, constant, new_weight, serialized
+from softcall.export.graphs.nodes import CONTRIBUTED, Nodes, constant, new_weight, replace_product, serialized
 from softcall.export.weights.int8 import INTEGERS, SCALES
 
 ROW_STEPS = 127
@@ -63,7 +63,7 @@ def _quantize_embedding(graph: ir.Graph) -> None:
     del graph.initializers[weight.name]
 
 
-def _last_rows(graph: ir.Graph) -> dict[ir.Value, None]:
+def last_rows(graph: ir.Graph) -> dict[ir.Value, None]:
     """Return the values that are computed for the last row of each text only."""
     found: dict[ir.Value, None] = {}
     for node in graph:
@@ -78,7 +78,7 @@ class _Rows:
 
     def __init__(self, graph: ir.Graph) -> None:
         self._graph = graph
-        self._last = _last_rows(graph)
+        self._last = last_rows(graph)
         self._one = constant(graph, "int8 one", np.float32(1))
         self._step = constant(graph, "int8 step of a row", np.float32(1 / ROW_STEPS))
         self._zero = constant(graph, "int8 zero of a row", np.uint8(ROW_ZERO))
@@ -113,19 +113,12 @@ class _Rows:
         inputs = [integers, columns, self._one, column_scales, self._zero]
         sums = nodes.add("MatMulIntegerToFloat", inputs, CONTRIBUTED)
         result = nodes.add("Mul", [sums, scales])
-        if product.outputs[0].is_graph_output():
-            result.name, result.type, result.shape = (
-                getattr(product.outputs[0], x) for x in ("name", "type", "shape")
-            )
-        product.outputs[0].replace_all_uses_with(result, replace_graph_outputs=True)
-        self._graph.insert_before(product, nodes.made)
-        self._graph.remove(product, safe=True)
-        del self._graph.initializers[weight.name]
+        replace_product(self._graph, product, nodes, result)
 
 
 def _name_sizes(graph: ir.Graph) -> None:
     """Name the sizes that inference loses, as in a full-precision trunk."""
-    last = _last_rows(graph)
+    last = last_rows(graph)
     for node in graph:
         if node.op_type == "MatMulIntegerToFloat":
             rows = [BATCH] if node.inputs[0] in last else [BATCH, LENGTH]

@@ -8,8 +8,9 @@ import onnx_ir as ir
 
 from softcall.base.decoder import LOGITS
 from softcall.base.trunk import BATCH, HIDDEN
+from softcall.export.graphs.int4 import block_product, byte_weights
 from softcall.export.graphs.int8 import quantize_products
-from softcall.export.graphs.nodes import CONTRIBUTED, new_weight, place_weights
+from softcall.export.graphs.nodes import CONTRIBUTED, Nodes, new_weight, place_weights
 from softcall.export.weights.external_data import TRANSPOSED, external_weights
 from softcall.export.weights.variants import LM_HEAD_DATA_FILE
 
@@ -24,18 +25,10 @@ def fp32_lm_head(
     """
     model, hidden = _empty(trunk, hidden_size)
     weight = new_weight(model.graph, parameter, ir.DataType.FLOAT, [vocab_size, hidden_size])
-    place = external_weights(trunk).get(parameter)
-    weight.const_value = ir.ExternalTensor(
-        place.location if place else LM_HEAD_DATA_FILE,
-        place.offset if place else 0,
-        int(vocab_size * hidden_size * weight.dtype.itemsize),
-        weight.dtype,
-        shape=weight.shape,
-        name=parameter,
-    )
     _give_logits(
         model.graph, ir.node("Gemm", [hidden, weight], {"transB": 1}, name="lm_head/Gemm"), vocab_size
     )
+    _share_weights(model.graph, trunk)
     return ir.serde.serialize_model(model)
 
 
@@ -53,6 +46,35 @@ def int8_lm_head(
     place_weights(model.graph, LM_HEAD_DATA_FILE)
     model.opset_imports[CONTRIBUTED] = 1
     return ir.serde.serialize_model(model)
+
+
+def int4_lm_head(
+    trunk: onnx.ModelProto, parameter: str, vocab_size: int, hidden_size: int
+) -> onnx.ModelProto:
+    """Return the head of an int4 trunk, weights left out: a product with blocks of 8 bits.
+
+    Its weights are `<parameter>.uint8` [vocabulary, blocks, 32] and `.scale` [vocabulary, blocks]. If the
+    trunk has them, they are read from the trunk's data file.
+    """
+    model, hidden = _empty(trunk, hidden_size)
+    weights = byte_weights(model.graph, parameter, vocab_size, hidden_size)
+    nodes = Nodes("lm_head")
+    block_product(nodes, hidden, weights, hidden_size, bits=8)
+    _give_logits(model.graph, nodes.made[0], vocab_size)
+    _share_weights(model.graph, trunk)
+    model.opset_imports[CONTRIBUTED] = 1
+    return ir.serde.serialize_model(model)
+
+
+def _share_weights(graph: ir.Graph, trunk: onnx.ModelProto) -> None:
+    """Give the weights their places in the trunk's data file, or in the head's if the trunk has them not."""
+    places = external_weights(trunk)
+    place_weights(graph, LM_HEAD_DATA_FILE)
+    for weight in graph.initializers.values():
+        if place := places.get(weight.name):
+            weight.const_value = ir.ExternalTensor(
+                place.location, place.offset, place.length, weight.dtype, shape=weight.shape, name=weight.name
+            )
 
 
 def _empty(trunk: onnx.ModelProto, hidden_size: int) -> tuple[ir.Model, ir.Value]:

@@ -66,6 +66,17 @@ def new_weight(graph: ir.Graph, name: str, dtype: ir.DataType, shape: Sequence[i
     return value
 
 
+def replace_product(graph: ir.Graph, product: ir.Node, nodes: Nodes, result: ir.Value) -> None:
+    """Put `nodes`, which compute `result`, in place of a product and its weight."""
+    weight, before = product.inputs[1], product.outputs[0]
+    if before.is_graph_output():
+        result.name, result.type, result.shape = before.name, before.type, before.shape
+    before.replace_all_uses_with(result, replace_graph_outputs=True)
+    graph.insert_before(product, nodes.made)
+    graph.remove(product, safe=True)
+    del graph.initializers[weight.name]
+
+
 def upstream(values: Iterable[ir.Value]) -> dict[ir.Value, None]:
     """Return these values and everything that they are computed from, in search order."""
     found: dict[ir.Value, None] = {}

@@ -8,11 +8,12 @@ import onnx
 from rich.console import Console
 
 from softcall.base.architectures import Architecture
-from softcall.base.bundle import FP16, FULL_PRECISION, INT8
+from softcall.base.bundle import FP16, FULL_PRECISION, INT4, INT8
 from softcall.core.progress import step
 from softcall.export.weights import smoothing
 from softcall.export.weights.external_data import external_weights, full_precision, write_weights
 from softcall.export.weights.fp16 import fp16_weights
+from softcall.export.weights.int4 import int4_weights
 from softcall.export.weights.int8 import int8_weights
 
 GRAPH_FILE = "trunk.onnx"
@@ -25,6 +26,7 @@ SMOOTHING_FILE = "smoothing.safetensors"
 FILES = {
     FULL_PRECISION: (GRAPH_FILE, DATA_FILE),
     INT8: (GRAPH_FILE, SMOOTHING_FILE, DATA_FILE),
+    INT4: (GRAPH_FILE, DATA_FILE),
     FP16: (GRAPH_FILE, DATA_FILE),
 }
 
@@ -93,6 +95,8 @@ def _weight(
 ) -> Callable[[str], np.ndarray]:
     if variant == INT8:
         return int8_weights(parameters, smoothing.load(folder / SMOOTHING_FILE), architecture)
+    if variant == INT4:
+        return int4_weights(parameters)
     if variant == FP16:
         return fp16_weights(parameters, graph)
     return full_precision(parameters)

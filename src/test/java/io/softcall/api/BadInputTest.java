@@ -149,7 +149,7 @@ class BadInputTest {
         "kv-soft,this is the width of a soft prompt",
         "no-thresholds,thresholds are",
         "unknown-prompt,prompt is \"deep\"",
-        "generation-kind,not served yet",
+        "generation-kind,expected schema 2",
         "schema-3,schema 3",
         "no-metadata,softcall push",
         "header-not-json,not valid JSON",

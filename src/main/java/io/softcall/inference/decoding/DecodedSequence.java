@@ -8,6 +8,7 @@ import java.util.OptionalInt;
 /** A sequence that is being decoded. Only the thread of its lane uses it. */
 public final class DecodedSequence {
 
+    private final Object call;
     private final TokenChooser chooser;
     /** The hidden row that gives the first token; null afterwards. */
     private float[] hidden;
@@ -18,14 +19,20 @@ public final class DecodedSequence {
     private int last;
 
     /**
+     * @param call the call that it belongs to; calls take turns for places
      * @param hidden the hidden row at the last token of the text, [hidden]
      * @param past the KV cache of prompt and text; this owns a reference
      */
-    public DecodedSequence(TokenChooser chooser, float[] hidden, Prefix past) {
+    public DecodedSequence(Object call, TokenChooser chooser, float[] hidden, Prefix past) {
+        this.call = call;
         this.chooser = chooser;
         this.hidden = hidden;
         this.past = past;
         this.length = past.tokens();
+    }
+
+    Object call() {
+        return call;
     }
 
     TokenChooser chooser() {

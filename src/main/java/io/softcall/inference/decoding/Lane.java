@@ -1,12 +1,15 @@
 package io.softcall.inference.decoding;
 
+import io.softcall.SoftcallException;
 import io.softcall.inference.decoding.TokenChooser.State;
 import io.softcall.inference.model.Decoding;
 import io.softcall.inference.sampling.Workspace;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.SequencedMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 import org.jboss.logging.Logger;
@@ -21,8 +24,8 @@ final class Lane {
 
     private final int places;
     private final Supplier<Decoding> opening;
-    /** Sequences that wait for a place. Guarded by itself. */
-    private final Deque<DecodedSequence> waiting = new ArrayDeque<>();
+    /** Sequences that wait for a place, by call. Calls take turns. Guarded by itself. */
+    private final SequencedMap<Object, Deque<DecodedSequence>> waiting = new LinkedHashMap<>();
     /** The sequences in places. Only the thread of this lane uses it. */
     private final List<DecodedSequence> placed = new ArrayList<>();
     /** Null before the first sequence. Only the thread of this lane uses it. */
@@ -43,16 +46,9 @@ final class Lane {
         return load.get();
     }
 
-    /** Returns the number of sequences that wait for a place. */
-    int waiting() {
-        synchronized (waiting) {
-            return waiting.size();
-        }
-    }
-
     void add(DecodedSequence sequence) {
         synchronized (waiting) {
-            waiting.addLast(sequence);
+            waiting.computeIfAbsent(sequence.call(), call -> new ArrayDeque<>()).addLast(sequence);
             load.incrementAndGet();
         }
     }
@@ -61,7 +57,11 @@ final class Lane {
         List<DecodedSequence> taken = new ArrayList<>();
         synchronized (waiting) {
             while (!waiting.isEmpty() && taken.size() < most) {
-                taken.add(waiting.removeFirst());
+                var first = waiting.pollFirstEntry();
+                taken.add(first.getValue().removeFirst());
+                if (!first.getValue().isEmpty()) {
+                    waiting.putLast(first.getKey(), first.getValue());
+                }
             }
         }
         return taken;
@@ -82,11 +82,23 @@ final class Lane {
                 decode();
             }
         } catch (RuntimeException | Error e) {
-            LOG.errorf(e, "a step of %d sequences failed", placed.size() + joining.size());
+            log(placed.size() + joining.size(), e);
             List<DecodedSequence> all = new ArrayList<>(placed);
+            if (decoding == null) {
+                all.addAll(take(Integer.MAX_VALUE));
+            }
             joining.stream().filter(sequence -> !placed.contains(sequence)).forEach(all::add);
             placed.clear();
             all.forEach(sequence -> fail(sequence, e));
+        }
+    }
+
+    /** Logs a stack trace only if the cause is unknown. */
+    private static void log(int sequences, Throwable problem) {
+        if (problem instanceof SoftcallException known) {
+            LOG.warnf("a step of %d sequences failed: %s: %s", sequences, known.reason(), known.getMessage());
+        } else {
+            LOG.errorf(problem, "a step of %d sequences failed", sequences);
         }
     }
 

@@ -1,11 +1,14 @@
 package io.softcall.inference.generation;
 
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
 import io.softcall.inference.decoding.DecodedSequence;
 import io.softcall.inference.decoding.Lanes;
 import io.softcall.inference.decoding.TokenChooser;
 import io.softcall.inference.generation.Generation.Finish;
 import io.softcall.inference.sampling.Sampled;
 import io.softcall.inference.sampling.Workspace;
+import io.softcall.task.Task;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -22,6 +25,7 @@ final class Answer implements TokenChooser {
     private static final int FEW_UNREAD = 32;
 
     private final int index;
+    private final Task task;
     private final TokenChoice choice;
     private final int maxTokens;
     private final Lanes lanes;
@@ -53,7 +57,15 @@ final class Answer implements TokenChooser {
      * @param events gets what happens, without blocking
      * @param left called once, when the answer needs no memory any more
      */
-    Answer(int index, TokenChoice choice, int maxTokens, Lanes lanes, Consumer<Event> events, Runnable left) {
+    Answer(
+            int index,
+            Task task,
+            TokenChoice choice,
+            int maxTokens,
+            Lanes lanes,
+            Consumer<Event> events,
+            Runnable left) {
+        this.task = task;
         this.index = index;
         this.choice = choice;
         this.maxTokens = maxTokens;
@@ -68,7 +80,16 @@ final class Answer implements TokenChooser {
 
     @Override
     public OptionalInt next(float[] logits, int offset, Workspace workspace) {
-        Sampled token = choice.next(logits, offset, workspace);
+        Sampled token;
+        try {
+            token = choice.next(logits, offset, workspace);
+        } catch (IllegalArgumentException e) {
+            throw new SoftcallException(
+                    Reason.ARTIFACT_REFUSED,
+                    "task \"%s\", version %s, is refused: %s; the prompt holds values that are too large"
+                            .formatted(task.name(), task.version(), e.getMessage()),
+                    e);
+        }
         if (choice.isEnd(token)) {
             events.accept(new Event.Ended(this));
             return OptionalInt.empty();

@@ -49,20 +49,22 @@ final class Attempt implements Speculation.Attempt {
         private final List<Answer> answers;
         private final long[] ids;
         private final Prefix prefix;
+        private final long tokens;
         /** Guarded by this object, like {@link #queued} and {@link #waiting}. */
         private boolean cancelled;
 
         private Optional<QueuedRequest> queued = Optional.empty();
         private Optional<KvRoom.Waiting> waiting = Optional.empty();
 
-        SourceReading(List<Answer> answers, long[] ids, Prefix prefix) {
+        SourceReading(List<Answer> answers, long[] ids, Prefix prefix, long tokens) {
+            this.tokens = tokens;
             this.answers = answers;
             this.ids = ids;
             this.prefix = prefix;
         }
 
         /** Waits for room. Holds a reference to the prefix meanwhile. */
-        void begin(long tokens) {
+        void begin() {
             if (!prefix.retain()) {
                 throw new IllegalStateException("the caller does not hold the prefix");
             }
@@ -99,7 +101,7 @@ final class Attempt implements Speculation.Attempt {
         public void computed(int index, Output output, Prefix kept) {
             for (Answer answer : answers) {
                 kept.retain();
-                lanes.add(new DecodedSequence(answer, output.hidden(), kept));
+                lanes.add(new DecodedSequence(Attempt.this, answer, output.hidden(), kept));
             }
             kept.release();
         }
@@ -158,27 +160,27 @@ final class Attempt implements Speculation.Attempt {
     }
 
     /**
-     * Begins to read a source, and to answer it.
+     * Begins to read the sources, and to answer them. Called once.
      *
      * @param prefix the caller holds a reference, which it may release when this method returns
-     * @param freed called once for each answer, when it is over
      */
-    void read(RequestReader.Reading reading, Prefix prefix, Runnable freed) {
+    void read(List<RequestReader.Reading> readings, Prefix prefix) {
+        readings.forEach(reading -> sources.add(source(reading, prefix)));
+        sources.forEach(SourceReading::begin);
+    }
+
+    private SourceReading source(RequestReader.Reading reading, Prefix prefix) {
         long tokens = (long) task.promptTokens() + reading.ids().length + reading.maxTokens();
         List<Answer> answers = new ArrayList<>();
         for (int i = 0; i < reading.sampling().size(); i++) {
             TokenChoice choice = new TokenChoice(bundle, reading, i);
-            Answer answer = new Answer(texts.size(), choice, reading.maxTokens(), lanes, events::add, () -> {
-                room.giveBack(tokens);
-                freed.run();
-            });
+            Answer answer = new Answer(
+                    texts.size(), task, choice, reading.maxTokens(), lanes, events::add, () -> room.giveBack(tokens));
             answers.add(answer);
             texts.add(new AnswerText(answer, tokenizer, reading));
         }
-        SourceReading source = new SourceReading(answers, reading.ids(), prefix);
-        sources.add(source);
         promptTokens += reading.ids().length;
-        source.begin(tokens * answers.size());
+        return new SourceReading(answers, reading.ids(), prefix, tokens * answers.size());
     }
 
     @Override

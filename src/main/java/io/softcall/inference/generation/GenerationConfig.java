@@ -17,7 +17,7 @@ public interface GenerationConfig {
     MemorySize kvBytes();
 
     /** How long a batch of texts may keep answers waiting for their next token. */
-    @WithDefault("50ms")
+    @WithDefault("20ms")
     Duration maxPause();
 
     /** The time limit of a whole answer; {@code softcall.limits.call-time} is that of its first token. */

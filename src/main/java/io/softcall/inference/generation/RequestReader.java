@@ -10,6 +10,7 @@ import io.softcall.inference.model.InferenceConfig;
 import io.softcall.inference.model.Tokenizer;
 import io.softcall.inference.sampling.Choices;
 import io.softcall.inference.sampling.Sampling;
+import io.softcall.inference.text.Chats;
 import io.softcall.task.Kind;
 import io.softcall.task.Task;
 import io.softcall.task.Template;

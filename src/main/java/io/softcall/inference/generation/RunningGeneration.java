@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /** The answers to one request, whose tokens become text when they are taken. */
 final class RunningGeneration implements Generation {
@@ -18,26 +19,29 @@ final class RunningGeneration implements Generation {
     private final Attempt attempt;
     private final Optional<Duration> staleness;
     private final List<AnswerText> texts;
+    private final Runnable closed;
+    private final AtomicBoolean isClosed = new AtomicBoolean();
     private final Duration limit;
     private final StopTime stopTime;
     private final long endNanos;
     private int running;
 
     /**
-     * @param texts one for each answer
      * @param limit the time that the answers may take from now
      * @param cancellation completes when the caller no longer waits
+     * @param closed called once, when this is closed
      */
     RunningGeneration(
             Attempt attempt,
             Optional<Duration> staleness,
-            List<AnswerText> texts,
             Duration limit,
             StopTime stopTime,
-            CompletableFuture<Void> cancellation) {
+            CompletableFuture<Void> cancellation,
+            Runnable closed) {
         this.attempt = attempt;
         this.staleness = staleness;
-        this.texts = texts;
+        this.texts = attempt.texts();
+        this.closed = closed;
         this.limit = limit;
         this.stopTime = stopTime;
         this.endNanos = System.nanoTime() + limit.toNanos();
@@ -111,6 +115,9 @@ final class RunningGeneration implements Generation {
 
     @Override
     public void close() {
-        attempt.cancel();
+        if (isClosed.compareAndSet(false, true)) {
+            attempt.cancel();
+            closed.run();
+        }
     }
 }

@@ -12,13 +12,13 @@ import io.softcall.inference.model.InferenceConfig;
 import io.softcall.inference.model.Model;
 import io.softcall.inference.model.Prefix;
 import io.softcall.inference.model.Tokenizer;
+import io.softcall.inference.text.Chats;
 import io.softcall.task.StoredTask;
 import io.softcall.task.catalog.Tasks;
 import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.Semaphore;
 
 /** Writes text: revalidates the task, reads the sources, and decodes their answers. */
 @Singleton
@@ -26,8 +26,6 @@ class TaskGenerator implements Generator {
 
     /** The answers of one thread that are decoded side by side at most. */
     private static final int MOST_PLACES = 32;
-
-    private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
 
     private final Model model;
     private final Tokenizer tokenizer;
@@ -38,7 +36,7 @@ class TaskGenerator implements Generator {
     private final RequestReader reader;
     private final Speculation<Attempt> speculation;
     private final KvRoom room;
-    private final Semaphore streams;
+    private final Streams streams;
     private final int positions;
     private final StopTime stopTime = new StopTime();
     /** Null until text is first written. Guarded by this object. */
@@ -65,9 +63,9 @@ class TaskGenerator implements Generator {
                 Math.max(1, config.kvBytes().asLongValue() / model.bundle().kvBytesOfAToken()));
         this.reader = new RequestReader(
                 tokenizer, new Chats(model.bundle()), model.bundle(), limits, config, room.capacity());
-        this.streams = new Semaphore(config.streams());
+        this.streams = new Streams(config.streams());
         this.speculation = new Speculation<>(tasks, prefixes);
-        Gauge.builder("softcall.generation.answers", streams, free -> config.streams() - free.availablePermits())
+        Gauge.builder("softcall.generation.answers", streams, Streams::taken)
                 .description("answers under way, waiting ones included")
                 .register(metrics);
         Gauge.builder(
@@ -90,21 +88,22 @@ class TaskGenerator implements Generator {
             throw SoftcallException.invalid("no text can be written: %s", why);
         });
         reader.check(request);
-        if (streams.availablePermits() < request.answers()) {
-            throw overloaded(request);
-        }
-    }
-
-    private SoftcallException overloaded(GenerationRequest request) {
-        return SoftcallException.overloaded(
-                "%d answers are wanted, and %d of %d places are free (softcall.generation.streams)"
-                        .formatted(request.answers(), streams.availablePermits(), config.streams()),
-                RETRY_AFTER);
+        streams.require(request.task(), request.answers());
     }
 
     @Override
     public Generation start(GenerationRequest request, CompletableFuture<Void> cancellation) {
         admit(request);
+        streams.take(request.task(), request.answers());
+        try {
+            return answered(request, cancellation);
+        } catch (RuntimeException | Error e) {
+            streams.giveBack(request.task(), request.answers());
+            throw e;
+        }
+    }
+
+    private Generation answered(GenerationRequest request, CompletableFuture<Void> cancellation) {
         Deadline deadline = new Deadline(limits.callTime(), cancellation);
         Lanes open = lanes();
         Speculation.Validated<Attempt> validated =
@@ -113,7 +112,13 @@ class TaskGenerator implements Generator {
         try {
             attempt.check();
             deadline.await(attempt.events().begun(), "the model");
-            return new RunningGeneration(attempt, validated.staleness(), attempt.texts(), config.time(), stopTime, cancellation);
+            return new RunningGeneration(
+                    attempt,
+                    validated.staleness(),
+                    config.time(),
+                    stopTime,
+                    cancellation,
+                    () -> streams.giveBack(request.task(), request.answers()));
         } catch (RuntimeException e) {
             attempt.cancel();
             throw e;
@@ -136,12 +141,7 @@ class TaskGenerator implements Generator {
         Prefix prefix = prefixes.acquire(stored, future -> deadline.await(future, "the encoder"));
         try {
             deadline.check();
-            if (!streams.tryAcquire(request.answers())) {
-                throw overloaded(request);
-            }
-            for (RequestReader.Reading reading : readings) {
-                attempt.read(reading, prefix, streams::release);
-            }
+            attempt.read(readings, prefix);
         } finally {
             prefix.release();
         }

@@ -1,5 +1,7 @@
 package io.softcall.inference.memory;
 
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -27,7 +29,7 @@ public final class LazyMemory implements AutoCloseable {
     private final MemorySegment memory;
     private final MethodHandle madvise;
 
-    /** @throws IllegalStateException if the system refuses the range */
+    /** @throws SoftcallException {@code OUT_OF_MEMORY} if the system refuses the range */
     public LazyMemory(long bytes) {
         Linker linker = Linker.nativeLinker();
         MethodHandle mmap = linker.downcallHandle(
@@ -51,7 +53,10 @@ public final class LazyMemory implements AutoCloseable {
                 Native.call(() -> mmap.invoke(MemorySegment.NULL, bytes, READ_AND_WRITE, FLAGS, -1, 0L));
         if (found.address() == -1) {
             arena.close();
-            throw new IllegalStateException("the system refuses a range of %,d bytes".formatted(bytes));
+            throw new SoftcallException(
+                    Reason.OUT_OF_MEMORY,
+                    "the system refuses a range of %,d addresses (softcall.generation.streams and max-tokens decide on it)"
+                            .formatted(bytes));
         }
         this.memory = found.reinterpret(bytes, arena, gone -> Native.call(() -> munmap.invoke(gone, bytes)));
         advise(memory, NO_HUGE_PAGES);

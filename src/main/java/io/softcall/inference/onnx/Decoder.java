@@ -16,7 +16,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -52,26 +51,17 @@ public final class Decoder implements AutoCloseable {
      * mapped, and packs nothing.
      *
      * @param resources those of one of several concurrent batches
-     * @throws IllegalStateException if a graph cannot be opened, or its weights are damaged
+     * @throws IllegalStateException if a graph cannot be opened
      */
     public static Decoder open(Bundle bundle, PackedWeights packed, SessionResources resources) {
         Bundle.DecodingGraphs graphs = bundle.served().decoding().orElseThrow();
         Session decode = packed.savedGraph()
                 .map(trunk -> sharing(graphs.decode(), trunk, resources))
                 .orElseGet(() -> plain(graphs.decode(), resources));
-        Session head;
         try {
-            head = plain(graphs.lmHead(), resources);
+            return new Decoder(bundle, graphs, decode, plain(graphs.lmHead(), resources));
         } catch (RuntimeException e) {
             decode.close();
-            throw e;
-        }
-        Decoder decoder = new Decoder(bundle, graphs, decode, head);
-        try {
-            decoder.checkGoldenLogits();
-            return decoder;
-        } catch (RuntimeException e) {
-            decoder.close();
             throw e;
         }
     }
@@ -130,28 +120,20 @@ public final class Decoder implements AutoCloseable {
         }
     }
 
-    /** @throws IllegalStateException if the head does not compute what PyTorch computed */
-    private void checkGoldenLogits() {
-        try (DecodingPlaces places = new DecodingPlaces(this, 1, 1)) {
-            float[] logits = places.logits(List.of(bundle.served().golden().hidden()));
-            graphs.golden().requireLogits(logits, graphs.lmHead().toString());
-        }
-    }
-
     /**
-     * Checks the last token of the golden row.
+     * Checks the last token of the golden row, and the logits behind it.
      *
      * @param before the keys and values of the golden row without its last token
      * @throws IllegalStateException if decoding does not compute what PyTorch computed
      */
     void checkGolden(Prefix before) {
         Bundle.Golden golden = bundle.served().golden();
+        long last = golden.inputIds()[golden.inputIds().length - 1];
         try (DecodingPlaces places = new DecodingPlaces(this, 1, before.tokens() + 1)) {
             places.put(0, before);
-            long last = golden.inputIds()[golden.inputIds().length - 1];
-            golden.requireHidden(
-                    places.hidden(new long[] {last}, new int[] {before.tokens()})[0],
-                    graphs.decode().toString());
+            float[] logits = places.step(new long[] {last}, new int[] {before.tokens()});
+            golden.requireHidden(places.hidden(0), graphs.decode().toString());
+            graphs.golden().requireLogits(logits, graphs.lmHead().toString());
         }
     }
 

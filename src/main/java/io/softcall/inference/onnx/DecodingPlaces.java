@@ -10,7 +10,6 @@ import io.softcall.inference.model.Prefix;
 import io.softcall.inference.onnx.prefix.LayerPrefixes;
 import io.softcall.inference.onnx.prefix.OnnxPrefix;
 import io.softcall.inference.onnx.session.ForwardFailure;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -36,10 +35,12 @@ final class DecodingPlaces implements Decoding {
     /** The bytes of one place in them. */
     private final long placeBytes;
 
-    private final Arena arena = Arena.ofShared();
+    /** Hidden rows, and logits behind them, of as many places as are in use. */
+    private final LazyMemory outputs;
+
     private final MemorySegment hidden;
     private final MemorySegment logits;
-    private final float[] logitsOnHeap;
+    private float[] logitsOnHeap = {};
     /** The tensors over the first places, by their number. */
     private final Map<Integer, Tensors> tensors = new HashMap<>();
 
@@ -63,9 +64,10 @@ final class DecodingPlaces implements Decoding {
         this.placeBytes = (long) bundle.kvHeads() * headBytes(positions);
         this.layerBytes = places * placeBytes;
         this.memory = new LazyMemory(layerBytes * pastNames.size());
-        this.hidden = arena.allocate((long) places * bundle.hiddenSize() * Float.BYTES, 64);
-        this.logits = arena.allocate((long) places * bundle.vocabulary() * Float.BYTES, 64);
-        this.logitsOnHeap = new float[places * bundle.vocabulary()];
+        long hiddenBytes = (long) places * bundle.hiddenSize() * Float.BYTES;
+        this.outputs = new LazyMemory(hiddenBytes + (long) places * bundle.vocabulary() * Float.BYTES);
+        this.hidden = outputs.segment().asSlice(0, hiddenBytes);
+        this.logits = outputs.segment().asSlice(hiddenBytes);
     }
 
     private long headBytes(int tokens) {
@@ -166,19 +168,19 @@ final class DecodingPlaces implements Decoding {
 
     private float[] logits(Tensors first, int rows) throws OrtException {
         decoder.logits(first.hidden(), first.logits());
+        if (logitsOnHeap.length < rows * bundle.vocabulary()) {
+            logitsOnHeap = new float[rows * bundle.vocabulary()];
+        }
         MemorySegment.copy(logits, ValueLayout.JAVA_FLOAT, 0, logitsOnHeap, 0, rows * bundle.vocabulary());
         return logitsOnHeap;
     }
 
-    /** Computes a step as {@link #step} does. @return the hidden rows, [sequences][hidden] */
-    float[][] hidden(long[] ids, int[] lengths) {
-        step(ids, lengths);
-        float[][] rows = new float[ids.length][bundle.hiddenSize()];
-        for (int row = 0; row < rows.length; row++) {
-            long offset = (long) row * bundle.hiddenSize() * Float.BYTES;
-            MemorySegment.copy(hidden, ValueLayout.JAVA_FLOAT, offset, rows[row], 0, bundle.hiddenSize());
-        }
-        return rows;
+    /** Returns the hidden row of the latest step in a place, [hidden]. */
+    float[] hidden(int place) {
+        float[] row = new float[bundle.hiddenSize()];
+        long offset = (long) place * bundle.hiddenSize() * Float.BYTES;
+        MemorySegment.copy(hidden, ValueLayout.JAVA_FLOAT, offset, row, 0, row.length);
+        return row;
     }
 
     private Tensors tensors(int places) throws OrtException {
@@ -224,6 +226,6 @@ final class DecodingPlaces implements Decoding {
     public void close() {
         tensors.values().forEach(Tensors::close);
         memory.close();
-        arena.close();
+        outputs.close();
     }
 }

@@ -20,12 +20,6 @@ final class Encoder implements AutoCloseable {
 
     private static final Logger LOG = Logger.getLogger(Encoder.class);
 
-    /**
-     * How long a failure to open is not retried: a failed attempt costs as much as a successful one, and people must repair the
-     * files.
-     */
-    private static final Duration PAUSE = Duration.ofSeconds(10);
-
     private final Supplier<Trunk> opener;
     private final Duration idle;
     /** Null while closed. Guarded by this object, like the four fields below. */
@@ -34,15 +28,7 @@ final class Encoder implements AutoCloseable {
     private boolean checked;
     private boolean ended;
     private long usedNanos;
-    private Optional<Failure> failure = Optional.empty();
-
-    /** The reason why the trunk could not be opened, and the time. */
-    private record Failure(SoftcallException problem, long nanos) {
-
-        boolean isRecent() {
-            return System.nanoTime() - nanos < PAUSE.toNanos();
-        }
-    }
+    private Optional<RecentFailure> failure = Optional.empty();
 
     Encoder(Supplier<Trunk> opener, Duration idle) {
         this.opener = opener;
@@ -71,7 +57,7 @@ final class Encoder implements AutoCloseable {
     }
 
     private void open() {
-        failure.filter(Failure::isRecent).ifPresent(last -> {
+        failure.filter(RecentFailure::isRecent).ifPresent(last -> {
             throw last.problem().again();
         });
         long began = System.nanoTime();
@@ -82,7 +68,7 @@ final class Encoder implements AutoCloseable {
                             Reason.BASE_UNAVAILABLE, "the base's full-precision trunk cannot be used", e)
                     .withDetail("%s", e.getMessage());
             LOG.errorf("prompts without a ready prefix are answered 503: %s", problem.getMessage());
-            failure = Optional.of(new Failure(problem, System.nanoTime()));
+            failure = Optional.of(RecentFailure.of(problem));
             throw problem;
         }
         checked = true;

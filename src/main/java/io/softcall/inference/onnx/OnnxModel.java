@@ -2,6 +2,7 @@ package io.softcall.inference.onnx;
 
 import ai.onnxruntime.OrtException;
 import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
 import io.softcall.inference.model.Bundle;
 import io.softcall.inference.model.Decoding;
 import io.softcall.inference.model.Device;
@@ -41,6 +42,8 @@ public final class OnnxModel implements Model {
     private final Optional<Supplier<Decoder>> decoderOpening;
     /** Null until text is first written. Guarded by this object. */
     private Decoder decoder;
+
+    private Optional<RecentFailure> decoderFailure = Optional.empty();
 
     /** Makes a model that does not decode. */
     public OnnxModel(
@@ -196,18 +199,34 @@ public final class OnnxModel implements Model {
 
     private synchronized Decoder decoder() {
         if (decoder == null) {
+            decoderFailure.filter(RecentFailure::isRecent).ifPresent(last -> {
+                throw last.problem().again();
+            });
             long began = System.nanoTime();
-            Decoder opened = decoderOpening.orElseThrow().get();
             try {
-                checkGolden(opened);
+                decoder = openedDecoder();
             } catch (RuntimeException e) {
-                opened.close();
-                throw e;
+                SoftcallException problem = new SoftcallException(
+                                Reason.BASE_UNAVAILABLE, "the base's graphs of decoding cannot be used", e)
+                        .withDetail("%s", e.getMessage());
+                LOG.errorf("requests for text are answered 503: %s", problem.getMessage());
+                decoderFailure = Optional.of(RecentFailure.of(problem));
+                throw problem;
             }
-            decoder = opened;
             LOG.infof("opened the graphs of decoding in %d ms", (System.nanoTime() - began) / 1_000_000);
         }
         return decoder;
+    }
+
+    private Decoder openedDecoder() {
+        Decoder opened = decoderOpening.orElseThrow().get();
+        try {
+            checkGolden(opened);
+            return opened;
+        } catch (RuntimeException e) {
+            opened.close();
+            throw e;
+        }
     }
 
     private void checkGolden(Decoder opened) {

@@ -50,8 +50,8 @@ public final class ArtifactReader {
         Optional<Instant> signedAt = signers.check(name, bytes, file);
         PromptReader.refuseOtherMethods(file);
         Metadata metadata = Metadata.read(file, requirements);
-        Kind kind = KindReader.read(file, metadata, requirements.hidden());
         Prompt prompt = prompts.read(file, metadata);
+        Kind kind = KindReader.read(file, metadata, requirements.hidden());
         Task task = new Task(name, version, stored, prompt.tokens(), kind, signedAt, metadata.written(), bytes.length);
         return new StoredTask(task, prompt);
     }

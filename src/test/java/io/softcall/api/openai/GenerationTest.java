@@ -17,6 +17,7 @@ import io.softcall.EditedArtifact;
 import io.softcall.S3Server;
 import jakarta.inject.Inject;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -32,9 +33,6 @@ import org.junit.jupiter.api.Test;
 @WithTestResource(S3Server.class)
 class GenerationTest {
 
-    /** The bytes of the keys and values of a token of the tiny base: 2 layers, 2 heads, 16 numbers of 4 bytes. */
-    private static final int ROOM = 2_000;
-
     /** Small bounds, and the base itself as a task. */
     public static final class Bounds implements QuarkusTestProfile {
 
@@ -44,7 +42,7 @@ class GenerationTest {
                     "softcall.base.serve-as",
                     "base",
                     "softcall.generation.streams",
-                    "12",
+                    "24",
                     "softcall.generation.max-tokens",
                     "400",
                     "softcall.generation.kv-bytes",
@@ -139,7 +137,14 @@ class GenerationTest {
         List<String> choices = List.of(" yes", " no", " nobody", " never ever");
         for (int seed = 0; seed < 8; seed++) {
             String text = text(Map.of(
-                    "model", "writer", "prompt", "Is it?", "seed", seed, "structured_outputs", Map.of("choice", choices)));
+                    "model",
+                    "writer",
+                    "prompt",
+                    "Is it?",
+                    "seed",
+                    seed,
+                    "structured_outputs",
+                    Map.of("choice", choices)));
             assertTrue(choices.contains(text), text);
         }
     }
@@ -147,15 +152,18 @@ class GenerationTest {
     @Test
     void whatCannotBeAnsweredIsRefusedByName() {
         refused(Map.of("model", "writer", "prompt", ""), 400, "prompt[0] is empty");
-        refused(Map.of("model", "writer", "prompt", "a", "max_tokens", 401), 400, "max_tokens is 401, expected 1 to 400");
-        refused(Map.of("model", "writer", "prompt", List.of(9_999)), 400, "token id 9999");
+        refused(
+                Map.of("model", "writer", "prompt", "a", "max_tokens", 401),
+                400,
+                "max_tokens is 401, expected 1 to 400");
+        refused(Map.of("model", "writer", "prompt", List.of(9_999)), 400, "expected a token id from 0 to 383");
         refused(Map.of("model", "chatter", "prompt", "a"), 400, "/v1/chat/completions");
         refused(Map.of("model", "writer", "prompt", "a ".repeat(1_100)), 422, "at most");
         refused(
                 Map.of("model", "writer", "prompt", "a ".repeat(600), "max_tokens", 300, "n", 12),
                 422,
                 "softcall.generation.kv-bytes");
-        refused(Map.of("model", "writer", "prompt", "a", "n", 13), 429, "softcall.generation.streams");
+        refused(Map.of("model", "writer", "prompt", "a", "n", 25), 429, "softcall.generation.streams");
         refused(Map.of("model", "absent", "prompt", "a"), 404, "absent");
         given().contentType("application/json")
                 .body(Map.of("model", "writer", "messages", List.of(Map.of("role", "user", "content", "a"))))
@@ -172,12 +180,39 @@ class GenerationTest {
         assertNothingIsLeft();
     }
 
-    /** A base that was told wrong numbers is the fault of the stored prompt. */
     @Test
     void aPromptWithTooLargeValuesIsRefused() {
-        store.put("huge", EditedArtifact.writing("sentiment").fill("prompt_embeddings", 3e38f).bytes());
+        float[] values = new float[6 * 128];
+        Arrays.fill(values, 3e38f);
+        store.put(
+                "huge",
+                EditedArtifact.writing("kv")
+                        .floats("prompt_embeddings", values, 6, 128)
+                        .bytes());
         refused(Map.of("model", "huge", "prompt", "a"), 502, "huge");
         assertNothingIsLeft();
+    }
+
+    /** The tiny base's chat template is plain text. */
+    @Test
+    void chatsAreAnsweredWhereTheTaskWasTrainedOnThem() {
+        for (String task : List.of("chatter", "base")) {
+            given().contentType("application/json")
+                    .body(Map.of(
+                            "model",
+                            task,
+                            "messages",
+                            List.of(Map.of("role", "user", "content", "hello")),
+                            "max_tokens",
+                            5,
+                            "ignore_eos",
+                            true))
+                    .post("/v1/chat/completions")
+                    .then()
+                    .statusCode(200)
+                    .body("choices[0].message.role", is("assistant"))
+                    .body("usage.completion_tokens", is(5));
+        }
     }
 
     @Test
@@ -187,10 +222,8 @@ class GenerationTest {
         try (ExecutorService callers = Executors.newFixedThreadPool(12)) {
             List<Future<Integer>> all = new ArrayList<>();
             for (int i = 0; i < 12; i++) {
-                all.add(callers.submit(() -> complete(call)
-                        .statusCode(200)
-                        .extract()
-                        .<Integer>path("usage.completion_tokens")));
+                all.add(callers.submit(
+                        () -> complete(call).statusCode(200).extract().<Integer>path("usage.completion_tokens")));
             }
             for (Future<Integer> one : all) {
                 assertEquals(200, one.get());

@@ -51,8 +51,7 @@ class LanesTest {
                         "softcall.base.cache-dir", Tiny.PACKED.toString(),
                         "softcall.threads", "2",
                         "softcall.batch.runs", "2"));
-        model = Opening.open(
-                Bundle.open(Tiny.BASE, "fp32"), config, Opening.Serving.choose(config), Optional.empty());
+        model = Opening.open(Bundle.open(Tiny.BASE, "fp32"), config, Opening.Serving.choose(config), Optional.empty());
         batcher = new Batcher(model, config, new SimpleMeterRegistry());
         lanes = new Lanes(model, batcher, PLACES, POSITIONS, Duration.ofMillis(50));
         none = model.none();
@@ -138,7 +137,7 @@ class LanesTest {
 
             @Override
             public void computed(int index, Output output, Prefix kept) {
-                lanes.add(new DecodedSequence(chooser, output.hidden(), kept));
+                lanes.add(new DecodedSequence(chooser, chooser, output.hidden(), kept));
             }
 
             @Override

@@ -3,11 +3,14 @@ package io.softcall.inference.model;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.softcall.Tiny;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -16,6 +19,21 @@ class VocabularyTest {
 
     private static final Path SMOLLM2 =
             Path.of("training-exporter/src/softcall/graphs/SmolLM2-135M-Instruct-Q4_1/tokenizer.json");
+
+    /** Also without the spaces before punctuation that DJL could clean up. */
+    @Test
+    void tokensTogetherHaveTheTextOfPython() throws Exception {
+        record Decoded(String tokenizer, long[] ids, String text) {}
+        List<Decoded> cases = new JsonMapper()
+                .readValue(Path.of("src/test/resources/decoded.json").toFile(), new TypeReference<>() {});
+        assertEquals(86, cases.size());
+        try (Tokenizer smollm2 = new Tokenizer(SMOLLM2);
+                Tokenizer tiny = new Tokenizer(Tiny.BASE.resolve("tokenizer.json"))) {
+            for (Decoded one : cases) {
+                assertEquals(one.text(), (one.tokenizer().equals("tiny") ? tiny : smollm2).decode(one.ids()));
+            }
+        }
+    }
 
     @Test
     void theTextOfATokenIsThatOfTheLibrary() {

@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
 import io.softcall.Tiny;
 import io.softcall.inference.model.Bundle;
 import io.softcall.inference.model.Decoding;
@@ -158,7 +160,8 @@ class DecodingTest {
             try (RandomAccessFile file = new RandomAccessFile(weights.toFile(), "rw")) {
                 file.write(new byte[(int) Math.min(file.length(), 1 << 16)]);
             }
-            IllegalStateException e = assertThrows(IllegalStateException.class, () -> whole.decoding(1, POSITIONS));
+            SoftcallException e = assertThrows(SoftcallException.class, () -> whole.decoding(1, POSITIONS));
+            assertEquals(Reason.BASE_UNAVAILABLE, e.reason());
             assertTrue(e.getMessage().contains("the weights are damaged"), e::getMessage);
         }
     }
