@@ -126,7 +126,7 @@ score: $(environment) $(bundle) $(server) ## score the shipped tasks on their te
 	@$(python) tools/score.py
 
 .PHONY: bench
-bench: bench-environment ## measure Softcall beside PEFT, llama.cpp and ONNX Runtime (25 minutes; CORES: what is measured has these alone)
+bench: bench-environment ## measure Softcall beside PEFT, llama.cpp and ONNX Runtime (45 minutes; CORES: what is measured has these alone)
 	@bench/.venv/bin/python -m softcall_bench $(if $(CORES),--cores $(CORES))
 
 .PHONY: bench-quick

@@ -1,6 +1,6 @@
 """The data set E2E (descriptions of restaurants), and prompts for it that others have trained.
 
-Neither is a part of this repository: $SOFTCALL_ADAPTERS and $SOFTCALL_DATA name the folders that have
+Neither is a part of this repository: $SOFTCALL_ADAPTERS and $BENCH_DATA name the folders that have
 `e2e_nlg`.
 """
 
@@ -16,7 +16,7 @@ from softcall_bench.bench import Bench
 from softcall_bench.server import BASE
 from softcall_bench.sides import SideFailed
 
-ADAPTERS, DATA = "SOFTCALL_ADAPTERS", "SOFTCALL_DATA"
+ADAPTERS, DATA = "SOFTCALL_ADAPTERS", "BENCH_DATA"  # a server refuses unknown names that begin as the first
 NAME = "e2e_nlg"
 REFERENCES = "test_refs.jsonl"
 SOFT, KV = "soft", "kv"

@@ -11,7 +11,7 @@ from softcall_bench.server import Server, serving
 from softcall_bench.streams import writing, written
 
 SCENARIO = "generation-mixed"
-ROUNDS = 4
+ROUNDS = 3
 STREAMS, CLIENTS = 8, 8
 SECONDS = 8
 WRITING, CLASSIFYING = "8 streams", "8 callers"

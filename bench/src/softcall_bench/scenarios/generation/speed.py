@@ -24,7 +24,7 @@ from softcall_bench.streams import written
 from softcall_bench.workload import TASK
 
 SCENARIO = "generation-speed"
-ROUNDS = 4
+ROUNDS = 3
 ONE, TWO = "one core", "two cores"
 CORES = {ONE: 1, TWO: 2}
 SECONDS = {1: 4, STREAMS: 8}

@@ -116,6 +116,8 @@ def _chat(max_tokens: int) -> Write:
 def _generate(model: Any, ids: Sequence[int], max_tokens: int) -> TorchAnswer:
     import torch
 
+    # Several wait for each other where anything else uses a core, and take four times as long.
+    torch.set_num_threads(1)
     row = torch.tensor([ids])
     with torch.no_grad():
         told = model.generate(
