@@ -50,7 +50,6 @@ public final class Settings {
             "SOFTCALL_BENCH_GAPS",
             "SOFTCALL_CACHE",
             "SOFTCALL_CPU_KEPT",
-            "SOFTCALL_DATA",
             "SOFTCALL_CUDA_KEPT",
             "SOFTCALL_STORE");
 
