@@ -12,7 +12,6 @@ import onnx
 import onnx_ir as ir
 
 from softcall.base.trunk import INPUT_IDS
-from softcall.core.errors import SoftcallError
 from softcall.export.graphs.int8 import last_rows
 from softcall.export.graphs.joint_products import products
 from softcall.export.graphs.nodes import (
@@ -31,6 +30,7 @@ from softcall.export.weights.int4 import (
     SCALES,
     ZEROS,
     block_count,
+    require_whole_blocks,
 )
 
 _ROWS_IN_8_BITS = 4
@@ -56,8 +56,7 @@ def int4_graph(full_precision: onnx.ModelProto) -> onnx.ModelProto:
 
 def byte_weights(graph: ir.Graph, parameter: str, rows: int, columns: int) -> tuple[ir.Value, ir.Value]:
     """Return the weights that a parameter [rows, columns] has in 8 bits: integers and scales."""
-    if columns % BLOCK:
-        raise SoftcallError(f"{parameter} has {columns} inputs; int4 takes multiples of {BLOCK}")
+    require_whole_blocks(parameter, columns)
     blocks = block_count(columns)
     return (
         new_weight(graph, parameter + BYTES, ir.DataType.UINT8, [rows, blocks, BLOCK]),
@@ -107,8 +106,7 @@ def _quantize(graph: ir.Graph, rows: ir.Value, parts: Sequence[ir.Node], dimensi
     """Replace products of `rows` [..., in] by products with blocks, behind which are those of their sums."""
     weights = [part.inputs[1] for part in parts]
     inputs = weights[0].shape[0]
-    if inputs % BLOCK:
-        raise SoftcallError(f"{weights[0].name} has {inputs} inputs; int4 takes multiples of {BLOCK}")
+    require_whole_blocks(weights[0].name, inputs)
     summed = block_count(inputs)
     nodes = Nodes(rows.name.rpartition("/")[0] + "/int4")
     shape = [0] * (dimensions - 1) + [-1, BLOCK]

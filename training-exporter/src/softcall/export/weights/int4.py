@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from softcall.core.errors import SoftcallError
 from softcall.export.weights.external_data import SIDE_BY_SIDE, TRANSPOSED, full_precision
 
 INTEGERS = ".int4"
@@ -71,6 +72,12 @@ class Blocks:
 def block_count(inputs: int) -> int:
     """Return how many blocks a row of this many inputs takes."""
     return -(-inputs // BLOCK)
+
+
+def require_whole_blocks(name: str, inputs: int) -> None:
+    """Raise `SoftcallError` for a weight whose number of inputs is no multiple of 32."""
+    if inputs % BLOCK:
+        raise SoftcallError(f"{name} has {inputs} inputs; int4 takes multiples of {BLOCK}")
 
 
 def int4_weights(parameters: Mapping[str, np.ndarray]) -> Callable[[str], np.ndarray]:
