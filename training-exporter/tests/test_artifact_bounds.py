@@ -32,10 +32,10 @@ def constant(file, name):
         (bounds.MAX_RANK, "task/artifact/Safetensors.java", "MAX_RANK"),
         (bounds.MAX_METADATA_DEPTH, "task/artifact/Metadata.java", "MAX_DEPTH"),
         (bounds.MAX_JSON_TOKENS, "task/artifact/Metadata.java", "MAX_TOKENS"),
-        (bounds.MAX_LABELS, "task/artifact/Metadata.java", "MAX_LABELS"),
-        (bounds.MAX_LABEL_CHARACTERS, "task/artifact/Metadata.java", "MAX_LABEL"),
-        (bounds.MAX_LABELS_BYTES, "task/artifact/Metadata.java", "MAX_LABELS_BYTES"),
-        (bounds.MAX_TEMPLATE_CHARACTERS, "task/artifact/Metadata.java", "MAX_TEMPLATE"),
+        (bounds.MAX_LABELS, "task/artifact/KindReader.java", "MAX_LABELS"),
+        (bounds.MAX_LABEL_CHARACTERS, "task/artifact/KindReader.java", "MAX_LABEL"),
+        (bounds.MAX_LABELS_BYTES, "task/artifact/KindReader.java", "MAX_LABELS_BYTES"),
+        (bounds.MAX_TEMPLATE_CHARACTERS, "task/artifact/KindReader.java", "MAX_TEMPLATE"),
     ],
 )
 def test_a_number_is_the_servers(mine, file, name):
