@@ -69,28 +69,36 @@ final class Lane {
 
     /** Lets sequences join and leave, and computes one token of each sequence in a place. */
     void step() {
-        List<DecodedSequence> joining = List.of();
+        List<DecodedSequence> joining = new ArrayList<>();
         try {
             if (decoding == null) {
                 decoding = opening.get();
                 workspace = new Workspace(decoding.vocabulary());
             }
             makeRoom();
-            joining = take(places - placed.size());
+            joining.addAll(take(places - placed.size()));
             join(joining);
             if (!placed.isEmpty()) {
                 decode();
             }
         } catch (RuntimeException | Error e) {
             log(placed.size() + joining.size(), e);
-            List<DecodedSequence> all = new ArrayList<>(placed);
-            if (decoding == null) {
-                all.addAll(take(Integer.MAX_VALUE));
-            }
-            joining.stream().filter(sequence -> !placed.contains(sequence)).forEach(all::add);
-            placed.clear();
-            all.forEach(sequence -> fail(sequence, e));
+            failAll(joining, e);
         }
+    }
+
+    /** Fails the sequences in places and those that were about to join; all that wait, too, if there are no places at all. */
+    private void failAll(List<DecodedSequence> joining, Throwable problem) {
+        List<DecodedSequence> all = new ArrayList<>(joining);
+        all.addAll(placed);
+        if (decoding == null) {
+            all.addAll(take(Integer.MAX_VALUE));
+        }
+        for (int place = 0; place < placed.size(); place++) {
+            decoding.clear(place);
+        }
+        placed.clear();
+        all.forEach(sequence -> fail(sequence, problem));
     }
 
     /** Logs a stack trace only if the cause is unknown. */
@@ -119,29 +127,28 @@ final class Lane {
         }
     }
 
+    /** @param joining those that have ended, or have a place, are removed from it */
     private void join(List<DecodedSequence> joining) {
-        List<DecodedSequence> wanted = new ArrayList<>();
-        for (DecodedSequence sequence : joining) {
+        for (DecodedSequence sequence : List.copyOf(joining)) {
             if (sequence.chooser().state() == State.CANCELLED) {
+                joining.remove(sequence);
                 end(sequence);
-            } else {
-                wanted.add(sequence);
             }
         }
         List<DecodedSequence> fresh =
-                wanted.stream().filter(DecodedSequence::isNew).toList();
+                joining.stream().filter(DecodedSequence::isNew).toList();
         if (!fresh.isEmpty()) {
             float[] logits =
                     decoding.logits(fresh.stream().map(DecodedSequence::hidden).toList());
             for (int i = 0; i < fresh.size(); i++) {
                 if (!choose(fresh.get(i), logits, i)) {
-                    wanted.remove(fresh.get(i));
+                    joining.remove(fresh.get(i));
                 }
             }
         }
-        for (DecodedSequence sequence : wanted) {
-            sequence.enter(decoding, placed.size());
-            placed.add(sequence);
+        while (!joining.isEmpty()) {
+            joining.getFirst().enter(decoding, placed.size());
+            placed.add(joining.removeFirst());
         }
     }
 
