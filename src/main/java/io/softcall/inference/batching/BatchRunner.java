@@ -69,6 +69,7 @@ final class BatchRunner {
 
     private void compute(Batch batch) {
         long began = System.nanoTime();
+        List<Kept> kept = batch.inputs().stream().map(Kept::new).toList();
         try {
             if (batch.chunk().isPresent()) {
                 Input input = batch.inputs().getFirst();
@@ -76,7 +77,6 @@ final class BatchRunner {
                 batcher.endedChunk(batch, System.nanoTime() - began);
                 return;
             }
-            List<Kept> kept = batch.inputs().stream().map(Kept::new).toList();
             float[][] hidden = model.forward(kept.stream().map(Kept::sequence).toList(), batch.exclusive());
             long nanos = System.nanoTime() - began;
             batchSizes.record(batch.size());
@@ -88,7 +88,7 @@ final class BatchRunner {
             log(batch.size(), e);
             // A request fails as a whole, so its other inputs are dropped.
             batch.inputs().forEach(input -> batcher.fail(input.request(), e));
-            batch.inputs().forEach(Input::drop);
+            kept.forEach(Kept::drop);
             batcher.ended(batch, System.nanoTime() - began);
         }
     }
@@ -111,10 +111,17 @@ final class BatchRunner {
             return input.request().submittedNanos();
         }
 
+        /** Ends the input without an output. */
+        void drop() {
+            kept.ifPresent(Prefix::release);
+            input.drop();
+        }
+
         void put(Output output) {
             input.release();
             input.request().put(input, output);
             kept.ifPresent(prefix -> input.request().listener().orElseThrow().computed(input.index(), output, prefix));
+            kept = Optional.empty();
         }
     }
 
