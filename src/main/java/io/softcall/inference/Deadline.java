@@ -72,7 +72,12 @@ public final class Deadline {
         }
     }
 
-    private static SoftcallException failure(Throwable cause, String from) {
+    /**
+     * Returns a failure for this waiter.
+     *
+     * @param from as for {@link #await}
+     */
+    public static SoftcallException failure(Throwable cause, String from) {
         return cause instanceof SoftcallException known
                 ? known.again()
                 : new SoftcallException(Reason.INTERNAL, "%s failed: %s".formatted(from, cause), cause);

@@ -152,10 +152,6 @@ final class Answer implements TokenChooser {
         resumed.ifPresent(lanes::add);
     }
 
-    boolean isCancelled() {
-        return cancelled;
-    }
-
     @Override
     public void left() {
         if (hasLeft.compareAndSet(false, true)) {

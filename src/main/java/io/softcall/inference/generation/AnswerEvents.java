@@ -17,10 +17,14 @@ final class AnswerEvents {
 
     void add(Event event) {
         events.add(event);
-        begun.complete(null);
+        if (event instanceof Event.Failed failed) {
+            begun.completeExceptionally(failed.problem());
+        } else {
+            begun.complete(null);
+        }
     }
 
-    /** Completes with the first event. */
+    /** Completes with the first event; exceptionally if it is a failure. */
     CompletableFuture<Void> begun() {
         return begun;
     }

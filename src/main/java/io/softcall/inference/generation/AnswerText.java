@@ -52,9 +52,9 @@ final class AnswerText {
         return text.isEmpty() ? Optional.empty() : Optional.of(piece(text, last));
     }
 
-    /** Ends the text, unless it has ended before. */
-    Optional<Piece> end(Finish finish) {
-        return over ? Optional.empty() : Optional.of(piece(stream.end(), Optional.of(finish)));
+    /** Ends the text behind an end token, unless it has ended before. */
+    Optional<Piece> end() {
+        return over ? Optional.empty() : Optional.of(piece(stream.end(), Optional.of(Finish.STOP)));
     }
 
     private Piece piece(String text, Optional<Finish> finish) {

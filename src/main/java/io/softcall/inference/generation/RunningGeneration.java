@@ -2,6 +2,7 @@ package io.softcall.inference.generation;
 
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
+import io.softcall.inference.Deadline;
 import io.softcall.inference.generation.Answer.Event;
 import io.softcall.task.Task;
 import java.time.Duration;
@@ -104,12 +105,8 @@ final class RunningGeneration implements Generation {
                 chosen.answer().read();
                 yield texts.get(chosen.answer().index()).add(chosen.token(), chosen.last());
             }
-            case Event.Ended ended -> texts.get(ended.answer().index()).end(Finish.STOP);
-            case Event.Failed failed ->
-                throw failed.problem() instanceof SoftcallException known
-                        ? known.again()
-                        : new SoftcallException(
-                                Reason.INTERNAL, "the model failed: " + failed.problem(), failed.problem());
+            case Event.Ended ended -> texts.get(ended.answer().index()).end();
+            case Event.Failed failed -> throw Deadline.failure(failed.problem(), "the model");
         };
     }
 
