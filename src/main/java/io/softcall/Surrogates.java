@@ -1,7 +1,9 @@
 package io.softcall;
 
-/** Finds unpaired surrogates: a string of Java or JSON can hold one, UTF-8 cannot. */
+/** Finds and replaces unpaired surrogates: a string of Java or JSON can hold one, UTF-8 cannot. */
 public final class Surrogates {
+
+    private static final char REPLACEMENT = '\ufffd';
 
     private Surrogates() {}
 
@@ -20,5 +22,20 @@ public final class Surrogates {
             }
         }
         return -1;
+    }
+
+    /**
+     * Returns a text with U+FFFD in place of each half of a surrogate pair, as Web IDL's USVString does. Each is one code point
+     * before and after. The tokenizer would make three of it, and the halves of two texts would join.
+     */
+    public static String replaced(String text) {
+        if (!hasHalf(text)) {
+            return text;
+        }
+        StringBuilder whole = new StringBuilder(text);
+        for (int at = indexOfHalf(whole, 0); at >= 0; at = indexOfHalf(whole, at + 1)) {
+            whole.setCharAt(at, REPLACEMENT);
+        }
+        return whole.toString();
     }
 }

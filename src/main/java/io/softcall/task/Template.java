@@ -13,8 +13,6 @@ import java.util.regex.Pattern;
  */
 public final class Template {
 
-    private static final char REPLACEMENT = '\ufffd';
-
     private static final Pattern FIELD = Pattern.compile("\\{(text[12]?)}");
 
     /** The text alone. */
@@ -39,12 +37,12 @@ public final class Template {
         Matcher matcher = FIELD.matcher(source);
         int end = 0;
         while (matcher.find()) {
-            literals.add(withoutHalves(source.substring(end, matcher.start())));
+            literals.add(Surrogates.replaced(source.substring(end, matcher.start())));
             fields.add(matcher.group(1));
             order.add(matcher.group(1).equals("text2") ? 1 : 0);
             end = matcher.end();
         }
-        literals.add(withoutHalves(source.substring(end)));
+        literals.add(Surrogates.replaced(source.substring(end)));
         List<String> sorted = fields.stream().sorted().toList();
         if (!sorted.equals(List.of("text")) && !sorted.equals(List.of("text1", "text2"))) {
             throw new RefusedException(
@@ -92,28 +90,13 @@ public final class Template {
         int codePoints = 0;
         for (int i = 0; i < order.size(); i++) {
             String literal = literals.get(i);
-            String text = withoutHalves(texts.get(order.get(i)));
+            String text = Surrogates.replaced(texts.get(order.get(i)));
             filled.append(literal).append(text);
             int start = codePoints + literal.codePointCount(0, literal.length());
             codePoints = start + text.codePointCount(0, text.length());
             spans.add(new Span(start, codePoints));
         }
         return new Filled(filled.append(literals.getLast()).toString(), List.copyOf(spans));
-    }
-
-    /**
-     * Replaces halves of surrogate pairs, as Web IDL's USVString does. Each is one code point before and after. The tokenizer
-     * would make three of it, and the halves of two texts would join.
-     */
-    private static String withoutHalves(String text) {
-        if (!Surrogates.hasHalf(text)) {
-            return text;
-        }
-        StringBuilder whole = new StringBuilder(text);
-        for (int at = Surrogates.indexOfHalf(whole, 0); at >= 0; at = Surrogates.indexOfHalf(whole, at + 1)) {
-            whole.setCharAt(at, REPLACEMENT);
-        }
-        return whole.toString();
     }
 
     /** Returns the index of the text at a place, which is an index into {@link Filled#spans()}. */

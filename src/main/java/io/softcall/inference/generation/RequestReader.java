@@ -56,7 +56,6 @@ final class RequestReader {
     /**
      * One source, ready to be read.
      *
-     * @param index its index among the sources
      * @param ids its tokens with the template, without the prompt
      * @param maxTokens the bound on new tokens of each answer
      * @param sampling the settings of each answer, which differ in their seeds
@@ -64,7 +63,6 @@ final class RequestReader {
      * @param choices the texts of which an answer is one; empty: any text
      */
     record Reading(
-            int index,
             long[] ids,
             int maxTokens,
             List<Sampling> sampling,
@@ -89,36 +87,53 @@ final class RequestReader {
     List<Reading> read(Task task, GenerationRequest request, Deadline deadline) {
         List<Reading> readings = new ArrayList<>();
         Options options = request.options();
-        Optional<Choices> choices = choices(options);
+        List<long[]> choices = choices(options);
+        Optional<Choices> trie = choices.isEmpty() ? Optional.empty() : Optional.of(new Choices(choices));
         long seed = options.seed().orElseGet(() -> ThreadLocalRandom.current().nextLong());
         for (int i = 0; i < request.sources().size(); i++) {
             deadline.check();
-            long[] ids = ids(task, request.sources().get(i), "prompt[%d]".formatted(i));
+            Source source = request.sources().get(i);
+            String name = source instanceof Source.Chat ? "messages" : "prompt[%d]".formatted(i);
+            long[] ids = ids(task, source, name);
             int maxTokens = maxTokens(task, ids.length, options.maxTokens());
+            requireWithin(maxTokens, choices);
             long tokens = (long) task.promptTokens() + ids.length + maxTokens;
             if (tokens * request.n() > room) {
                 throw new SoftcallException(
                         Reason.TEXT_TOO_LONG,
-                        "%d answers to prompt[%d] need keys and values of %d tokens each, and there is memory for %d in all (softcall.generation.kv-bytes)"
-                                .formatted(request.n(), i, tokens, room));
+                        "%d answers to %s need keys and values of %d tokens each, and there is memory for %d in all (softcall.generation.kv-bytes)"
+                                .formatted(request.n(), name, tokens, room));
             }
             List<Sampling> sampling = new ArrayList<>();
             for (int answer = 0; answer < request.n(); answer++) {
                 sampling.add(sampling(task, options, seed + GOLDEN_GAMMA * ((long) i * request.n() + answer)));
             }
-            readings.add(new Reading(i, ids, maxTokens, sampling, stop(task, options), choices, options));
+            readings.add(new Reading(ids, maxTokens, sampling, stop(task, options), trie, options));
             // Native code blocks the carrier of this virtual thread, so other virtual threads run between sources.
             Thread.yield();
         }
         return readings;
     }
 
-    private Optional<Choices> choices(Options options) {
-        if (options.choices().isEmpty()) {
-            return Optional.empty();
+    /** Returns the token ids of the choices. */
+    private List<long[]> choices(Options options) {
+        List<long[]> choices = options.choices().stream().map(tokenizer::encode).toList();
+        for (int i = 0; i < choices.size(); i++) {
+            if (choices.get(i).length == 0) {
+                throw SoftcallException.invalid("choice[%d] is empty, expected at least one token", i);
+            }
         }
-        return Optional.of(
-                new Choices(options.choices().stream().map(tokenizer::encode).toList()));
+        return choices;
+    }
+
+    private static void requireWithin(int maxTokens, List<long[]> choices) {
+        for (int i = 0; i < choices.size(); i++) {
+            if (choices.get(i).length > maxTokens) {
+                throw SoftcallException.invalid(
+                        "choice[%d] has %d tokens, expected at most max_tokens, which is %d",
+                        i, choices.get(i).length, maxTokens);
+            }
+        }
     }
 
     private long[] ids(Task task, Source source, String name) {
@@ -166,6 +181,13 @@ final class RequestReader {
         if (!kind.chat()) {
             throw SoftcallException.invalid(
                     "task \"%s\" takes completions, not chats: send it to /v1/completions", task.name());
+        }
+        // Each message has a token at least. This is said before the template is rendered, whose time is bounded.
+        if (chat.messages().size() > limits.tokens()) {
+            throw new SoftcallException(
+                    Reason.TEXT_TOO_LONG,
+                    "messages has %d messages, at most %d tokens are accepted (softcall.limits.tokens)"
+                            .formatted(chat.messages().size(), limits.tokens()));
         }
         return chats.encode(chat.messages());
     }

@@ -2,6 +2,7 @@ package io.softcall.inference.text;
 
 import io.softcall.SoftcallException;
 import io.softcall.SoftcallException.Reason;
+import io.softcall.Surrogates;
 import io.softcall.inference.jinja.Template;
 import io.softcall.inference.jinja.TemplateException;
 import io.softcall.inference.model.GuardedTokenizer;
@@ -73,7 +74,11 @@ public final class ChatTemplate implements AutoCloseable {
         variables.put(
                 "messages",
                 messages.stream()
-                        .map(message -> Map.of("role", message.role(), "content", tokenizer.guard(message.content())))
+                        .map(message -> Map.of(
+                                "role",
+                                message.role(),
+                                "content",
+                                tokenizer.guard(Surrogates.replaced(message.content()))))
                         .toList());
         variables.put("add_generation_prompt", true);
         bos.ifPresent(token -> variables.put("bos_token", token));
