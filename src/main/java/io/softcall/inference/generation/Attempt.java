@@ -123,8 +123,8 @@ final class Attempt implements Speculation.Attempt {
             if (request.isPresent()) {
                 request.get().cancel();
             } else if (place.isPresent() && room.withdraw(place.get())) {
+                // No room was taken, so the answers have none to give back.
                 prefix.release();
-                answers.forEach(Answer::left);
             }
         }
     }

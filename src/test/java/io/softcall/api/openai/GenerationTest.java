@@ -7,8 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.test.common.WithTestResource;
+import io.quarkus.test.common.http.TestHTTPResource;
 import io.quarkus.test.junit.QuarkusTest;
 import io.quarkus.test.junit.QuarkusTestProfile;
 import io.quarkus.test.junit.TestProfile;
@@ -16,8 +18,12 @@ import io.restassured.response.ValidatableResponse;
 import io.softcall.EditedArtifact;
 import io.softcall.S3Server;
 import jakarta.inject.Inject;
+import java.net.Socket;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -52,6 +58,9 @@ class GenerationTest {
 
     @Inject
     MeterRegistry metrics;
+
+    @TestHTTPResource
+    URI url;
 
     S3Server store;
 
@@ -163,6 +172,10 @@ class GenerationTest {
                 Map.of("model", "writer", "prompt", "a ".repeat(600), "max_tokens", 300, "n", 12),
                 422,
                 "softcall.generation.kv-bytes");
+        refused(
+                Map.of("model", "writer", "prompt", "a", "max_tokens", 1, "guided_choice", List.of("no", "never ever")),
+                400,
+                "choice[1] has");
         refused(Map.of("model", "writer", "prompt", "a", "n", 25), 429, "softcall.generation.streams");
         refused(Map.of("model", "absent", "prompt", "a"), 404, "absent");
         given().contentType("application/json")
@@ -190,7 +203,49 @@ class GenerationTest {
                         .floats("prompt_embeddings", values, 6, 128)
                         .bytes());
         refused(Map.of("model", "huge", "prompt", "a"), 502, "huge");
+        refused(Map.of("model", "huge", "prompt", "a", "stream", true), 502, "huge");
         assertNothingIsLeft();
+    }
+
+    @Test
+    void chatsThatCannotBeReadAreTheirCallersFault() {
+        Map<String, String> empty = Map.of("role", "user", "content", "");
+        chat(Map.of("model", "base", "messages", Collections.nCopies(1_025, empty)))
+                .statusCode(422)
+                .body("error.message", containsString("messages has 1025 messages"));
+        // The same limit holds for the tokens of all messages.
+        chat(Map.of("model", "base", "messages", Collections.nCopies(1_024, empty)))
+                .statusCode(422)
+                .body("error.message", containsString("messages has "));
+        given().contentType("application/json")
+                .body(
+                        "{\"model\": \"base\", \"max_tokens\": 2, \"messages\": [{\"role\": \"user\", \"content\": \"\\ud800\"}]}")
+                .post("/v1/chat/completions")
+                .then()
+                .statusCode(200);
+    }
+
+    /** A chat begins with an event of its own, which must not hide that the answer failed. */
+    @Test
+    void aStreamedChatOfARefusedPromptIsAnError() {
+        float[] values = new float[6 * 128];
+        Arrays.fill(values, 3e38f);
+        store.put(
+                "huge-chat",
+                EditedArtifact.writing("kv")
+                        .metadata(softcall -> softcall.put("chat", true).remove("template"))
+                        .floats("prompt_embeddings", values, 6, 128)
+                        .bytes());
+        chat(Map.of("model", "huge-chat", "messages", List.of(Map.of("role", "user", "content", "a")), "stream", true))
+                .statusCode(502)
+                .body("error.message", containsString("huge-chat"));
+    }
+
+    private static ValidatableResponse chat(Map<String, Object> call) {
+        return given().contentType("application/json")
+                .body(call)
+                .post("/v1/chat/completions")
+                .then();
     }
 
     /** The tiny base's chat template is plain text. */
@@ -212,6 +267,32 @@ class GenerationTest {
                     .statusCode(200)
                     .body("choices[0].message.role", is("assistant"))
                     .body("usage.completion_tokens", is(5));
+        }
+    }
+
+    /** Their room was never taken, so it is not given back. */
+    @Test
+    void callersWhoGiveUpWaitingForRoomTakeAndGiveNone() throws Exception {
+        Map<String, Object> call =
+                Map.of("model", "base", "prompt", "a ".repeat(300), "max_tokens", 400, "ignore_eos", true);
+        byte[] body = new ObjectMapper().writeValueAsBytes(call);
+        for (int round = 0; round < 5; round++) {
+            List<Socket> callers = new ArrayList<>();
+            for (int i = 0; i < 12; i++) {
+                Socket caller = new Socket(url.getHost(), url.getPort());
+                callers.add(caller);
+                caller.getOutputStream()
+                        .write(("POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                                        + "Content-Length: " + body.length + "\r\n\r\n")
+                                .getBytes(StandardCharsets.US_ASCII));
+                caller.getOutputStream().write(body);
+            }
+            Thread.sleep(30);
+            assertTrue(gauge("softcall.generation.kv.bytes") <= 1 << 20);
+            for (Socket caller : callers) {
+                caller.close();
+            }
+            assertNothingIsLeft();
         }
     }
 
