@@ -18,6 +18,6 @@ record TextRequest(GenerationRequest generation, AnswerForm form, Optional<Strea
 
     /** Returns the number of answers. */
     int answers() {
-        return generation.sources().size() * generation.n();
+        return generation.answers();
     }
 }

@@ -6,10 +6,8 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Collection;
 import java.util.Deque;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.SequencedMap;
 import java.util.function.IntFunction;
 
@@ -19,19 +17,14 @@ import java.util.function.IntFunction;
  */
 final class FairQueue {
 
-    private final int capacity;
+    private final TaskPlaces places;
     /** The requests with waiting inputs, by task. Tasks and requests are in the order of their turns. */
     private final SequencedMap<TaskName, Deque<QueuedRequest>> turns = new LinkedHashMap<>();
 
     private int size;
-    /** The number of places that inputs take, in total; {@link #takenByTask} has it for each task. */
-    private int taken;
-
-    private final Map<TaskName, Integer> takenByTask = new HashMap<>();
-
     /** @param capacity the number of inputs that may wait, apart from those that take no places */
     FairQueue(int capacity) {
-        this.capacity = capacity;
+        this.places = new TaskPlaces(capacity);
     }
 
     /** Returns the number of waiting inputs. */
@@ -57,20 +50,17 @@ final class FairQueue {
     }
 
     /**
-     * Applies admission control. A task may hold at most as many places as are free, so that a task that floods the queue
-     * leaves room for others (Choudhury and Hahne 1998, Dynamic queue length thresholds).
+     * Applies admission control, as {@link TaskPlaces} has it.
      *
      * @param inputs the number of inputs that need a place
      * @param drainTime returns the time in which a number of inputs is computed
      * @throws SoftcallException {@code OVERLOADED} if there are too few places
      */
     void requirePlaces(TaskName task, int inputs, IntFunction<Duration> drainTime) {
-        int free = capacity - taken;
-        int own = takenByTask.getOrDefault(task, 0);
-        if (own + inputs > free) {
+        if (!places.allows(task, inputs)) {
             throw SoftcallException.overloaded(
                     "task \"%s\" has %d waiting inputs; %d more would give it more than the %d of %d places that are free (softcall.batch.queue-rows)"
-                            .formatted(task, own, inputs, free, capacity),
+                            .formatted(task, places.of(task), inputs, places.free(), places.capacity()),
                     drainTime.apply(size));
         }
     }
@@ -120,12 +110,11 @@ final class FairQueue {
         return removed;
     }
 
-    /** Adds to the counts of waiting inputs; {@code inputs} is negative for removed ones. */
+    /** Adds to the count of waiting inputs; {@code inputs} is negative for removed ones. */
     private void count(QueuedRequest request, int inputs) {
         size += inputs;
         if (request.takesPlaces()) {
-            taken += inputs;
-            takenByTask.merge(request.task(), inputs, (before, more) -> before + more == 0 ? null : before + more);
+            places.add(request.task(), inputs);
         }
     }
 

@@ -37,7 +37,7 @@ public final class Lanes implements Steps {
         batcher.interleave(this);
     }
 
-    /** Starts to decode a sequence. */
+    /** Starts to decode a sequence, or goes on with one that has paused. */
     public void add(DecodedSequence sequence) {
         synchronized (this) {
             if (!stopped) {
@@ -52,11 +52,6 @@ public final class Lanes implements Steps {
         sequence.release();
         sequence.chooser().fail(stopping());
         sequence.chooser().left();
-    }
-
-    /** Goes on with a sequence that has paused. */
-    public void resume(DecodedSequence parked) {
-        add(parked);
     }
 
     private static SoftcallException stopping() {
@@ -75,12 +70,7 @@ public final class Lanes implements Steps {
 
     @Override
     public boolean isActive() {
-        for (Lane lane : lanes) {
-            if (lane.load() > 0) {
-                return true;
-            }
-        }
-        return false;
+        return load() > 0;
     }
 
     @Override

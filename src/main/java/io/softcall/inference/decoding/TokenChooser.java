@@ -18,7 +18,7 @@ public interface TokenChooser {
     /** Returns whether the sequence goes on. */
     State state();
 
-    /** Called when the sequence has given up its place because it pauses. {@link Lanes#resume} takes it again. */
+    /** Called when the sequence has given up its place because it pauses. {@link Lanes#add} takes it again. */
     void parked(DecodedSequence sequence);
 
     /** Called once, when the sequence has left its lane for good, and its memory is free. */
@@ -30,7 +30,7 @@ public interface TokenChooser {
     /** Whether a sequence is wanted. */
     enum State {
         WANTED,
-        /** Nobody takes its tokens for now. It gives its place to another until {@link Lanes#resume} is called. */
+        /** Nobody takes its tokens for now. It gives its place to another until {@link Lanes#add} is called. */
         PAUSED,
         /** Nobody wants it any more. */
         CANCELLED

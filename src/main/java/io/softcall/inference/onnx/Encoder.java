@@ -64,12 +64,12 @@ final class Encoder implements AutoCloseable {
         try {
             trunk = checked ? opener.get() : opener.get().checked();
         } catch (RuntimeException e) {
-            SoftcallException problem = new SoftcallException(
-                            Reason.BASE_UNAVAILABLE, "the base's full-precision trunk cannot be used", e)
-                    .withDetail("%s", e.getMessage());
-            LOG.errorf("prompts without a ready prefix are answered 503: %s", problem.getMessage());
-            failure = Optional.of(RecentFailure.of(problem));
-            throw problem;
+            RecentFailure now = RecentFailure.of("the base's full-precision trunk", e);
+            LOG.errorf(
+                    "prompts without a ready prefix are answered 503: %s",
+                    now.problem().getMessage());
+            failure = Optional.of(now);
+            throw now.problem();
         }
         checked = true;
         failure = Optional.empty();

@@ -2,7 +2,6 @@ package io.softcall.inference.onnx;
 
 import ai.onnxruntime.OrtException;
 import io.softcall.SoftcallException;
-import io.softcall.SoftcallException.Reason;
 import io.softcall.inference.model.Bundle;
 import io.softcall.inference.model.Decoding;
 import io.softcall.inference.model.Device;
@@ -206,12 +205,11 @@ public final class OnnxModel implements Model {
             try {
                 decoder = openedDecoder();
             } catch (RuntimeException e) {
-                SoftcallException problem = new SoftcallException(
-                                Reason.BASE_UNAVAILABLE, "the base's graphs of decoding cannot be used", e)
-                        .withDetail("%s", e.getMessage());
-                LOG.errorf("requests for text are answered 503: %s", problem.getMessage());
-                decoderFailure = Optional.of(RecentFailure.of(problem));
-                throw problem;
+                RecentFailure now = RecentFailure.of("the base's graphs of decoding", e);
+                LOG.errorf(
+                        "requests for text are answered 503: %s", now.problem().getMessage());
+                decoderFailure = Optional.of(now);
+                throw now.problem();
             }
             LOG.infof("opened the graphs of decoding in %d ms", (System.nanoTime() - began) / 1_000_000);
         }

@@ -1,6 +1,7 @@
 package io.softcall.inference.onnx;
 
 import io.softcall.SoftcallException;
+import io.softcall.SoftcallException.Reason;
 import java.time.Duration;
 
 /**
@@ -13,8 +14,14 @@ record RecentFailure(SoftcallException problem, long nanos) {
 
     private static final Duration PAUSE = Duration.ofSeconds(10);
 
-    /** Returns a failure of now. */
-    static RecentFailure of(SoftcallException problem) {
+    /**
+     * Returns a failure of now.
+     *
+     * @param what what could not be opened
+     */
+    static RecentFailure of(String what, RuntimeException cause) {
+        SoftcallException problem = new SoftcallException(Reason.BASE_UNAVAILABLE, what + " cannot be used", cause)
+                .withDetail("%s", cause.getMessage());
         return new RecentFailure(problem, System.nanoTime());
     }
 
