@@ -67,6 +67,17 @@ def test_a_gguf_files_chat_template_names_the_tokens_of_its_ids(tmp_path):
     assert loaded.chat_template == ChatTemplate(CHAT_TEMPLATE, "<|im_start|>", "<|im_end|>")
 
 
+@pytest.mark.parametrize(("template", "told"), [(5, "5"), ("a\ud800", r"'a\ud800'")])
+def test_a_chat_template_that_is_no_unicode_text_is_refused(template, told, folder):
+    file = folder / "tokenizer_config.json"
+    record = json.loads(file.read_text("utf-8"))
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    file.write_text(json.dumps(record | {"chat_template": template}), "utf-8")
+    with pytest.raises(SoftcallError) as refused:
+        Source.resolve(folder).load()
+    assert str(refused.value) == f"{folder}: the chat template is {told}; Unicode text is expected"
+
+
 def test_a_chat_template_that_is_too_long_is_refused(tmp_path):
     with pytest.raises(
         SoftcallError, match="the chat template has 262145 bytes; at most 262144 are accepted"

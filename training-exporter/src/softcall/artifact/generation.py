@@ -1,6 +1,5 @@
 """What tasks that write text have: a template, and settings that a request may leave out."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -9,11 +8,13 @@ from softcall.artifact.bounds import utf16_units
 from softcall.artifact.metadata import Kind, Metadata
 from softcall.artifact.template import SINGLE, Template
 from softcall.core.errors import SoftcallError
+from softcall.core.printable import printable
 
 MOST_TOKENS = 1_000_000
 MOST_STOPS = 16
 MOST_STOP_CHARACTERS = 200
 HIGHEST_TEMPERATURE = 2
+SHOWN_CHARACTERS = 60
 
 PLAIN = Template("{text}")
 OF_LABELS = ("labels", "verbalizers", "thresholds", "temperature", "abstain_threshold")
@@ -137,9 +138,8 @@ def _refuse_unknown(fields: Mapping[str, Any], known: tuple[str, ...], what: str
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+    return printable(repr(value), SHOWN_CHARACTERS)

@@ -8,18 +8,29 @@ from typing import Any
 
 from softcall.core.bounded_file import read_bounded
 from softcall.core.errors import SoftcallError
+from softcall.core.printable import printable
+from softcall.core.surrogates import has_half
 
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
 MAX_CHAT_TEMPLATE_BYTES = 256 << 10
+SHOWN_CHARACTERS = 60
 
 
 @dataclass(frozen=True)
 class ChatTemplate:
-    """A template's text, and the tokens that it may name `bos_token` and `eos_token`."""
+    """A template's text, and the tokens that it may name `bos_token` and `eos_token`.
+
+    The constructor raises `SoftcallError` for what is no Unicode text.
+    """
 
     text: str
     bos_token: str | None = None
     eos_token: str | None = None
+
+    def __post_init__(self):
+        if not isinstance(self.text, str) or has_half(self.text):
+            shown = printable(repr(self.text), SHOWN_CHARACTERS)
+            raise SoftcallError(f"the chat template is {shown}; Unicode text is expected")
 
     def write(self, folder: Path) -> "StoredChatTemplate":
         """Write the text into a bundle's folder; return its place.

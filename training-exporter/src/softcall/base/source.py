@@ -174,12 +174,15 @@ class Source:
             template = template.get("default")
         if template is None:
             return None
-        if not self.is_gguf:
-            return ChatTemplate(template, tokenizer.bos_token, tokenizer.eos_token)
-        # transformers gives a tokenizer of a GGUF file other special tokens than the file names.
-        ids = (self.config.bos_token_id, self.config.eos_token_id)
-        names = (None if token is None else tokenizer.convert_ids_to_tokens(token) for token in ids)
-        return ChatTemplate(template, *names)
+        names = (tokenizer.bos_token, tokenizer.eos_token)
+        if self.is_gguf:
+            # transformers gives a tokenizer of a GGUF file other special tokens than the file names.
+            ids = (self.config.bos_token_id, self.config.eos_token_id)
+            names = (None if token is None else tokenizer.convert_ids_to_tokens(token) for token in ids)
+        try:
+            return ChatTemplate(template, *names)
+        except SoftcallError as error:
+            raise SoftcallError(f"{self.path}: {error}") from None
 
     def _require_files(self) -> None:
         """Refuse named pipes, on which the libraries would block, and Git LFS pointers."""
