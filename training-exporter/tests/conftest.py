@@ -51,6 +51,15 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         yield server
 
 
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an empty file store, which the commands find in the environment."""
+    address = f"file:{tmp_path}/tasks"
+    (tmp_path / "tasks").mkdir()
+    monkeypatch.setenv("SOFTCALL_STORE", address)
+    return address
+
+
 @pytest.fixture(scope="session")
 def default_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The bundle of the default base: the kept graph with the weights of the GGUF file."""

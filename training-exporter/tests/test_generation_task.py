@@ -3,28 +3,26 @@
 import json
 import os
 import shutil
-import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from command_line import refusal, softcall, stored
 from make_tiny import DEFAULT_FOLDER as TINY
 from make_tiny import tiny_base
 from peft import PeftModel, PrefixTuningConfig, PromptTuningConfig, get_peft_model
 from safetensors.numpy import save_file
 from tokenizers import processors
-from typer.testing import CliRunner
 
 from softcall.artifact.artifact import Artifact, GenerationArtifact
 from softcall.artifact.generation import Generation
-from softcall.artifact.metadata import PromptType
+from softcall.artifact.metadata import METADATA, PromptType
+from softcall.artifact.safetensors_file import SafetensorsFile, with_metadata
 from softcall.artifact.template import Template
 from softcall.base.bundle import Bundle
 from softcall.base.source import Source
-from softcall.cli import app
 from softcall.core.errors import SoftcallError
-from softcall.stores.addresses import open_store
 
 BASE = TINY / "base"
 CLASSIFIER = TINY / "tasks/sentiment/adapter_model.safetensors"
@@ -42,24 +40,11 @@ def artifact(**changes) -> GenerationArtifact:
     return GenerationArtifact(**fields | changes)
 
 
-def with_metadata(tensors: bytes | None = None, **changes) -> bytes:
-    """A good file whose `softcall` metadata differs in the given fields."""
-    data = artifact().to_bytes() if tensors is None else tensors
-    (length,) = struct.unpack("<Q", data[:8])
-    header = json.loads(data[8 : 8 + length])
-    record = json.loads(header["__metadata__"]["softcall"]) | changes
-    header["__metadata__"]["softcall"] = json.dumps(record)
-    text = json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + data[8 + length :]
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    """The address of an empty file store, which the commands find in the environment."""
-    address = f"file:{tmp_path}/tasks"
-    (tmp_path / "tasks").mkdir()
-    monkeypatch.setenv("SOFTCALL_STORE", address)
-    return address
+def changed(file: bytes | None = None, **changes) -> bytes:
+    """`file`, or a good one, with these fields of its `softcall` metadata."""
+    file = artifact().to_bytes() if file is None else file
+    record = json.loads(SafetensorsFile(file).metadata[METADATA]) | changes
+    return with_metadata(file, {METADATA: json.dumps(record)})
 
 
 @pytest.fixture(params=[PromptType.SOFT, PromptType.KV])
@@ -79,24 +64,6 @@ def soft(tmp_path):
     config = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=8)
     get_peft_model(tiny_base().model, config).save_pretrained(tmp_path / "soft")
     return tmp_path / "soft"
-
-
-def softcall(*arguments) -> str:
-    """What the command prints."""
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if done.exception is not None:
-        raise done.exception
-    return done.stdout
-
-
-def refusal(*arguments) -> str:
-    with pytest.raises(SoftcallError) as refused:
-        softcall(*arguments)
-    return str(refused.value)
-
-
-def stored(store, task) -> Artifact:
-    return Artifact.from_bytes(open_store(store).get(task)[0])
 
 
 def test_everything_survives_the_file():
@@ -135,7 +102,7 @@ def test_the_metadata_has_what_a_server_reads():
     ],
 )
 def test_what_is_left_out_or_null_is_the_servers(changes, expected):
-    assert Artifact.from_bytes(with_metadata(**changes)).generation == expected
+    assert Artifact.from_bytes(changed(**changes)).generation == expected
 
 
 @pytest.mark.parametrize(
@@ -171,6 +138,8 @@ def test_what_is_left_out_or_null_is_the_servers(changes, expected):
             "temperature of generation is 2.1; expected a number from 0 to 2",
         ),
         ({"generation": {"temperature": "0"}}, "temperature of generation is '0'"),
+        ({"generation": {"temperature": 10**400}}, "temperature of generation is 1000"),
+        ({"generation": {"top_p": 10**400}}, "top_p is 1000"),
         ({"generation": {"top_p": 0}}, "top_p is 0; expected a number in (0, 1]"),
         ({"generation": {"top_p": 1.5}}, "top_p is 1.5; expected a number in (0, 1]"),
         ({"schema": 1}, "kind is 'generation', which schema 1 does not have"),
@@ -178,13 +147,13 @@ def test_what_is_left_out_or_null_is_the_servers(changes, expected):
 )
 def test_fields_that_a_server_refuses_are_refused_by_name(changes, said):
     with pytest.raises(SoftcallError) as refused:
-        Artifact.from_bytes(with_metadata(**changes), "task.safetensors")
+        Artifact.from_bytes(changed(**changes), "task.safetensors")
     assert str(refused.value).startswith("task.safetensors: ")
     assert said in str(refused.value)
 
 
 def test_a_label_head_is_refused():
-    data = with_metadata(
+    data = changed(
         CLASSIFIER.read_bytes(),
         schema=2,
         prompt="soft",

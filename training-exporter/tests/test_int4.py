@@ -9,6 +9,10 @@ import pytest
 import torch
 from gguf import GGMLQuantizationType
 from gguf.quants import dequantize, quantize
+from independent_rows import (
+    assert_a_row_of_zeros_gives_no_nan,
+    assert_a_rows_answer_does_not_depend_on_the_others,
+)
 from make_tiny import tiny_base
 from random_models import MODELS, WRITERS, random_base
 from tiny_gguf import write_gguf
@@ -123,21 +127,11 @@ def test_the_embedding_and_the_head_keep_the_weights_of_q8_0():
 
 
 def test_a_rows_answer_does_not_depend_on_the_others(bundle):
-    """Not even on one whose elements are thousands of times as large."""
-    trunk = bundle.trunk(INT4, threads=1)
-    random = np.random.default_rng(3)
-    prompts = random.normal(0, 0.02, (3, 8, 96)).astype(np.float32)
-    prompts[1] *= 5_000
-    ids = random.integers(0, 384, (3, 12))
-    last = np.array([19, 15, 11])
-    together = trunk.hidden(ids, last, prompts)
-    alone = [trunk.hidden(ids[[i]], last[[i]], prompts[[i]])[0] for i in range(3)]
-    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-4 * np.abs(together).max())
+    assert_a_rows_answer_does_not_depend_on_the_others(bundle, INT4)
 
 
 def test_a_row_of_zeros_gives_no_nan(bundle):
-    prompt = np.zeros((1, 4, 96), np.float32)
-    assert np.isfinite(bundle.trunk(INT4).hidden(np.zeros((1, 0), np.int64), np.array([3]), prompt)).all()
+    assert_a_row_of_zeros_gives_no_nan(bundle, INT4)
 
 
 def test_the_decode_graph_and_a_tied_head_have_the_trunks_weights(copy):

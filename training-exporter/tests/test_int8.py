@@ -6,6 +6,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from independent_rows import (
+    assert_a_row_of_zeros_gives_no_nan,
+    assert_a_rows_answer_does_not_depend_on_the_others,
+)
 from random_models import random_base
 
 from softcall.base.architectures import require_architecture
@@ -91,22 +95,12 @@ def test_two_products_fit_in_16_bits():
     assert 2 * 255 * WEIGHT_STEPS < 2**15
 
 
-def test_a_rows_answer_does_not_depend_on_the_others(base, bundle):
-    """Not even on one whose elements are thousands of times as large."""
-    trunk = bundle.trunk("int8", threads=1)
-    random = np.random.default_rng(3)
-    prompts = random.normal(0, 0.02, (3, 8, 48)).astype(np.float32)
-    prompts[1] *= 5_000
-    ids = random.integers(0, 384, (3, 12))
-    last = np.array([19, 15, 11])
-    together = trunk.hidden(ids, last, prompts)
-    alone = [trunk.hidden(ids[[i]], last[[i]], prompts[[i]])[0] for i in range(3)]
-    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-4 * np.abs(together).max())
+def test_a_rows_answer_does_not_depend_on_the_others(bundle):
+    assert_a_rows_answer_does_not_depend_on_the_others(bundle, "int8")
 
 
 def test_a_row_of_zeros_gives_no_nan(bundle):
-    prompt = np.zeros((1, 4, 48), np.float32)
-    assert np.isfinite(bundle.trunk("int8").hidden(np.zeros((1, 0), np.int64), np.array([3]), prompt)).all()
+    assert_a_row_of_zeros_gives_no_nan(bundle, "int8")
 
 
 def test_it_computes_what_pytorch_does_with_the_same_integers(base, bundle, factors):

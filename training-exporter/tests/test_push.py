@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from command_line import refusal, softcall, stored
 from make_peft_folders import FOLDER
 from make_tiny import DEFAULT_FOLDER as TINY
 from make_tiny import tiny_base
@@ -36,39 +37,12 @@ BASE = TINY / "base"
 
 
 @pytest.fixture
-def store(tmp_path, monkeypatch):
-    """The address of an empty file store, which the commands find in the environment."""
-    address = f"file:{tmp_path}/tasks"
-    (tmp_path / "tasks").mkdir()
-    monkeypatch.setenv("SOFTCALL_STORE", address)
-    return address
-
-
-@pytest.fixture
 def folder(tmp_path):
     """A plain PEFT folder for the tiny base."""
     saved = tmp_path / "peft"
     config = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=8)
     get_peft_model(tiny_base().model, config).save_pretrained(saved)
     return saved
-
-
-def softcall(*arguments, **options):
-    """What the command prints."""
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments], **options)
-    if done.exception is not None:
-        raise done.exception
-    return done.stdout
-
-
-def refusal(*arguments):
-    with pytest.raises(SoftcallError) as refused:
-        softcall(*arguments)
-    return str(refused.value)
-
-
-def stored(store, task):
-    return Artifact.from_bytes(open_store(store).get(task)[0])
 
 
 def test_an_artifact_is_stored_as_it_is(store):

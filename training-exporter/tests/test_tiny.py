@@ -114,9 +114,7 @@ def test_the_exported_graphs_write_what_peft_writes(task):
     bundle = Bundle.open(TINY / "base")
     trunk, decoder, head = bundle.trunk(threads=1), bundle.decoder(threads=1), bundle.lm_head(threads=1)
     artifact = Artifact.from_bytes((TINY / "tasks" / task / "adapter_model.safetensors").read_bytes())
-    is_kv = artifact.prompt_type == PromptType.KV
-    prefix = bundle.identity.kv.prefix(artifact.prompt) if is_kv else trunk.encode(artifact.prompt)
-    rows = WRITTEN[task]
+    prefix, rows = artifact.prefix(bundle, threads=1), WRITTEN[task]
     pasts = [trunk.read(row["ids"][:-1], prefix) for row in rows]
     lengths = np.array([past[0].shape[2] for past in pasts])
     cache = decoder.cache(pasts, lengths.max() + MAX_NEW_TOKENS)

@@ -1,6 +1,6 @@
 """The tables: what was measured, the bars, and the capacity of a machine in Markdown."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -53,8 +53,8 @@ def report(book: Book, machine: Machine, console: Console) -> None:
     """Print everything; the bars come last."""
     console.rule("figures", align="left")
     console.print(str(machine), highlight=False)
-    console.print(_speed_table(book))
-    console.print(_text_table(book))
+    console.print(_key_table("Latency and throughput", COLUMNS, speed_rows(book)))
+    console.print(_key_table("Text", TEXT_COLUMNS, text_rows(book)))
     console.print(_other_table(book))
     console.rule("capacity", align="left")
     console.print(capacity_table(book, machine), markup=False, highlight=False)
@@ -127,15 +127,6 @@ def speed_rows(book: Book) -> list[tuple[str, ...]]:
     return rows
 
 
-def _speed_table(book: Book) -> Table:
-    table = Table(title="Latency and throughput, medians of rounds")
-    for number, column in enumerate(COLUMNS):
-        table.add_column(column, justify="right" if number > 4 or number == 3 else "left")
-    for row in speed_rows(book):
-        table.add_row(*row)
-    return table
-
-
 def text_rows(book: Book) -> list[tuple[str, ...]]:
     """A row for everything that wrote text, as in `TEXT_COLUMNS`."""
     rows = []
@@ -151,15 +142,6 @@ def _is_text(figures: Mapping[str, float | None]) -> bool:
     return "tokens_per_s" in figures and "texts_per_s" not in figures
 
 
-def _text_table(book: Book) -> Table:
-    table = Table(title="Text, medians of rounds")
-    for number, column in enumerate(TEXT_COLUMNS):
-        table.add_column(column, justify="right" if number > 4 or number == 3 else "left")
-    for row in text_rows(book):
-        table.add_row(*row)
-    return table
-
-
 def other_rows(book: Book) -> list[tuple[str, ...]]:
     """A row for everything else: scenario, side, variant, detail, figures by name."""
     rows = []
@@ -169,6 +151,16 @@ def other_rows(book: Book) -> list[tuple[str, ...]]:
             told = ", ".join(f"{name} {_figure(name, value)}" for name, value in figures.items())
             rows.append((key.scenario, key.side, key.variant, key.detail, told))
     return rows
+
+
+def _key_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A table of numbers behind a key of five columns, the fourth of which is a number too."""
+    table = Table(title=f"{title}, medians of rounds")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number > 4 or number == 3 else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _other_table(book: Book) -> Table:

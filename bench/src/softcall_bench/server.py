@@ -38,16 +38,17 @@ class Server(ServerProcess):
 
     def require(self, task: str, text: str | list[str], **options) -> Answer:
         """`classify`, or `ServerFailed` unless the status is 200."""
-        answer = self.classify(task, text, **options)
-        if answer.status != 200:
-            raise self.failed(f"{task} was answered with {answer.status} {answer.body}")
-        return answer
+        return self.require_answer("/v1/classify", {"model": task, "input": text, **options})
 
     def require_text(self, task: str, prompt: str, **options) -> Answer:
         """Let a task write text, or `ServerFailed` unless the status is 200."""
-        answer = self.ask("POST", "/v1/completions", {"model": task, "prompt": prompt, **options})
+        return self.require_answer("/v1/completions", {"model": task, "prompt": prompt, **options})
+
+    def require_answer(self, path: str, body: dict) -> Answer:
+        """The answer to a request for the task `model`, or `ServerFailed` unless the status is 200."""
+        answer = self.ask("POST", path, body)
         if answer.status != 200:
-            raise self.failed(f"{task} was answered with {answer.status} {answer.body}")
+            raise self.failed(f"{body['model']} was answered with {answer.status} {answer.body}")
         return answer
 
     def memory_mb(self) -> dict[str, float]:

@@ -12,13 +12,18 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from softcall_bench import cores
 from softcall_bench.server import memory_mb
 from softcall_bench.workload import TEXT_TOKENS, Workload
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+    from softcall.base.source import LoadedBase
 
 Rows = Sequence[Sequence[int]]
 Run = Callable[[Rows], Any]
@@ -111,13 +116,8 @@ def figures(took_s: Sequence[float], rows: int, tokens: int = TEXT_TOKENS) -> di
 def peft() -> Run:
     """PEFT as a Python user has it: the adapted model's forward pass in float32, logits of all positions."""
     import torch
-    from peft import PromptTuningConfig, get_peft_model
 
-    base, artifact = torch_base(), Workload.shipped().artifact
-    config = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=artifact.tokens)
-    model = get_peft_model(base.model, config).eval()
-    with torch.no_grad():
-        model.prompt_encoder["default"].embedding.weight.copy_(torch.from_numpy(artifact.prompt.copy()))
+    model = peft_model(torch_base())
 
     @torch.no_grad()
     def run(rows: Rows):
@@ -216,12 +216,12 @@ def best_threads(run: Run) -> Run:
         torch.set_num_threads(threads)
         run(rows)
 
-    def withbest_threads(rows: Rows):
+    def with_best_threads(rows: Rows):
         kind = (len(rows), len(rows[0]))
         torch.set_num_threads(best.of(kind, thread_counts(), lambda threads: attempt(threads, rows)))
         return run(rows)
 
-    return withbest_threads
+    return with_best_threads
 
 
 def _fastest(work: Callable[[], Any]) -> float:
@@ -233,11 +233,24 @@ def _fastest(work: Callable[[], Any]) -> float:
     return min(took)
 
 
-def torch_base():
+def torch_base() -> "LoadedBase":
     """The default base in PyTorch."""
     from softcall.base.source import Source
 
     return Source.resolve(None).load()
+
+
+def peft_model(base: "LoadedBase") -> "PeftModel":
+    """PEFT's model of the default base behind the shipped task's soft prompt."""
+    import torch
+    from peft import PromptTuningConfig, get_peft_model
+
+    artifact = Workload.shipped().artifact
+    config = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=artifact.tokens)
+    model = get_peft_model(base.model, config).eval()
+    with torch.no_grad():
+        model.prompt_encoder["default"].embedding.weight.copy_(torch.from_numpy(artifact.prompt.copy()))
+    return model
 
 
 def _cores() -> int:

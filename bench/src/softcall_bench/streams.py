@@ -130,7 +130,7 @@ class Writing:
         """Ask, and return when the first answer of every stream has ended; unstaggered: has begun."""
         self._thread.start()
         settled = self._settled.wait(SETTLE_LIMIT_S)
-        self._raise_failure()
+        self.check()
         if not settled:
             raise LoadFailed(f"{len(self._callers)} streams did not settle within {SETTLE_LIMIT_S} s")
         self._begin_s = time.perf_counter()
@@ -145,9 +145,6 @@ class Writing:
 
     def check(self) -> None:
         """Raise `LoadFailed` for an answer that was not 200, or that ended with an error."""
-        self._raise_failure()
-
-    def _raise_failure(self) -> None:
         if self._failure is not None:
             raise LoadFailed(f"a stream failed: {self._failure}") from self._failure
 

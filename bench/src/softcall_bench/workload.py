@@ -33,6 +33,12 @@ class Text:
     label: str | None = None
 
 
+def write_task(store: Path, name: str, artifact: Artifact) -> None:
+    """Put a task into a file store, in place of another one of its name."""
+    (store / name).mkdir(parents=True, exist_ok=True)
+    (store / name / OBJECT).write_bytes(artifact.to_bytes())
+
+
 @dataclass(frozen=True)
 class Workload:
     """The texts and the task that all sides are measured with."""

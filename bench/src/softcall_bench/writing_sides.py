@@ -20,7 +20,7 @@ from softcall.base.trunk import (
     past_names,
     present_names,
 )
-from softcall_bench.sides import Choice, Rows, Run, best_threads, thread_counts, torch_base
+from softcall_bench.sides import Choice, Rows, Run, best_threads, peft_model, thread_counts, torch_base
 from softcall_bench.workload import Workload
 
 MOST_ROWS = 16
@@ -38,13 +38,9 @@ def figures(took_s: float, rows: int, tokens: int) -> dict[str, float]:
 def peft_generate(tokens: int) -> Run:
     """PEFT as a Python user has it: `generate` in float32, the soft prompt in line before each text."""
     import torch
-    from peft import PromptTuningConfig, get_peft_model
 
-    base, artifact = torch_base(), Workload.shipped().artifact
-    config = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=artifact.tokens)
-    model = get_peft_model(base.model, config).eval()
-    with torch.no_grad():
-        model.prompt_encoder["default"].embedding.weight.copy_(torch.from_numpy(artifact.prompt.copy()))
+    base = torch_base()
+    model = peft_model(base)
 
     @torch.no_grad()
     def run(rows: Rows):

@@ -1,10 +1,7 @@
 """From the start of a process to its first correct answer, its files being in the page cache."""
 
 import re
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +9,7 @@ from softcall.stores.store import OBJECT
 from softcall_bench.bench import FILE_STORE, FULL_PRECISION, Bench
 from softcall_bench.book import Key
 from softcall_bench.local_server import ROOT
+from softcall_bench.push import push
 from softcall_bench.server import BASE, Server, serving
 from softcall_bench.workload import TASK, Text
 
@@ -100,16 +98,8 @@ def _surest(bench: Bench) -> Text:
 def _store_with_prefix(bench: Bench, variant: str) -> str | None:
     """A file store whose artifact holds the ready prefix; None, with a note, where `softcall push` cannot."""
     store = f"file:{bench.scratch('prefix')}"
-    command = [
-        str(Path(sys.executable).with_name("softcall")),
-        "push",
-        str(ROOT / "tasks" / TASK / OBJECT),
-        TASK,
-    ]
-    command += ["--store", store, "--base", str(BASE), "--prefix", variant]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        said = " ".join(re.findall(r"[^─-╿\s]+", done.stderr or done.stdout))  # without typer's frame
+    shipped = str(ROOT / "tasks" / TASK / OBJECT)
+    if said := push(shipped, TASK, "--store", store, "--base", str(BASE), "--prefix", variant):
         bench.book.note(f"{SCENARIO}: not with a {WITH}, `softcall push --prefix {variant}` failed: {said}")
         return None
     return store

@@ -18,7 +18,7 @@ from softcall_bench.book import Key
 from softcall_bench.scenarios import cold_start
 from softcall_bench.server import BASE, Server, serving
 from softcall_bench.sides import Side
-from softcall_bench.workload import TASK
+from softcall_bench.workload import TASK, write_task
 
 SCENARIO = "kv-prompts"
 WITHOUT_ENCODER = "a KV prompt, no full-precision trunk"
@@ -69,11 +69,6 @@ def _long_prompt(bench: Bench) -> np.ndarray:
     return base.identity.kv.prompt(base.trunk().read(ids)).astype(np.float16)
 
 
-def _write(store: Path, name: str, artifact: Artifact) -> None:
-    (store / name).mkdir(parents=True, exist_ok=True)
-    (store / name / OBJECT).write_bytes(artifact.to_bytes())
-
-
 def _first_calls(bench: Bench) -> None:
     """Cold processes of a base without the full-precision trunk, beside those of a stored prefix."""
     if bench.fastest == FULL_PRECISION:
@@ -81,7 +76,7 @@ def _first_calls(bench: Bench) -> None:
         return
     store = bench.scratch(f"{SCENARIO}-cold")
     shutil.rmtree(store, ignore_errors=True)
-    _write(store, TASK, bench.workload.with_kv_prompt())
+    write_task(store, TASK, bench.workload.with_kv_prompt())
     cold_start.measure(
         bench, SCENARIO, WITHOUT_ENCODER, f"file:{store}", SOFTCALL_BASE_DIR=str(_without_encoder(bench))
     )
@@ -105,9 +100,9 @@ def _single_calls(bench: Bench, prompt: np.ndarray) -> None:
     variant = bench.fastest
     store = bench.scratch(f"{SCENARIO}-single")
     shutil.rmtree(store, ignore_errors=True)
-    _write(store, "soft", bench.workload.artifact)
-    _write(store, "short", bench.workload.with_kv_prompt())
-    _write(store, "long", bench.workload.with_kv_prompt(prompt))
+    write_task(store, "soft", bench.workload.artifact)
+    write_task(store, "short", bench.workload.with_kv_prompt())
+    write_task(store, "long", bench.workload.with_kv_prompt(prompt))
     asked = {SOFT: "soft", kv(SHORT): "short", kv(LONG): "long"}
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(serving(f"file:{store}", variant, f"{SCENARIO}-single"))
@@ -149,7 +144,7 @@ def _mixed_lengths(bench: Bench, prompt: np.ndarray) -> None:
     for number, tokens in enumerate(MIXED):
         for other in range(len(MIXED)):
             name = f"tokens-{tokens}-{other}"
-            _write(store, name, bench.workload.with_kv_prompt(np.roll(prompt[:tokens], other, axis=0)))
+            write_task(store, name, bench.workload.with_kv_prompt(np.roll(prompt[:tokens], other, axis=0)))
             names.setdefault(kv(tokens), []).append(name)
         names.setdefault(MIX, []).append(f"tokens-{tokens}-{number}")
     texts = bench.workload.texts
@@ -172,7 +167,7 @@ def _many_tasks(bench: Bench, prompt: np.ndarray) -> None:
     lengths = np.exp(chance.uniform(np.log(LEAST_TOKENS), np.log(LONG), count)).astype(int)
     names = [f"task-{number:03}" for number in range(count)]
     for name, tokens in zip(names, lengths, strict=True):
-        _write(store, name, bench.workload.with_kv_prompt(prompt[:tokens]))
+        write_task(store, name, bench.workload.with_kv_prompt(prompt[:tokens]))
     shares = 1 / np.arange(1, count + 1)
     asked = chance.choice(count, BODIES, p=shares / shares.sum())
     texts = bench.workload.texts
@@ -210,7 +205,7 @@ def _misses(bench: Bench, prompt: np.ndarray) -> None:
     with serving(f"file:{store}", variant, f"{SCENARIO}-misses", SOFTCALL_PREFIX_CACHE_BYTES="1M") as server:
         for round_ in range(bench.rounds(ROUNDS)):
             for number, name in enumerate(names):  # other bytes in each round, so that it misses again
-                _write(
+                write_task(
                     store,
                     name,
                     bench.workload.with_kv_prompt(np.roll(prompt, number + MISSES * round_, axis=0)),

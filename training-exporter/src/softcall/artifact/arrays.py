@@ -9,6 +9,7 @@ from softcall.artifact.metadata import PromptType
 from softcall.core.errors import SoftcallError
 
 PROMPT = "prompt_embeddings"  # PEFT's own name
+LABEL_HEAD, LABEL_BIAS = "label_head", "label_bias"
 
 
 def stored_type(prompt_type: PromptType | None, prompt: Any) -> type[np.floating]:

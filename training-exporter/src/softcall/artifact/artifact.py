@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from softcall.artifact.arrays import (
+    LABEL_BIAS,
+    LABEL_HEAD,
     PROMPT,
     check_prompt,
     frozen,
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
     from softcall.base.bundle import Bundle
     from softcall.base.trunk import Prefix
 
-HEAD = "label_head"
-BIAS = "label_bias"
 _PREFIX = "prefix."
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -260,7 +260,7 @@ class ClassificationArtifact(Artifact):
     abstain_threshold: float | None = None
 
     def __post_init__(self) -> None:
-        for name in (HEAD, BIAS):
+        for name in (LABEL_HEAD, LABEL_BIAS):
             object.__setattr__(self, name, frozen(getattr(self, name), np.float32))
         object.__setattr__(self, "labels", tuple(self.labels))
         super().__post_init__()
@@ -289,13 +289,13 @@ class ClassificationArtifact(Artifact):
     @property
     def tensors(self) -> dict[str, np.ndarray]:
         """The arrays of the file, without prefixes."""
-        return {**super().tensors, HEAD: self.label_head, BIAS: self.label_bias}
+        return {**super().tensors, LABEL_HEAD: self.label_head, LABEL_BIAS: self.label_bias}
 
     def _check_head(self) -> None:
         width = self.prompt.shape[1] if self.prompt_type == PromptType.SOFT else self.hidden_size
-        require_shape(HEAD, self.label_head, (len(self.labels), width))
-        require_shape(BIAS, self.label_bias, (len(self.labels),))
-        for name, tensor in ((HEAD, self.label_head), (BIAS, self.label_bias)):
+        require_shape(LABEL_HEAD, self.label_head, (len(self.labels), width))
+        require_shape(LABEL_BIAS, self.label_bias, (len(self.labels),))
+        for name, tensor in ((LABEL_HEAD, self.label_head), (LABEL_BIAS, self.label_bias)):
             require_finite(name, tensor)
 
     def _check_scores(self) -> None:
@@ -328,8 +328,8 @@ class ClassificationArtifact(Artifact):
     @classmethod
     def _read_kind(cls, file: SafetensorsFile, metadata: Metadata) -> dict[str, Any]:
         return {
-            "label_head": file.floats(HEAD),
-            "label_bias": file.floats(BIAS),
+            "label_head": file.floats(LABEL_HEAD),
+            "label_bias": file.floats(LABEL_BIAS),
             "template": Template(metadata.text("template")),
             "labels": metadata.texts("labels"),
             "kind": metadata.kind,
@@ -357,7 +357,7 @@ class GenerationArtifact(Artifact):
 
     @classmethod
     def _read_kind(cls, file: SafetensorsFile, metadata: Metadata) -> dict[str, Any]:
-        for name in (HEAD, BIAS):
+        for name in (LABEL_HEAD, LABEL_BIAS):
             if name in file.names:
                 raise SoftcallError(
                     f"tensor {name} is given; expected none: the kind {Kind.GENERATION.value!r} has no labels"

@@ -63,7 +63,9 @@ class Golden:
 
     def difference(self, trunk: Trunk) -> float:
         """Return the error of `trunk`: the largest difference, relative to the row's largest element."""
-        return relative_difference(self._hidden(trunk), self.hidden)
+        last = np.array([len(self.prompt_embeds) + len(self.input_ids) - 1])
+        hidden = trunk.hidden(np.array([self.input_ids], np.int64), last, self.prompt_embeds[None])[0]
+        return relative_difference(hidden, self.hidden)
 
     def decoded(self, trunk: Trunk, decoder: Decoder) -> np.ndarray:
         """Return the row, float32 [1, hidden], where `decoder` runs the last token and `trunk` the others."""
@@ -73,10 +75,6 @@ class Golden:
             prefix = trunk.read(before, prefix)
         past = len(self.prompt_embeds) + len(before)
         return decoder.hidden([last], [past], decoder.cache([prefix], past + 1))
-
-    def _hidden(self, trunk: Trunk) -> np.ndarray:
-        last = np.array([len(self.prompt_embeds) + len(self.input_ids) - 1])
-        return trunk.hidden(np.array([self.input_ids], np.int64), last, self.prompt_embeds[None])[0]
 
 
 def relative_difference(actual: np.ndarray, expected: np.ndarray) -> float:

@@ -22,7 +22,7 @@ from softcall.export.weights.variants import (
     GRAPH_FILE,
     LM_HEAD_FILE,
     generation_files,
-    write_lm_head_weights,
+    write_variant_weights,
 )
 
 TOLERANCES = {FULL_PRECISION: 1e-3, INT8: 0.2, INT4: 0.2}
@@ -68,7 +68,7 @@ def write_generation(
     head = _HEADS[variant](trunk, parameter, config.vocab_size, config.hidden_size)
     for file, graph in ((DECODE_FILE, decode_graph(trunk)), (LM_HEAD_FILE, head)):
         (target / file).write_bytes(graph.SerializeToString(deterministic=True))
-    write_lm_head_weights(variant, target, parameters, architecture, console)
+    write_variant_weights(variant, target, parameters, architecture, console, LM_HEAD_FILE)
     logits = parity.eager_logits(model, golden.input_ids, golden.prompt_embeds)[-1]
     return Generation(
         f"{variant}/{DECODE_FILE}",

@@ -7,11 +7,18 @@ import onnx
 import torch
 from transformers import PreTrainedModel
 
-from softcall.base.bundle import FULL_PRECISION, Bundle, relative_difference
+from softcall.base.bundle import FULL_PRECISION, Bundle
 from softcall.base.decoder import Decoder, LmHead
 from softcall.base.trunk import Trunk
 from softcall.core.errors import SoftcallError
-from softcall.export.parity import PROMPT_TOKENS, SEED, Measurement, eager_logits, random_prompts
+from softcall.export.parity import (
+    PROMPT_TOKENS,
+    SEED,
+    Measurement,
+    eager_logits,
+    measurement,
+    random_prompts,
+)
 
 STEPS = 3
 ROOM = 5
@@ -57,10 +64,10 @@ def _steps(
                 for row, past in zip(tokens, pasts, strict=True)
             ]
         )
-        yield _measurement(variant, f"step {step + 1}, rows of unequal lengths", hidden, expected)
+        yield measurement(variant, f"step {step + 1}, rows of unequal lengths", hidden, expected)
     with torch.no_grad():
         expected = model.get_output_embeddings()(torch.from_numpy(hidden)).numpy()
-    yield _measurement(variant, "logits of the vocabulary head", head.logits(hidden), expected)
+    yield measurement(variant, "logits of the vocabulary head", head.logits(hidden), expected)
 
 
 def _written(
@@ -89,7 +96,7 @@ def _written(
         expected = eager_logits(model, text + written[1:-1], prompt)[-count:]
         _require_same_tokens(row, expected)
         wanted.append(expected)
-    return _measurement(
+    return measurement(
         FULL_PRECISION,
         f"logits of {count} tokens, greedily",
         np.concatenate(rows),
@@ -106,8 +113,3 @@ def _require_same_tokens(logits: np.ndarray, expected: np.ndarray) -> None:
                 f"the exported decode graph is not the model: as token {step + 1} it writes {token} "
                 f"(logit {wanted[token]:.4f}), PyTorch writes {best} (logit {wanted[best]:.4f})"
             )
-
-
-def _measurement(variant: str, case: str, found: np.ndarray, expected: np.ndarray) -> Measurement:
-    differences = [relative_difference(row, wanted) for row, wanted in zip(found, expected, strict=True)]
-    return Measurement(variant, case, len(found), float(np.abs(expected).max()), max(differences))

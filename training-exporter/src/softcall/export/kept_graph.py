@@ -31,8 +31,9 @@ from softcall.core.regular_file import file_sha256
 from softcall.export.weights.gguf import GgufWeights
 from softcall.export.weights.variants import (
     DATA_FILE,
+    GRAPH_FILE,
     LM_HEAD_DATA_FILE,
-    write_lm_head_weights,
+    LM_HEAD_FILE,
     write_variant_weights,
 )
 
@@ -73,9 +74,11 @@ def base_from_graph(
             (folder / file).parent.mkdir(exist_ok=True)
             shutil.copyfile(kept.folder / file, folder / file)
         for variant in kept.variants:
-            write_variant_weights(variant, folder / variant, weights, weights.architecture, console)
-            if kept.variants[variant].generation:
-                write_lm_head_weights(variant, folder / variant, weights, weights.architecture, console)
+            graphs = (GRAPH_FILE, LM_HEAD_FILE) if kept.variants[variant].generation else (GRAPH_FILE,)
+            for graph in graphs:
+                write_variant_weights(
+                    variant, folder / variant, weights, weights.architecture, console, graph
+                )
         bundle = replace(kept, folder=folder, name=name or kept.name)
         bundle.write_description()
         with step(console, "check files and golden row"):

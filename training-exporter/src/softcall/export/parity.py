@@ -57,9 +57,17 @@ def measure(
     prompts = random_prompts(model, 3)
     prefixes = [encoder.encode(each) for each in prompts]
     return [
-        _measurement(variant, case, hidden, [eager_hidden(model, ids, prompt) for ids, prompt in rows])
+        measurement(variant, case, hidden, [eager_hidden(model, ids, prompt) for ids, prompt in rows])
         for case, rows, hidden in _cases(trunk, prompts, prefixes, model.config.vocab_size, positions)
     ]
+
+
+def measurement(variant: str, case: str, found: np.ndarray, expected: Sequence[np.ndarray]) -> Measurement:
+    """Return how far the rows `found` [rows, elements] are from `expected`, each relative to its own."""
+    differences = [relative_difference(row, wanted) for row, wanted in zip(found, expected, strict=True)]
+    return Measurement(
+        variant, case, len(found), float(max(np.abs(row).max() for row in expected)), max(differences)
+    )
 
 
 def require_parity(measurements: Sequence[Measurement], tolerance: float = TOLERANCE) -> None:
@@ -98,13 +106,6 @@ def random_prompts(model: PreTrainedModel, count: int) -> list[np.ndarray]:
 def _embeds(model: PreTrainedModel, input_ids: Sequence[int], prompt: np.ndarray | None) -> torch.Tensor:
     embeds = model.get_input_embeddings()(torch.tensor(input_ids, dtype=torch.long)[None])
     return embeds if prompt is None else torch.cat([torch.from_numpy(prompt)[None], embeds], dim=1)
-
-
-def _measurement(variant: str, case: str, hidden: np.ndarray, expected: Sequence[np.ndarray]) -> Measurement:
-    differences = [relative_difference(row, wanted) for row, wanted in zip(hidden, expected, strict=True)]
-    return Measurement(
-        variant, case, len(hidden), float(max(np.abs(row).max() for row in expected)), max(differences)
-    )
 
 
 def _cases(

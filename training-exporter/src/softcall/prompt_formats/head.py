@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from softcall.artifact.arrays import LABEL_BIAS, LABEL_HEAD
 from softcall.artifact.metadata import Kind
 from softcall.base.source import MAX_CONFIG_BYTES
 from softcall.core.bounded_file import read_json_object
 from softcall.core.errors import SoftcallError
 from softcall.prompt_formats.tensor_file import Selection, Tensors
 
-LABEL_HEAD, LABEL_BIAS = "label_head", "label_bias"
 MODEL_CONFIG = "config.json"
 
 _CLASSIFIERS = ("score", "classifier")  # how causal models and PEFT name it

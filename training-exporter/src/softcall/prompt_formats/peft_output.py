@@ -7,13 +7,12 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from softcall.artifact.arrays import PROMPT
+from softcall.artifact.arrays import LABEL_BIAS, LABEL_HEAD, PROMPT
 from softcall.artifact.artifact import Artifact, ClassificationArtifact, GenerationArtifact
 from softcall.artifact.metadata import Kind, PromptType
 from softcall.artifact.safetensors_file import safetensors_bytes
 from softcall.artifact.task_description import TASK_FILE
 from softcall.core.new_folder import new_folder
-from softcall.prompt_formats.head import LABEL_BIAS, LABEL_HEAD
 from softcall.prompt_formats.prompt import Prompt
 from softcall.stores.store import CONFIG, OBJECT
 

@@ -59,10 +59,7 @@ class Row:
         logprobs = {"logprobs": True, "top_logprobs": 0} if is_chat else {"logprobs": 0}
         path = "/v1/chat/completions" if is_chat else "/v1/completions"
         body = {"model": self.name, "max_tokens": limit, "temperature": 0, **asked, **logprobs}
-        answer = server.ask("POST", path, body)
-        if answer.status != 200:
-            raise server.failed(f"{self.name} was answered with {answer.status} {answer.body}")
-        choice = answer.body["choices"][0]
+        choice = server.require_answer(path, body).body["choices"][0]
         if is_chat:
             tokens = [token["token"] for token in choice["logprobs"]["content"]]
             return Written(choice["message"]["content"], tuple(tokens))

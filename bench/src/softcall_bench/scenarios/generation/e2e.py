@@ -6,13 +6,11 @@ Neither is a part of this repository: $SOFTCALL_ADAPTERS and $BENCH_DATA name th
 
 import json
 import os
-import re
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from softcall_bench.bench import Bench
+from softcall_bench.push import push
 from softcall_bench.server import BASE
 from softcall_bench.sides import SideFailed
 
@@ -50,15 +48,7 @@ class E2e:
     def push(self, store: Path) -> None:
         """Put both prompts into a file store, as tasks of their names; raises `SideFailed`."""
         for name in (SOFT, KV):
-            command = [
-                str(Path(sys.executable).with_name("softcall")),
-                "push",
-                str(self.adapters / name),
-                name,
-            ]
-            command += ["--store", f"file:{store}", "--base", str(BASE), "--kind", "generation"]
-            command += ["--template", TEMPLATE, "--max-tokens", str(MAX_TOKENS), "--temperature", "0"]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                said = " ".join(re.findall(r"[^─-╿\s]+", done.stderr or done.stdout))  # without typer's frame
+            flags = ["--store", f"file:{store}", "--base", str(BASE), "--kind", "generation"]
+            flags += ["--template", TEMPLATE, "--max-tokens", str(MAX_TOKENS), "--temperature", "0"]
+            if said := push(str(self.adapters / name), name, *flags):
                 raise SideFailed(f"`softcall push` of {self.adapters / name} failed: {said}")

@@ -4,12 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
-from softcall.artifact.artifact import Artifact
-from softcall.stores.store import OBJECT
 from softcall_bench.bench import INT8, Bench
 from softcall_bench.local_server import ROOT
 from softcall_bench.streams import Prompts
-from softcall_bench.workload import TASK
+from softcall_bench.workload import TASK, write_task
 
 INT4 = "int4"
 COMPACT = (INT8, INT4)
@@ -30,19 +28,13 @@ def compact(bench: Bench) -> tuple[str, ...]:
     return found
 
 
-def write(store: Path, name: str, artifact: Artifact) -> None:
-    """Put a task into a file store."""
-    (store / name).mkdir(parents=True, exist_ok=True)
-    (store / name / OBJECT).write_bytes(artifact.to_bytes())
-
-
 def new_store(bench: Bench, name: str) -> Path:
     """A file store of the shipped task, and of two that write text behind its prompt, soft and KV."""
     store = bench.scratch(name)
     shutil.rmtree(store, ignore_errors=True)
     shutil.copytree(ROOT / "tasks" / TASK, store / TASK)
-    write(store, SOFT, bench.workload.writer())
-    write(store, KV, bench.workload.writer(kv=True))
+    write_task(store, SOFT, bench.workload.writer())
+    write_task(store, KV, bench.workload.writer(kv=True))
     return store
 
 

@@ -12,6 +12,7 @@ from softcall_bench.scenarios.generation import served
 from softcall_bench.scenarios.generation.served import STREAMS
 from softcall_bench.server import Server, serving
 from softcall_bench.streams import written
+from softcall_bench.workload import write_task
 
 SCENARIO = "generation-tasks"
 ROUNDS = 3
@@ -51,7 +52,7 @@ def _write(bench: Bench, store: Path, count: int) -> list[str]:
     """A file store of one object under many names; returns these."""
     shutil.rmtree(store, ignore_errors=True)
     names = [f"writer-{number:04}" for number in range(count)]
-    served.write(store, names[0], bench.workload.writer(kv=True))
+    write_task(store, names[0], bench.workload.writer(kv=True))
     for name in names[1:]:
         (store / name).mkdir()
         os.link(store / names[0] / OBJECT, store / name / OBJECT)

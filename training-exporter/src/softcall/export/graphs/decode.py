@@ -21,7 +21,7 @@ CAPACITY = "capacity"
 
 
 def decode_graph(trunk: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the decode graph of a full-precision or int8 trunk, as docs/base-bundle.md describes it.
+    """Return the decode graph of a full-precision, int8 or int4 trunk, as docs/base-bundle.md describes it.
 
     Its weights have the names and the places of the trunk's: both graphs read one data file.
     """

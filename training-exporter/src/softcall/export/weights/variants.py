@@ -37,30 +37,20 @@ def write_variant_weights(
     parameters: Mapping[str, np.ndarray],
     architecture: Architecture,
     console: Console,
+    graph_file: str = GRAPH_FILE,
 ) -> None:
-    """Write `DATA_FILE` of a variant into `folder`, which has the variant's other files already.
+    """Write the data file of a variant's graph into `folder`, which has the variant's other files already.
 
-    `parameters` are the base's own by Hugging Face name, read one at a time.
+    The graph is the trunk, or with `LM_HEAD_FILE` the vocabulary head; nothing is written for a head whose
+    weights are the trunk's. `parameters` are the base's own by Hugging Face name, read one at a time.
     """
-    graph = onnx.load(folder / GRAPH_FILE, load_external_data=False)
-    _write(f"write the {variant} weights", variant, graph, folder, parameters, architecture, console)
-
-
-def write_lm_head_weights(
-    variant: str,
-    folder: Path,
-    parameters: Mapping[str, np.ndarray],
-    architecture: Architecture,
-    console: Console,
-) -> None:
-    """Write `LM_HEAD_DATA_FILE` of a variant into `folder`, which has the variant's other files already.
-
-    It writes nothing where the head's weight is one of the trunk's.
-    """
-    graph = onnx.load(folder / LM_HEAD_FILE, load_external_data=False)
-    if _data_files(graph) == {LM_HEAD_DATA_FILE}:
-        told = f"write the {variant} vocabulary head"
-        _write(told, variant, graph, folder, parameters, architecture, console)
+    graph = onnx.load(folder / graph_file, load_external_data=False)
+    if graph_file == LM_HEAD_FILE and _data_files(graph) == {DATA_FILE}:
+        return
+    part = "vocabulary head" if graph_file == LM_HEAD_FILE else "weights"
+    total = sum(info.length for info in external_weights(graph).values())
+    with step(console, f"write the {variant} {part}", total) as advance:
+        write_weights(graph, _weight(variant, graph, folder, parameters, architecture), folder, advance)
 
 
 def generation_files(lm_head: onnx.ModelProto) -> Sequence[str]:
@@ -70,20 +60,6 @@ def generation_files(lm_head: onnx.ModelProto) -> Sequence[str]:
 
 def _data_files(graph: onnx.ModelProto) -> set[str]:
     return {info.location for info in external_weights(graph).values()}
-
-
-def _write(
-    told: str,
-    variant: str,
-    graph: onnx.ModelProto,
-    folder: Path,
-    parameters: Mapping[str, np.ndarray],
-    architecture: Architecture,
-    console: Console,
-) -> None:
-    total = sum(info.length for info in external_weights(graph).values())
-    with step(console, told, total) as advance:
-        write_weights(graph, _weight(variant, graph, folder, parameters, architecture), folder, advance)
 
 
 def _weight(
